@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config.h - what the server is told: environment over config/$ENV.env over defaults, in one flat
+ * struct.
+ *
+ * Flow:    config_load -> every option read, checked, stored -> the struct is never changed
+ * afterwards Failure: one line that names the variable, the value and what is allowed; the caller
+ * exits with 78. Thread:  main, before the loop runs; config_read_log_level: any.
+ */
+#ifndef TOQ_CONFIG_CONFIG_H
+#define TOQ_CONFIG_CONFIG_H
+
+#include <stdio.h>
+
+#include "core/base/str.h"
+
+#define CONFIG_TEXT_BYTES  256
+#define CONFIG_ERROR_BYTES 1024
+
+enum config_env { CONFIG_DEVELOPMENT, CONFIG_PRODUCTION };
+
+struct config {
+    enum config_env env;
+    char config_dir[CONFIG_TEXT_BYTES]; /* CONFIG_DIR: where $ENV.env lies */
+
+    int log_level;             /* LOG_LEVEL: enum log_level */
+    int log_format;            /* LOG_FORMAT: enum log_format */
+    uint64_t log_access_every; /* LOG_ACCESS_EVERY: 1 = each request, N = one in N, 0 = none */
+
+    char http_host[CONFIG_TEXT_BYTES];
+    uint64_t http_port;
+    bool enable_metrics;
+    char metrics_host[CONFIG_TEXT_BYTES];
+    uint64_t metrics_port;
+    bool enable_pprof;
+    char pprof_host[CONFIG_TEXT_BYTES];
+    uint64_t pprof_port;
+    char pprof_token[CONFIG_TEXT_BYTES]; /* secret; required when pprof_host is not loopback */
+    uint64_t pprof_max_seconds;
+
+    uint64_t shutdown_timeout_ms;
+    uint64_t request_timeout_ms;
+    uint64_t header_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t body_timeout_ms;  /* no byte of a body for so long */
+    uint64_t write_timeout_ms; /* no byte of an answer taken for so long */
+
+    uint64_t max_header_bytes; /* request line and fields together */
+    uint64_t max_header_count;
+    uint64_t max_target_bytes;
+    uint64_t max_body_bytes;
+    uint64_t max_connections; /* all listeners together */
+    uint64_t listen_backlog;
+};
+
+/* config_load fills *ret_config from the process's environment and the env file.
+ *
+ * error: CONFIG_ERROR_BYTES; on failure one line without a newline.
+ * Returns: true; false with `error` set and *ret_config undefined.
+ */
+MUST_USE bool config_load(struct config *ret_config, char *error);
+
+/* config_parse_file checks the text of an env file against the options without using it.
+ *
+ * path: for messages. error: as config_load.
+ * Returns: true; false with `error` set.
+ */
+MUST_USE bool config_parse_file(const char *path, struct str text, char *error);
+
+/* config_read_log_level reads LOG_LEVEL again as config_load would: environment, then file, then
+ * default. It reads a file: not for the loop.
+ *
+ * Returns: true with *ret_level set; false with `error` set.
+ * Thread:  any; the environment must not be changing.
+ */
+MUST_USE bool config_read_log_level(const struct config *config, int *ret_level, char *error);
+
+/* config_print writes every option as NAME=value, one a line, secrets masked as ***. */
+void config_print(const struct config *config, FILE *out);
+
+/* config_env_name is "development" or "production". */
+const char *config_env_name(enum config_env env);
+
+#endif

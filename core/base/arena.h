@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arena.h - memory that is given back all at once: one per request, so a handler frees nothing.
+ *
+ * Memory: blocks of ARENA_BLOCK_BYTES from the allocator, bigger ones for bigger wishes, in total
+ * never more than max_bytes. arena_reset keeps the first block, so a busy connection allocates
+ * nothing. Thread: one at a time.
+ */
+#ifndef TOQ_CORE_BASE_ARENA_H
+#define TOQ_CORE_BASE_ARENA_H
+
+#include "core/base/str.h"
+
+#define ARENA_BLOCK_BYTES 4096
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *first;  /* kept by arena_reset; NULL until the first arena_alloc */
+    struct arena_block *blocks; /* the newest block; leads to the first */
+    char *next;                 /* free room in the newest block */
+    char *end;
+    size_t used_bytes; /* allocated blocks, against max_bytes */
+    size_t max_bytes;
+};
+
+/* arena_init starts an empty arena that allocates nothing yet. */
+void arena_init(struct arena *a, size_t max_bytes);
+
+/* arena_reset takes back all that was handed out and keeps one block for the next time. */
+void arena_reset(struct arena *a);
+
+/* arena_deinit frees everything. */
+void arena_deinit(struct arena *a);
+
+/* arena_alloc hands out `size` bytes, aligned for any type, not zeroed.
+ *
+ * Returns: the bytes, valid until arena_reset; NULL when the maximum is reached or memory is
+ * missing.
+ */
+MUST_USE void *arena_alloc(struct arena *a, size_t size);
+
+/* arena_copy copies `s` into the arena and adds a NUL behind it.
+ *
+ * Returns: true with *ret_copy set; false as arena_alloc returns NULL.
+ */
+MUST_USE bool arena_copy(struct arena *a, struct str s, struct str *ret_copy);
+
+#endif

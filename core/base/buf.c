@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * buf.c - growing by doubling up to the maximum; formatting straight into the spare room.
+ */
+#include "core/base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_CAP_BYTES 256
+
+void buf_init(struct buf *b, size_t max_bytes)
+{
+    *b = (struct buf){.max_bytes = max_bytes};
+}
+
+void buf_deinit(struct buf *b)
+{
+    free(b->data);
+    *b = (struct buf){.max_bytes = b->max_bytes};
+}
+
+void buf_clear(struct buf *b)
+{
+    b->len = 0;
+    b->is_failed = false;
+}
+
+/* reserve makes room for `more` bytes behind len, or marks the buffer failed. */
+static bool reserve(struct buf *b, size_t more)
+{
+    if (b->is_failed || more > b->max_bytes - b->len) {
+        b->is_failed = true;
+        return false;
+    }
+    const size_t need = b->len + more;
+    if (need <= b->cap) {
+        return true;
+    }
+    size_t cap = b->cap == 0 ? FIRST_CAP_BYTES : b->cap;
+    while (cap < need) {
+        cap *= 2;
+    }
+    char *data = realloc(b->data, cap);
+    if (data == NULL) {
+        b->is_failed = true;
+        return false;
+    }
+    b->data = data;
+    b->cap = cap;
+    return true;
+}
+
+void buf_append(struct buf *b, const void *data, size_t len)
+{
+    if (len > 0 && reserve(b, len)) {
+        memcpy(b->data + b->len, data, len);
+        b->len += len;
+    }
+}
+
+void buf_append_str(struct buf *b, struct str s)
+{
+    buf_append(b, s.ptr, s.len);
+}
+
+void buf_append_cstr(struct buf *b, const char *s)
+{
+    buf_append(b, s, strlen(s));
+}
+
+void buf_append_char(struct buf *b, char c)
+{
+    buf_append(b, &c, 1);
+}
+
+void buf_append_u64(struct buf *b, uint64_t value)
+{
+    char digits[20];
+    buf_append(b, digits, str_format_u64(digits, value));
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    va_list again;
+    va_copy(again, args);
+    const int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    /* one byte more: vsnprintf ends with a NUL, which the next append overwrites */
+    if (n < 0) {
+        b->is_failed = true;
+    } else if (reserve(b, (size_t)n + 1)) {
+        (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+}
+
+/* utf8_len is the length of the valid UTF-8 sequence at p (RFC 3629), or 0. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+    if (p[0] < 0x80) {
+        return 1;
+    }
+    size_t len;
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF) {
+        len = 2;
+    } else if ((p[0] & 0xF0) == 0xE0) {
+        len = 3;
+        low = p[0] == 0xE0 ? 0xA0 : low;   /* no overlong form */
+        high = p[0] == 0xED ? 0x9F : high; /* no surrogate */
+    } else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
+        len = 4;
+        low = p[0] == 0xF0 ? 0x90 : low;
+        high = p[0] == 0xF4 ? 0x8F : high; /* not above U+10FFFF */
+    } else {
+        return 0;
+    }
+    if (len > left || p[1] < low || p[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < len; i++) {
+        if ((p[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return len;
+}
+
+static void append_json_ascii(struct buf *b, unsigned char c)
+{
+    if (c == '"' || c == '\\') {
+        buf_append_char(b, '\\');
+        buf_append_char(b, (char)c);
+    } else if (c == '\n') {
+        buf_append_cstr(b, "\\n");
+    } else if (c < 0x20 || c == 0x7F) {
+        buf_printf(b, "\\u%04x", c);
+    } else {
+        buf_append_char(b, (char)c);
+    }
+}
+
+void buf_append_json(struct buf *b, struct str s)
+{
+    buf_append_char(b, '"');
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    for (size_t i = 0; i < s.len;) {
+        const size_t len = utf8_len(p + i, s.len - i);
+        if (len == 0) {
+            buf_append_cstr(b, "\xEF\xBF\xBD"); /* U+FFFD */
+            i++;
+        } else if (len == 1) {
+            append_json_ascii(b, p[i]);
+            i++;
+        } else {
+            buf_append(b, p + i, len);
+            i += len;
+        }
+    }
+    buf_append_char(b, '"');
+}
+
+void buf_consume(struct buf *b, size_t len)
+{
+    REQUIRE(len <= b->len);
+    if (len > 0) {
+        memmove(b->data, b->data + len, b->len - len);
+        b->len -= len;
+    }
+}
+
+char *buf_steal(struct buf *b)
+{
+    char *data = b->data;
+    *b = (struct buf){.max_bytes = b->max_bytes};
+    return data;
+}

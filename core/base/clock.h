@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * clock.h - what time it is: monotonic for durations, wall for what people read.
+ *
+ * Thread: any; also safe in a signal handler.
+ */
+#ifndef TOQ_CORE_BASE_CLOCK_H
+#define TOQ_CORE_BASE_CLOCK_H
+
+#include "core/base/base.h"
+
+#define CLOCK_RFC3339_BYTES 32 /* "2026-11-22T23:59:59.123456Z" and a NUL */
+#define CLOCK_HTTP_BYTES    30 /* "Sun, 06 Nov 1994 08:49:37 GMT" and a NUL */
+
+/* clock_now_ns is the monotonic time in nanoseconds since an arbitrary start. */
+uint64_t clock_now_ns(void);
+
+/* clock_wall_ns is the time of day in nanoseconds since 1970, UTC. */
+uint64_t clock_wall_ns(void);
+
+/* clock_cpu_ns is the CPU time of the whole process, user and system, in nanoseconds. */
+uint64_t clock_cpu_ns(void);
+
+/* clock_format_rfc3339 writes a wall time with microseconds.
+ *
+ * wall_ns: since 1970. out: CLOCK_RFC3339_BYTES.
+ */
+void clock_format_rfc3339(uint64_t wall_ns, char *out);
+
+/* clock_format_http writes a wall time as the Date field has it.
+ *
+ * wall_ns: since 1970. out: CLOCK_HTTP_BYTES. Source: RFC 9110 5.6.7 (IMF-fixdate).
+ */
+void clock_format_http(uint64_t wall_ns, char *out);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * str.c - comparing, trimming and converting byte views.
+ */
+#include "core/base/str.h"
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool str_equal_nocase(struct str a, struct str b)
+{
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (fold(a.ptr[i]) != fold(b.ptr[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool str_equal_secret(struct str secret, struct str b)
+{
+    unsigned char diff = secret.len == b.len ? 0 : 1;
+    for (size_t i = 0; i < b.len; i++) {
+        const char c = i < secret.len ? secret.ptr[i] : 0;
+        diff = (unsigned char)(diff | (c ^ b.ptr[i]));
+    }
+    return diff == 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct str str_trim(struct str s)
+{
+    while (s.len > 0 && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && is_blank(s.ptr[s.len - 1])) {
+        s.len--;
+    }
+    return s;
+}
+
+bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value)
+{
+    if (s.len == 0) {
+        return false;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9') {
+            return false;
+        }
+        const uint64_t digit = (uint64_t)(s.ptr[i] - '0');
+        if (digit > max || value > (max - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    *ret_value = value;
+    return true;
+}
+
+size_t str_format_u64(char *out, uint64_t value)
+{
+    char tmp[20];
+    size_t n = 0;
+    do {
+        tmp[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = tmp[n - 1 - i];
+    }
+    return n;
+}
+
+bool str_next_field(struct str *rest, char sep, struct str *ret_field)
+{
+    if (rest->ptr == NULL) {
+        return false;
+    }
+    const char *end = rest->len == 0 ? NULL : memchr(rest->ptr, sep, rest->len);
+    if (end == NULL) {
+        *ret_field = *rest;
+        *rest = (struct str){NULL, 0};
+        return true;
+    }
+    const size_t len = (size_t)(end - rest->ptr);
+    *ret_field = (struct str){rest->ptr, len};
+    *rest = (struct str){end + 1, rest->len - len - 1};
+    return true;
+}
+
+uint64_t str_hash(struct str s)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a 64: offset basis and prime */
+    for (size_t i = 0; i < s.len; i++) {
+        hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(1099511628211);
+    }
+    return hash ^ (hash >> 32);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * label.h - small numbers for the label sets that profiles and logs carry: a route and a method.
+ *
+ * A CPU sample is taken in a signal handler, where only a number can be copied; so each set gets
+ * one, at start, and keeps it until the process ends.
+ *
+ * Memory: at most LABEL_MAX sets; past that label_intern returns LABEL_OTHER and counts.
+ * Thread: the loop interns; label_get: any (a set never changes once it has its number).
+ */
+#ifndef TOQ_CORE_LOOP_LABEL_H
+#define TOQ_CORE_LOOP_LABEL_H
+
+#include "core/base/str.h"
+
+#define LABEL_NONE  0
+#define LABEL_OTHER 1
+#define LABEL_MAX   1000
+
+struct label {
+    const char *route;  /* template, "/v1/listings/:id"; NULL in LABEL_NONE */
+    const char *method; /* "GET" */
+};
+
+/* label_intern returns the number of a label set, a new one the first time.
+ *
+ * Owns:    both texts are copied.
+ * Returns: 2..LABEL_MAX - 1, or LABEL_OTHER when the table is full or memory is missing.
+ */
+uint32_t label_intern(struct str route, const char *method);
+
+/* label_get returns the set that has a number; the texts live as long as the process.
+ *
+ * Thread: any.
+ */
+struct label label_get(uint32_t id);
+
+/* label_overflow_count tells how often label_intern found the table full. */
+uint64_t label_overflow_count(void);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - the one libuv loop: run it, hand it work from other threads, defer to the end of a turn.
+ *
+ * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes -> next
+ * turn Thread:  the loop's own, but for loop_post.
+ */
+#ifndef TOQ_CORE_LOOP_LOOP_H
+#define TOQ_CORE_LOOP_LOOP_H
+
+#include <uv.h>
+
+#include "core/base/list.h"
+#include "core/telemetry/metrics.h"
+
+struct loop;
+
+/* A deferred call: linked until it runs, once, at the end of this turn. */
+struct loop_deferred {
+    struct list link;
+    void (*run)(struct loop_deferred *deferred);
+};
+
+/* A job for the thread pool: `work` runs on a worker thread, `done` on the loop afterwards, exactly
+ * once. status is 0 or UV_ECANCELED (the job never ran). The struct is the caller's until `done`
+ * runs. */
+struct loop_job {
+    uv_work_t req;
+    void (*work)(struct loop_job *job);
+    void (*done)(struct loop_job *job, int status);
+};
+
+/* loop_create makes the loop.
+ *
+ * Returns: 0 with *ret_loop set; UV_ENOMEM, or what libuv says.
+ */
+MUST_USE int loop_create(struct loop **ret_loop);
+
+/* loop_destroy closes the loop's own handles and frees it; takes NULL.
+ *
+ * Every other handle must be closed or closing. Handles that are still open afterwards are printed
+ * to stderr and abort: they are a leak.
+ */
+void loop_destroy(struct loop *loop);
+
+/* loop_run turns the loop until loop_stop. */
+void loop_run(struct loop *loop);
+
+/* loop_stop makes loop_run return after this turn. */
+void loop_stop(struct loop *loop);
+
+/* loop_uv is the libuv loop behind it, for the files that own handles. */
+uv_loop_t *loop_uv(struct loop *loop);
+
+/* loop_now_ns is the time at the start of this turn's callbacks, clock_now_ns's clock, at most one
+ * turn old. */
+uint64_t loop_now_ns(const struct loop *loop);
+
+/* loop_defer runs deferred->run at the end of this turn; harmless when it is queued already. */
+void loop_defer(struct loop *loop, struct loop_deferred *deferred);
+
+/* loop_undefer takes a deferred call back; harmless when it is not queued. */
+void loop_undefer(struct loop_deferred *deferred);
+
+/* loop_submit gives a job to the thread pool.
+ *
+ * Returns: 0; what uv_queue_work says, in which case `done` never runs.
+ */
+MUST_USE int loop_submit(struct loop *loop, struct loop_job *job);
+
+/* loop_register_metrics adds the loop's families: iterations, iteration time, lag, handles, thread
+ * pool.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int loop_register_metrics(struct loop *loop, struct metrics *metrics);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log.h - one line per event, as text for people or JSON for machines, written by a thread of its
+ * own.
+ *
+ * Flow:    log_event -> level check -> line formatted into a bounded queue -> writer thread ->
+ * write(2) Failure: a full queue, a reader that went away or a full disk drop lines; every drop is
+ * counted, and the next line that gets through says how many are missing. The caller never waits.
+ * Thread:  any, after log_start; never from a signal handler.
+ */
+#ifndef TOQ_CORE_TELEMETRY_LOG_H
+#define TOQ_CORE_TELEMETRY_LOG_H
+
+#include "core/base/str.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* What a field holds; made by the helpers below. */
+enum log_field_kind { LOG_FIELD_STR, LOG_FIELD_U64, LOG_FIELD_I64, LOG_FIELD_F64 };
+
+struct log_field {
+    const char *key; /* a literal: [a-z_]+, units suffixed */
+    enum log_field_kind kind;
+    union {
+        struct str str;
+        uint64_t u64;
+        int64_t i64;
+        double f64;
+    };
+};
+
+struct log_options {
+    int fd; /* borrowed; 1 in the server */
+    enum log_level level;
+    enum log_format format;
+    size_t queue_bytes; /* 0 takes the default, 1 MiB */
+};
+
+struct log_stats {
+    uint64_t written_lines;
+    uint64_t dropped_lines; /* queue full or write failed */
+};
+
+/* log_start starts the writer thread.
+ *
+ * Returns: 0; UV_ENOMEM, or the thread's creation error as a negative errno.
+ * Thread:  main, once.
+ */
+MUST_USE int log_start(const struct log_options *options);
+
+/* log_stop writes what is queued, for at most `timeout_ms`, and ends the writer; a writer stuck in
+ * write(2) is left behind. Later events go nowhere.
+ *
+ * Thread: main.
+ */
+void log_stop(uint64_t timeout_ms);
+
+/* log_set_level changes the threshold from the next event on.
+ *
+ * Thread: any.
+ */
+void log_set_level(enum log_level level);
+
+/* log_is_on tells whether an event of `level` would be written, for callers whose fields cost
+ * something.
+ *
+ * Thread: any.
+ */
+bool log_is_on(enum log_level level);
+
+/* log_event queues one line: time, level, `component` (a literal such as "http"), `message` (a
+ * literal), the fields in order. Values are copied; control bytes and quotes in them are escaped.
+ * Before log_start the line goes straight to stderr.
+ *
+ * fields: `count` of them; NULL when 0.
+ * Thread: any.
+ */
+void log_event(enum log_level level, const char *component, const char *message,
+               const struct log_field *fields, size_t count);
+
+/* LOG queues a line with fields: LOG(LOG_INFO, "http", "listening", log_str("address", a)). */
+#define LOG(level, component, message, ...)                                                        \
+    do {                                                                                           \
+        if (log_is_on(level)) {                                                                    \
+            const struct log_field log_fields_[] = {__VA_ARGS__};                                  \
+            log_event((level), (component), (message), log_fields_, ARRAY_COUNT(log_fields_));     \
+        }                                                                                          \
+    } while (0)
+
+/* log_get_stats reads the counters.
+ *
+ * Thread: any.
+ */
+struct log_stats log_get_stats(void);
+
+/* log_level_from_name reads debug, info, warn or error.
+ *
+ * Returns: true with *ret_level set; false on another name.
+ * Thread:  any.
+ */
+MUST_USE bool log_level_from_name(struct str name, enum log_level *ret_level);
+
+/* log_str is a text field; the view is borrowed until log_event returns. */
+static inline struct log_field log_str(const char *key, struct str value)
+{
+    return (struct log_field){.key = key, .kind = LOG_FIELD_STR, .str = value};
+}
+
+/* log_cstr is a text field from a NUL-terminated string. */
+static inline struct log_field log_cstr(const char *key, const char *value)
+{
+    return log_str(key, str_from(value));
+}
+
+/* log_u64 is an unsigned number. */
+static inline struct log_field log_u64(const char *key, uint64_t value)
+{
+    return (struct log_field){.key = key, .kind = LOG_FIELD_U64, .u64 = value};
+}
+
+/* log_i64 is a signed number. */
+static inline struct log_field log_i64(const char *key, int64_t value)
+{
+    return (struct log_field){.key = key, .kind = LOG_FIELD_I64, .i64 = value};
+}
+
+/* log_f64 is a number with a fraction. */
+static inline struct log_field log_f64(const char *key, double value)
+{
+    return (struct log_field){.key = key, .kind = LOG_FIELD_F64, .f64 = value};
+}
+
+#endif

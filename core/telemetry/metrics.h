@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * metrics.h - counters, gauges and histograms, registered once and printed as Prometheus reads
+ * them.
+ *
+ * Flow:    a module registers a family and its series at start -> bumps the series' cells -> a
+ * scrape calls metrics_render, which asks the collectors for values that live elsewhere. Memory:
+ * series live until metrics_destroy; the number of series per family is bounded. Thread:  the loop.
+ * What other threads count reaches a scrape through a collector.
+ */
+#ifndef TOQ_CORE_TELEMETRY_METRICS_H
+#define TOQ_CORE_TELEMETRY_METRICS_H
+
+#include "core/base/buf.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metrics_format { METRICS_TEXT_0_0_4, METRICS_OPENMETRICS_1_0_0 };
+
+#define METRIC_BUCKETS_MAX 24
+
+struct metrics;
+struct metric_family;
+
+/* A histogram's cells. Bucket i counts values <= bounds[i] and above bounds[i - 1]; the last one
+ * the rest. */
+struct metric_histogram {
+    const struct metric_family *family;
+    uint64_t count;
+    double sum;
+    uint64_t buckets[METRIC_BUCKETS_MAX + 1];
+};
+
+struct metric_family_options {
+    enum metric_type type;
+    const char *name; /* a literal; counters end in _total */
+    const char *help; /* a literal, one sentence */
+    const char *const
+        *labels;          /* label names, literals, NULL at the end; NULL for none; at most 8 */
+    const double *bounds; /* histograms: upper bounds, ascending, without +Inf */
+    size_t bound_count;   /* <= METRIC_BUCKETS_MAX */
+    size_t series_max;    /* 0 takes the default, 1000 */
+};
+
+/* metrics_create makes an empty registry.
+ *
+ * Returns: the registry; NULL when memory is missing.
+ */
+MUST_USE struct metrics *metrics_create(void);
+
+/* metrics_destroy frees the registry and everything registered in it; takes NULL. */
+void metrics_destroy(struct metrics *m);
+
+/* metrics_family registers a family, or finds the one of that name.
+ *
+ * Returns: the family, owned by the registry; NULL when memory is missing.
+ */
+MUST_USE struct metric_family *metrics_family(struct metrics *m,
+                                              const struct metric_family_options *options);
+
+/* metric_counter finds or makes the counter of a family that has these label values.
+ *
+ * values: as many as the family has labels, in its order; copied.
+ * Returns: the cell to add to, valid as long as the registry. Past series_max, or when memory is
+ * missing, the family's overflow cell, whose label values are all "other".
+ */
+MUST_USE uint64_t *metric_counter(struct metric_family *f, const struct str *values);
+
+/* metric_gauge finds or makes the gauge with these label values; as metric_counter. */
+MUST_USE double *metric_gauge(struct metric_family *f, const struct str *values);
+
+/* metric_histogram finds or makes the histogram with these label values; as metric_counter. */
+MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
+                                                   const struct str *values);
+
+/* metric_observe adds one value to a histogram, in the family's unit. */
+void metric_observe(struct metric_histogram *h, double value);
+
+/* A collector runs on the loop at the start of each render and stores current values into its
+ * cells. */
+typedef void (*metrics_collect_fn)(void *arg);
+
+/* metrics_add_collector registers a collector.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg);
+
+/* metrics_render runs the collectors and appends all families to `out`; a family without a series
+ * is left out. OpenMetrics ends with "# EOF".
+ *
+ * Source: Prometheus text format 0.0.4; OpenMetrics 1.0.0.
+ */
+void metrics_render(struct metrics *m, enum metrics_format format, struct buf *out);
+
+#endif

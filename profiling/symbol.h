@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * symbol.h - from code address to function, file and line, with inlined calls, by libdw.
+ *
+ * Memory: answers are cached for the life of the process, up to a maximum; DWARF is opened once.
+ * Thread: a worker thread; one at a time (a lock inside), never the loop: the first look-up reads
+ * files.
+ */
+#ifndef TOQ_PROFILING_SYMBOL_H
+#define TOQ_PROFILING_SYMBOL_H
+
+#include "core/base/str.h"
+
+#define SYMBOL_FRAMES_MAX 32
+
+struct symbol_frame {
+    const char *function; /* never NULL; "[libuv.so.1]" where the object has no symbol for it */
+    const char *file;     /* "" when unknown */
+    int line;             /* 0 when unknown */
+    int start_line;       /* of the function; 0 when unknown */
+};
+
+struct symbol_result {
+    struct symbol_frame frames[SYMBOL_FRAMES_MAX]; /* innermost inlined call first */
+    size_t count;                                  /* at least 1 */
+    bool is_named;                                 /* false: frames[0].function is a stand-in */
+};
+
+/* symbol_lookup names the code at `addr`, the address of an instruction (for callers: return
+ * address - 1).
+ *
+ * Owns: the texts live until symbol_stop.
+ */
+void symbol_lookup(uint64_t addr, struct symbol_result *ret_result);
+
+/* symbol_stop frees the cache and closes the DWARF; no look-up may be running. */
+void symbol_stop(void);
+
+#endif
