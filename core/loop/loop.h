@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * loop.h - the one libuv loop: run it, hand it work from other threads, defer to the end of a turn.
+ * loop.h - the one libuv loop: run it, give work to its threads, defer to the end of a turn.
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes -> next
  * turn Thread:  the loop's own, but for loop_post.
@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "core/base/list.h"
+#include "core/loop/wheel.h"
 #include "core/telemetry/metrics.h"
 
 struct loop;
@@ -52,9 +53,14 @@ void loop_stop(struct loop *loop);
 /* loop_uv is the libuv loop behind it, for the files that own handles. */
 uv_loop_t *loop_uv(struct loop *loop);
 
-/* loop_now_ns is the time at the start of this turn's callbacks, clock_now_ns's clock, at most one
- * turn old. */
-uint64_t loop_now_ns(const struct loop *loop);
+/* loop_now_ms is libuv's cached time: when this turn's timers or poll began. */
+uint64_t loop_now_ms(const struct loop *loop);
+
+/* loop_set_timer sets or moves a timer of the loop's wheel to `timeout_ms` from loop_now_ms. */
+void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms);
+
+/* loop_http_date is the current date as the Date field has it, at most 100 ms old. */
+struct str loop_http_date(const struct loop *loop);
 
 /* loop_defer runs deferred->run at the end of this turn; harmless when it is queued already. */
 void loop_defer(struct loop *loop, struct loop_deferred *deferred);

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.c - reading, writing and ending one TCP connection.
+ *
+ * Flow of the output: conn_write -> outq -> flush: uv_try_write -> what the socket did not take:
+ * one uv_write at a time, guarded by the write timer -> on_drained. The end: OPEN -conn_finish->
+ * FLUSHING -all written-> LINGERING (FIN sent, input dropped) -> CLOSED.
+ */
+#include "core/loop/conn.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define IOV_MAX_COUNT 16
+
+enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
+
+static void flush(struct conn *conn);
+
+int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_count,
+                  uint64_t write_timeout_ms)
+{
+    *set = (struct conn_set){
+        .loop = loop,
+        .max_count = max_count,
+        .write_timeout_ms = write_timeout_ms,
+        .read_buffer = malloc(CONN_READ_BYTES),
+    };
+    list_init(&set->conns);
+    return set->read_buffer == NULL ? UV_ENOMEM : 0;
+}
+
+void conn_set_deinit(struct conn_set *set)
+{
+    REQUIRE(set->count == 0);
+    outq_pool_deinit(&set->pool);
+    free(set->read_buffer);
+    set->read_buffer = NULL;
+}
+
+/* --- the end -------------------------------------------------------------------------------------
+ */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct conn *conn = handle->data;
+    struct conn_set *set = conn->set;
+    if (conn->events != NULL) {
+        conn->events->on_close(conn);
+    }
+    outq_consume(&conn->out, &set->pool, conn->out.len);
+    list_unlink(&conn->link);
+    conn->stats->open--;
+    set->count--;
+    free(conn);
+    if (set->count == 0 && set->on_empty != NULL) {
+        set->on_empty(set->on_empty_arg);
+    }
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    conn->state = CONN_CLOSED;
+    conn->has_ended = true;
+    wheel_unset(&conn->timer);
+    wheel_unset(&conn->write_timer);
+    loop_undefer(&conn->flush);
+    uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+/* end tells the protocol, once, that the peer is gone. */
+static void end(struct conn *conn, int status)
+{
+    if (conn->has_ended) {
+        if (conn->state != CONN_OPEN) {
+            conn_close(conn);
+        }
+        return;
+    }
+    conn->has_ended = true;
+    (void)uv_read_stop((uv_stream_t *)&conn->tcp);
+    conn->events->on_end(conn, status);
+    if (status != UV_EOF) {
+        conn_close(conn);
+    }
+}
+
+static void linger(struct conn *conn)
+{
+    if (conn->has_ended) {
+        conn_close(conn); /* the peer has sent its FIN: nothing of it is unread */
+        return;
+    }
+    conn->state = CONN_LINGERING;
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+        conn_close(conn);
+        return;
+    }
+    conn_resume(conn);
+    loop_set_timer(conn->set->loop, &conn->timer, CONN_LINGER_MS);
+}
+
+void conn_finish(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    conn->state = CONN_FLUSHING;
+    wheel_unset(&conn->timer);
+    if (!conn->is_feeding) {
+        loop_defer(conn->set->loop, &conn->flush);
+    }
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN;
+}
+
+/* --- output --------------------------------------------------------------------------------------
+ */
+
+static void watch_write(struct conn *conn)
+{
+    conn->write_queue_bytes = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    loop_set_timer(conn->set->loop, &conn->write_timer, conn->set->write_timeout_ms);
+}
+
+static void on_write_timeout(struct wheel_timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, write_timer);
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp) < conn->write_queue_bytes) {
+        watch_write(conn); /* slow, not stalled */
+        return;
+    }
+    conn->stats->write_timeouts++;
+    end(conn, UV_ETIMEDOUT);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct conn *conn = CONTAINER_OF(req, struct conn, write_req);
+    conn->is_writing = false;
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    wheel_unset(&conn->write_timer);
+    if (status < 0) {
+        end(conn, status);
+        return;
+    }
+    const size_t len = (size_t)(uintptr_t)req->data;
+    conn->stats->sent_bytes += len;
+    outq_consume(&conn->out, &conn->set->pool, len);
+    flush(conn);
+}
+
+static int write_rest(struct conn *conn)
+{
+    uv_buf_t bufs[IOV_MAX_COUNT];
+    const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += bufs[i].len;
+    }
+    conn->write_req.data = (void *)(uintptr_t)len;
+    const int rc =
+        uv_write(&conn->write_req, (uv_stream_t *)&conn->tcp, bufs, (unsigned)count, on_written);
+    if (rc == 0) {
+        conn->is_writing = true;
+        watch_write(conn);
+    }
+    return rc;
+}
+
+static int write_now(struct conn *conn)
+{
+    while (conn->out.len > 0) {
+        uv_buf_t bufs[IOV_MAX_COUNT];
+        const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
+        const int n = uv_try_write((uv_stream_t *)&conn->tcp, bufs, (unsigned)count);
+        if (n == UV_EAGAIN) {
+            return write_rest(conn);
+        }
+        if (n < 0) {
+            return n;
+        }
+        conn->stats->sent_bytes += (uint64_t)n;
+        outq_consume(&conn->out, &conn->set->pool, (size_t)n);
+    }
+    return 0;
+}
+
+/* flush writes what the socket takes; it is the one place where a connection learns that it is
+ * drained. */
+static void flush(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED || conn->state == CONN_LINGERING || conn->is_writing) {
+        return;
+    }
+    const int rc = write_now(conn);
+    if (rc < 0) {
+        end(conn, rc);
+    } else if (conn->state == CONN_FLUSHING && conn->out.len == 0) {
+        linger(conn);
+    } else if (conn->state == CONN_OPEN && conn->is_clogged && conn->out.len <= CONN_LOW_BYTES) {
+        conn->is_clogged = false;
+        conn->events->on_drained(conn);
+    }
+}
+
+static void run_flush(struct loop_deferred *deferred)
+{
+    flush(CONTAINER_OF(deferred, struct conn, flush));
+}
+
+char *conn_reserve(struct conn *conn, size_t len)
+{
+    return outq_reserve(&conn->out, &conn->set->pool, len);
+}
+
+void conn_commit(struct conn *conn, size_t len)
+{
+    outq_commit(&conn->out, len);
+    if (!conn->is_feeding && !conn->is_writing) {
+        loop_defer(conn->set->loop, &conn->flush);
+    }
+}
+
+int conn_write(struct conn *conn, const char *data, size_t len)
+{
+    if (conn->state != CONN_OPEN || len == 0) {
+        return 0;
+    }
+    char *room = conn_reserve(conn, len);
+    if (room == NULL) {
+        return UV_ENOMEM;
+    }
+    memcpy(room, data, len);
+    conn_commit(conn, len);
+    return 0;
+}
+
+bool conn_is_clogged(struct conn *conn)
+{
+    if (conn->out.len > CONN_HIGH_BYTES) {
+        conn->is_clogged = true;
+    }
+    return conn->is_clogged;
+}
+
+/* --- input ---------------------------------------------------------------------------------------
+ */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct conn *conn = handle->data;
+    *buf = (uv_buf_t){.base = conn->set->read_buffer, .len = CONN_READ_BYTES};
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct conn *conn = stream->data;
+    if (nread < 0) {
+        end(conn, (int)nread);
+        return;
+    }
+    conn->stats->received_bytes += (uint64_t)nread;
+    if (nread == 0 || conn->state != CONN_OPEN) {
+        return; /* lingering: read and dropped */
+    }
+    conn->is_feeding = true;
+    conn->events->on_data(conn, buf->base, (size_t)nread);
+    conn->is_feeding = false;
+    flush(conn);
+}
+
+void conn_pause(struct conn *conn)
+{
+    (void)uv_read_stop((uv_stream_t *)&conn->tcp);
+}
+
+void conn_resume(struct conn *conn)
+{
+    if (conn->state != CONN_CLOSED && !conn->has_ended) {
+        /* fails only with UV_EALREADY, which is what was asked for */
+        (void)uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+    }
+}
+
+/* --- timeouts and the beginning ------------------------------------------------------------------
+ */
+
+static void on_timer(struct wheel_timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
+    if (conn->state == CONN_LINGERING) {
+        conn_close(conn);
+    } else {
+        conn->events->on_timeout(conn);
+    }
+}
+
+void conn_set_timeout(struct conn *conn, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0 || conn->state != CONN_OPEN) {
+        if (conn->state == CONN_OPEN) {
+            wheel_unset(&conn->timer);
+        }
+        return;
+    }
+    loop_set_timer(conn->set->loop, &conn->timer, timeout_ms);
+}
+
+static void set_peer(struct conn *conn, const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)peer;
+        conn->peer_addr = in6->sin6_addr;
+        conn->peer_port = ntohs(in6->sin6_port);
+    } else if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
+        conn->peer_addr.s6_addr[10] = 0xFF;
+        conn->peer_addr.s6_addr[11] = 0xFF;
+        memcpy(&conn->peer_addr.s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
+        conn->peer_port = ntohs(in->sin_port);
+    }
+}
+
+void conn_format_peer(const struct conn *conn, char *out)
+{
+    char addr[INET6_ADDRSTRLEN];
+    if (IN6_IS_ADDR_V4MAPPED(&conn->peer_addr)) {
+        (void)inet_ntop(AF_INET, &conn->peer_addr.s6_addr[12], addr, sizeof(addr));
+        (void)snprintf(out, CONN_PEER_BYTES, "%s:%u", addr, conn->peer_port);
+    } else {
+        (void)inet_ntop(AF_INET6, &conn->peer_addr, addr, sizeof(addr));
+        (void)snprintf(out, CONN_PEER_BYTES, "[%s]:%u", addr, conn->peer_port);
+    }
+}
+
+void conn_attach(struct conn *conn, const struct conn_events *events, void *ctx)
+{
+    conn->events = events;
+    conn->ctx = ctx;
+}
+
+int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
+              struct conn_stats *stats, struct conn **ret_conn)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL) {
+        (void)close(fd);
+        return UV_ENOMEM;
+    }
+    (void)uv_tcp_init(loop_uv(set->loop), &conn->tcp); /* cannot fail without flags */
+    const int rc = uv_tcp_open(&conn->tcp, fd);
+    if (rc < 0) {
+        (void)close(fd);
+    } else {
+        (void)uv_tcp_nodelay(&conn->tcp, 1);
+    }
+    conn->tcp.data = conn;
+    conn->set = set;
+    conn->stats = stats;
+    conn->flush.run = run_flush;
+    list_init(&conn->flush.link);
+    wheel_timer_init(&conn->timer, on_timer);
+    wheel_timer_init(&conn->write_timer, on_write_timeout);
+    set_peer(conn, peer);
+    list_push_back(&set->conns, &conn->link);
+    set->count++;
+    stats->accepted++;
+    stats->open++;
+    if (rc < 0) {
+        conn_close(conn);
+        return rc;
+    }
+    conn_resume(conn);
+    *ret_conn = conn;
+    return 0;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.h - one accepted TCP connection: bytes in, bytes out, backpressure, timeouts, an orderly
+ * end.
+ *
+ * Flow:    conn_open -> on_data... conn_write... -> conn_finish (flush, FIN, drain the peer) or
+ * conn_close -> on_close Failure: the peer's end or a broken socket is told once, by on_end;
+ * afterwards no data comes. Memory:  an idle connection holds no buffer: reads go through one
+ * buffer that all share, writes through pooled blocks. A connection frees itself after on_close.
+ * Thread:  the loop.
+ */
+#ifndef TOQ_CORE_LOOP_CONN_H
+#define TOQ_CORE_LOOP_CONN_H
+
+#include <netinet/in.h>
+
+#include "core/loop/loop.h"
+#include "core/loop/outq.h"
+
+#define CONN_READ_BYTES 65536        /* the shared read buffer */
+#define CONN_HIGH_BYTES (256u << 10) /* queued output above which a connection is clogged */
+#define CONN_LOW_BYTES  (64u << 10)  /* ... until it is down to this */
+#define CONN_LINGER_MS                                                                             \
+    1000 /* how long a finished connection reads on, so that no RST eats the answer */
+#define CONN_PEER_BYTES 64 /* "[ip]:port" and a NUL */
+
+struct conn;
+
+/* What a protocol wants to know. None of them is called from inside a conn_ function. */
+struct conn_events {
+    void (*on_data)(struct conn *conn, const char *data,
+                    size_t len); /* borrowed until it returns */
+    void (*on_end)(struct conn *conn,
+                   int status); /* UV_EOF, or why it broke; call conn_finish or conn_close */
+    void (*on_drained)(struct conn *conn); /* it was clogged and is no more */
+    void (*on_timeout)(struct conn *conn); /* conn_set_timeout's time is up */
+    void (*on_close)(struct conn *conn);   /* the last call, exactly once: free what is yours */
+};
+
+/* What a listener's connections count, for metrics. */
+struct conn_stats {
+    uint64_t accepted;
+    uint64_t open;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t write_timeouts;
+};
+
+/* All connections of a process: their limit, their buffers, and who waits for the last one. */
+struct conn_set {
+    struct loop *loop;
+    struct list conns;
+    size_t count;
+    size_t max_count;
+    uint64_t write_timeout_ms;
+    struct outq_pool pool;
+    char *read_buffer;           /* owned; CONN_READ_BYTES */
+    void (*on_empty)(void *arg); /* runs when the last one has closed; NULL for nobody */
+    void *on_empty_arg;
+};
+
+struct conn {
+    uv_tcp_t tcp;
+    struct list link; /* in its set */
+    struct conn_set *set;
+    struct conn_stats *stats;
+    const struct conn_events *events;
+    void *ctx; /* the protocol's */
+    struct outq out;
+    uv_write_t write_req;
+    size_t write_queue_bytes; /* what libuv still held when the write timer was set */
+    struct wheel_timer timer;
+    struct wheel_timer write_timer;
+    struct loop_deferred flush;
+    struct in6_addr peer_addr; /* IPv4 is mapped */
+    uint16_t peer_port;
+    uint8_t state;
+    bool is_writing; /* a uv_write is under way */
+    bool is_feeding; /* inside on_data: output is flushed when it returns */
+    bool is_clogged;
+    bool has_ended; /* on_end ran, or will not */
+};
+
+/* conn_set_init prepares an empty set.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_count,
+                           uint64_t write_timeout_ms);
+
+/* conn_set_deinit frees the buffers; no connection may be left. */
+void conn_set_deinit(struct conn_set *set);
+
+/* conn_open takes a connected socket and starts to read from it.
+ *
+ * Owns:    fd, also on failure (it is closed then). ctx stays the caller's, until on_close.
+ * Returns: 0 with *ret_conn set; UV_ENOMEM, or what libuv says.
+ */
+MUST_USE int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
+                       struct conn_stats *stats, struct conn **ret_conn);
+
+/* conn_attach names the protocol that gets the events, before the first turn after conn_open, or
+ * later to hand a connection over. */
+void conn_attach(struct conn *conn, const struct conn_events *events, void *ctx);
+
+/* conn_write queues a copy of `data`; it leaves when on_data returns, or at the end of the turn.
+ *
+ * Returns: 0, also when the connection is past conn_finish (the bytes are dropped); UV_ENOMEM.
+ */
+MUST_USE int conn_write(struct conn *conn, const char *data, size_t len);
+
+/* conn_reserve gives room for up to `len` bytes to be written in place; conn_commit queues them.
+ *
+ * Returns: where to write; NULL when memory is missing.
+ */
+MUST_USE char *conn_reserve(struct conn *conn, size_t len);
+
+/* conn_commit queues the first `len` bytes of the last conn_reserve. */
+void conn_commit(struct conn *conn, size_t len);
+
+/* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
+bool conn_is_clogged(struct conn *conn);
+
+/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. */
+void conn_pause(struct conn *conn);
+
+/* conn_resume undoes conn_pause. */
+void conn_resume(struct conn *conn);
+
+/* conn_set_timeout sets or moves the protocol's one timer.
+ *
+ * timeout_ms: from now; 0 unsets it.
+ */
+void conn_set_timeout(struct conn *conn, uint64_t timeout_ms);
+
+/* conn_finish writes what is queued, sends FIN, drains the peer for CONN_LINGER_MS at most, and
+ * closes. No event but on_close follows. */
+void conn_finish(struct conn *conn);
+
+/* conn_close closes at once; queued bytes are lost. No event but on_close follows. */
+void conn_close(struct conn *conn);
+
+/* conn_is_open tells whether neither conn_finish nor conn_close was called. */
+bool conn_is_open(const struct conn *conn);
+
+/* conn_format_peer writes the peer's address and port.
+ *
+ * out: CONN_PEER_BYTES.
+ */
+void conn_format_peer(const struct conn *conn, char *out);
+
+#endif

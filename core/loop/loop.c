@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.c - the uv loop with its heartbeat: the timer wheel, the date, the lag, and the deferred
+ * calls.
+ *
+ * Deferred calls run twice a turn: in a prepare handle for what timers queued, in a check handle
+ * for what the poll queued. So nothing that is deferred waits for the next event.
+ */
+#include "core/loop/loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t heartbeat;
+    struct wheel wheel;
+    struct list deferred;
+    char date[CLOCK_HTTP_BYTES];
+    uint64_t date_s;       /* the second that `date` names */
+    uint64_t heartbeat_ms; /* when the next one is due */
+    uint64_t turn_ns;      /* when the last turn began to poll */
+    uint64_t idle_ns;      /* time spent in poll until then */
+    uint64_t active_jobs;
+    uint64_t submitted_jobs;
+    struct metric_histogram *turn_seconds; /* NULL until loop_register_metrics */
+    struct metric_histogram *lag_seconds;
+    uint64_t *turns_total;
+    uint64_t *jobs_total;
+    double *jobs_active;
+    double *handles_active;
+};
+
+static void run_deferred(struct loop *loop)
+{
+    while (!list_is_empty(&loop->deferred)) {
+        struct loop_deferred *next = CONTAINER_OF(loop->deferred.next, struct loop_deferred, link);
+        list_unlink(&next->link);
+        next->run(next);
+    }
+}
+
+/* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
+ */
+static void count_turn(struct loop *loop)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t idle_ns = uv_metrics_idle_time(&loop->uv);
+    const uint64_t idle_delta_ns = idle_ns - loop->idle_ns;
+    const uint64_t turn_ns = now_ns - loop->turn_ns;
+    loop->turn_ns = now_ns;
+    loop->idle_ns = idle_ns;
+    ++*loop->turns_total;
+    metric_observe(loop->turn_seconds,
+                   turn_ns > idle_delta_ns ? (double)(turn_ns - idle_delta_ns) * 1e-9 : 0);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    struct loop *loop = handle->data;
+    run_deferred(loop);
+    if (loop->turn_seconds != NULL) {
+        count_turn(loop);
+    }
+}
+
+static void on_check(uv_check_t *handle)
+{
+    run_deferred(handle->data);
+}
+
+static void refresh_date(struct loop *loop)
+{
+    const uint64_t wall_ns = clock_wall_ns();
+    if (wall_ns / NS_PER_S != loop->date_s) {
+        loop->date_s = wall_ns / NS_PER_S;
+        clock_format_http(wall_ns, loop->date);
+    }
+}
+
+static void on_heartbeat(uv_timer_t *handle)
+{
+    struct loop *loop = handle->data;
+    const uint64_t now_ms = uv_now(&loop->uv);
+    if (loop->lag_seconds != NULL && loop->heartbeat_ms != 0) {
+        const uint64_t late_ms = now_ms > loop->heartbeat_ms ? now_ms - loop->heartbeat_ms : 0;
+        metric_observe(loop->lag_seconds, (double)late_ms * 1e-3);
+    }
+    loop->heartbeat_ms = now_ms + WHEEL_TICK_MS;
+    refresh_date(loop);
+    wheel_advance(&loop->wheel, now_ms);
+}
+
+static void start_handles(struct loop *loop)
+{
+    /* the init and start calls below cannot fail on a live loop: they only link the handle */
+    (void)uv_prepare_init(&loop->uv, &loop->prepare);
+    (void)uv_check_init(&loop->uv, &loop->check);
+    (void)uv_timer_init(&loop->uv, &loop->heartbeat);
+    loop->prepare.data = loop;
+    loop->check.data = loop;
+    loop->heartbeat.data = loop;
+    (void)uv_prepare_start(&loop->prepare, on_prepare);
+    (void)uv_check_start(&loop->check, on_check);
+    (void)uv_timer_start(&loop->heartbeat, on_heartbeat, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    uv_unref((uv_handle_t *)&loop->prepare);
+    uv_unref((uv_handle_t *)&loop->check);
+    uv_unref((uv_handle_t *)&loop->heartbeat);
+}
+
+int loop_create(struct loop **ret_loop)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    if (loop == NULL) {
+        return UV_ENOMEM;
+    }
+    int rc = uv_loop_init(&loop->uv);
+    if (rc < 0) {
+        free(loop);
+        return rc;
+    }
+    (void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
+    loop->uv.data = loop;
+    list_init(&loop->deferred);
+    wheel_init(&loop->wheel, uv_now(&loop->uv));
+    refresh_date(loop);
+    start_handles(loop);
+    *ret_loop = loop;
+    return 0;
+}
+
+static void report_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    (void)fprintf(stderr, "toq: a handle is still open: %s%s\n", uv_handle_type_name(handle->type),
+                  uv_is_closing(handle) ? " (closing)" : "");
+}
+
+void loop_destroy(struct loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->heartbeat, NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    if (uv_loop_close(&loop->uv) != 0) {
+        uv_walk(&loop->uv, report_handle, NULL);
+        INVARIANT(!"every handle is closed");
+    }
+    free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    loop->turn_ns = clock_now_ns();
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+    return &loop->uv;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms)
+{
+    wheel_set(&loop->wheel, timer, uv_now(&loop->uv) + timeout_ms);
+}
+
+struct str loop_http_date(const struct loop *loop)
+{
+    return (struct str){loop->date, CLOCK_HTTP_BYTES - 1};
+}
+
+void loop_defer(struct loop *loop, struct loop_deferred *deferred)
+{
+    if (list_is_empty(&deferred->link)) {
+        list_push_back(&loop->deferred, &deferred->link);
+    }
+}
+
+void loop_undefer(struct loop_deferred *deferred)
+{
+    list_unlink(&deferred->link);
+}
+
+static void run_job(uv_work_t *req)
+{
+    struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
+    job->work(job);
+}
+
+static void finish_job(uv_work_t *req, int status)
+{
+    struct loop *loop = req->loop->data;
+    struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
+    loop->active_jobs--;
+    job->done(job, status);
+}
+
+int loop_submit(struct loop *loop, struct loop_job *job)
+{
+    const int rc = uv_queue_work(&loop->uv, &job->req, run_job, finish_job);
+    if (rc == 0) {
+        loop->active_jobs++;
+        loop->submitted_jobs++;
+    }
+    return rc;
+}
+
+static void collect(void *arg)
+{
+    struct loop *loop = arg;
+    *loop->jobs_total = loop->submitted_jobs;
+    *loop->jobs_active = (double)loop->active_jobs;
+    *loop->handles_active = (double)loop->uv.active_handles;
+}
+
+static struct metric_family *family(struct metrics *metrics, enum metric_type type,
+                                    const char *name, const char *help)
+{
+    static const double bounds[] = {1e-5, 1e-4, 1e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1, 5};
+    const struct metric_family_options options = {
+        .type = type,
+        .name = name,
+        .help = help,
+        .bounds = bounds,
+        .bound_count = type == METRIC_HISTOGRAM ? ARRAY_COUNT(bounds) : 0,
+    };
+    return metrics_family(metrics, &options);
+}
+
+int loop_register_metrics(struct loop *loop, struct metrics *m)
+{
+    struct metric_family *turn_seconds =
+        family(m, METRIC_HISTOGRAM, "toq_loop_iteration_duration_seconds",
+               "Time the callbacks of one loop iteration took, without waiting.");
+    struct metric_family *lag_seconds =
+        family(m, METRIC_HISTOGRAM, "toq_loop_lag_seconds",
+               "How late the loop's heartbeat ran: what an event that is ready waits.");
+    struct metric_family *turns =
+        family(m, METRIC_COUNTER, "toq_loop_iterations_total", "Iterations of the event loop.");
+    struct metric_family *jobs =
+        family(m, METRIC_COUNTER, "toq_threadpool_jobs_total", "Jobs given to the thread pool.");
+    struct metric_family *active = family(m, METRIC_GAUGE, "toq_threadpool_active_jobs",
+                                          "Jobs queued or running in the thread pool.");
+    struct metric_family *handles =
+        family(m, METRIC_GAUGE, "toq_loop_active_handles", "libuv handles that are active.");
+    if (turn_seconds == NULL || lag_seconds == NULL || turns == NULL || jobs == NULL ||
+        active == NULL || handles == NULL) {
+        return UV_ENOMEM;
+    }
+    loop->turns_total = metric_counter(turns, NULL);
+    loop->jobs_total = metric_counter(jobs, NULL);
+    loop->jobs_active = metric_gauge(active, NULL);
+    loop->handles_active = metric_gauge(handles, NULL);
+    loop->lag_seconds = metric_histogram(lag_seconds, NULL);
+    loop->turn_seconds = metric_histogram(turn_seconds, NULL);
+    return metrics_add_collector(m, collect, loop);
+}
