@@ -10,7 +10,7 @@
 VARIANT   ?= release
 PROFILING ?= yes
 PREFIX    ?= /usr/local
-SECONDS_PER_FUZZER := $(or $(FUZZ_SECONDS),60)
+FUZZ_SECONDS ?= 60
 
 ifeq ($(PROFILING),no)
 override VARIANT := noprof
@@ -59,7 +59,9 @@ LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
 LIBRARIES  := libuv libprotobuf-c libdw libelf zlib
-LIB_CFLAGS  = $(eval LIB_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES)))$(LIB_CFLAGS)
+LIB_CFLAGS  = $(eval LIB_CFLAGS := $(call pkg_cflags))$(LIB_CFLAGS)
+pkg_cflags  = $(if $(shell pkg-config --exists $(LIBRARIES) && echo found),$(shell pkg-config \
+              --cflags $(LIBRARIES)),$(error packages are missing; run: make deps))
 LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIB_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
@@ -153,7 +155,87 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
-.PHONY: FORCE
+# ---- what people type ----------------------------------------------------------------------------
+
+FORMATTED = $(shell find core handlers profiling config test -name '*.[ch]')
+
+.PHONY: help deps run-dev run-prod debug-server test test-asan test-tsan fuzz check fmt bench \
+        install clean FORCE
+help:
+	@echo 'make               build build/toq_server'
+	@echo 'make run-dev       install what is missing, build, run with config/development.env'
+	@echo 'make run-prod      the same with config/production.env'
+	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345'
+	@echo 'make test          checks, unit tests, corpora, integration tests'
+	@echo 'make test-asan     the tests with AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make test-tsan     the tests with ThreadSanitizer'
+	@echo 'make check         the checks alone: format, cppcheck, house rules'
+	@echo 'make fuzz          each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make bench         speed and memory beside nginx'
+	@echo 'make fmt           format every C file'
+	@echo 'make deps          install packages; FOR=run, test, check, fuzz, bench, debug or all'
+	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
+	@echo 'make clean         remove build/'
+	@echo 'V=1 shows commands; VARIANT=asan, tsan or fuzz builds another variant; PROFILING=no'
+	@echo 'leaves the profiler out.'
+
+deps:
+	@scripts/deps $(or $(FOR),run)
+
+run-dev run-prod:
+	@scripts/deps run
+	@$(MAKE) all
+	@scripts/run $(if $(filter run-dev,$@),development,production)
+
+debug-server:
+	@scripts/deps debug
+	@$(MAKE) all
+	@ENV=development exec gdbserver 127.0.0.1:2345 build/toq_server
+
+test:
+	@scripts/deps test
+	@scripts/test release build check unit replay integration
+
+test-asan test-tsan: test-%:
+	@scripts/deps test
+	@scripts/test $* build unit replay integration
+
+check:
+	@scripts/deps check
+	@scripts/test release check
+
+fmt:
+	@scripts/deps fmt
+	@clang-format -i $(FORMATTED)
+
+# New finds stay in build/; what is worth keeping is copied into test/fuzz/corpus/ by hand.
+fuzz:
+	@scripts/deps fuzz
+	@$(MAKE) VARIANT=fuzz fuzzers
+	@$(MAKE) VARIANT=fuzz $(FUZZERS:%=run-%)
+
+.PHONY: $(FUZZERS:%=run-%)
+$(FUZZERS:%=run-%): run-fuzz_%:
+	@mkdir -p $(B)/corpus/$* test/fuzz/corpus/$*
+	@$(B)/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(B)/$*- $(B)/corpus/$* test/fuzz/corpus/$* >$(B)/$*.log 2>&1 \
+	    || { tail -n 60 $(B)/$*.log; echo 'fuzz_$*: found something, see above'; exit 1; }
+	@echo "fuzz_$*: nothing found, $$(sed -n 's/.*number_of_executed_units: //p' $(B)/$*.log) runs"
+
+bench:
+	@scripts/deps bench
+	@$(MAKE) all
+	@/usr/bin/python3 test/bench/bench.py
+
+install: all
+	install -D -m 755 build/release/toq_server $(DESTDIR)$(PREFIX)/bin/toq_server
+	install -d $(DESTDIR)$(PREFIX)/share/toq/config $(DESTDIR)$(PREFIX)/share/doc/toq
+	install -m 644 $(wildcard config/*.env) $(DESTDIR)$(PREFIX)/share/toq/config
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/toq
+
+clean:
+	rm -rf build
+
 FORCE:
 
 .SECONDARY:
