@@ -145,7 +145,9 @@ static void on_write_timeout(struct wheel_timer *timer)
 
 static void on_written(uv_write_t *req, int status)
 {
-    struct conn *conn = CONTAINER_OF(req, struct conn, write_req);
+    struct conn *conn = req->handle->data;
+    const size_t len = (size_t)(uintptr_t)req->data;
+    free(req);
     conn->is_writing = false;
     if (conn->state == CONN_CLOSED) {
         return;
@@ -155,7 +157,6 @@ static void on_written(uv_write_t *req, int status)
         end(conn, status);
         return;
     }
-    const size_t len = (size_t)(uintptr_t)req->data;
     conn->stats->sent_bytes += len;
     outq_consume(&conn->out, &conn->set->pool, len);
     flush(conn);
@@ -163,6 +164,11 @@ static void on_written(uv_write_t *req, int status)
 
 static int write_rest(struct conn *conn)
 {
+    uv_write_t *req =
+        malloc(sizeof(*req)); /* rarely needed, and too big to keep in each connection */
+    if (req == NULL) {
+        return UV_ENOMEM;
+    }
     uv_buf_t bufs[IOV_MAX_COUNT];
     const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
     size_t len = 0;

@@ -67,7 +67,6 @@ struct conn {
     const struct conn_events *events;
     void *ctx; /* the protocol's */
     struct outq out;
-    uv_write_t write_req;
     size_t write_queue_bytes; /* what libuv still held when the write timer was set */
     struct wheel_timer timer;
     struct wheel_timer write_timer;

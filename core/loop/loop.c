@@ -17,6 +17,7 @@ struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_idle_t idle; /* active while deferred calls wait */
     uv_timer_t heartbeat;
     struct wheel wheel;
     struct list deferred;
@@ -35,13 +36,23 @@ struct loop {
     double *handles_active;
 };
 
+/* run_deferred runs what is queued now. What these calls queue waits for the next round, so that
+ * two that queue each other cannot starve the poll; the idle handle keeps that poll from blocking.
+ */
 static void run_deferred(struct loop *loop)
 {
-    while (!list_is_empty(&loop->deferred)) {
-        struct loop_deferred *next = CONTAINER_OF(loop->deferred.next, struct loop_deferred, link);
+    struct list due = {&due, &due};
+    list_splice(&due, &loop->deferred);
+    while (!list_is_empty(&due)) {
+        struct loop_deferred *next = CONTAINER_OF(due.next, struct loop_deferred, link);
         list_unlink(&next->link);
         next->run(next);
     }
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+    (void)handle; /* its presence alone makes the poll return at once */
 }
 
 /* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
@@ -63,6 +74,11 @@ static void on_prepare(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
     run_deferred(loop);
+    if (!list_is_empty(&loop->deferred)) {
+        (void)uv_idle_start(&loop->idle, on_idle);
+    } else {
+        (void)uv_idle_stop(&loop->idle);
+    }
     if (loop->turn_seconds != NULL) {
         count_turn(loop);
     }
@@ -100,6 +116,7 @@ static void start_handles(struct loop *loop)
     /* the init and start calls below cannot fail on a live loop: they only link the handle */
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
     (void)uv_check_init(&loop->uv, &loop->check);
+    (void)uv_idle_init(&loop->uv, &loop->idle);
     (void)uv_timer_init(&loop->uv, &loop->heartbeat);
     loop->prepare.data = loop;
     loop->check.data = loop;
@@ -147,6 +164,7 @@ void loop_destroy(struct loop *loop)
     }
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->heartbeat, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop->uv) != 0) {

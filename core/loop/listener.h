@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listener.h - one listening TCP socket: accepts in batches, sheds when descriptors or memory run
+ * out.
+ *
+ * We accept ourselves, on a polled socket: libuv's own accept drops connections silently when
+ * descriptors run out, and retries without pause when memory does.
+ *
+ * Failure: EMFILE, ENFILE: one connection is accepted on a reserve descriptor and closed, which
+ * tells the peer; ENOBUFS, ENOMEM: the listener rests for LISTENER_REST_MS. Both are counted and
+ * logged once a rest. Thread:  the loop.
+ */
+#ifndef TOQ_CORE_LOOP_LISTENER_H
+#define TOQ_CORE_LOOP_LISTENER_H
+
+#include "core/loop/conn.h"
+
+#define LISTENER_REST_MS    100
+#define LISTENER_ADDR_BYTES 64
+#define LISTENER_ACCEPTS_MAX                                                                       \
+    64 /* a turn; a flood of new connections must not starve the old ones */
+
+struct listener;
+
+/* on_accept gets each new connection and attaches a protocol to it. */
+typedef void (*listener_accept_fn)(struct listener *listener, struct conn *conn);
+
+struct listener {
+    uv_poll_t poll;
+    struct conn_set *set;
+    const char *name; /* a literal: "http", "metrics", "pprof" */
+    listener_accept_fn on_accept;
+    void *ctx; /* the owner's */
+    struct conn_stats stats;
+    uint64_t shed_fds;    /* connections closed for want of a descriptor */
+    uint64_t shed_limit;  /* ... because the set was full */
+    uint64_t shed_memory; /* accepts that failed for want of memory */
+    int fd;
+    int reserve_fd;
+    bool is_open;
+    bool is_resting;
+    bool is_logged; /* this shortage has been logged */
+    struct wheel_timer rest;
+    void (*on_closed)(void *arg);
+    void *on_closed_arg;
+    char address[LISTENER_ADDR_BYTES]; /* as bound: "127.0.0.1:8080" */
+    uint16_t port;
+};
+
+/* listener_open binds, listens and begins to accept.
+ *
+ * host: an IPv4 or IPv6 literal, or "localhost". port: 0 takes a free one; listener->port tells
+ * which. Returns: 0; UV_EINVAL (not a literal), UV_EADDRINUSE, UV_EACCES and what else bind(2) and
+ * listen(2) say.
+ */
+MUST_USE int listener_open(struct listener *listener, struct conn_set *set, const char *name,
+                           const char *host, uint16_t port, int backlog,
+                           listener_accept_fn on_accept, void *ctx);
+
+/* listener_close accepts what the kernel has already queued, then closes the socket. on_closed runs
+ * once, later; until then the struct stays the listener's.
+ */
+void listener_close(struct listener *listener, void (*on_closed)(void *arg), void *arg);
+
+#endif
