@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.h - what the server is told: environment over config/$ENV.env over defaults, in one flat
- * struct.
+ * config.h - what the server is told: environment over $CONFIG_DIR/$ENV.env over defaults, in one
+ *            flat struct.
  *
- * Flow:    config_load -> every option read, checked, stored -> the struct is never changed
- * afterwards Failure: one line that names the variable, the value and what is allowed; the caller
- * exits with 78. Thread:  main, before the loop runs; config_read_log_level: any.
+ * Flow:    config_load -> every option read, checked, stored -> the struct never changes again
+ * Failure: one line that names the variable, the value and what is allowed; the caller exits 78.
+ * Memory:  nothing is allocated; a load takes about 70 KiB of stack, for the file's text.
+ * Thread:  main, before the loop runs; config_read_log_level: any.
  */
 #ifndef TOQ_CONFIG_CONFIG_H
 #define TOQ_CONFIG_CONFIG_H
@@ -55,12 +56,22 @@ struct config {
 
 /* config_load fills *ret_config from the process's environment and the env file.
  *
+ * An empty value counts as unset. The env file may be missing unless CONFIG_DIR names its folder.
+ *
  * error: CONFIG_ERROR_BYTES; on failure one line without a newline.
  * Returns: true; false with `error` set and *ret_config undefined.
  */
 MUST_USE bool config_load(struct config *ret_config, char *error);
 
-/* config_parse_file checks the text of an env file against the options without using it.
+/* config_load_from is config_load with `variables` in place of the process's environment.
+ *
+ * variables: "NAME=value" each, NULL behind the last; unknown names are ignored.
+ */
+MUST_USE bool config_load_from(const char *const *variables, struct config *ret_config,
+                               char *error);
+
+/* config_parse_file checks the text of an env file against the options without using it; it opens
+ * no file, so what a NAME_FILE variable points at is not looked at.
  *
  * path: for messages. error: as config_load.
  * Returns: true; false with `error` set.
@@ -75,8 +86,12 @@ MUST_USE bool config_parse_file(const char *path, struct str text, char *error);
  */
 MUST_USE bool config_read_log_level(const struct config *config, int *ret_level, char *error);
 
-/* config_print writes every option as NAME=value, one a line, secrets masked as ***. */
+/* config_print writes every option as NAME=value, one a line, secrets masked as ***. The output is
+ * an env file; ENV and CONFIG_DIR, which no env file may set, are comments in it. */
 void config_print(const struct config *config, FILE *out);
+
+/* config_print_help lists every variable with its default, what it does and what it may be. */
+void config_print_help(FILE *out);
 
 /* config_env_name is "development" or "production". */
 const char *config_env_name(enum config_env env);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config.c - the sources of configuration, one over the other.
+ *
+ * Flow:    environment -> ENV and CONFIG_DIR -> env file -> each option from the first source that
+ *          sets it, else its default -> rules between options
+ * Failure: the first one found; an env file is checked whole, also what the environment overrides.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "config/config_error.h"
+#include "config/config_options.h"
+#include "config/config_rules.h"
+#include "config/config_value.h"
+#include "config/envfile.h"
+
+#define PATH_BYTES (CONFIG_TEXT_BYTES + 32) /* CONFIG_DIR, "/production.env" and a NUL */
+
+/* What one source says about an option. */
+struct setting {
+    struct str value; /* empty: not set */
+    unsigned line;    /* in the env file; 0: the file does not name it */
+};
+
+/* One source of settings; the values are views into it. */
+struct layer {
+    const char *path; /* for messages; NULL is the environment */
+    struct setting plain[CONFIG_OPTION_COUNT];
+    struct setting by_file[CONFIG_OPTION_COUNT]; /* NAME_FILE: the value is a path */
+};
+
+struct sources {
+    struct layer environment;
+    struct layer file;
+    char path[PATH_BYTES];
+    char text[ENVFILE_MAX_BYTES + 1]; /* one more, to notice a file that is too large */
+};
+
+const char *config_env_name(enum config_env env)
+{
+    return env == CONFIG_PRODUCTION ? "production" : "development";
+}
+
+static size_t index_of(const struct config_option *option)
+{
+    return (size_t)(option - config_options);
+}
+
+static struct setting *setting_of(struct layer *layer, struct config_name name)
+{
+    struct setting *settings = name.is_file ? layer->by_file : layer->plain;
+    return &settings[index_of(name.option)];
+}
+
+static const struct config_option *option_named(struct str literal)
+{
+    struct config_name name;
+    const bool is_found = config_options_find(literal, &name);
+    INVARIANT(is_found);
+    return name.option;
+}
+
+static void read_environment(const char *const *variables, struct layer *layer)
+{
+    for (size_t i = 0; variables[i] != NULL; i++) {
+        struct str value = str_from(variables[i]);
+        struct str name;
+        struct config_name known;
+        if (!str_next_field(&value, '=', &name) || value.ptr == NULL ||
+            !config_options_find(name, &known)) {
+            continue;
+        }
+        struct setting *setting = setting_of(layer, known);
+        if (setting->value.len == 0) { /* the first one counts, as with getenv */
+            setting->value = value;
+        }
+    }
+}
+
+/* read_file reads as much as fits.
+ *
+ * Returns: 0 with *ret_len set; an errno.
+ */
+static int read_file(const char *path, char *out, size_t out_bytes, size_t *ret_len)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno;
+    }
+    size_t len = 0;
+    ssize_t n = 1;
+    while (n != 0 && len < out_bytes) {
+        n = read(fd, out + len, out_bytes - len);
+        if (n < 0 && errno != EINTR) {
+            const int error_number = errno;
+            (void)close(fd);
+            return error_number;
+        }
+        len += n > 0 ? (size_t)n : 0;
+    }
+    (void)close(fd);
+    *ret_len = len;
+    return 0;
+}
+
+static bool refuse_value(const struct layer *layer, const struct config_option *option,
+                         const struct setting *setting, char *error)
+{
+    char allowed[CONFIG_TEXT_BYTES];
+    config_value_allowed(option, allowed);
+    char place[PATH_BYTES + 16] = "";
+    if (layer->path != NULL) {
+        (void)snprintf(place, sizeof(place), "%s:%u: ", layer->path, setting->line);
+    }
+    const struct str shown =
+        option->kind == CONFIG_SECRET ? STR("***") : config_error_clip(setting->value);
+    return config_error_set(error, "%s%s: \"%" STR_FMT "\" is not allowed: %s", place, option->name,
+                            STR_ARG(shown), allowed);
+}
+
+static bool refuse_name(const char *path, unsigned line, struct str name, char *error)
+{
+    const struct str shown = config_error_clip(name);
+    struct config_name near;
+    if (!config_options_nearest(name, &near)) {
+        return config_error_set(error, "%s:%u: %" STR_FMT " is not a variable; --help lists them",
+                                path, line, STR_ARG(shown));
+    }
+    return config_error_set(error, "%s:%u: %" STR_FMT " is not a variable; did you mean %s%s?",
+                            path, line, STR_ARG(shown), near.option->name,
+                            near.is_file ? "_FILE" : "");
+}
+
+/* add_entry takes one line of the env file into the layer; `scratch` shows whether its value could
+ * be stored. */
+static bool add_entry(struct layer *layer, unsigned line, const struct envfile_entry *entry,
+                      struct config *scratch, char *error)
+{
+    struct config_name name;
+    if (!config_options_find(entry->name, &name)) {
+        return refuse_name(layer->path, line, entry->name, error);
+    }
+    if (name.option->is_env_only) {
+        return config_error_set(error,
+                                "%s:%u: %s is not allowed in an env file: it chooses the file",
+                                layer->path, line, name.option->name);
+    }
+    struct setting *setting = setting_of(layer, name);
+    if (setting->line != 0) {
+        return config_error_set(error, "%s:%u: %" STR_FMT " is set twice: first in line %u",
+                                layer->path, line, STR_ARG(entry->name), setting->line);
+    }
+    *setting = (struct setting){entry->value, line};
+    if (entry->value.len == 0 || name.is_file ||
+        config_value_store(name.option, entry->value, scratch)) {
+        return true;
+    }
+    return refuse_value(layer, name.option, setting, error);
+}
+
+static bool parse_layer(struct str text, struct layer *layer, char *error)
+{
+    if (text.len > ENVFILE_MAX_BYTES) {
+        return config_error_set(error, "%s: larger than %d bytes", layer->path, ENVFILE_MAX_BYTES);
+    }
+    struct envfile file = {.rest = text};
+    struct config scratch;
+    for (;;) {
+        struct envfile_entry entry;
+        const char *problem;
+        switch (envfile_next(&file, &entry, &problem)) {
+        case ENVFILE_END:
+            return true;
+        case ENVFILE_PROBLEM:
+            return config_error_set(error, "%s:%u: %s", layer->path, file.line, problem);
+        case ENVFILE_ENTRY:
+            if (!add_entry(layer, file.line, &entry, &scratch, error)) {
+                return false;
+            }
+        }
+    }
+}
+
+bool config_parse_file(const char *path, struct str text, char *error)
+{
+    struct layer layer = {.path = path};
+    return parse_layer(text, &layer, error);
+}
+
+/* load_env_file fills the file's layer from $CONFIG_DIR/$ENV.env. */
+static bool load_env_file(struct sources *sources, const struct config *where, char *error)
+{
+    (void)snprintf(sources->path, sizeof(sources->path), "%s/%s.env", where->config_dir,
+                   config_env_name(where->env));
+    sources->file.path = sources->path;
+    size_t len = 0;
+    const int error_number = read_file(sources->path, sources->text, sizeof(sources->text), &len);
+    if (error_number == 0) {
+        return parse_layer((struct str){sources->text, len}, &sources->file, error);
+    }
+    const size_t dir_index = index_of(option_named(STR("CONFIG_DIR")));
+    if (error_number == ENOENT && sources->environment.plain[dir_index].value.len == 0) {
+        return true;
+    }
+    char reason[128];
+    return config_error_set(error, "CONFIG_DIR: \"%s\" is not allowed: cannot read %s: %s",
+                            where->config_dir, sources->path,
+                            strerror_r(error_number, reason, sizeof(reason)));
+}
+
+static struct str cut_newline(struct str s)
+{
+    s.len -= s.len > 0 && s.ptr[s.len - 1] == '\n' ? 1 : 0;
+    s.len -= s.len > 0 && s.ptr[s.len - 1] == '\r' ? 1 : 0;
+    return s;
+}
+
+/* store_from_file takes an option's value from the file that NAME_FILE names. */
+static bool store_from_file(const struct config_option *option, struct str path_text,
+                            struct config *config, char *error)
+{
+    char path[ENVFILE_LINE_MAX_BYTES + 1];
+    char text[CONFIG_TEXT_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
+    char reason[128];
+    size_t len = 0;
+    int error_number = ENAMETOOLONG;
+    if (path_text.len < sizeof(path)) {
+        memcpy(path, path_text.ptr, path_text.len);
+        path[path_text.len] = '\0';
+        error_number = read_file(path, text, sizeof(text), &len);
+    }
+    const struct str shown = config_error_clip(path_text);
+    if (error_number != 0) {
+        return config_error_set(
+            error, "%s_FILE: \"%" STR_FMT "\" is not allowed: cannot read it: %s", option->name,
+            STR_ARG(shown), strerror_r(error_number, reason, sizeof(reason)));
+    }
+    if (config_value_store(option, cut_newline((struct str){text, len}), config)) {
+        return true;
+    }
+    config_value_allowed(option, text);
+    return config_error_set(error, "%s_FILE: what \"%" STR_FMT "\" holds is not allowed: %s",
+                            option->name, STR_ARG(shown), text);
+}
+
+/* store_from_layer stores what the layer says, if it says something.
+ *
+ * Returns: true, with *ret_is_set telling whether it did; false with `error` set.
+ */
+static bool store_from_layer(const struct layer *layer, const struct config_option *option,
+                             struct config *config, bool *ret_is_set, char *error)
+{
+    const struct setting *plain = &layer->plain[index_of(option)];
+    const struct setting *by_file = &layer->by_file[index_of(option)];
+    *ret_is_set = plain->value.len > 0 || by_file->value.len > 0;
+    if (plain->value.len > 0 && by_file->value.len > 0) {
+        return config_error_set(error, "%s: \"***\" is not allowed: %s_FILE is set too; set one",
+                                option->name, option->name);
+    }
+    if (by_file->value.len > 0) {
+        return store_from_file(option, by_file->value, config, error);
+    }
+    if (plain->value.len > 0 && !config_value_store(option, plain->value, config)) {
+        return refuse_value(layer, option, plain, error);
+    }
+    return true;
+}
+
+static bool store_option(const struct sources *sources, const struct config_option *option,
+                         struct config *config, char *error)
+{
+    bool is_set = false;
+    if (!store_from_layer(&sources->environment, option, config, &is_set, error)) {
+        return false;
+    }
+    if (!is_set && !store_from_layer(&sources->file, option, config, &is_set, error)) {
+        return false;
+    }
+    const char *value = config_options_default(option, config->env);
+    if (!is_set && value != NULL) {
+        const bool is_stored = config_value_store(option, str_from(value), config);
+        INVARIANT(is_stored);
+    }
+    return true;
+}
+
+bool config_load_from(const char *const *variables, struct config *ret_config, char *error)
+{
+    struct sources sources;
+    sources.environment = (struct layer){0};
+    sources.file = (struct layer){0};
+    *ret_config = (struct config){0};
+    read_environment(variables, &sources.environment);
+    if (!store_option(&sources, option_named(STR("ENV")), ret_config, error) ||
+        !store_option(&sources, option_named(STR("CONFIG_DIR")), ret_config, error) ||
+        !load_env_file(&sources, ret_config, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        if (!store_option(&sources, &config_options[i], ret_config, error)) {
+            return false;
+        }
+    }
+    return config_rules_check(ret_config, error);
+}
+
+bool config_load(struct config *ret_config, char *error)
+{
+    return config_load_from((const char *const *)environ, ret_config, error);
+}
+
+bool config_read_log_level(const struct config *config, int *ret_level, char *error)
+{
+    struct sources sources;
+    sources.environment = (struct layer){0};
+    sources.file = (struct layer){0};
+    read_environment((const char *const *)environ, &sources.environment);
+    struct config fresh = *config;
+    if (!load_env_file(&sources, &fresh, error) ||
+        !store_option(&sources, option_named(STR("LOG_LEVEL")), &fresh, error)) {
+        return false;
+    }
+    *ret_level = fresh.log_level;
+    return true;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_options.c - the table, and finding names in it.
+ */
+#include "config/config_options.h"
+
+#define TIMEOUT_MAX_MS  3600000 /* an hour: longer is a unit mistaken for another */
+#define NAME_MAX_BYTES  64
+#define FILE_SUFFIX     "_FILE"
+#define NEAREST_CHANGES 3
+
+/* the order is that of the enums: config_env here, log_level and log_format in core/telemetry */
+static const char *const env_names[] = {"development", "production", NULL};
+static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_names[] = {"text", "json", NULL};
+
+#define FIELD(name) offsetof(struct config, name)
+
+/* clang-format would put each field on a line of its own and make three screens of these two */
+/* clang-format off */
+const struct config_option config_options[CONFIG_OPTION_COUNT] = {
+    {.name = "ENV", .kind = CONFIG_CHOICE, .offset = FIELD(env), .is_env_only = true,
+     .value = "development", .choices = env_names,
+     .help = "chooses the env file and the defaults"},
+    {.name = "CONFIG_DIR", .kind = CONFIG_FOLDER, .offset = FIELD(config_dir), .is_env_only = true,
+     .value = "config",
+     .help = "where $ENV.env lies"},
+
+    {.name = "LOG_LEVEL", .kind = CONFIG_CHOICE, .offset = FIELD(log_level),
+     .value = "debug", .value_prod = "info", .choices = level_names,
+     .help = "events below it are not logged; read again on SIGHUP"},
+    {.name = "LOG_FORMAT", .kind = CONFIG_CHOICE, .offset = FIELD(log_format),
+     .value = "text", .value_prod = "json", .choices = format_names,
+     .help = "how an event is written"},
+    {.name = "LOG_ACCESS_EVERY", .kind = CONFIG_NUMBER, .offset = FIELD(log_access_every),
+     .value = "1", .value_prod = "0", .max = 1000000, .unit = "requests per line",
+     .zero = "logs none",
+     .help = "how rare access lines are"},
+
+    {.name = "HTTP_HOST", .kind = CONFIG_HOST, .offset = FIELD(http_host),
+     .value = "0.0.0.0",
+     .help = "address of the public listener"},
+    {.name = "HTTP_PORT", .kind = CONFIG_NUMBER, .offset = FIELD(http_port),
+     .value = "8080", .max = 65535, .unit = "a port", .zero = "picks a free one",
+     .help = "port of the public listener"},
+    {.name = "ENABLE_METRICS", .kind = CONFIG_BOOL, .offset = FIELD(enable_metrics),
+     .value = "true",
+     .help = "whether /metrics is served"},
+    {.name = "METRICS_HOST", .kind = CONFIG_HOST, .offset = FIELD(metrics_host),
+     .value = "127.0.0.1",
+     .help = "address of the metrics listener"},
+    {.name = "METRICS_PORT", .kind = CONFIG_NUMBER, .offset = FIELD(metrics_port),
+     .value = "9090", .max = 65535, .unit = "a port", .zero = "picks a free one",
+     .help = "port of the metrics listener"},
+    {.name = "ENABLE_PPROF", .kind = CONFIG_BOOL, .offset = FIELD(enable_pprof),
+     .value = "true", .value_prod = "false",
+     .help = "whether /debug/pprof/ is served"},
+    {.name = "PPROF_HOST", .kind = CONFIG_HOST, .offset = FIELD(pprof_host),
+     .value = "127.0.0.1",
+     .help = "address of the pprof listener"},
+    {.name = "PPROF_PORT", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_port),
+     .value = "6060", .max = 65535, .unit = "a port", .zero = "picks a free one",
+     .help = "port of the pprof listener"},
+    {.name = "PPROF_TOKEN", .kind = CONFIG_SECRET, .offset = FIELD(pprof_token),
+     .min = 16, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "what a profiler must present; required when PPROF_HOST is not loopback"},
+    {.name = "PPROF_MAX_SECONDS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_max_seconds),
+     .value = "300", .min = 1, .max = 3600, .unit = "seconds",
+     .help = "longest capture"},
+
+    {.name = "SHUTDOWN_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_timeout_ms),
+     .value = "30000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "cancels at once",
+     .help = "how long a drain waits for requests in flight"},
+    {.name = "REQUEST_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(request_timeout_ms),
+     .value = "30000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .help = "how long a handler may take"},
+    {.name = "HEADER_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(header_timeout_ms),
+     .value = "10000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .help = "how long a request's header block may take"},
+    {.name = "IDLE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(idle_timeout_ms),
+     .value = "60000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .help = "how long a connection may wait between requests"},
+    {.name = "BODY_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(body_timeout_ms),
+     .value = "30000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .help = "how long no byte of a body may arrive"},
+    {.name = "WRITE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(write_timeout_ms),
+     .value = "30000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .help = "how long a peer may take no byte of an answer"},
+
+    {.name = "MAX_HEADER_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(max_header_bytes),
+     .value = "16384", .min = 256, .max = 1048576, .unit = "bytes",
+     .help = "request line and fields together; more is 431"},
+    {.name = "MAX_HEADER_COUNT", .kind = CONFIG_NUMBER, .offset = FIELD(max_header_count),
+     .value = "100", .min = 1, .max = 10000, .unit = "fields",
+     .help = "fields of a request; more is 431"},
+    {.name = "MAX_TARGET_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(max_target_bytes),
+     .value = "8192", .min = 16, .max = 1048576, .unit = "bytes",
+     .help = "path and query of a request; more is 414"},
+    {.name = "MAX_BODY_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(max_body_bytes),
+     .value = "1048576", .max = 1073741824, .unit = "bytes", .zero = "refuses every body",
+     .help = "body of a request; more is 413"},
+    {.name = "MAX_CONNECTIONS", .kind = CONFIG_NUMBER, .offset = FIELD(max_connections),
+     .value = "16384", .min = 1, .max = 1048576, .unit = "connections",
+     .help = "open at once, all listeners together"},
+    {.name = "LISTEN_BACKLOG", .kind = CONFIG_NUMBER, .offset = FIELD(listen_backlog),
+     .value = "1024", .min = 1, .max = 65535, .unit = "connections",
+     .help = "waiting to be accepted, by listener"},
+};
+/* clang-format on */
+
+static struct str cut_file_suffix(struct str name)
+{
+    const struct str suffix = STR(FILE_SUFFIX);
+    if (name.len <= suffix.len) {
+        return (struct str){name.ptr, 0};
+    }
+    const size_t len = name.len - suffix.len;
+    const bool has_suffix = memcmp(name.ptr + len, suffix.ptr, suffix.len) == 0;
+    return (struct str){name.ptr, has_suffix ? len : 0};
+}
+
+bool config_options_find(struct str name, struct config_name *ret_name)
+{
+    const struct str stem = cut_file_suffix(name);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *option = &config_options[i];
+        const struct str option_name = str_from(option->name);
+        if (str_equal(name, option_name)) {
+            *ret_name = (struct config_name){option, false};
+            return true;
+        }
+        if (option->kind == CONFIG_SECRET && str_equal(stem, option_name)) {
+            *ret_name = (struct config_name){option, true};
+            return true;
+        }
+    }
+    return false;
+}
+
+static char to_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* count_changes is the Levenshtein distance: letters to insert, drop or replace. */
+static size_t count_changes(struct str typed, struct str name)
+{
+    size_t row[NAME_MAX_BYTES + 1]; /* row[j]: distance of what is typed so far to name[0..j) */
+    for (size_t j = 0; j <= name.len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; i < typed.len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < name.len; j++) {
+            const size_t replaced = diagonal + (to_upper(typed.ptr[i]) == name.ptr[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = min_of(replaced, 1 + min_of(row[j], row[j + 1]));
+        }
+    }
+    return row[name.len];
+}
+
+bool config_options_nearest(struct str name, struct config_name *ret_name)
+{
+    size_t best = NEAREST_CHANGES + 1;
+    if (name.len > NAME_MAX_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < 2 * CONFIG_OPTION_COUNT; i++) {
+        const struct config_name candidate = {&config_options[i / 2], i % 2 == 1};
+        if (candidate.is_file && candidate.option->kind != CONFIG_SECRET) {
+            continue;
+        }
+        char full[NAME_MAX_BYTES + 1];
+        (void)snprintf(full, sizeof(full), "%s%s", candidate.option->name,
+                       candidate.is_file ? FILE_SUFFIX : "");
+        const size_t changes = count_changes(name, str_from(full));
+        if (changes < best) {
+            best = changes;
+            *ret_name = candidate;
+        }
+    }
+    return best <= NEAREST_CHANGES;
+}
+
+const char *config_options_default(const struct config_option *option, enum config_env env)
+{
+    const bool is_prod = env == CONFIG_PRODUCTION && option->value_prod != NULL;
+    return is_prod ? option->value_prod : option->value;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_print.c - the option table for people: as it is in force, and as help.
+ */
+#include "config/config_value.h"
+
+void config_print(const struct config *config, FILE *out)
+{
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const struct config_option *option = &config_options[i];
+        (void)fprintf(out, "%s%s=", option->is_env_only ? "# " : "", option->name);
+        config_value_print(option, config, out);
+        (void)fputc('\n', out);
+    }
+}
+
+static void print_option_help(const struct config_option *option, FILE *out)
+{
+    const char *value = config_options_default(option, CONFIG_DEVELOPMENT);
+    (void)fprintf(out, "  %s=%s", option->name, value == NULL ? "" : value);
+    if (option->value_prod != NULL) {
+        (void)fprintf(out, " (production: %s)", option->value_prod);
+    }
+    char allowed[CONFIG_TEXT_BYTES];
+    config_value_allowed(option, allowed);
+    (void)fprintf(out, "\n      %s: %s\n", option->help, allowed);
+    if (option->kind == CONFIG_SECRET) {
+        (void)fprintf(out, "  %s_FILE=\n      a file that holds %s\n", option->name, option->name);
+    }
+}
+
+void config_print_help(FILE *out)
+{
+    (void)fputs("Variables, with their defaults; the environment goes over $CONFIG_DIR/$ENV.env, "
+                "and that over these:\n",
+                out);
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        print_option_help(&config_options[i], out);
+    }
+    (void)fputs("Read by the libraries, from the environment alone: UV_THREADPOOL_SIZE (libuv's "
+                "worker threads),\nMALLOC_CONF (jemalloc).\n",
+                out);
+}
