@@ -55,7 +55,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 LLHTTP_CPPFLAGS := -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
 CPPFLAGS_ALL     = -std=gnu11 -D_GNU_SOURCE -I. -isystem $(B)/gen $(LLHTTP_CPPFLAGS) $(LIB_CFLAGS)
 DEPFLAGS         = -MMD -MP
-LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--build-id $(SANITIZE)
+LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
 LIBRARIES  := libuv libprotobuf-c libdw libelf zlib
@@ -66,12 +66,16 @@ LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIB_L
 
 # ---- sources -------------------------------------------------------------------------------------
 
-SOURCES := $(wildcard core/*/*.c config/*.c)
+# What differs between processors is a file of its own, named for the processor.
+FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
+ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
+
+SOURCES := $(call ours,core/*/*.c config/*.c)
 PROTOS  := $(wildcard handlers/*.proto)
 ifeq ($(PROFILING),no)
 SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
 else
-SOURCES += $(filter-out handlers/pprof_none.c,$(wildcard handlers/*.c)) $(wildcard profiling/*.c)
+SOURCES += $(filter-out handlers/pprof_none.c,$(wildcard handlers/*.c)) $(call ours,profiling/*.c)
 PROTOS  += $(wildcard profiling/*.proto)
 endif
 LLHTTP_SOURCES := api http llhttp
@@ -82,6 +86,8 @@ OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
 LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
 MAIN_OBJECT := $(B)/core/main.o
 LIBRARY     := $(B)/libtoq.a
+
+HEADERS := $(call ours,core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
 
 TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c))
 UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/*/test_*.c))
@@ -132,6 +138,14 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: %.proto
 	$(call say,PROTOC)
 	$(Q)mkdir -p $(B)/gen
 	$(Q)protoc-c --c_out=$(B)/gen $<
+
+# Each header compiles alone, so the order of includes never matters.
+.PHONY: headers
+headers: $(HEADERS:%=$(B)/headers/%.ok)
+$(B)/headers/%.ok: % Makefile | $(GENERATED_H)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(CODEGEN) $(WARNINGS) -fsyntax-only -x c $<
+	$(Q)touch $@
 
 # Only main.o knows the version; the stamp changes, and main.o with it, when the version does.
 VERSION = $(eval VERSION := $(or $(shell git describe --always --dirty --tags 2>/dev/null),0.1.0))$(VERSION)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What the checks share: which files are ours, C text without its comments, how to complain."""
+
+import glob
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOMS = ("core/base", "core/telemetry", "core/loop", "core/http", "core/data", "handlers",
+         "profiling", "config")
+
+COMMENT_OR_LITERAL = re.compile(
+    r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)
+DIRECTIVE = re.compile(r"^[ \t]*\#(?:[^\n]*\\\n)*[^\n]*", re.M)
+
+
+def find(*patterns):
+    """Paths below the root, sorted; `**` crosses folders."""
+    paths = {path for pattern in patterns for path in glob.glob(pattern, root_dir=ROOT,
+                                                               recursive=True)}
+    return sorted(paths)
+
+
+def sources():
+    """Every C file of the server."""
+    return find("core/main.c", *(f"{room}/*.[ch]" for room in ROOMS))
+
+
+def tests():
+    return find("test/**/*.[ch]")
+
+
+def room_of(path):
+    return path if path == "core/main.c" else os.path.dirname(path)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def blank(match):
+    """As many lines and columns, all blank, so that offsets keep their meaning."""
+    return re.sub(r"[^\n]", " ", match.group())
+
+
+def without_comments(text):
+    """Comments and the insides of literals blanked."""
+    return COMMENT_OR_LITERAL.sub(blank, text)
+
+
+def without_directives(text):
+    """Preprocessor lines blanked; takes text without comments."""
+    return DIRECTIVE.sub(blank, text)
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+class Complaints:
+    """Collects breaches and ends the check."""
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, path, line, text):
+        self.count += 1
+        print(f"{path}:{line}: {text}")
+
+    def finish(self):
+        sys.exit(1 if self.count > 0 else 0)
