@@ -96,10 +96,11 @@ REPLAYS      := $(FUZZERS:%=$(B)/replay/%)
 
 # ---- build ---------------------------------------------------------------------------------------
 
-.PHONY: all tests fuzzers
+.PHONY: all generated tests fuzzers
 all: $(B)/toq_server $(if $(filter release,$(VARIANT)),build/toq_server)
 tests: all $(UNIT_TESTS) $(REPLAYS) $(if $(TEST_SUPPORT),$(B)/toq_test_server)
 fuzzers: $(FUZZERS:%=$(B)/%)
+generated: $(GENERATED_H)
 
 build/toq_server: $(B)/toq_server
 	$(Q)ln -sfn release/toq_server $@
@@ -216,6 +217,7 @@ test-asan test-tsan: test-%:
 
 check:
 	@scripts/deps check
+	@$(MAKE) generated
 	@scripts/test release check
 
 fmt:
