@@ -3,9 +3,10 @@
  * log.h - one line per event, as text for people or JSON for machines, written by a thread of its
  * own.
  *
- * Flow:    log_event -> level check -> line formatted into a bounded queue -> writer thread ->
- * write(2) Failure: a full queue, a reader that went away or a full disk drop lines; every drop is
- * counted, and the next line that gets through says how many are missing. The caller never waits.
+ * Flow:    log_event -> level check -> line formatted on the stack -> bounded queue -> writer
+ *          thread -> write(2)
+ * Failure: a full queue, a reader that went away or a full disk drop lines; every drop is counted,
+ *          and the next line that gets through says how many are missing. The caller never waits.
  * Thread:  any, after log_start; never from a signal handler.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_H
@@ -44,8 +45,9 @@ struct log_stats {
 
 /* log_start starts the writer thread.
  *
+ * fd:      SIGPIPE is to be ignored when it is a pipe or socket.
  * Returns: 0; UV_ENOMEM, or the thread's creation error as a negative errno.
- * Thread:  main, once.
+ * Thread:  main, while no writer runs.
  */
 MUST_USE int log_start(const struct log_options *options);
 
@@ -71,7 +73,8 @@ bool log_is_on(enum log_level level);
 
 /* log_event queues one line: time, level, `component` (a literal such as "http"), `message` (a
  * literal), the fields in order. Values are copied; control bytes and quotes in them are escaped.
- * Before log_start the line goes straight to stderr.
+ * A line longer than 4 KiB loses the ends of its longest values and says cut=true. Before log_start
+ * the line goes straight to stderr.
  *
  * fields: `count` of them; NULL when 0.
  * Thread: any.

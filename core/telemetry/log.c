@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log.c - the threshold, and the way of an event: to the writer, or to stderr before there is one.
+ */
+#include "core/telemetry/log.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/telemetry/log_format.h"
+#include "core/telemetry/log_writer.h"
+
+#define QUEUE_BYTES ((size_t)1 << 20)
+
+static atomic_int threshold = LOG_INFO;
+static atomic_int format = LOG_TEXT;
+static atomic_bool is_started; /* stays set after log_stop: stderr is for the time before */
+
+int log_start(const struct log_options *options)
+{
+    struct log_options complete = *options;
+    if (complete.queue_bytes == 0) {
+        complete.queue_bytes = QUEUE_BYTES;
+    }
+    const int status = log_writer_start(&complete);
+    if (status != 0) {
+        return status;
+    }
+    atomic_store(&format, options->format);
+    log_set_level(options->level);
+    atomic_store(&is_started, true);
+    return 0;
+}
+
+void log_stop(uint64_t timeout_ms)
+{
+    log_writer_stop(timeout_ms);
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&threshold, level, memory_order_relaxed);
+}
+
+bool log_is_on(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
+void log_event(enum log_level level, const char *component, const char *message,
+               const struct log_field *fields, size_t count)
+{
+    if (!log_is_on(level)) {
+        return;
+    }
+    const struct log_record record = {
+        .wall_ns = clock_wall_ns(),
+        .level = level,
+        .component = component,
+        .message = message,
+        .fields = fields,
+        .count = count,
+    };
+    char line[LOG_LINE_MAX_BYTES];
+    const size_t len = log_format_line((enum log_format)atomic_load(&format), &record, line);
+    if (atomic_load(&is_started)) {
+        log_writer_push(line, len);
+    } else {
+        const ssize_t ignored = write(STDERR_FILENO, line, len); /* nowhere to report it */
+        (void)ignored;
+    }
+}
+
+struct log_stats log_get_stats(void)
+{
+    return log_writer_get_stats();
+}
+
+bool log_level_from_name(struct str name, enum log_level *ret_level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (str_equal(name, str_from(names[i]))) {
+            *ret_level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log_writer.c - two halves of memory that change places: callers fill one, the thread writes the
+ * other.
+ *
+ * Locking: `lock` guards `current` and every field of the writer but output, batch and thread; it
+ *          is held for a memcpy or a swap, never during a write. A caller touches the writer only
+ *          through `current` and under the lock, so log_writer_stop can free it.
+ */
+#include "core/telemetry/log_writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/telemetry/log_output.h"
+
+struct log_writer {
+    pthread_t thread;
+    pthread_cond_t ended; /* is_ended; waits by the monotonic clock */
+    char *queue;          /* lines that wait for the thread */
+    size_t queue_len;
+    size_t queue_lines;
+    size_t queue_max;  /* size of queue and of batch */
+    char *batch;       /* lines the thread writes now */
+    size_t overflow;   /* lines that found the queue full since the last swap */
+    bool is_stopping;  /* the thread ends when the queue is empty */
+    bool is_ended;     /* the thread touches the writer no more */
+    bool is_abandoned; /* nobody waits for the end: the thread frees the writer */
+    struct log_output output;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER; /* the queue filled, or is_stopping */
+static struct log_writer *current;                     /* NULL while no writer runs */
+static atomic_uint_fast64_t written_lines;
+static atomic_uint_fast64_t dropped_lines;
+
+static void count(atomic_uint_fast64_t *counter, size_t lines)
+{
+    atomic_fetch_add_explicit(counter, lines, memory_order_relaxed);
+}
+
+/* Lines swapped out of the queue. */
+struct batch {
+    struct str bytes;
+    size_t lines;
+    size_t overflow; /* lines that were lost right behind these */
+};
+
+/* take_batch waits for lines; false when the writer stops and none are left. */
+static bool take_batch(struct log_writer *w, struct batch *ret_batch)
+{
+    (void)pthread_mutex_lock(&lock);
+    while (w->queue_len == 0 && !w->is_stopping) {
+        (void)pthread_cond_wait(&wake, &lock);
+    }
+    const bool has_lines = w->queue_len > 0;
+    if (has_lines) {
+        *ret_batch = (struct batch){{w->queue, w->queue_len}, w->queue_lines, w->overflow};
+        char *empty = w->batch;
+        w->batch = w->queue;
+        w->queue = empty;
+        w->queue_len = 0;
+        w->queue_lines = 0;
+        w->overflow = 0;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return has_lines;
+}
+
+static void write_batch(struct log_writer *w, const struct batch *batch)
+{
+    const size_t written = log_output_write(&w->output, batch->bytes);
+    count(&written_lines, written);
+    count(&dropped_lines, batch->lines - written);
+    if (batch->overflow > 0) {
+        w->output.missing_lines += batch->overflow;
+        (void)log_output_write(&w->output, STR("")); /* say it where the gap is */
+    }
+}
+
+static void writer_destroy(struct log_writer *w)
+{
+    (void)pthread_cond_destroy(&w->ended);
+    free(w->queue);
+    free(w->batch);
+    free(w);
+}
+
+static void *run(void *arg)
+{
+    struct log_writer *w = arg;
+    (void)pthread_setname_np(pthread_self(), "toq-log");
+    struct batch batch;
+    while (take_batch(w, &batch)) {
+        write_batch(w, &batch);
+    }
+    (void)pthread_mutex_lock(&lock);
+    const bool is_abandoned = w->is_abandoned;
+    w->is_ended = true;
+    (void)pthread_cond_signal(&w->ended);
+    (void)pthread_mutex_unlock(&lock);
+    if (is_abandoned) {
+        writer_destroy(w);
+    }
+    return NULL;
+}
+
+static int init_ended(pthread_cond_t *ended)
+{
+    pthread_condattr_t attr;
+    int error = pthread_condattr_init(&attr);
+    if (error == 0) {
+        (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* always exists on Linux */
+        error = pthread_cond_init(ended, &attr);
+        (void)pthread_condattr_destroy(&attr);
+    }
+    return -error;
+}
+
+static struct log_writer *writer_create(const struct log_options *options)
+{
+    struct log_writer *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        return NULL;
+    }
+    if (init_ended(&w->ended) != 0) {
+        free(w);
+        return NULL;
+    }
+    w->queue = malloc(options->queue_bytes);
+    w->batch = malloc(options->queue_bytes);
+    w->queue_max = options->queue_bytes;
+    w->output = (struct log_output){.fd = options->fd, .format = options->format};
+    if (w->queue == NULL || w->batch == NULL) {
+        writer_destroy(w);
+        return NULL;
+    }
+    return w;
+}
+
+/* start_thread creates the thread with all signals blocked but the profiler's: the process's
+ * handlers run on the main thread, and a thread inherits the mask of its creator. */
+static int start_thread(struct log_writer *w)
+{
+    sigset_t blocked;
+    sigset_t previous;
+    (void)sigfillset(&blocked);
+    (void)sigdelset(&blocked, SIGPROF);
+    (void)pthread_sigmask(SIG_SETMASK, &blocked, &previous);
+    const int error = pthread_create(&w->thread, NULL, run, w);
+    (void)pthread_sigmask(SIG_SETMASK, &previous, NULL);
+    return -error;
+}
+
+int log_writer_start(const struct log_options *options)
+{
+    REQUIRE(options->queue_bytes > 0);
+    REQUIRE(current == NULL); /* only main changes it, so main reads it without the lock */
+    struct log_writer *w = writer_create(options);
+    if (w == NULL) {
+        return -ENOMEM;
+    }
+    const int status = start_thread(w);
+    if (status != 0) {
+        writer_destroy(w);
+        return status;
+    }
+    (void)pthread_mutex_lock(&lock);
+    current = w;
+    (void)pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+/* wait_ended waits for the thread under the lock; false when the time is up first. */
+static bool wait_ended(struct log_writer *w, uint64_t timeout_ms)
+{
+    const uint64_t deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
+    const struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
+        .tv_nsec = (long)(deadline_ns % NS_PER_S),
+    };
+    int error = 0;
+    while (!w->is_ended && error == 0) {
+        error = pthread_cond_timedwait(&w->ended, &lock, &deadline);
+    }
+    return w->is_ended;
+}
+
+void log_writer_stop(uint64_t timeout_ms)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct log_writer *w = current;
+    current = NULL;
+    if (w == NULL) {
+        (void)pthread_mutex_unlock(&lock);
+        return;
+    }
+    const pthread_t thread = w->thread; /* an abandoned writer may be gone after the unlock */
+    w->is_stopping = true;
+    (void)pthread_cond_signal(&wake);
+    const bool is_ended = wait_ended(w, timeout_ms);
+    if (!is_ended) {
+        count(&dropped_lines, w->queue_lines);
+        w->queue_len = 0;
+        w->is_abandoned = true;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    if (is_ended) {
+        (void)pthread_join(thread, NULL);
+        writer_destroy(w);
+    } else {
+        (void)pthread_detach(thread);
+    }
+}
+
+void log_writer_push(const char *line, size_t len)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct log_writer *w = current;
+    const bool has_room = w != NULL && len <= w->queue_max - w->queue_len;
+    const bool was_empty = has_room && w->queue_len == 0;
+    if (has_room) {
+        memcpy(w->queue + w->queue_len, line, len);
+        w->queue_len += len;
+        w->queue_lines++;
+    } else if (w != NULL) {
+        w->overflow++;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    if (!has_room) {
+        count(&dropped_lines, 1);
+    }
+    if (was_empty) {
+        (void)pthread_cond_signal(&wake); /* behind the lock, so that the thread finds it free */
+    }
+}
+
+struct log_stats log_writer_get_stats(void)
+{
+    return (struct log_stats){
+        .written_lines = atomic_load_explicit(&written_lines, memory_order_relaxed),
+        .dropped_lines = atomic_load_explicit(&dropped_lines, memory_order_relaxed),
+    };
+}
