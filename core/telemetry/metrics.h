@@ -4,9 +4,9 @@
  * them.
  *
  * Flow:    a module registers a family and its series at start -> bumps the series' cells -> a
- * scrape calls metrics_render, which asks the collectors for values that live elsewhere. Memory:
- * series live until metrics_destroy; the number of series per family is bounded. Thread:  the loop.
- * What other threads count reaches a scrape through a collector.
+ *          scrape calls metrics_render, which asks the collectors for values that live elsewhere
+ * Memory:  series live until metrics_destroy; the number of series per family is bounded.
+ * Thread:  the loop. What other threads count reaches a scrape through a collector.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_H
 #define TOQ_CORE_TELEMETRY_METRICS_H
@@ -30,15 +30,17 @@ struct metric_histogram {
     uint64_t buckets[METRIC_BUCKETS_MAX + 1];
 };
 
+/* What is pointed at is literals and static arrays: it lives as long as the registry. */
 struct metric_family_options {
     enum metric_type type;
-    const char *name; /* a literal; counters end in _total */
-    const char *help; /* a literal, one sentence */
-    const char *const
-        *labels;          /* label names, literals, NULL at the end; NULL for none; at most 8 */
-    const double *bounds; /* histograms: upper bounds, ascending, without +Inf */
-    size_t bound_count;   /* <= METRIC_BUCKETS_MAX */
-    size_t series_max;    /* 0 takes the default, 1000 */
+    const char *name;          /* counters end in _total, the others do not */
+    const char *help;          /* one sentence */
+    const char *const *labels; /* label names, NULL at the end; NULL for none; at most 8 */
+    const double *bounds;      /* histograms: upper bounds, ascending, without +Inf */
+    size_t bound_count;        /* <= METRIC_BUCKETS_MAX */
+    size_t series_max;         /* 0 takes the default, 1000 */
+    uint64_t divisor;          /* counters: cells are divided by it when printed, so NS_PER_S counts
+                                  nanoseconds and prints seconds; 0 takes 1 */
 };
 
 /* metrics_create makes an empty registry.
@@ -50,7 +52,7 @@ MUST_USE struct metrics *metrics_create(void);
 /* metrics_destroy frees the registry and everything registered in it; takes NULL. */
 void metrics_destroy(struct metrics *m);
 
-/* metrics_family registers a family, or finds the one of that name.
+/* metrics_family registers a family, or finds the one of that name; type and labels must agree.
  *
  * Returns: the family, owned by the registry; NULL when memory is missing.
  */
@@ -59,20 +61,22 @@ MUST_USE struct metric_family *metrics_family(struct metrics *m,
 
 /* metric_counter finds or makes the counter of a family that has these label values.
  *
- * values: as many as the family has labels, in its order; copied.
+ * values: as many as the family has labels, in its order; UTF-8, copied. Never what a peer chose
+ *         freely: each new value is a new series.
  * Returns: the cell to add to, valid as long as the registry. Past series_max, or when memory is
  * missing, the family's overflow cell, whose label values are all "other".
  */
 MUST_USE uint64_t *metric_counter(struct metric_family *f, const struct str *values);
 
-/* metric_gauge finds or makes the gauge with these label values; as metric_counter. */
+/* metric_gauge finds or makes the gauge with these label values; as metric_counter. A gauge that
+ * holds NaN has no value now and is left out of the text. */
 MUST_USE double *metric_gauge(struct metric_family *f, const struct str *values);
 
 /* metric_histogram finds or makes the histogram with these label values; as metric_counter. */
 MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
                                                    const struct str *values);
 
-/* metric_observe adds one value to a histogram, in the family's unit. */
+/* metric_observe adds one value to a histogram, in the family's unit; never NaN. */
 void metric_observe(struct metric_histogram *h, double value);
 
 /* A collector runs on the loop at the start of each render and stores current values into its
@@ -85,8 +89,8 @@ typedef void (*metrics_collect_fn)(void *arg);
  */
 MUST_USE int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg);
 
-/* metrics_render runs the collectors and appends all families to `out`; a family without a series
- * is left out. OpenMetrics ends with "# EOF".
+/* metrics_render runs the collectors and appends all families to `out`; a family without a value
+ * is left out. OpenMetrics ends with "# EOF". When `out` fails, its text is not complete.
  *
  * Source: Prometheus text format 0.0.4; OpenMetrics 1.0.0.
  */

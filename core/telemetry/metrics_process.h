@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * metrics_process.h - the families every Prometheus dashboard expects of a process, the build's
+ * version, and what became of the log lines.
+ */
+#ifndef TOQ_CORE_TELEMETRY_METRICS_PROCESS_H
+#define TOQ_CORE_TELEMETRY_METRICS_PROCESS_H
+
+#include "core/telemetry/metrics.h"
+
+/* metrics_process_register adds process_*, toq_build_info and toq_log_lines_* to a registry. What
+ * the kernel does not tell, or does not limit, is left out.
+ *
+ * version: copied.
+ * Returns: 0; UV_ENOMEM.
+ * Thread:  the loop; one registry at a time.
+ */
+MUST_USE int metrics_process_register(struct metrics *m, const char *version);
+
+#endif
