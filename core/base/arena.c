@@ -27,43 +27,55 @@ static void use_block(struct arena *a, struct arena_block *block)
 
 void arena_reset(struct arena *a)
 {
-    if (a->first == NULL) {
-        return;
+    struct arena_block *kept = NULL;
+    struct arena_block *block = a->blocks;
+    while (block != NULL) {
+        struct arena_block *older = block->older;
+        if (kept == NULL && block->size_bytes == ARENA_BLOCK_BYTES) {
+            kept = block;
+        } else {
+            free(block);
+        }
+        block = older;
     }
-    while (a->blocks != a->first) {
-        struct arena_block *older = a->blocks->older;
-        free(a->blocks);
-        a->blocks = older;
+    arena_init(a, a->max_bytes);
+    if (kept != NULL) {
+        kept->older = NULL;
+        a->used_bytes = kept->size_bytes;
+        use_block(a, kept);
     }
-    a->used_bytes = a->first->size_bytes;
-    use_block(a, a->first);
 }
 
 void arena_deinit(struct arena *a)
 {
     arena_reset(a);
-    free(a->first);
+    free(a->blocks);
     arena_init(a, a->max_bytes);
+}
+
+/* block_bytes is the size of the next block: a plain one, so that it can be kept, unless the wish
+ * would waste most of it; the last one is what the maximum leaves. */
+static size_t block_bytes(const struct arena *a, size_t size)
+{
+    const size_t left = a->max_bytes - a->used_bytes;
+    const size_t plain = left < ARENA_BLOCK_BYTES ? left : ARENA_BLOCK_BYTES;
+    const bool is_first = a->blocks == NULL;
+    return size > plain || (!is_first && size > ARENA_BLOCK_BYTES / 4) ? size : plain;
 }
 
 static bool add_block(struct arena *a, size_t size)
 {
-    const size_t size_bytes =
-        size > ARENA_BLOCK_BYTES / 4 && a->first != NULL ? size : ARENA_BLOCK_BYTES;
-    const size_t wanted_bytes = size_bytes < size ? size : size_bytes;
-    if (wanted_bytes > a->max_bytes - a->used_bytes) {
+    if (size > a->max_bytes - a->used_bytes) {
         return false;
     }
-    struct arena_block *block = malloc(sizeof(*block) + wanted_bytes);
+    const size_t size_bytes = block_bytes(a, size);
+    struct arena_block *block = malloc(sizeof(*block) + size_bytes);
     if (block == NULL) {
         return false;
     }
     block->older = a->blocks;
-    block->size_bytes = wanted_bytes;
-    if (a->first == NULL) {
-        a->first = block;
-    }
-    a->used_bytes += wanted_bytes;
+    block->size_bytes = size_bytes;
+    a->used_bytes += size_bytes;
     use_block(a, block);
     return true;
 }
@@ -71,10 +83,11 @@ static bool add_block(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
     const size_t align = alignof(max_align_t);
-    if (size > a->max_bytes) {
+    if (size > a->max_bytes || size > SIZE_MAX - align) {
         return NULL;
     }
-    const size_t rounded = (size + align - 1) & ~(align - 1);
+    /* nothing is a wish too: it gets bytes of its own, for NULL means failure */
+    const size_t rounded = size == 0 ? align : (size + align - 1) & ~(align - 1);
     if (rounded > (size_t)(a->end - a->next) && !add_block(a, rounded)) {
         return NULL;
     }

@@ -3,8 +3,9 @@
  * arena.h - memory that is given back all at once: one per request, so a handler frees nothing.
  *
  * Memory: blocks of ARENA_BLOCK_BYTES from the allocator, bigger ones for bigger wishes, in total
- * never more than max_bytes. arena_reset keeps the first block, so a busy connection allocates
- * nothing. Thread: one at a time.
+ *         never more than max_bytes. arena_reset keeps one plain block, so a busy connection
+ *         allocates nothing and an idle one holds little.
+ * Thread: one at a time.
  */
 #ifndef TOQ_CORE_BASE_ARENA_H
 #define TOQ_CORE_BASE_ARENA_H
@@ -16,8 +17,7 @@
 struct arena_block;
 
 struct arena {
-    struct arena_block *first;  /* kept by arena_reset; NULL until the first arena_alloc */
-    struct arena_block *blocks; /* the newest block; leads to the first */
+    struct arena_block *blocks; /* owned; the newest, which leads to the older; NULL at first */
     char *next;                 /* free room in the newest block */
     char *end;
     size_t used_bytes; /* allocated blocks, against max_bytes */

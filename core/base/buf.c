@@ -27,7 +27,8 @@ void buf_clear(struct buf *b)
     b->is_failed = false;
 }
 
-/* reserve makes room for `more` bytes behind len, or marks the buffer failed. */
+/* reserve makes room for `more` bytes behind len and for a NUL behind them, which vsnprintf writes;
+ * or it marks the buffer failed. */
 static bool reserve(struct buf *b, size_t more)
 {
     if (b->is_failed || more > b->max_bytes - b->len) {
@@ -35,11 +36,11 @@ static bool reserve(struct buf *b, size_t more)
         return false;
     }
     const size_t need = b->len + more;
-    if (need <= b->cap) {
+    if (need < b->cap) {
         return true;
     }
     size_t cap = b->cap == 0 ? FIRST_CAP_BYTES : b->cap;
-    while (cap < need) {
+    while (cap <= need) {
         cap *= 2;
     }
     char *data = realloc(b->data, cap);
@@ -89,10 +90,9 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_copy(again, args);
     const int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    /* one byte more: vsnprintf ends with a NUL, which the next append overwrites */
     if (n < 0) {
         b->is_failed = true;
-    } else if (reserve(b, (size_t)n + 1)) {
+    } else if (reserve(b, (size_t)n)) {
         (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
     }

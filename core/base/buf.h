@@ -4,8 +4,8 @@
  * piece.
  *
  * Failure: the first append that would pass the maximum, or for which memory is missing, marks the
- *          buffer failed; later appends do nothing. So a writer appends freely and asks once, at
- * the end. Thread:  one at a time.
+ *          buffer failed; later appends do nothing. So a writer appends freely, asks at the end.
+ * Thread:  one at a time.
  */
 #ifndef TOQ_CORE_BASE_BUF_H
 #define TOQ_CORE_BASE_BUF_H

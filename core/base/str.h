@@ -31,7 +31,8 @@ static inline struct str str_from(const char *cstr)
 /* str_equal compares byte by byte. */
 static inline bool str_equal(struct str a, struct str b)
 {
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+    /* an empty view may hold NULL, which memcmp must not get */
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 /* str_equal_nocase compares with ASCII letters folded; the locale plays no part. */
