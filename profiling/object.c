@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * object.c - libelf: a file of a mapping, or the vdso, which has none.
+ */
+#include "profiling/object.h"
+
+#include <elfutils/libdwelf.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define PAGE_MASK (UINT64_C(4096) - 1)
+
+/* A package upgrade replaces libraries under a running process. */
+static bool is_mapped_build(Elf *elf, const struct map *map)
+{
+    const void *id;
+    ssize_t len = dwelf_elf_gnu_build_id(elf, &id);
+    if (len <= 0 || map->build_id[0] == '\0') {
+        return true; /* nothing to compare */
+    }
+    const uint8_t *bytes = id;
+    size_t hex_len = strlen(map->build_id);
+    if ((size_t)len * 2 != hex_len) {
+        return false;
+    }
+    for (size_t i = 0; i < hex_len; i++) {
+        uint8_t digit = (uint8_t)(i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15);
+        if (map->build_id[i] != (digit < 10 ? '0' + digit : 'a' + digit - 10)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool find_bias(Elf *elf, const struct map *map, uint64_t *ret_bias)
+{
+    size_t count;
+    if (elf_getphdrnum(elf, &count) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr program;
+        if (gelf_getphdr(elf, (int)i, &program) != NULL && program.p_type == PT_LOAD) {
+            *ret_bias = map->object_start - (program.p_vaddr & ~PAGE_MASK);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool object_open(const struct maps *maps, const struct map *map, struct object *ret_object)
+{
+    struct object object = {.fd = -1};
+    (void)elf_version(EV_CURRENT);
+    if (strcmp(map->path, "[vdso]") == 0) {
+        object.elf = elf_memory((char *)(uintptr_t)map->start, map->end - map->start);
+    } else if (map->path[0] == '/') {
+        object.fd = open(maps_open_path(maps, map), O_RDONLY | O_CLOEXEC);
+        object.elf = object.fd < 0 ? NULL : elf_begin(object.fd, ELF_C_READ_MMAP, NULL);
+    }
+    if (object.elf == NULL || !is_mapped_build(object.elf, map) ||
+        !find_bias(object.elf, map, &object.bias)) {
+        object_close(&object);
+        return false;
+    }
+    *ret_object = object;
+    return true;
+}
+
+void object_close(struct object *object)
+{
+    (void)elf_end(object->elf);
+    if (object->fd >= 0) {
+        (void)close(object->fd);
+    }
+}

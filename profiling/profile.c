@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * profile.c - the model is made of the protobuf messages themselves: each text, function and
+ * location is entered once and then referred to by number, as the format has it.
+ *
+ * Source: google/pprof proto/profile.proto.
+ */
+#include "profiling/profile.h"
+
+#include <stdlib.h>
+#include <uv.h>
+#include <zlib.h>
+
+#include "profiling/lookup.h"
+#include "profiling/profile.pb-c.h"
+#include "profiling/symbol.h"
+
+#define GZIP_LEVEL       1         /* Go's choice: profiles are fetched once and thrown away */
+#define GZIP_WINDOW_BITS (15 + 16) /* zlib: the largest window, with a gzip head */
+
+/* A growing array of pointers, as protobuf-c wants repeated fields. */
+struct refs {
+    void **items;
+    size_t count;
+    size_t cap;
+};
+
+/* What could be named of a mapping's addresses. */
+struct naming {
+    bool is_used;
+    bool has_unnamed;
+    bool has_no_file;
+    bool has_no_line;
+};
+
+struct profile {
+    struct arena arena;
+    const struct maps *maps;
+    struct naming *naming; /* one per mapping */
+    Pprof__Profile message;
+    struct refs strings;
+    struct refs functions;
+    struct refs locations;
+    struct refs samples;
+    struct refs comments; /* Pprof__Label, of which only str is used */
+    struct lookup string_lookup;
+    struct lookup function_lookup;
+    struct lookup location_lookup;
+    bool is_failed;
+};
+
+struct key {
+    const struct profile *profile;
+    const void *wanted;
+};
+
+/* Memory for the arena's life, zeroed; NULL marks the profile failed. */
+static void *take(struct profile *profile, size_t size)
+{
+    void *memory = arena_alloc(&profile->arena, size);
+    if (memory == NULL) {
+        profile->is_failed = true;
+        return NULL;
+    }
+    memset(memory, 0, size);
+    return memory;
+}
+
+/* Appends to refs, and to the lookup when there is one. */
+static bool append(struct profile *profile, struct refs *refs, void *item, struct lookup *lookup,
+                   uint64_t hash)
+{
+    if (item == NULL ||
+        !array_grow(&refs->items, refs->count, &refs->cap, sizeof(void *), UINT32_MAX) ||
+        (lookup != NULL && !lookup_add(lookup, hash, (uint32_t)refs->count))) {
+        profile->is_failed = true;
+        return false;
+    }
+    refs->items[refs->count++] = item;
+    return true;
+}
+
+static bool is_string(const void *key, uint32_t position)
+{
+    const struct key *k = key;
+    return strcmp(k->profile->strings.items[position], k->wanted) == 0;
+}
+
+/* The number of a text in the string table; NULL is "". */
+static int64_t find_or_add_string(struct profile *profile, const char *text)
+{
+    struct str view = str_from(text);
+    struct str copy;
+    struct key key = {profile, view.ptr};
+    uint64_t hash = str_hash(view);
+    uint32_t position;
+    if (lookup_find(&profile->string_lookup, hash, is_string, &key, &position)) {
+        return position;
+    }
+    if (!arena_copy(&profile->arena, view, &copy)) {
+        profile->is_failed = true;
+        return 0;
+    }
+    char *item = (char *)(uintptr_t)copy.ptr;
+    return append(profile, &profile->strings, item, &profile->string_lookup, hash)
+               ? (int64_t)profile->strings.count - 1
+               : 0;
+}
+
+static bool is_function(const void *key, uint32_t position)
+{
+    const struct key *k = key;
+    const Pprof__Function *have = k->profile->functions.items[position];
+    const Pprof__Function *wanted = k->wanted;
+    return have->name == wanted->name && have->filename == wanted->filename &&
+           have->start_line == wanted->start_line;
+}
+
+static uint64_t find_or_add_function(struct profile *profile, const struct symbol_frame *frame)
+{
+    Pprof__Function wanted = PPROF__FUNCTION__INIT;
+    wanted.name = find_or_add_string(profile, frame->function);
+    wanted.system_name = wanted.name;
+    wanted.filename = find_or_add_string(profile, frame->file);
+    wanted.start_line = frame->start_line;
+    struct key key = {profile, &wanted};
+    uint64_t hash = lookup_mix((uint64_t)wanted.name,
+                               (uint64_t)wanted.filename << 32 | (uint64_t)wanted.start_line);
+    uint32_t position;
+    if (lookup_find(&profile->function_lookup, hash, is_function, &key, &position)) {
+        return position + 1u;
+    }
+    Pprof__Function *function = take(profile, sizeof(*function));
+    if (!append(profile, &profile->functions, function, &profile->function_lookup, hash)) {
+        return 0;
+    }
+    *function = wanted;
+    function->id = profile->functions.count;
+    return function->id;
+}
+
+static void note_naming(struct naming *naming, const struct symbol_result *symbol)
+{
+    naming->is_used = true;
+    naming->has_unnamed |= !symbol->is_named;
+    for (size_t i = 0; i < symbol->count; i++) {
+        naming->has_no_file |= symbol->frames[i].file[0] == '\0';
+        naming->has_no_line |= symbol->frames[i].line == 0;
+    }
+}
+
+static void set_lines(struct profile *profile, Pprof__Location *location,
+                      const struct symbol_result *symbol)
+{
+    location->line = take(profile, symbol->count * sizeof(Pprof__Line *));
+    for (size_t i = 0; location->line != NULL && i < symbol->count; i++) {
+        Pprof__Line *line = take(profile, sizeof(*line));
+        if (line == NULL) {
+            return;
+        }
+        pprof__line__init(line);
+        line->function_id = find_or_add_function(profile, &symbol->frames[i]);
+        line->line = symbol->frames[i].line;
+        location->line[i] = line;
+        location->n_line = i + 1;
+    }
+}
+
+static Pprof__Location *make_location(struct profile *profile, uint64_t address)
+{
+    Pprof__Location *location = take(profile, sizeof(*location));
+    if (location == NULL) {
+        return NULL;
+    }
+    struct symbol_result symbol;
+    symbol_lookup(address, &symbol);
+    pprof__location__init(location);
+    location->id = profile->locations.count + 1;
+    location->address = address;
+    set_lines(profile, location, &symbol);
+    const struct map *map = maps_find(profile->maps, address);
+    if (map != NULL) {
+        size_t position = (size_t)(map - profile->maps->items);
+        location->mapping_id = position + 1;
+        note_naming(&profile->naming[position], &symbol);
+    }
+    return location;
+}
+
+static bool is_location(const void *key, uint32_t position)
+{
+    const struct key *k = key;
+    const Pprof__Location *have = k->profile->locations.items[position];
+    return have->address == *(const uint64_t *)k->wanted;
+}
+
+static uint64_t find_or_add_location(struct profile *profile, uint64_t address)
+{
+    struct key key = {profile, &address};
+    uint64_t hash = lookup_mix(address, 0);
+    uint32_t position;
+    if (lookup_find(&profile->location_lookup, hash, is_location, &key, &position)) {
+        return position + 1u;
+    }
+    Pprof__Location *location = make_location(profile, address);
+    return append(profile, &profile->locations, location, &profile->location_lookup, hash)
+               ? location->id
+               : 0;
+}
+
+static void set_labels(struct profile *profile, Pprof__Sample *sample,
+                       const struct profile_label *labels, size_t count)
+{
+    sample->label = take(profile, count * sizeof(Pprof__Label *));
+    for (size_t i = 0; sample->label != NULL && i < count; i++) {
+        Pprof__Label *label = take(profile, sizeof(*label));
+        if (label == NULL) {
+            return;
+        }
+        pprof__label__init(label);
+        label->key = find_or_add_string(profile, labels[i].key);
+        label->str = find_or_add_string(profile, labels[i].text);
+        label->num = labels[i].text == NULL ? labels[i].number : 0;
+        label->num_unit = find_or_add_string(profile, labels[i].unit);
+        sample->label[i] = label;
+        sample->n_label = i + 1;
+    }
+}
+
+void profile_add_sample(struct profile *profile, const uint64_t *addresses, size_t address_count,
+                        const int64_t *values, const struct profile_label *labels,
+                        size_t label_count)
+{
+    REQUIRE(address_count > 0 && address_count <= PROFILE_FRAMES_MAX);
+    Pprof__Sample *sample = take(profile, sizeof(*sample));
+    if (sample == NULL) {
+        return;
+    }
+    pprof__sample__init(sample);
+    sample->n_value = profile->message.n_sample_type;
+    sample->value = take(profile, sample->n_value * sizeof(*values));
+    sample->location_id = take(profile, address_count * sizeof(*addresses));
+    if (sample->value == NULL || sample->location_id == NULL) {
+        return;
+    }
+    memcpy(sample->value, values, sample->n_value * sizeof(*values));
+    for (size_t i = 0; i < address_count; i++) {
+        REQUIRE(addresses[i] != 0);
+        sample->location_id[i] = find_or_add_location(profile, addresses[i]);
+    }
+    sample->n_location_id = address_count;
+    if (label_count > 0) {
+        set_labels(profile, sample, labels, label_count);
+    }
+    (void)append(profile, &profile->samples, sample, NULL, 0);
+}
+
+void profile_add_comment(struct profile *profile, const char *text)
+{
+    Pprof__Label *comment = take(profile, sizeof(*comment));
+    if (comment != NULL) {
+        comment->str = find_or_add_string(profile, text);
+        (void)append(profile, &profile->comments, comment, NULL, 0);
+    }
+}
+
+static Pprof__ValueType *make_type(struct profile *profile, struct profile_type type)
+{
+    Pprof__ValueType *made = take(profile, sizeof(*made));
+    if (made != NULL) {
+        pprof__value_type__init(made);
+        made->type = find_or_add_string(profile, type.type);
+        made->unit = find_or_add_string(profile, type.unit);
+    }
+    return made;
+}
+
+static void set_head(struct profile *profile, const struct profile_spec *spec)
+{
+    Pprof__Profile *message = &profile->message;
+    message->sample_type = take(profile, spec->type_count * sizeof(*message->sample_type));
+    for (size_t i = 0; message->sample_type != NULL && i < spec->type_count; i++) {
+        message->sample_type[i] = make_type(profile, spec->types[i]);
+    }
+    message->n_sample_type = spec->type_count;
+    message->period_type = make_type(profile, spec->period_type);
+    message->period = spec->period;
+    message->default_sample_type = find_or_add_string(profile, spec->default_type);
+    message->time_nanos = (int64_t)spec->time_ns;
+    message->duration_nanos = (int64_t)spec->duration_ns;
+}
+
+int profile_create(const struct profile_spec *spec, const struct maps *maps,
+                   struct profile **ret_profile)
+{
+    REQUIRE(spec->type_count > 0 && spec->type_count <= PROFILE_SAMPLE_TYPES_MAX);
+    struct profile *profile = calloc(1, sizeof(*profile));
+    if (profile == NULL) {
+        return UV_ENOMEM;
+    }
+    arena_init(&profile->arena, PROFILE_BYTES_MAX);
+    pprof__profile__init(&profile->message);
+    profile->maps = maps;
+    profile->naming = take(profile, (maps->count + 1) * sizeof(*profile->naming));
+    (void)find_or_add_string(profile, ""); /* string 0, by the format's rule */
+    set_head(profile, spec);
+    if (profile->is_failed) {
+        profile_destroy(profile);
+        return UV_ENOMEM;
+    }
+    *ret_profile = profile;
+    return 0;
+}
+
+void profile_destroy(struct profile *profile)
+{
+    if (profile == NULL) {
+        return;
+    }
+    struct refs *all[] = {&profile->strings, &profile->functions, &profile->locations,
+                          &profile->samples, &profile->comments};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        free(all[i]->items);
+    }
+    lookup_deinit(&profile->string_lookup);
+    lookup_deinit(&profile->function_lookup);
+    lookup_deinit(&profile->location_lookup);
+    arena_deinit(&profile->arena);
+    free(profile);
+}
+
+static Pprof__Mapping *make_mapping(struct profile *profile, size_t position)
+{
+    Pprof__Mapping *mapping = take(profile, sizeof(*mapping));
+    if (mapping == NULL) {
+        return NULL;
+    }
+    const struct map *map = &profile->maps->items[position];
+    const struct naming *naming = &profile->naming[position];
+    bool is_named = naming->is_used && !naming->has_unnamed;
+    pprof__mapping__init(mapping);
+    mapping->id = position + 1;
+    mapping->memory_start = map->start;
+    mapping->memory_limit = map->end;
+    mapping->file_offset = map->offset;
+    mapping->filename = find_or_add_string(profile, map->path);
+    mapping->build_id = find_or_add_string(profile, map->build_id);
+    mapping->has_functions = is_named;
+    mapping->has_filenames = is_named && !naming->has_no_file;
+    mapping->has_line_numbers = is_named && !naming->has_no_line;
+    mapping->has_inline_frames = mapping->has_line_numbers;
+    return mapping;
+}
+
+static void set_mappings(struct profile *profile)
+{
+    size_t count = profile->maps->count;
+    Pprof__Mapping **mappings = take(profile, (count + 1) * sizeof(*mappings));
+    for (size_t i = 0; mappings != NULL && i < count; i++) {
+        mappings[i] = make_mapping(profile, i);
+    }
+    profile->message.mapping = mappings;
+    profile->message.n_mapping = count;
+}
+
+static void set_comments(struct profile *profile)
+{
+    size_t count = profile->comments.count;
+    profile->message.comment = take(profile, (count + 1) * sizeof(int64_t));
+    for (size_t i = 0; profile->message.comment != NULL && i < count; i++) {
+        profile->message.comment[i] = ((Pprof__Label *)profile->comments.items[i])->str;
+    }
+    profile->message.n_comment = count;
+}
+
+/* The strings come last: everything before may add some. */
+static void set_tables(struct profile *profile)
+{
+    Pprof__Profile *message = &profile->message;
+    set_mappings(profile);
+    set_comments(profile);
+    message->sample = (Pprof__Sample **)profile->samples.items;
+    message->n_sample = profile->samples.count;
+    message->location = (Pprof__Location **)profile->locations.items;
+    message->n_location = profile->locations.count;
+    message->function = (Pprof__Function **)profile->functions.items;
+    message->n_function = profile->functions.count;
+    message->string_table = (char **)profile->strings.items;
+    message->n_string_table = profile->strings.count;
+}
+
+static int gzip(uint8_t *data, size_t len, char **ret_data, size_t *ret_len)
+{
+    z_stream stream = {.next_in = data, .avail_in = (uInt)len};
+    if (deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, MAX_MEM_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
+        return UV_ENOMEM;
+    }
+    uLong bound = deflateBound(&stream, (uLong)len);
+    char *out = malloc(bound);
+    int status = UV_ENOMEM;
+    if (out != NULL) {
+        stream.next_out = (Bytef *)out;
+        stream.avail_out = (uInt)bound;
+        status = deflate(&stream, Z_FINISH) == Z_STREAM_END ? 0 : UV_ENOMEM;
+    }
+    size_t out_len = stream.total_out;
+    (void)deflateEnd(&stream);
+    if (status != 0) {
+        free(out);
+        return status;
+    }
+    *ret_data = out;
+    *ret_len = out_len;
+    return 0;
+}
+
+int profile_encode(struct profile *profile, char **ret_data, size_t *ret_len)
+{
+    set_tables(profile);
+    if (profile->is_failed) {
+        return UV_ENOMEM;
+    }
+    size_t len = pprof__profile__get_packed_size(&profile->message);
+    uint8_t *packed = malloc(len);
+    if (packed == NULL) {
+        return UV_ENOMEM;
+    }
+    (void)pprof__profile__pack(&profile->message, packed);
+    int status = gzip(packed, len, ret_data, ret_len);
+    free(packed);
+    return status;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * symbol.c - libdwfl over the objects that are mapped now.
+ *
+ * Flow:    cache -> DWARF of the object (function, inlined calls, lines) -> its symbol table ->
+ *          the object's name in brackets
+ * Failure: whatever cannot be read makes the answer poorer, never fails it.
+ */
+#include "profiling/symbol.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwfl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiling/lookup.h"
+#include "profiling/object.h"
+
+#define CACHE_ENTRIES_MAX (1u << 17)
+#define CACHE_FRAMES_MAX  (1u << 18)
+#define TEXTS_BYTES_MAX   (16u << 20)
+#define UNKNOWN_NAME      "[unknown]"
+#define PLT_NAME          "[plt]"
+
+/* A cached answer: frames first .. first + count. */
+struct entry {
+    uint64_t addr;
+    uint32_t first;
+    uint16_t count;
+    bool is_named;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    Dwfl *dwfl;        /* NULL until the first look-up */
+    struct maps *maps; /* the objects that are reported to dwfl */
+
+    struct entry *entries;
+    size_t entry_count;
+    size_t entry_cap;
+    struct lookup entry_lookup;
+    struct symbol_frame *frames;
+    size_t frame_count;
+    size_t frame_cap;
+
+    /* Texts that libdw does not own: joined paths, stand-in names. */
+    struct arena texts;
+    const char **names;
+    size_t name_count;
+    size_t name_cap;
+    struct lookup name_lookup;
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_text(const void *key, uint32_t position)
+{
+    return str_equal(*(const struct str *)key, str_from(state.names[position]));
+}
+
+/* One copy of a text for the life of the cache; "" when memory is missing. */
+static const char *keep_text(struct str text)
+{
+    uint32_t position;
+    uint64_t hash = str_hash(text);
+    if (lookup_find(&state.name_lookup, hash, is_text, &text, &position)) {
+        return state.names[position];
+    }
+    struct str copy;
+    position = (uint32_t)state.name_count;
+    if (!arena_copy(&state.texts, text, &copy) ||
+        !array_grow(&state.names, position, &state.name_cap, sizeof(*state.names), UINT32_MAX) ||
+        !lookup_add(&state.name_lookup, hash, position)) {
+        return "";
+    }
+    state.names[position] = copy.ptr;
+    state.name_count++;
+    return copy.ptr;
+}
+
+/* Debug information names files relative to the directory that the compiler ran in. */
+static const char *keep_path(const char *path, Dwarf_Die *unit)
+{
+    if (path == NULL) {
+        return "";
+    }
+    Dwarf_Attribute attribute;
+    const char *dir = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+    char joined[4096];
+    if (path[0] == '/' || dir == NULL) {
+        return keep_text(str_from(path));
+    }
+    int len = snprintf(joined, sizeof(joined), "%s/%s", dir, path);
+    return len < 0 || (size_t)len >= sizeof(joined) ? "" : keep_text(str_from(joined));
+}
+
+/* Called by libdwfl for each reported module when it first needs the file. */
+static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+                    char **file_name, Elf **ret_elf)
+{
+    (void)module;
+    (void)userdata;
+    (void)name;
+    (void)file_name;
+    struct object object;
+    const struct map *map = NULL;
+    for (size_t i = 0; map == NULL && i < state.maps->count; i++) {
+        map = state.maps->items[i].object_start == base ? &state.maps->items[i] : NULL;
+    }
+    if (map == NULL || !object_open(state.maps, map, &object)) {
+        return -1;
+    }
+    *ret_elf = object.elf;
+    return object.fd; /* libdwfl owns both now */
+}
+
+/* Debug information in separate files is looked for by build id on this machine only;
+ * dwfl_standard_find_debuginfo would ask servers. */
+static const Dwfl_Callbacks callbacks = {.find_elf = find_elf,
+                                         .find_debuginfo = dwfl_build_id_find_debuginfo};
+
+/* Tells libdwfl of every mapped object. Modules it knew keep what was read of them. */
+static void report_objects(struct maps *maps)
+{
+    maps_destroy(state.maps);
+    state.maps = maps;
+    dwfl_report_begin(state.dwfl);
+    for (size_t i = 0; i < maps->count; i++) {
+        const struct map *map = &maps->items[i];
+        if (map->path[0] != '\0') {
+            (void)dwfl_report_module(state.dwfl, map->path, map->object_start, map->object_end);
+        }
+    }
+    (void)dwfl_report_end(state.dwfl, NULL, NULL);
+}
+
+/* The module of an address; objects that were loaded since the last look-up are found as well. */
+static Dwfl_Module *find_module(uint64_t addr)
+{
+    if (state.dwfl == NULL) {
+        arena_init(&state.texts, TEXTS_BYTES_MAX);
+        state.dwfl = dwfl_begin(&callbacks);
+    }
+    if (state.dwfl == NULL) {
+        return NULL;
+    }
+    Dwfl_Module *module = state.maps == NULL ? NULL : dwfl_addrmodule(state.dwfl, addr);
+    struct maps *maps;
+    if (module == NULL && maps_create(&maps) == 0) {
+        if (state.maps != NULL && maps_is_equal(maps, state.maps)) {
+            maps_destroy(maps);
+            return NULL;
+        }
+        report_objects(maps);
+        module = dwfl_addrmodule(state.dwfl, addr);
+    }
+    return module;
+}
+
+static int read_number(Dwarf_Die *die, unsigned name)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Word value;
+    return dwarf_formudata(dwarf_attr_integrate(die, name, &attribute), &value) == 0 ? (int)value
+                                                                                     : 0;
+}
+
+/* Moves the place from an inlined function to the call that it was inlined for. */
+static void move_to_call(Dwarf_Die *unit, Dwarf_Die *inlined, struct symbol_frame *place)
+{
+    Dwarf_Files *files;
+    size_t count;
+    size_t number = (size_t)read_number(inlined, DW_AT_call_file);
+    place->line = read_number(inlined, DW_AT_call_line);
+    place->file = "";
+    if (dwarf_getsrcfiles(unit, &files, &count) == 0 && number < count) {
+        place->file = keep_path(dwarf_filesrc(files, number, NULL, NULL), unit);
+    }
+}
+
+static void find_place(Dwarf_Die *unit, uint64_t addr, struct symbol_frame *ret_place)
+{
+    Dwarf_Line *line = dwarf_getsrc_die(unit, addr);
+    *ret_place = (struct symbol_frame){.file = ""};
+    if (line != NULL) {
+        ret_place->file = keep_path(dwarf_linesrc(line, NULL, NULL), unit);
+        (void)dwarf_lineno(line, &ret_place->line);
+    }
+}
+
+/* From the innermost scope outwards: each inlined call and at last the function itself. */
+static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count,
+                       struct symbol_frame place, struct symbol_result *result)
+{
+    for (int i = 0; i < scope_count && result->count < SYMBOL_FRAMES_MAX; i++) {
+        int tag = dwarf_tag(&scopes[i]);
+        if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) {
+            continue;
+        }
+        const char *name = dwarf_diename(&scopes[i]);
+        place.function = name == NULL ? UNKNOWN_NAME : name;
+        place.start_line = read_number(&scopes[i], DW_AT_decl_line);
+        result->frames[result->count++] = place;
+        if (tag == DW_TAG_subprogram) {
+            return;
+        }
+        move_to_call(unit, &scopes[i], &place);
+    }
+}
+
+static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die *unit = dwfl_module_addrdie(module, addr, &bias);
+    if (unit == NULL) {
+        return;
+    }
+    struct symbol_frame place;
+    Dwarf_Die *innermost = NULL;
+    Dwarf_Die *scopes = NULL;
+    find_place(unit, addr - bias, &place);
+    if (dwarf_getscopes(unit, addr - bias, &innermost) > 0) {
+        /* From an inlined scope dwarf_getscopes goes on where the function was written; this
+         * goes on where it was inlined. */
+        int count = dwarf_getscopes_die(&innermost[0], &scopes);
+        add_scopes(unit, scopes, count, place, result);
+    }
+    free(innermost);
+    free(scopes);
+}
+
+/* PLT stubs have no symbols. */
+static bool is_plt(Dwfl_Module *module, uint64_t addr)
+{
+    GElf_Addr bias;
+    Dwarf_Addr section_addr = addr;
+    Elf_Scn *section = dwfl_module_address_section(module, &section_addr, &bias);
+    Elf *elf = dwfl_module_getelf(module, &bias);
+    GElf_Shdr header;
+    size_t names;
+    if (section == NULL || elf == NULL || gelf_getshdr(section, &header) == NULL ||
+        elf_getshdrstrndx(elf, &names) != 0) {
+        return false;
+    }
+    const char *name = elf_strptr(elf, names, header.sh_name);
+    return name != NULL && strncmp(name, ".plt", 4) == 0;
+}
+
+static void find_in_symbols(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
+{
+    GElf_Off offset;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(module, addr, &offset, &symbol, NULL, NULL, NULL);
+    if (name != NULL && (offset >= symbol.st_size || GELF_ST_TYPE(symbol.st_info) == STT_OBJECT)) {
+        name = NULL; /* only the nearest one: stripped functions lie in between */
+    }
+    if (name == NULL && is_plt(module, addr)) {
+        name = PLT_NAME;
+    }
+    if (name != NULL) {
+        result->frames[0] = (struct symbol_frame){.function = name, .file = ""};
+        result->count = 1;
+    }
+}
+
+static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
+{
+    const char *path =
+        module == NULL ? NULL : dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+    const char *function = UNKNOWN_NAME;
+    if (path != NULL) {
+        const char *slash = strrchr(path, '/');
+        const char *base = slash == NULL ? path : slash + 1;
+        char name[256];
+        (void)snprintf(name, sizeof(name), base[0] == '[' ? "%s" : "[%s]", base);
+        function = keep_text(str_from(name));
+    }
+    result->frames[0] = (struct symbol_frame){.function = function, .file = ""};
+    result->count = 1;
+    result->is_named = false;
+}
+
+static void find_symbol(uint64_t addr, struct symbol_result *result)
+{
+    result->count = 0;
+    result->is_named = true;
+    Dwfl_Module *module = find_module(addr);
+    if (module != NULL) {
+        find_in_dwarf(module, addr, result);
+        if (result->count == 0) {
+            find_in_symbols(module, addr, result);
+        }
+    }
+    if (result->count == 0) {
+        use_object_name(module, result);
+    }
+}
+
+static bool is_entry(const void *key, uint32_t position)
+{
+    return state.entries[position].addr == *(const uint64_t *)key;
+}
+
+/* Past the maximum, answers are simply made anew each time. */
+static void cache(uint64_t addr, const struct symbol_result *result)
+{
+    size_t first = state.frame_count;
+    for (size_t i = 0; i < result->count; i++) {
+        if (!array_grow(&state.frames, first + i, &state.frame_cap, sizeof(*state.frames),
+                        CACHE_FRAMES_MAX)) {
+            return;
+        }
+        state.frames[first + i] = result->frames[i];
+    }
+    uint32_t position = (uint32_t)state.entry_count;
+    if (!array_grow(&state.entries, position, &state.entry_cap, sizeof(*state.entries),
+                    CACHE_ENTRIES_MAX) ||
+        !lookup_add(&state.entry_lookup, lookup_mix(addr, 0), position)) {
+        return;
+    }
+    state.entries[position] =
+        (struct entry){addr, (uint32_t)first, (uint16_t)result->count, result->is_named};
+    state.entry_count++;
+    state.frame_count += result->count;
+}
+
+static bool find_cached(uint64_t addr, struct symbol_result *result)
+{
+    uint32_t position;
+    if (!lookup_find(&state.entry_lookup, lookup_mix(addr, 0), is_entry, &addr, &position)) {
+        return false;
+    }
+    const struct entry *entry = &state.entries[position];
+    memcpy(result->frames, &state.frames[entry->first], entry->count * sizeof(*result->frames));
+    result->count = entry->count;
+    result->is_named = entry->is_named;
+    return true;
+}
+
+void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
+{
+    (void)pthread_mutex_lock(&state.lock);
+    if (!find_cached(addr, ret_result)) {
+        find_symbol(addr, ret_result);
+        cache(addr, ret_result);
+    }
+    (void)pthread_mutex_unlock(&state.lock);
+}
+
+void symbol_stop(void)
+{
+    (void)pthread_mutex_lock(&state.lock);
+    if (state.dwfl != NULL) {
+        dwfl_end(state.dwfl);
+        state.dwfl = NULL;
+        arena_deinit(&state.texts);
+    }
+    maps_destroy(state.maps);
+    state.maps = NULL;
+    lookup_deinit(&state.entry_lookup);
+    lookup_deinit(&state.name_lookup);
+    free(state.entries);
+    free(state.frames);
+    free(state.names);
+    state.entries = NULL;
+    state.frames = NULL;
+    state.names = NULL;
+    state.entry_count = state.entry_cap = 0;
+    state.frame_count = state.frame_cap = 0;
+    state.name_count = state.name_cap = 0;
+    (void)pthread_mutex_unlock(&state.lock);
+}

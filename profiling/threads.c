@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * threads.c - timers by timer_create on a thread's CPU clock, with the thread's slot in the signal.
+ *
+ * A slot belongs to one thread until that thread has ended: a signal that is still on its way when
+ * its timer is deleted can then only reach the same slot, whose ring has one producer.
+ */
+#include "profiling/threads.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "core/base/str.h"
+#include "profiling/lookup.h"
+#include "profiling/maps.h"
+
+#define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
+#define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
+#define STATUS_BYTES      4096
+
+/* Kernel ABI: the CPU clock of one thread, user and system time. */
+#define CPUCLOCK_PER_THREAD 4u
+#define CPUCLOCK_SCHED      2u
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+struct pooled_slot {
+    struct pooled_slot *next;
+    pid_t tid; /* the thread it belongs to; 0: free */
+    bool is_used;
+    bool is_main;
+    struct cpu_slot slot;
+    uint64_t words[];
+};
+
+static struct pooled_slot *pool; /* never freed, see cpu_signal.h */
+static size_t pool_count;
+
+static bool is_alive(pid_t tid)
+{
+    return tgkill(getpid(), tid, 0) == 0;
+}
+
+static struct pooled_slot *find_slot(pid_t tid, bool is_main)
+{
+    struct pooled_slot *free_slot = NULL;
+    for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
+        if (slot->tid == tid) {
+            return slot;
+        }
+        if (!slot->is_used && slot->is_main == is_main && !is_alive(slot->tid)) {
+            free_slot = slot;
+        }
+    }
+    return free_slot;
+}
+
+static struct pooled_slot *add_slot(bool is_main)
+{
+    size_t words = is_main ? MAIN_RING_WORDS : THREAD_RING_WORDS;
+    struct pooled_slot *slot =
+        pool_count >= THREADS_MAX ? NULL : calloc(1, sizeof(*slot) + words * sizeof(uint64_t));
+    if (slot == NULL) {
+        return NULL;
+    }
+    ring_init(&slot->slot.ring, slot->words, words);
+    slot->is_main = is_main;
+    slot->next = pool;
+    pool = slot;
+    pool_count++;
+    return slot;
+}
+
+/* Samples of an earlier capture or thread are thrown away. */
+static void reset_slot(struct cpu_slot *slot)
+{
+    struct ring_sample sample;
+    while (ring_pop(&slot->ring, &sample)) {
+    }
+    (void)ring_take_lost(&slot->ring);
+    atomic_store(&slot->handler_ns, 0);
+    atomic_store(&slot->stack_high, 0);
+    atomic_store(&slot->thread_pointer, 0);
+}
+
+static struct cpu_slot *acquire_slot(pid_t tid, const volatile uint32_t *main_label)
+{
+    bool is_main = tid == getpid();
+    struct pooled_slot *pooled = find_slot(tid, is_main);
+    pooled = pooled != NULL ? pooled : add_slot(is_main);
+    if (pooled == NULL) {
+        return NULL;
+    }
+    struct cpu_slot *slot = &pooled->slot;
+    pooled->tid = tid;
+    pooled->is_used = true;
+    reset_slot(slot);
+    slot->label = is_main ? main_label : NULL;
+    uint64_t low;
+    uint64_t high;
+    if (is_main && maps_find_main_stack(&low, &high)) {
+        atomic_store(&slot->stack_low, low);
+        atomic_store(&slot->stack_high, high);
+    }
+    atomic_store(&slot->is_armed, true);
+    return slot;
+}
+
+static void release_slot(struct cpu_slot *slot)
+{
+    if (slot != NULL) {
+        CONTAINER_OF(slot, struct pooled_slot, slot)->is_used = false;
+    }
+}
+
+/* A first delay at random in (0, period], so that threads started together are not sampled
+ * together and a thread that lives shortly is sampled fairly. */
+static uint64_t first_delay_ns(uint64_t period_ns)
+{
+    uint64_t random = 0;
+    (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    return random % period_ns + 1;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+    return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+}
+
+static bool start_timer(struct thread *thread, uint64_t period_ns)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+    event.sigev_value.sival_ptr = thread->slot;
+    event.sigev_notify_thread_id = thread->tid;
+    clockid_t clock =
+        (clockid_t)((~(unsigned)thread->tid) << 3 | CPUCLOCK_PER_THREAD | CPUCLOCK_SCHED);
+    if (timer_create(clock, &event, &thread->timer) != 0) {
+        return false;
+    }
+    struct itimerspec times = {.it_interval = to_timespec(period_ns),
+                               .it_value = to_timespec(first_delay_ns(period_ns))};
+    if (timer_settime(thread->timer, 0, &times, NULL) != 0) {
+        (void)timer_delete(thread->timer);
+        return false;
+    }
+    return true;
+}
+
+static bool read_status(pid_t tid, char *out)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t got = read(fd, out, STATUS_BYTES - 1);
+    (void)close(fd);
+    out[got < 0 ? 0 : got] = '\0';
+    return got > 0;
+}
+
+/* The value of a "Name:\tvalue" line. */
+static struct str find_field(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
+    if (line == NULL) {
+        return STR("");
+    }
+    line += strlen(name);
+    return str_trim((struct str){line, strcspn(line, "\n")});
+}
+
+static bool has_sigprof_blocked(const char *status)
+{
+    struct str field = find_field(status, "\nSigBlk:");
+    uint64_t mask = strtoull(field.ptr, NULL, 16);
+    return (mask >> (SIGPROF - 1) & 1) != 0;
+}
+
+static uint32_t find_or_add_name(struct threads *threads, struct str name)
+{
+    name.len = name.len < THREADS_NAME_BYTES ? name.len : THREADS_NAME_BYTES - 1;
+    for (uint32_t i = 0; i < threads->name_count; i++) {
+        if (str_equal(str_from(threads->names[i]), name)) {
+            return i;
+        }
+    }
+    if (threads->name_count == THREADS_NAMES_MAX) {
+        return THREADS_NAMES_MAX - 1;
+    }
+    memcpy(threads->names[threads->name_count], name.ptr, name.len);
+    return threads->name_count++;
+}
+
+static void add_thread(struct threads *threads, pid_t tid)
+{
+    char status[STATUS_BYTES];
+    if (!read_status(tid, status)) {
+        return; /* it ended meanwhile */
+    }
+    if (!array_grow(&threads->items, threads->count, &threads->cap, sizeof(*threads->items),
+                    THREADS_MAX)) {
+        threads->untimed++;
+        return;
+    }
+    struct thread thread = {.tid = tid, .is_seen = true};
+    thread.name = find_or_add_name(threads, find_field(status, "Name:"));
+    if (!has_sigprof_blocked(status)) {
+        thread.slot = acquire_slot(tid, threads->main_label);
+    }
+    if (thread.slot != NULL && !start_timer(&thread, threads->period_ns)) {
+        atomic_store(&thread.slot->is_armed, false);
+        release_slot(thread.slot);
+        thread.slot = NULL;
+    }
+    threads->untimed += thread.slot == NULL;
+    threads->items[threads->count++] = thread;
+}
+
+static struct thread *find_thread(const struct threads *threads, pid_t tid)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        if (threads->items[i].tid == tid) {
+            return &threads->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* Marks the threads that live, and adds those that are new. */
+static void scan(struct threads *threads)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        threads->items[i].is_seen = false;
+    }
+    DIR *dir = opendir("/proc/self/task");
+    if (dir == NULL) {
+        return;
+    }
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+        struct thread *thread = find_thread(threads, tid);
+        if (thread != NULL) {
+            thread->is_seen = true;
+        } else if (tid > 0) {
+            add_thread(threads, tid);
+        }
+    }
+    (void)closedir(dir);
+}
+
+void threads_arm(struct threads *threads)
+{
+    scan(threads);
+}
+
+static void drain(struct threads *threads, const struct thread *thread)
+{
+    if (thread->slot == NULL) {
+        return;
+    }
+    struct ring_sample sample;
+    while (ring_pop(&thread->slot->ring, &sample)) {
+        threads->on_sample(threads->arg, &sample, thread->name);
+    }
+    threads->lost += ring_take_lost(&thread->slot->ring);
+    threads->handler_ns += atomic_exchange(&thread->slot->handler_ns, 0);
+}
+
+static void disarm(struct thread *thread)
+{
+    if (thread->slot != NULL && atomic_exchange(&thread->slot->is_armed, false)) {
+        (void)timer_delete(thread->timer);
+    }
+}
+
+/* libc puts a thread's block of thread data at the top of its stack, so the mapping that holds that
+ * block is the stack, and the block's address its upper bound. */
+static void learn_stack(struct cpu_slot *slot)
+{
+    if (slot == NULL) {
+        return;
+    }
+    uint64_t pointer = atomic_load_explicit(&slot->thread_pointer, memory_order_relaxed);
+    uint64_t start;
+    uint64_t end;
+    if (atomic_load_explicit(&slot->stack_high, memory_order_relaxed) != 0 || pointer == 0 ||
+        !maps_find_range(pointer, &start, &end)) {
+        return;
+    }
+    atomic_store_explicit(&slot->stack_low, start, memory_order_relaxed);
+    atomic_store_explicit(&slot->stack_high, pointer, memory_order_release);
+}
+
+void threads_poll(struct threads *threads)
+{
+    scan(threads);
+    size_t kept = 0;
+    for (size_t i = 0; i < threads->count; i++) {
+        struct thread *thread = &threads->items[i];
+        drain(threads, thread);
+        /* Reading the directory may skip a thread while another one ends. */
+        if (thread->is_seen || is_alive(thread->tid)) {
+            learn_stack(thread->slot);
+            threads->items[kept++] = *thread;
+        } else {
+            disarm(thread);
+            release_slot(thread->slot);
+        }
+    }
+    threads->count = kept;
+}
+
+void threads_disarm(struct threads *threads)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        disarm(&threads->items[i]);
+        drain(threads, &threads->items[i]);
+    }
+}
+
+void threads_deinit(struct threads *threads)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        release_slot(threads->items[i].slot);
+    }
+    free(threads->items);
+    threads->items = NULL;
+    threads->count = 0;
+    threads->cap = 0;
+}
