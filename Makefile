@@ -115,10 +115,10 @@ $(B)/toq_test_server: $(MAIN_OBJECT) $(TEST_SUPPORT) $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=routes_public -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
-# Made anew each time: ar would keep the object of a source that is gone.
-$(LIBRARY): $(LIB_OBJECTS)
+# Made anew each time, and also when a source is gone: ar would keep its object.
+$(LIBRARY): $(LIB_OBJECTS) $(B)/objects
 	$(call say,AR)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJECTS)
 
 $(B)/%.o: %.c Makefile | $(GENERATED_H)
 	$(call say,CC)
@@ -148,13 +148,17 @@ $(B)/headers/%.ok: % Makefile | $(GENERATED_H)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(CODEGEN) $(WARNINGS) -fsyntax-only -x c $<
 	$(Q)touch $@
 
-# Only main.o knows the version; the stamp changes, and main.o with it, when the version does.
+# Only main.o knows the version, so a commit compiles that file alone.
 VERSION = $(eval VERSION := $(or $(shell git describe --always --dirty --tags 2>/dev/null),0.1.0))$(VERSION)
 $(MAIN_OBJECT): CPPFLAGS_FILE = -DTOQ_VERSION='"$(VERSION)"'
 $(MAIN_OBJECT): $(B)/version
-$(B)/version: FORCE
+
+# Stamps: written when their text changes, and what depends on it is made again.
+$(B)/version: TEXT = $(VERSION)
+$(B)/objects: TEXT = $(LIB_OBJECTS)
+$(B)/version $(B)/objects: FORCE
 	$(Q)mkdir -p $(@D)
-	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+	$(Q)echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' >$@
 
 $(UNIT_TESTS): $(B)/test/%: $(B)/test/unit/%.o $(LIBRARY)
 	$(call say,LINK)
