@@ -99,5 +99,6 @@ bool array_grow(void *items, size_t count, size_t *cap, size_t item_bytes, size_
     }
     memcpy(items, &grown, sizeof(grown));
     *cap = wanted;
+    /* cppcheck-suppress memleak ; *items has it now, through memcpy */
     return true;
 }
