@@ -21,8 +21,8 @@
 #define MAPS_TEXT_MAX    (8u << 20)
 #define MAPS_PATHS_MAX   (4u << 20)
 #define MAPS_ITEMS_MAX   65536
+#define PAGE_BYTES       UINT64_C(4096)
 #define READ_BYTES       16384
-#define PROGRAM_MAX      64 /* program headers looked at */
 #define NOTES_BYTES_MAX  1024
 #define STACK_BYTES_MAX  (UINT64_C(64) << 20) /* where RLIMIT_STACK is unlimited */
 #define DELETED_SUFFIX   " (deleted)"
@@ -172,37 +172,50 @@ static bool find_build_id(const uint8_t *notes, size_t len, char *out)
     return false;
 }
 
-static void read_build_id(int mem, struct map *map)
+static bool read_program(int mem, const struct map *map, const Elf64_Ehdr *elf, uint16_t i,
+                         Elf64_Phdr *ret_program)
 {
-    Elf64_Ehdr elf;
-    if (!read_memory(mem, map->object_start, &elf, sizeof(elf)) ||
-        memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_phentsize != sizeof(Elf64_Phdr)) {
-        return;
-    }
-    uint64_t first_load = UINT64_MAX; /* the segment that starts at object_start */
-    for (uint16_t i = 0; i < elf.e_phnum && i < PROGRAM_MAX; i++) {
-        Elf64_Phdr program;
-        uint8_t notes[NOTES_BYTES_MAX];
-        uint64_t at = map->object_start + elf.e_phoff + i * sizeof(program);
-        if (!read_memory(mem, at, &program, sizeof(program))) {
+    uint64_t at = map->object_start + elf->e_phoff + i * sizeof(*ret_program);
+    return i < elf->e_phnum && read_memory(mem, at, ret_program, sizeof(*ret_program));
+}
+
+static void read_bias(int mem, struct map *map, const Elf64_Ehdr *elf)
+{
+    Elf64_Phdr program;
+    for (uint16_t i = 0; read_program(mem, map, elf, i, &program); i++) {
+        if (program.p_type == PT_LOAD) {
+            map->bias = map->object_start - (program.p_vaddr & ~(PAGE_BYTES - 1));
             return;
         }
-        if (program.p_type == PT_LOAD && first_load == UINT64_MAX) {
-            first_load = program.p_vaddr - program.p_offset;
-        }
-        /* Linkers put PT_LOAD before PT_NOTE, the vdso too. */
-        if (program.p_type == PT_NOTE && first_load != UINT64_MAX &&
-            program.p_memsz <= sizeof(notes) &&
-            read_memory(mem, map->object_start + program.p_vaddr - first_load, notes,
-                        program.p_memsz) &&
+    }
+}
+
+static void read_build_id(int mem, struct map *map, const Elf64_Ehdr *elf)
+{
+    Elf64_Phdr program;
+    uint8_t notes[NOTES_BYTES_MAX];
+    for (uint16_t i = 0; read_program(mem, map, elf, i, &program); i++) {
+        if (program.p_type == PT_NOTE && program.p_memsz <= sizeof(notes) &&
+            read_memory(mem, program.p_vaddr + map->bias, notes, program.p_memsz) &&
             find_build_id(notes, program.p_memsz, map->build_id)) {
             return;
         }
     }
 }
 
-/* An object's later executable mappings share the build id of its first. */
-static void read_build_ids(struct maps *maps)
+/* Reads bias and build id from the image in memory. */
+static void read_image(int mem, struct map *map)
+{
+    Elf64_Ehdr elf;
+    if (read_memory(mem, map->object_start, &elf, sizeof(elf)) &&
+        memcmp(elf.e_ident, ELFMAG, SELFMAG) == 0 && elf.e_phentsize == sizeof(Elf64_Phdr)) {
+        read_bias(mem, map, &elf);
+        read_build_id(mem, map, &elf);
+    }
+}
+
+/* An object's later executable mappings share what was read for its first. */
+static void read_images(struct maps *maps)
 {
     int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     if (mem < 0) {
@@ -210,10 +223,12 @@ static void read_build_ids(struct maps *maps)
     }
     for (size_t i = 0; i < maps->count; i++) {
         struct map *map = &maps->items[i];
-        if (i > 0 && maps->items[i - 1].object_start == map->object_start) {
-            memcpy(map->build_id, maps->items[i - 1].build_id, sizeof(map->build_id));
+        const struct map *previous = i > 0 ? map - 1 : map;
+        if (i > 0 && previous->object_start == map->object_start) {
+            map->bias = previous->bias;
+            memcpy(map->build_id, previous->build_id, sizeof(map->build_id));
         } else if (map->path[0] != '\0') {
-            read_build_id(mem, map);
+            read_image(mem, map);
         }
     }
     (void)close(mem);
@@ -254,7 +269,7 @@ int maps_create(struct maps **ret_maps)
         maps_destroy(maps);
         return status;
     }
-    read_build_ids(maps);
+    read_images(maps);
     move_main_first(maps);
     *ret_maps = maps;
     return 0;

@@ -18,6 +18,7 @@ struct map {
     uint64_t offset;                    /* in the file */
     uint64_t object_start;              /* of the object's first mapping: its ELF header */
     uint64_t object_end;                /* of its last mapping that has the file behind it */
+    uint64_t bias;                      /* added to the addresses of its ELF file */
     const char *path;                   /* "/usr/lib/...", "[vdso]"; "" when nothing is behind it */
     char build_id[MAPS_BUILD_ID_BYTES]; /* lower-case hexadecimal; "" when the object has none */
 };

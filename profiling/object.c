@@ -8,8 +8,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define PAGE_MASK (UINT64_C(4096) - 1)
-
 /* A package upgrade replaces libraries under a running process. */
 static bool is_mapped_build(Elf *elf, const struct map *map)
 {
@@ -32,22 +30,6 @@ static bool is_mapped_build(Elf *elf, const struct map *map)
     return true;
 }
 
-static bool find_bias(Elf *elf, const struct map *map, uint64_t *ret_bias)
-{
-    size_t count;
-    if (elf_getphdrnum(elf, &count) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        GElf_Phdr program;
-        if (gelf_getphdr(elf, (int)i, &program) != NULL && program.p_type == PT_LOAD) {
-            *ret_bias = map->object_start - (program.p_vaddr & ~PAGE_MASK);
-            return true;
-        }
-    }
-    return false;
-}
-
 bool object_open(const struct maps *maps, const struct map *map, struct object *ret_object)
 {
     struct object object = {.fd = -1};
@@ -58,8 +40,7 @@ bool object_open(const struct maps *maps, const struct map *map, struct object *
         object.fd = open(maps_open_path(maps, map), O_RDONLY | O_CLOEXEC);
         object.elf = object.fd < 0 ? NULL : elf_begin(object.fd, ELF_C_READ_MMAP, NULL);
     }
-    if (object.elf == NULL || !is_mapped_build(object.elf, map) ||
-        !find_bias(object.elf, map, &object.bias)) {
+    if (object.elf == NULL || !is_mapped_build(object.elf, map)) {
         object_close(&object);
         return false;
     }

@@ -8,14 +8,13 @@
 #ifndef TOQ_PROFILING_OBJECT_H
 #define TOQ_PROFILING_OBJECT_H
 
-#include <gelf.h>
+#include <libelf.h>
 
 #include "profiling/maps.h"
 
 struct object {
     Elf *elf;
-    int fd;        /* -1: the image in memory, for the vdso */
-    uint64_t bias; /* what its addresses are moved by in memory */
+    int fd; /* -1: the image in memory, for the vdso */
 };
 
 /* object_open opens the object of a mapping.

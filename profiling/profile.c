@@ -166,7 +166,18 @@ static void set_lines(struct profile *profile, Pprof__Location *location,
     }
 }
 
-static Pprof__Location *make_location(struct profile *profile, uint64_t address)
+/* How far the main binary was moved when it was loaded; 0 for other objects. `go tool pprof` looks
+ * up addresses of the main binary in its file as they are, so the profile gives them as the file
+ * has them. Other objects keep theirs: in their files' addresses they would overlap. */
+static uint64_t find_shift(const struct profile *profile, const struct map *map)
+{
+    const struct map *main_map = profile->maps->items;
+    return profile->maps->has_main && map->object_start == main_map->object_start ? map->bias : 0;
+}
+
+/* map: what holds the address, or NULL. shown: the address as the profile gives it. */
+static Pprof__Location *make_location(struct profile *profile, const struct map *map,
+                                      uint64_t address, uint64_t shown)
 {
     Pprof__Location *location = take(profile, sizeof(*location));
     if (location == NULL) {
@@ -176,9 +187,8 @@ static Pprof__Location *make_location(struct profile *profile, uint64_t address)
     symbol_lookup(address, &symbol);
     pprof__location__init(location);
     location->id = profile->locations.count + 1;
-    location->address = address;
+    location->address = shown;
     set_lines(profile, location, &symbol);
-    const struct map *map = maps_find(profile->maps, address);
     if (map != NULL) {
         size_t position = (size_t)(map - profile->maps->items);
         location->mapping_id = position + 1;
@@ -196,13 +206,15 @@ static bool is_location(const void *key, uint32_t position)
 
 static uint64_t find_or_add_location(struct profile *profile, uint64_t address)
 {
-    struct key key = {profile, &address};
-    uint64_t hash = lookup_mix(address, 0);
+    const struct map *map = maps_find(profile->maps, address);
+    uint64_t shown = map == NULL ? address : address - find_shift(profile, map);
+    struct key key = {profile, &shown};
+    uint64_t hash = lookup_mix(shown, 0);
     uint32_t position;
     if (lookup_find(&profile->location_lookup, hash, is_location, &key, &position)) {
         return position + 1u;
     }
-    Pprof__Location *location = make_location(profile, address);
+    Pprof__Location *location = make_location(profile, map, address, shown);
     return append(profile, &profile->locations, location, &profile->location_lookup, hash)
                ? location->id
                : 0;
@@ -340,8 +352,8 @@ static Pprof__Mapping *make_mapping(struct profile *profile, size_t position)
     bool is_named = naming->is_used && !naming->has_unnamed;
     pprof__mapping__init(mapping);
     mapping->id = position + 1;
-    mapping->memory_start = map->start;
-    mapping->memory_limit = map->end;
+    mapping->memory_start = map->start - find_shift(profile, map);
+    mapping->memory_limit = map->end - find_shift(profile, map);
     mapping->file_offset = map->offset;
     mapping->filename = find_or_add_string(profile, map->path);
     mapping->build_id = find_or_add_string(profile, map->build_id);

@@ -73,8 +73,9 @@ static bool step(const struct unwind_row *row, const struct unwind_stack *stack,
     } else if (!load(stack, cfa + (uint64_t)(row->ra_slot * 8), &caller)) {
         return false;
     }
-    if (row->fp_slot != UNWIND_KEPT &&
-        !load(stack, cfa + (uint64_t)(row->fp_slot * 8), &regs->fp)) {
+    /* Below sp lies what an epilogue has popped already: the register is the caller's again. */
+    uint64_t fp_at = cfa + (uint64_t)(row->fp_slot * 8);
+    if (row->fp_slot != UNWIND_KEPT && fp_at >= regs->sp && !load(stack, fp_at, &regs->fp)) {
         return false;
     }
     regs->pc = arch_code_address(caller);

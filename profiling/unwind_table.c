@@ -17,7 +17,7 @@
 #include "profiling/object.h"
 
 #define ROWS_MAX  (8u << 20)
-#define GAP_BYTES 16 /* code without a rule is skipped in steps of a PLT stub */
+#define GAP_BYTES 16 /* a PLT stub; also what functions are mostly aligned to */
 
 struct builder {
     struct unwind_table *table;
@@ -144,23 +144,58 @@ static struct unwind_row read_frame(Dwarf_Frame *frame, uint64_t pc)
     return found;
 }
 
-/* bias: from the file's addresses to those in memory. */
-static bool add_object(struct builder *builder, Dwarf_CFI *cfi, uint64_t bias,
-                       const struct map *map)
+/* The rules of one mapping, asked for by address in memory. */
+struct rules {
+    Dwarf_CFI *cfi; /* NULL: the object has none */
+    uint64_t bias;  /* from the file's addresses to those in memory */
+};
+
+/* Returns: true with *ret_end set behind the last address that the rule at pc holds for. */
+static bool read_row(const struct rules *rules, uint64_t pc, struct unwind_row *ret_row,
+                     uint64_t *ret_end)
+{
+    Dwarf_Frame *frame;
+    if (rules->cfi == NULL || dwarf_cfi_addrframe(rules->cfi, pc - rules->bias, &frame) != 0) {
+        return false;
+    }
+    /* The start that libdw reports is too early after DW_CFA_restore_state; its end is right. */
+    Dwarf_Addr start;
+    Dwarf_Addr end;
+    (void)dwarf_frame_info(frame, &start, &end, NULL);
+    *ret_row = read_frame(frame, pc);
+    *ret_end = end + rules->bias > pc ? end + rules->bias : pc + 1;
+    free(frame);
+    return true;
+}
+
+/* From an address without a rule to the next one that has a rule: in steps of a PLT stub, then back
+ * to the very first byte, which need not be aligned. */
+static uint64_t skip_gap(const struct rules *rules, uint64_t pc, uint64_t end)
+{
+    struct unwind_row row;
+    uint64_t row_end;
+    uint64_t probe = (pc / GAP_BYTES + 1) * GAP_BYTES;
+    while (probe < end && !read_row(rules, probe, &row, &row_end)) {
+        probe += GAP_BYTES;
+    }
+    uint64_t first = probe - GAP_BYTES > pc ? probe - GAP_BYTES : pc;
+    for (uint64_t at = first + 1; at < probe; at++) {
+        if (read_row(rules, at, &row, &row_end)) {
+            return at;
+        }
+    }
+    return probe;
+}
+
+static bool add_rules(struct builder *builder, const struct rules *rules, const struct map *map)
 {
     for (uint64_t pc = map->start; pc < map->end;) {
         struct unwind_row row = {.pc = pc, .rule = UNWIND_UNKNOWN};
-        uint64_t next = pc + GAP_BYTES;
-        Dwarf_Frame *frame;
-        if (cfi != NULL && dwarf_cfi_addrframe(cfi, pc - bias, &frame) == 0) {
-            /* The start that libdw reports is too early after DW_CFA_restore_state; its end is
-             * right. */
-            Dwarf_Addr start;
-            Dwarf_Addr end;
-            (void)dwarf_frame_info(frame, &start, &end, NULL);
-            row = read_frame(frame, pc);
-            next = end + bias > pc ? end + bias : next;
-            free(frame);
+        uint64_t next;
+        if (rules->cfi == NULL) {
+            next = map->end;
+        } else if (!read_row(rules, pc, &row, &next)) {
+            next = skip_gap(rules, pc, map->end);
         }
         if (!add_row(builder, row)) {
             return false;
@@ -172,18 +207,16 @@ static bool add_object(struct builder *builder, Dwarf_CFI *cfi, uint64_t bias,
 
 static bool add_map(struct builder *builder, const struct maps *maps, const struct map *map)
 {
+    struct rules rules = {0};
     struct object object;
-    Dwarf_CFI *cfi = NULL;
-    bool is_open = object_open(maps, map, &object);
-    if (is_open) {
-        cfi = dwarf_getcfi_elf(object.elf);
-        builder->table->object_count += cfi != NULL;
+    if (!object_open(maps, map, &object)) {
+        return add_rules(builder, &rules, map);
     }
-    bool is_ok = add_object(builder, cfi, is_open ? object.bias : 0, map);
-    if (is_open) {
-        (void)dwarf_cfi_end(cfi);
-        object_close(&object);
-    }
+    rules = (struct rules){dwarf_getcfi_elf(object.elf), map->bias};
+    builder->table->object_count += rules.cfi != NULL;
+    bool is_ok = add_rules(builder, &rules, map);
+    (void)dwarf_cfi_end(rules.cfi);
+    object_close(&object);
     return is_ok;
 }
 
