@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_metrics_render.c - the exact text of both formats.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "core/telemetry/metrics.h"
+
+#define TEXT_MAX_BYTES 65536
+
+static const char *const labels[] = {"route", "code", NULL};
+static const double bounds[] = {0.005, 1, 1e6};
+
+static int setup(void **state)
+{
+    *state = metrics_create();
+    return *state == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    metrics_destroy(*state);
+    return 0;
+}
+
+static struct metric_family *add(struct metrics *m, const struct metric_family_options *options)
+{
+    struct metric_family *f = metrics_family(m, options);
+    assert_non_null(f);
+    return f;
+}
+
+static void assert_renders(struct metrics *m, enum metrics_format format, const char *expected)
+{
+    struct buf out;
+    buf_init(&out, TEXT_MAX_BYTES);
+    metrics_render(m, format, &out);
+    buf_append_char(&out, '\0');
+    assert_false(out.is_failed);
+    assert_string_equal(out.data, expected);
+    buf_deinit(&out);
+}
+
+static void test_nothing_registered(void **state)
+{
+    assert_renders(*state, METRICS_TEXT_0_0_4, "");
+    assert_renders(*state, METRICS_OPENMETRICS_1_0_0, "# EOF\n");
+}
+
+static void test_counter(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_COUNTER,
+        .name = "test_requests_total",
+        .help = "Requests.",
+        .labels = labels,
+    };
+    const struct str first[] = {STR("/a"), STR("200")};
+    const struct str second[] = {STR("/a"), STR("404")};
+    struct metric_family *f = add(*state, &options);
+    *metric_counter(f, first) = UINT64_MAX;
+    (void)*metric_counter(f, second);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_requests_total Requests.\n"
+                   "# TYPE test_requests_total counter\n"
+                   "test_requests_total{route=\"/a\",code=\"200\"} 18446744073709551615\n"
+                   "test_requests_total{route=\"/a\",code=\"404\"} 0\n");
+    assert_renders(*state, METRICS_OPENMETRICS_1_0_0,
+                   "# HELP test_requests Requests.\n"
+                   "# TYPE test_requests counter\n"
+                   "test_requests_total{route=\"/a\",code=\"200\"} 18446744073709551615\n"
+                   "test_requests_total{route=\"/a\",code=\"404\"} 0\n"
+                   "# EOF\n");
+}
+
+static void test_counter_of_nanoseconds_prints_seconds(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_COUNTER,
+        .name = "test_wait_seconds_total",
+        .help = "Waits.",
+        .divisor = NS_PER_S,
+    };
+    *metric_counter(add(*state, &options), NULL) = 1234567891;
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_wait_seconds_total Waits.\n"
+                   "# TYPE test_wait_seconds_total counter\n"
+                   "test_wait_seconds_total 1.234567891\n");
+}
+
+static void test_gauge_that_has_no_value_is_left_out(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_GAUGE, .name = "test_connections", .help = "Connections."};
+    double *cell = metric_gauge(add(*state, &options), NULL);
+    *cell = -2.5;
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_connections Connections.\n"
+                   "# TYPE test_connections gauge\n"
+                   "test_connections -2.5\n");
+    *cell = NAN;
+    assert_renders(*state, METRICS_TEXT_0_0_4, "");
+    assert_renders(*state, METRICS_OPENMETRICS_1_0_0, "# EOF\n");
+}
+
+static void test_histogram(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_HISTOGRAM,
+        .name = "test_duration_seconds",
+        .help = "Durations.",
+        .bounds = bounds,
+        .bound_count = ARRAY_COUNT(bounds),
+    };
+    struct metric_histogram *h = metric_histogram(add(*state, &options), NULL);
+    metric_observe(h, 0.005);
+    metric_observe(h, 0.5);
+    metric_observe(h, 1e7);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_duration_seconds Durations.\n"
+                   "# TYPE test_duration_seconds histogram\n"
+                   "test_duration_seconds_bucket{le=\"0.005\"} 1\n"
+                   "test_duration_seconds_bucket{le=\"1\"} 2\n"
+                   "test_duration_seconds_bucket{le=\"1e+06\"} 2\n"
+                   "test_duration_seconds_bucket{le=\"+Inf\"} 3\n"
+                   "test_duration_seconds_sum 10000000.505\n"
+                   "test_duration_seconds_count 3\n");
+    assert_renders(*state, METRICS_OPENMETRICS_1_0_0,
+                   "# HELP test_duration_seconds Durations.\n"
+                   "# TYPE test_duration_seconds histogram\n"
+                   "test_duration_seconds_bucket{le=\"0.005\"} 1\n"
+                   "test_duration_seconds_bucket{le=\"1.0\"} 2\n"
+                   "test_duration_seconds_bucket{le=\"1e+06\"} 2\n"
+                   "test_duration_seconds_bucket{le=\"+Inf\"} 3\n"
+                   "test_duration_seconds_sum 10000000.505\n"
+                   "test_duration_seconds_count 3\n"
+                   "# EOF\n");
+}
+
+static void test_histogram_with_labels_and_no_bounds(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_HISTOGRAM, .name = "test_size_bytes", .help = "Sizes.", .labels = labels};
+    const struct str values[] = {STR("/a"), STR("200")};
+    metric_observe(metric_histogram(add(*state, &options), values), 7);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_size_bytes Sizes.\n"
+                   "# TYPE test_size_bytes histogram\n"
+                   "test_size_bytes_bucket{route=\"/a\",code=\"200\",le=\"+Inf\"} 1\n"
+                   "test_size_bytes_sum{route=\"/a\",code=\"200\"} 7\n"
+                   "test_size_bytes_count{route=\"/a\",code=\"200\"} 1\n");
+}
+
+static void test_escapes(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_GAUGE,
+        .name = "test_info",
+        .help = "A \"quote\", a \\ and a\nnewline.",
+        .labels = labels,
+    };
+    const struct str values[] = {STR("\"\\\n"), STR("\xC3\xA4 b")};
+    *metric_gauge(add(*state, &options), values) = 1;
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_info A \"quote\", a \\\\ and a\\nnewline.\n"
+                   "# TYPE test_info gauge\n"
+                   "test_info{route=\"\\\"\\\\\\n\",code=\"\xC3\xA4 b\"} 1\n");
+    assert_renders(*state, METRICS_OPENMETRICS_1_0_0,
+                   "# HELP test_info A \\\"quote\\\", a \\\\ and a\\nnewline.\n"
+                   "# TYPE test_info gauge\n"
+                   "test_info{route=\"\\\"\\\\\\n\",code=\"\xC3\xA4 b\"} 1\n"
+                   "# EOF\n");
+}
+
+static void test_overflow_is_printed_once_it_is_used(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_COUNTER,
+        .name = "test_requests_total",
+        .help = "Requests.",
+        .labels = labels,
+        .series_max = 1,
+    };
+    const struct str first[] = {STR("/a"), STR("200")};
+    const struct str second[] = {STR("/b"), STR("200")};
+    struct metric_family *f = add(*state, &options);
+    ++*metric_counter(f, first);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_requests_total Requests.\n"
+                   "# TYPE test_requests_total counter\n"
+                   "test_requests_total{route=\"/a\",code=\"200\"} 1\n");
+    ++*metric_counter(f, second);
+    ++*metric_counter(f, second);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_requests_total Requests.\n"
+                   "# TYPE test_requests_total counter\n"
+                   "test_requests_total{route=\"/a\",code=\"200\"} 1\n"
+                   "test_requests_total{route=\"other\",code=\"other\"} 2\n");
+}
+
+static void collect(void *arg)
+{
+    *(double *)arg += 1;
+}
+
+static void test_collectors_run_before_each_text(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_GAUGE, .name = "test_scrapes", .help = "Scrapes."};
+    double *cell = metric_gauge(add(*state, &options), NULL);
+    assert_int_equal(metrics_add_collector(*state, collect, cell), 0);
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_scrapes Scrapes.\n# TYPE test_scrapes gauge\ntest_scrapes 1\n");
+    assert_renders(*state, METRICS_TEXT_0_0_4,
+                   "# HELP test_scrapes Scrapes.\n# TYPE test_scrapes gauge\ntest_scrapes 2\n");
+}
+
+static void test_a_text_above_the_maximum_fails(void **state)
+{
+    static const struct metric_family_options options = {
+        .type = METRIC_GAUGE, .name = "test_scrapes", .help = "Scrapes."};
+    struct buf out;
+    (void)*metric_gauge(add(*state, &options), NULL);
+    buf_init(&out, 40);
+    metrics_render(*state, METRICS_TEXT_0_0_4, &out);
+    assert_true(out.is_failed);
+    buf_deinit(&out);
+}
+
+#define RENDER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RENDER_TEST(test_nothing_registered),
+        RENDER_TEST(test_counter),
+        RENDER_TEST(test_counter_of_nanoseconds_prints_seconds),
+        RENDER_TEST(test_gauge_that_has_no_value_is_left_out),
+        RENDER_TEST(test_histogram),
+        RENDER_TEST(test_histogram_with_labels_and_no_bounds),
+        RENDER_TEST(test_escapes),
+        RENDER_TEST(test_overflow_is_printed_once_it_is_used),
+        RENDER_TEST(test_collectors_run_before_each_text),
+        RENDER_TEST(test_a_text_above_the_maximum_fails),
+    };
+    return cmocka_run_group_tests_name("metrics_render", tests, NULL, NULL);
+}
