@@ -5,6 +5,7 @@
  * Flow:    environment -> ENV and CONFIG_DIR -> env file -> each option from the first source that
  *          sets it, else its default -> rules between options
  * Failure: the first one found; an env file is checked whole, also what the environment overrides.
+ * Secrets: no message shows one. Syntax errors quote nothing of their line, for the same reason.
  */
 #include "config/config.h"
 
@@ -225,7 +226,6 @@ static bool store_from_file(const struct config_option *option, struct str path_
 {
     char path[ENVFILE_LINE_MAX_BYTES + 1];
     char text[CONFIG_TEXT_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
-    char reason[128];
     size_t len = 0;
     int error_number = ENAMETOOLONG;
     if (path_text.len < sizeof(path)) {

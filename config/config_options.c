@@ -7,7 +7,7 @@
 #define TIMEOUT_MAX_MS  3600000 /* an hour: longer is a unit mistaken for another */
 #define NAME_MAX_BYTES  64
 #define FILE_SUFFIX     "_FILE"
-#define NEAREST_CHANGES 3
+#define NEAREST_CHANGES 3 /* and no more than a third of what was typed */
 
 /* the order is that of the enums: config_env here, log_level and log_format in core/telemetry */
 static const char *const env_names[] = {"development", "production", NULL};
@@ -168,10 +168,11 @@ static size_t count_changes(struct str typed, struct str name)
 
 bool config_options_nearest(struct str name, struct config_name *ret_name)
 {
-    size_t best = NEAREST_CHANGES + 1;
     if (name.len > NAME_MAX_BYTES) {
         return false;
     }
+    const size_t too_many = min_of(NEAREST_CHANGES, name.len / 3) + 1;
+    size_t best = too_many;
     for (size_t i = 0; i < 2 * CONFIG_OPTION_COUNT; i++) {
         const struct config_name candidate = {&config_options[i / 2], i % 2 == 1};
         if (candidate.is_file && candidate.option->kind != CONFIG_SECRET) {
@@ -186,7 +187,7 @@ bool config_options_nearest(struct str name, struct config_name *ret_name)
             *ret_name = candidate;
         }
     }
-    return best <= NEAREST_CHANGES;
+    return best < too_many;
 }
 
 const char *config_options_default(const struct config_option *option, enum config_env env)

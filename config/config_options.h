@@ -49,7 +49,7 @@ extern const struct config_option config_options[CONFIG_OPTION_COUNT];
 MUST_USE bool config_options_find(struct str name, struct config_name *ret_name);
 
 /* config_options_nearest finds the name that a misspelt one most likely means: at most three
- * letters wrong, in any case.
+ * letters wrong and a third of them, in any case.
  *
  * Returns: true with *ret_name set; false when none is near.
  */
