@@ -256,6 +256,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/toq/config $(DESTDIR)$(PREFIX)/share/doc/toq
 	install -m 644 $(wildcard config/*.env) $(DESTDIR)$(PREFIX)/share/toq/config
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/toq
+	@echo 'run it with CONFIG_DIR=$(PREFIX)/share/toq/config'
 
 clean:
 	rm -rf build
