@@ -220,31 +220,40 @@ static struct str cut_newline(struct str s)
     return s;
 }
 
+/* read_secret reads the file that NAME_FILE names; arguments and result are read_file's. */
+static int read_secret(struct str path, char *out, size_t out_bytes, size_t *ret_len)
+{
+    char cstr[ENVFILE_LINE_MAX_BYTES + 1];
+    if (path.len >= sizeof(cstr)) {
+        return ENAMETOOLONG;
+    }
+    memcpy(cstr, path.ptr, path.len);
+    cstr[path.len] = '\0';
+    return read_file(cstr, out, out_bytes, ret_len);
+}
+
 /* store_from_file takes an option's value from the file that NAME_FILE names. */
-static bool store_from_file(const struct config_option *option, struct str path_text,
+static bool store_from_file(const struct config_option *option, struct str path,
                             struct config *config, char *error)
 {
-    char path[ENVFILE_LINE_MAX_BYTES + 1];
     char text[CONFIG_TEXT_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
     size_t len = 0;
-    int error_number = ENAMETOOLONG;
-    if (path_text.len < sizeof(path)) {
-        memcpy(path, path_text.ptr, path_text.len);
-        path[path_text.len] = '\0';
-        error_number = read_file(path, text, sizeof(text), &len);
-    }
-    const struct str shown = config_error_clip(path_text);
+    const int error_number = read_secret(path, text, sizeof(text), &len);
+    const struct str shown = config_error_clip(path);
     if (error_number != 0) {
-        return config_error_set(
-            error, "%s_FILE: \"%" STR_FMT "\" is not allowed: cannot read it: %s", option->name,
-            STR_ARG(shown), strerror_r(error_number, reason, sizeof(reason)));
+        char reason[128];
+        const char *why = strerror_r(error_number, reason, sizeof(reason));
+        return config_error_set(error,
+                                "%s_FILE: \"%" STR_FMT "\" is not allowed: cannot read it: %s",
+                                option->name, STR_ARG(shown), why);
     }
     if (config_value_store(option, cut_newline((struct str){text, len}), config)) {
         return true;
     }
-    config_value_allowed(option, text);
+    char allowed[CONFIG_TEXT_BYTES];
+    config_value_allowed(option, allowed);
     return config_error_set(error, "%s_FILE: what \"%" STR_FMT "\" holds is not allowed: %s",
-                            option->name, STR_ARG(shown), text);
+                            option->name, STR_ARG(shown), allowed);
 }
 
 /* store_from_layer stores what the layer says, if it says something.
