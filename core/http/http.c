@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http.c - the life of a request between its protocol and its handler.
+ *
+ * A request is ended by its handler and by nobody else. When the peer leaves or the deadline passes
+ * first, the transport is taken away: the handler's later answer finds none, and only frees the
+ * request.
+ */
+#include "core/http/http.h"
+
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/http/server.h"
+
+/* --- the end of a request ------------------------------------------------------------------------
+ */
+
+static void log_access(const struct http_request *req, uint64_t now_ns)
+{
+    char peer[CONN_PEER_BYTES];
+    req->transport->format_peer(req, peer);
+    LOG(req->server->access_level, "access", "request",
+        log_cstr("server", req->server->listener.name),
+        log_cstr("method", http_method_name(req->method)), log_str("target", req->target),
+        log_cstr("route", req->route->path), log_i64("status", req->status),
+        log_u64("body_bytes", req->sent_body_bytes),
+        log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US), log_cstr("peer", peer));
+}
+
+static void account(struct http_request *req)
+{
+    struct http_server *server = req->server;
+    const uint64_t now_ns = clock_now_ns();
+    http_metrics_count(server->metrics, req, now_ns);
+    if (server->access_every > 0 && ++server->access_count >= server->access_every) {
+        server->access_count = 0;
+        log_access(req, now_ns);
+    }
+}
+
+static void finish(struct http_request *req)
+{
+    wheel_unset(&req->deadline);
+    task_end(&req->task);
+    *req->server->metrics->active -= 1;
+    req->transport->release(req);
+}
+
+static void run_on_cancel(struct http_request *req, int status)
+{
+    const http_cancel_fn on_cancel = req->on_cancel;
+    req->on_cancel = NULL;
+    wheel_unset(&req->deadline);
+    task_park(&req->task, "cancelled");
+    if (on_cancel != NULL) {
+        struct task *previous = task_enter(&req->task);
+        on_cancel(req, status);
+        task_leave(previous);
+    }
+}
+
+/* on_task_cancel: the deadline passed, or a drain ran out of time. The peer is there and hears
+ * about it. */
+static void on_task_cancel(struct task *task, int status)
+{
+    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    const struct http_response response = {
+        .status = 503,
+        .content_type = "text/plain; charset=utf-8",
+        .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
+                                       : STR("503 Service Unavailable: shutting down\n"),
+    };
+    if (!req->is_streaming) {
+        req->status = response.status;
+    }
+    req->is_detached = true;
+    req->transport->cancel(req, &response);
+    account(req);
+    run_on_cancel(req, status);
+}
+
+void http_request_abandon(struct http_request *req)
+{
+    if (!req->is_streaming) {
+        req->status = 499; /* as nginx counts it: the client closed the request */
+    }
+    req->is_detached = true;
+    req->task.on_cancel = NULL;
+    account(req);
+    run_on_cancel(req, UV_ECANCELED);
+}
+
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct http_request *req = CONTAINER_OF(timer, struct http_request, deadline);
+    task_cancel(&req->task, UV_ETIMEDOUT);
+}
+
+/* --- the beginning -------------------------------------------------------------------------------
+ */
+
+void http_request_init(struct http_request *req, struct http_server *server,
+                       const struct http_transport *transport, uint64_t now_ns)
+{
+    const struct arena arena = req->arena;
+    *req = (struct http_request){
+        .server = server,
+        .transport = transport,
+        .route = router_unmatched(server->router, METHOD_OTHER),
+        .arena = arena,
+        .target = STR(""),
+    };
+    wheel_timer_init(&req->deadline, on_deadline);
+    task_start(&req->task, "http", now_ns, on_task_cancel);
+    *server->metrics->active += 1;
+}
+
+int http_request_route(struct http_request *req)
+{
+    struct router *router = req->server->router;
+    if (req->method == METHOD_OPTIONS && str_equal(req->path, STR("*"))) {
+        req->route = router_unmatched(router, req->method);
+        req->allow = router_all_methods(router);
+        return 0;
+    }
+    struct router_match match;
+    const int rc = router_match(router, req->method, req->path, &req->arena, &match);
+    if (rc == 0) {
+        req->route = match.route;
+        req->allow = match.allow;
+        memcpy(req->params, match.params, sizeof(req->params));
+    }
+    return rc;
+}
+
+static void respond_unmatched(struct http_request *req)
+{
+    char allow[ROUTER_ALLOW_BYTES];
+    router_format_allow(req->allow, allow);
+    const struct http_header header = {STR("Allow"), str_from(allow)};
+    struct http_response response = {.headers = &header, .header_count = 1};
+    if (req->method == METHOD_OTHER) {
+        http_respond_error(req, 501, "the method is not supported");
+    } else if (req->allow == 0) {
+        http_respond_error(req, 404, NULL);
+    } else if (req->method == METHOD_OPTIONS) {
+        response.status = 204;
+        http_respond(req, &response);
+    } else {
+        response.status = 405;
+        response.content_type = "text/plain; charset=utf-8";
+        response.body = STR("405 Method Not Allowed\n");
+        http_respond(req, &response);
+    }
+}
+
+void http_request_dispatch(struct http_request *req)
+{
+    const struct route *route = req->route;
+    if (route->handler == NULL) {
+        respond_unmatched(req);
+        return;
+    }
+    const struct http_server *server = req->server;
+    const uint64_t id = req->task.id;
+    req->task.label = route->label;
+    struct task *previous = task_enter(&req->task);
+    route->handler(req, route->arg);
+    /* an answered request is gone, and with it the current task */
+    const struct task *current = task_current();
+    if (current != NULL && current->id == id && (route->flags & ROUTE_NO_DEADLINE) == 0) {
+        loop_set_timer(server->loop, &req->deadline, server->limits.request_timeout_ms);
+    }
+    task_leave(previous);
+}
+
+/* --- answers -------------------------------------------------------------------------------------
+ */
+
+void http_respond(struct http_request *req, const struct http_response *response)
+{
+    REQUIRE(!req->is_streaming);
+    if (!req->is_detached) {
+        req->status = response->status;
+        req->transport->respond(req, response);
+        account(req);
+    }
+    finish(req);
+}
+
+void http_respond_error(struct http_request *req, int status, const char *detail)
+{
+    char body[512];
+    const char *reason = http_status_reason(status);
+    int len = detail == NULL ? snprintf(body, sizeof(body), "%d %s\n", status, reason)
+                             : snprintf(body, sizeof(body), "%d %s: %s\n", status, reason, detail);
+    if (len >= (int)sizeof(body)) {
+        len = (int)sizeof(body) - 1;
+    }
+    const struct http_response response = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .body = {body, (size_t)len},
+    };
+    http_respond(req, &response);
+}
+
+void http_stream_start(struct http_request *req, const struct http_response *response,
+                       http_writable_fn on_writable)
+{
+    REQUIRE(!req->is_streaming);
+    req->is_streaming = true;
+    req->on_writable = on_writable;
+    if (!req->is_detached) {
+        req->status = response->status;
+        req->transport->stream_start(req, response);
+    }
+}
+
+bool http_stream_write(struct http_request *req, struct str data)
+{
+    REQUIRE(req->is_streaming);
+    return req->is_detached || data.len == 0 || req->transport->stream_write(req, data);
+}
+
+void http_stream_end(struct http_request *req)
+{
+    REQUIRE(req->is_streaming);
+    if (!req->is_detached) {
+        req->transport->stream_end(req);
+        account(req);
+    }
+    finish(req);
+}
+
+void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
+{
+    req->on_cancel = on_cancel;
+}
+
+bool http_is_cancelled(const struct http_request *req)
+{
+    return req->is_detached;
+}
+
+/* --- reading a request ---------------------------------------------------------------------------
+ */
+
+struct str http_header_get(const struct http_request *req, struct str name)
+{
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (str_equal_nocase(req->headers[i].name, name)) {
+            return req->headers[i].value;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+bool http_query_get(struct http_request *req, struct str name, struct str *ret_value)
+{
+    struct str rest = req->query;
+    struct str field;
+    while (rest.len > 0 && str_next_field(&rest, '&', &field)) {
+        struct str value = field;
+        struct str key;
+        if (!str_next_field(&value, '=', &key) || !str_equal(key, name)) {
+            continue;
+        }
+        if (value.ptr == NULL) {
+            value = STR(""); /* a name without '=' */
+        }
+        const int rc = http_decode(&req->arena, value, true, &value);
+        *ret_value = value;
+        return rc != UV_ENOMEM;
+    }
+    return false;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* decode_escape reads the two digits behind a '%': the byte, or -1 for a bad escape or NUL. */
+static int decode_escape(struct str digits)
+{
+    if (digits.len < 2) {
+        return -1;
+    }
+    const int high = hex_value(digits.ptr[0]);
+    const int low = hex_value(digits.ptr[1]);
+    return high < 0 || low < 0 || (high | low) == 0 ? -1 : high * 16 + low;
+}
+
+int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct str *ret_decoded)
+{
+    if (s.len == 0 || (memchr(s.ptr, '%', s.len) == NULL &&
+                       (!is_plus_space || memchr(s.ptr, '+', s.len) == NULL))) {
+        *ret_decoded = s;
+        return 0;
+    }
+    char *out = arena_alloc(arena, s.len);
+    if (out == NULL) {
+        return UV_ENOMEM;
+    }
+    size_t len = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        int c = (unsigned char)s.ptr[i];
+        if (c == '%') {
+            c = decode_escape((struct str){s.ptr + i + 1, s.len - i - 1});
+            if (c < 0) {
+                return UV_EINVAL;
+            }
+            i += 2;
+        } else if (c == '+' && is_plus_space) {
+            c = ' ';
+        }
+        out[len++] = (char)c;
+    }
+    *ret_decoded = (struct str){out, len};
+    return 0;
+}
+
+const char *http_method_name(enum http_method method)
+{
+    static const char *const names[METHOD_COUNT] = {
+        [METHOD_OTHER] = "_OTHER",  [METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",
+        [METHOD_POST] = "POST",     [METHOD_PUT] = "PUT",         [METHOD_PATCH] = "PATCH",
+        [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS",
+    };
+    return names[method];
+}

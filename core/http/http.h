@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http.h - what a handler sees: a request and the ways to answer it, whatever protocol carries it.
+ *
+ * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
+ * or later Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs
+ * once; the handler still ends the request, and what it sends then is dropped. Memory:  everything
+ * a request points at lives in its arena until the request is ended; a handler ends it exactly once
+ * and does not touch it afterwards. Thread:  the loop.
+ */
+#ifndef TOQ_CORE_HTTP_HTTP_H
+#define TOQ_CORE_HTTP_HTTP_H
+
+#include "core/base/arena.h"
+#include "core/loop/loop.h"
+#include "core/loop/task.h"
+
+#define HTTP_PARAMS_MAX 8
+
+enum http_method {
+    METHOD_OTHER, /* one that toq has no routes for */
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_COUNT
+};
+
+struct http_header {
+    struct str name;
+    struct str value;
+};
+
+struct http_request;
+struct http_server;
+struct route;
+
+/* An answer. Texts are borrowed until the call that takes the struct returns. */
+struct http_response {
+    int status;
+    const char *content_type; /* NULL: no body and no Content-Type */
+    struct str body;          /* http_respond only */
+    const struct http_header
+        *headers; /* more fields; one with a control byte is left out and logged */
+    size_t header_count;
+};
+
+/* A http_cancel_fn stops what was started for a request.
+ *
+ * status: UV_ECANCELED the peer left or the server stops; UV_ETIMEDOUT its deadline passed. */
+typedef void (*http_cancel_fn)(struct http_request *req, int status);
+typedef void (*http_writable_fn)(struct http_request *req);
+
+/* What carries a request: HTTP/1 today. http.c calls it; a handler never does. */
+struct http_transport {
+    void (*respond)(struct http_request *req, const struct http_response *response);
+    void (*stream_start)(struct http_request *req, const struct http_response *response);
+    bool (*stream_write)(struct http_request *req, struct str data);
+    void (*stream_end)(struct http_request *req);
+    /* answer with `response`, or break off a stream, and let go of the request */
+    void (*cancel)(struct http_request *req, const struct http_response *response);
+    void (*format_peer)(const struct http_request *req, char *out); /* CONN_PEER_BYTES */
+    void (*release)(struct http_request *req); /* the request is over: take its memory back */
+};
+
+struct http_request {
+    struct task task;
+    struct http_server *server;
+    const struct http_transport *transport;
+    struct route *route;
+    unsigned allow; /* router_match's */
+    enum http_method method;
+    uint8_t version_minor; /* of HTTP/1 */
+    bool is_detached;      /* cancelled: what the handler sends is dropped */
+    bool is_streaming;     /* http_stream_start was called */
+    struct str target;     /* as received, for logs */
+    struct str path;       /* before '?', not decoded */
+    struct str query;      /* behind '?', not decoded */
+    struct http_header *headers;
+    size_t header_count;
+    struct str params[HTTP_PARAMS_MAX]; /* decoded, in the order of the template */
+    struct str body;
+    struct arena arena;
+    struct wheel_timer deadline;
+    int status; /* that was sent */
+    uint64_t sent_body_bytes;
+    void *user;               /* the handler's */
+    http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
+    http_writable_fn on_writable;
+};
+
+/* http_header_get finds a request field, its name compared without case.
+ *
+ * Returns: the first one's value; an empty view with ptr NULL when there is none.
+ */
+struct str http_header_get(const struct http_request *req, struct str name);
+
+/* http_query_get finds a query parameter and decodes it ('+' is a space).
+ *
+ * Returns: true with *ret_value set, in the arena; false when there is none, or memory is missing;
+ * a value with a bad escape is returned as it stands.
+ */
+MUST_USE bool http_query_get(struct http_request *req, struct str name, struct str *ret_value);
+
+/* http_respond ends the request with a whole answer; the body is copied. */
+void http_respond(struct http_request *req, const struct http_response *response);
+
+/* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n".
+ *
+ * detail: NULL for none.
+ */
+void http_respond_error(struct http_request *req, int status, const char *detail);
+
+/* http_stream_start sends status and fields; the body follows in pieces.
+ *
+ * on_writable: runs when http_stream_write has returned false and the peer reads again; may be
+ * NULL.
+ */
+void http_stream_start(struct http_request *req, const struct http_response *response,
+                       http_writable_fn on_writable);
+
+/* http_stream_write sends one piece of the body; it is copied.
+ *
+ * Returns: true to go on; false when the peer is slow: the piece was taken, the next one waits for
+ * on_writable.
+ */
+MUST_USE bool http_stream_write(struct http_request *req, struct str data);
+
+/* http_stream_end ends the body and the request. */
+void http_stream_end(struct http_request *req);
+
+/* http_on_cancel says what to stop when the request is cancelled before it is answered. */
+void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
+
+/* http_is_cancelled tells whether an answer would still reach anyone. */
+bool http_is_cancelled(const struct http_request *req);
+
+/* http_decode decodes percent escapes once into the arena.
+ *
+ * is_plus_space: '+' means a space, as in queries.
+ * Returns: 0 with *ret_decoded set (`s` itself when there is nothing to decode); UV_EINVAL for a
+ * bad escape or %00; UV_ENOMEM.
+ */
+MUST_USE int http_decode(struct arena *arena, struct str s, bool is_plus_space,
+                         struct str *ret_decoded);
+
+/* http_method_name is the method's name, "_OTHER" for one we do not know. */
+const char *http_method_name(enum http_method method);
+
+/* http_status_reason is the reason phrase of a status, "Unknown" for one we do not send. */
+const char *http_status_reason(int status);
+
+/* --- for protocols -------------------------------------------------------------------------------
+ */
+
+/* http_request_init starts a request whose first byte came at `now_ns`, and its task. */
+void http_request_init(struct http_request *req, struct http_server *server,
+                       const struct http_transport *transport, uint64_t now_ns);
+
+/* http_request_route finds the route for req->method and req->path and decodes its parameters.
+ *
+ * Returns: 0, also when nothing matches; UV_EINVAL for a path that cannot be decoded; UV_ENOMEM.
+ */
+MUST_USE int http_request_route(struct http_request *req);
+
+/* http_request_dispatch runs the handler of req->route, and sets the deadline if it has not
+ * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204. */
+void http_request_dispatch(struct http_request *req);
+
+/* http_request_abandon tells the handler that the peer left. The protocol has let go of the request
+ * already; it is released when the handler ends it. */
+void http_request_abandon(struct http_request *req);
+
+#endif

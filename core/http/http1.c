@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http1.c - HTTP/1 on one connection: bytes in, requests out, answers back, in order.
+ *
+ * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond ->
+ * conn_write One request at a time: what is pipelined behind it waits in `in`, and when that is
+ * full, unread. Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request
+ * is abandoned, once. Memory:  an idle connection has no exchange and no buffer, only this struct.
+ * Thread:  the loop.
+ */
+#include "core/http/http1.h"
+
+#include <stdlib.h>
+
+#include "core/http/http1_exchange.h"
+
+enum phase {
+    PHASE_IDLE,    /* between requests, or before the first */
+    PHASE_HEAD,    /* a head has begun */
+    PHASE_BODY,    /* the body is coming */
+    PHASE_HANDLER, /* the handler has not ended its answer yet */
+};
+
+struct http1 {
+    struct list link; /* in server->conns */
+    struct http_server *server;
+    struct conn *conn;
+    struct http1_exchange *exchange; /* NULL between requests */
+    struct buf in;                   /* bytes that could not be used yet */
+    struct loop_deferred resume;     /* goes on with `in` at the end of the turn */
+    uint64_t used_ms;                /* when the last answer ended */
+    enum phase phase;
+    bool is_feeding; /* feed goes on with the next request by itself */
+};
+
+/* --- answers -------------------------------------------------------------------------------------
+ */
+
+/* let_go ends the exchange's part on the connection: the next request may begin. */
+static void let_go(struct http1_exchange *ex)
+{
+    struct http1 *h1 = ex->h1;
+    h1->exchange = NULL;
+    h1->phase = PHASE_IDLE;
+    h1->used_ms = loop_now_ms(h1->server->loop);
+    if (!ex->is_keep_alive) {
+        conn_finish(h1->conn);
+    } else if (!h1->is_feeding) {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
+}
+
+static void decide_keep_alive(struct http1_exchange *ex)
+{
+    ex->is_keep_alive = ex->is_keep_alive && ex->is_body_done && !ex->req.server->is_draining;
+}
+
+static void respond(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    decide_keep_alive(ex);
+    if (http1_send_response(ex, ex->h1->conn, response) < 0) {
+        conn_close(ex->h1->conn);
+    }
+    let_go(ex);
+}
+
+static void stream_start(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    decide_keep_alive(ex);
+    if (http1_send_stream_head(ex, ex->h1->conn, response) < 0) {
+        conn_close(ex->h1->conn);
+    }
+}
+
+static bool stream_write(struct http_request *req, struct str data)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    struct conn *conn = ex->h1->conn;
+    if (req->method == METHOD_HEAD) {
+        return true;
+    }
+    if (http1_send_chunk(ex, conn, data) < 0) {
+        conn_close(conn);
+        return true; /* on_close abandons the request */
+    }
+    req->sent_body_bytes += data.len;
+    return !conn_is_clogged(conn);
+}
+
+static void stream_end(struct http_request *req)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    if (http1_send_last_chunk(ex, ex->h1->conn) < 0) {
+        conn_close(ex->h1->conn);
+    }
+    let_go(ex);
+}
+
+static void cancel(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    ex->is_keep_alive = false;
+    if (req->is_streaming || http1_send_response(ex, ex->h1->conn, response) < 0) {
+        conn_close(ex->h1->conn); /* breaking off is the only way to say that the rest is missing */
+    }
+    let_go(ex);
+}
+
+static void format_peer(const struct http_request *req, char *out)
+{
+    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    conn_format_peer(ex->h1->conn, out);
+}
+
+static const struct http_transport transport = {
+    .respond = respond,
+    .stream_start = stream_start,
+    .stream_write = stream_write,
+    .stream_end = stream_end,
+    .cancel = cancel,
+    .format_peer = format_peer,
+    .release = http1_exchange_release,
+};
+
+/* refuse ends a request that no handler has seen. */
+static void refuse(struct http1_exchange *ex, struct http1_fault fault)
+{
+    ex->is_keep_alive = false;
+    http_respond_error(&ex->req, fault.status, fault.detail);
+}
+
+/* --- requests ------------------------------------------------------------------------------------
+ */
+
+static struct http1_exchange *begin(struct http1 *h1)
+{
+    struct http1_exchange *ex = http1_exchange_get(h1->server, &transport);
+    if (ex == NULL) {
+        conn_close(h1->conn);
+        return NULL;
+    }
+    ex->h1 = h1;
+    h1->exchange = ex;
+    h1->phase = PHASE_HANDLER;
+    return ex;
+}
+
+/* prepare routes a parsed head and decides what happens to its body. */
+static struct http1_fault prepare(struct http1_exchange *ex)
+{
+    struct http_request *req = &ex->req;
+    const int rc = http_request_route(req);
+    if (rc < 0) {
+        return rc == UV_EINVAL ? (struct http1_fault){400, "a bad escape in the path"}
+                               : (struct http1_fault){503, "out of memory"};
+    }
+    if (ex->body_left_bytes > req->server->limits.body_bytes) {
+        return (struct http1_fault){413, NULL};
+    }
+    ex->is_body_wanted = req->route->handler != NULL && (req->route->flags & ROUTE_BODY) != 0;
+    return (struct http1_fault){0, NULL};
+}
+
+static void start_body(struct http1 *h1, struct http1_exchange *ex)
+{
+    h1->phase = PHASE_BODY;
+    if (ex->is_continue_expected && conn_write(h1->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) {
+        conn_close(h1->conn);
+    }
+}
+
+static void run(struct http1 *h1, struct http1_exchange *ex)
+{
+    h1->phase = PHASE_HANDLER;
+    ex->req.body = buf_str(&ex->body);
+    http_request_dispatch(&ex->req);
+}
+
+static void begin_request(struct http1 *h1, struct str head, size_t field_count)
+{
+    struct http1_exchange *ex = begin(h1);
+    if (ex == NULL) {
+        return;
+    }
+    struct str copy;
+    struct http1_fault fault = {503, "out of memory"};
+    if (arena_copy(&ex->req.arena, head, &copy)) {
+        fault = http1_head_parse(ex, copy, field_count);
+    }
+    if (fault.status == 0) {
+        fault = prepare(ex);
+    }
+    if (fault.status != 0) {
+        refuse(ex, fault);
+    } else if (ex->is_body_done || (ex->is_continue_expected && !ex->is_body_wanted)) {
+        run(h1, ex); /* a body that nobody asked to continue does not come: the connection closes
+                        after */
+    } else {
+        start_body(h1, ex);
+    }
+}
+
+static size_t feed_head(struct http1 *h1, const char *data, size_t len)
+{
+    if (len >= 2 && data[0] == '\r' && data[1] == '\n') {
+        return 2; /* RFC 9112 2.2: an empty line before the request line is ignored */
+    }
+    size_t head_len = 0;
+    size_t field_count = 0;
+    struct http1_fault fault;
+    const struct str bytes = {data, len};
+    if (!http1_head_scan(bytes, &h1->server->limits, &head_len, &field_count, &fault)) {
+        return 0;
+    }
+    if (fault.status == 0) {
+        begin_request(h1, (struct str){data, head_len}, field_count);
+        return head_len;
+    }
+    struct http1_exchange *ex = begin(h1);
+    if (ex != NULL) {
+        refuse(ex, fault);
+    }
+    return len;
+}
+
+static size_t feed_body(struct http1 *h1, const char *data, size_t len)
+{
+    struct http1_exchange *ex = h1->exchange;
+    const size_t used = http1_body_feed(ex, data, len);
+    if (ex->fault.status != 0) {
+        refuse(ex, ex->fault);
+        return len;
+    }
+    if (ex->is_body_done) {
+        run(h1, ex);
+    }
+    return used;
+}
+
+/* feed uses as many bytes as it can: all, or up to a head that is not complete, or up to what must
+ * wait for the answer before it. */
+static size_t feed(struct http1 *h1, const char *data, size_t len)
+{
+    size_t used = 0;
+    h1->is_feeding = true;
+    while (used < len && conn_is_open(h1->conn)) {
+        size_t n = 0;
+        if (h1->phase == PHASE_BODY) {
+            n = feed_body(h1, data + used, len - used);
+        } else if (h1->exchange == NULL && !conn_is_clogged(h1->conn)) {
+            n = feed_head(h1, data + used, len - used);
+        }
+        if (n == 0) {
+            break;
+        }
+        used += n;
+    }
+    h1->is_feeding = false;
+    return used;
+}
+
+/* settle sets the timer for what the connection waits for now. */
+static void settle(struct http1 *h1)
+{
+    const struct http_limits *limits = &h1->server->limits;
+    if (!conn_is_open(h1->conn)) {
+        return;
+    }
+    if (h1->phase == PHASE_BODY) {
+        conn_set_timeout(h1->conn, limits->body_timeout_ms);
+    } else if (h1->exchange == NULL && h1->in.len == 0) {
+        h1->phase = PHASE_IDLE;
+        conn_set_timeout(h1->conn, limits->idle_timeout_ms);
+    } else if (h1->exchange == NULL && h1->phase == PHASE_IDLE) {
+        h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
+        conn_set_timeout(h1->conn, limits->header_timeout_ms);
+    }
+}
+
+/* keep_rest keeps what feed left over; while an answer is pending, no more than one read's worth.
+ */
+static void keep_rest(struct http1 *h1, const char *data, size_t len)
+{
+    if (len == 0 || !conn_is_open(h1->conn)) {
+        return;
+    }
+    buf_append(&h1->in, data, len);
+    if (h1->in.is_failed) {
+        conn_close(h1->conn);
+    } else if (h1->in.len >= CONN_READ_BYTES) {
+        conn_pause(h1->conn);
+    }
+}
+
+static void feed_kept(struct http1 *h1)
+{
+    const size_t used = feed(h1, h1->in.data, h1->in.len);
+    buf_consume(&h1->in, used);
+    if (h1->in.len == 0) {
+        buf_deinit(&h1->in);
+    }
+}
+
+static void on_data(struct conn *conn, const char *data, size_t len)
+{
+    struct http1 *h1 = conn->ctx;
+    if (h1->in.len == 0) {
+        const size_t used = feed(h1, data, len);
+        keep_rest(h1, data + used, len - used);
+    } else {
+        keep_rest(h1, data, len);
+        feed_kept(h1);
+    }
+    settle(h1);
+}
+
+static void run_resume(struct loop_deferred *deferred)
+{
+    struct http1 *h1 = CONTAINER_OF(deferred, struct http1, resume);
+    if (!conn_is_open(h1->conn)) {
+        return;
+    }
+    if (h1->in.len > 0) {
+        feed_kept(h1);
+    }
+    if (h1->in.len < CONN_READ_BYTES) {
+        conn_resume(h1->conn);
+    }
+    settle(h1);
+}
+
+/* --- the connection's other events ---------------------------------------------------------------
+ */
+
+static void on_drained(struct conn *conn)
+{
+    struct http1 *h1 = conn->ctx;
+    struct http1_exchange *ex = h1->exchange;
+    if (ex != NULL && ex->req.is_streaming && ex->req.on_writable != NULL) {
+        struct task *previous = task_enter(&ex->req.task);
+        ex->req.on_writable(&ex->req);
+        task_leave(previous);
+    } else {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
+}
+
+static void abandon(struct http1 *h1)
+{
+    struct http1_exchange *ex = h1->exchange;
+    if (ex == NULL) {
+        return;
+    }
+    h1->exchange = NULL;
+    if (h1->phase == PHASE_BODY) {
+        ex->req.is_detached = true; /* no handler has seen it: it ends here */
+        http_respond_error(&ex->req, 400, NULL);
+    } else {
+        http_request_abandon(&ex->req);
+    }
+}
+
+static void on_end(struct conn *conn, int status)
+{
+    (void)status;
+    abandon(conn->ctx);
+    conn_finish(conn);
+}
+
+static void on_timeout(struct conn *conn)
+{
+    struct http1 *h1 = conn->ctx;
+    struct http1_exchange *ex = h1->exchange;
+    const struct http1_fault fault = {408, NULL};
+    if (h1->phase == PHASE_IDLE) {
+        conn_finish(conn);
+    } else if (h1->phase == PHASE_BODY) {
+        refuse(ex, fault);
+    } else if (h1->phase == PHASE_HEAD) {
+        ex = begin(h1);
+        if (ex != NULL) {
+            refuse(ex, fault);
+        }
+    }
+}
+
+static void on_close(struct conn *conn)
+{
+    struct http1 *h1 = conn->ctx;
+    abandon(h1);
+    loop_undefer(&h1->resume);
+    list_unlink(&h1->link);
+    buf_deinit(&h1->in);
+    free(h1);
+}
+
+void http1_attach(struct http_server *server, struct conn *conn)
+{
+    static const struct conn_events events = {
+        .on_data = on_data,
+        .on_end = on_end,
+        .on_drained = on_drained,
+        .on_timeout = on_timeout,
+        .on_close = on_close,
+    };
+    struct http1 *h1 = calloc(1, sizeof(*h1));
+    if (h1 == NULL) {
+        conn_close(conn);
+        return;
+    }
+    h1->server = server;
+    h1->conn = conn;
+    h1->used_ms = loop_now_ms(server->loop);
+    h1->resume.run = run_resume;
+    list_init(&h1->resume.link);
+    /* room for a head that is not complete, with a read behind it that has been kept and one that
+     * comes */
+    buf_init(&h1->in, server->limits.header_bytes + 2 * CONN_READ_BYTES);
+    list_push_back(&server->conns, &h1->link);
+    conn_attach(conn, &events, h1);
+    /* not the idle timeout: a peer that connects is expected to ask for something */
+    conn_set_timeout(conn, server->limits.header_timeout_ms);
+}
+
+void http1_drain(struct http_server *server)
+{
+    struct list *pos;
+    struct list *tmp;
+    const uint64_t now_ms = loop_now_ms(server->loop);
+    LIST_FOR_EACH(pos, tmp, &server->conns)
+    {
+        struct http1 *h1 = CONTAINER_OF(pos, struct http1, link);
+        if (h1->phase != PHASE_IDLE) {
+            continue;
+        }
+        const uint64_t idle_ms = now_ms - h1->used_ms;
+        if (idle_ms >= HTTP_DRAIN_IDLE_MS) {
+            conn_finish(h1->conn);
+        } else {
+            conn_set_timeout(h1->conn, HTTP_DRAIN_IDLE_MS - idle_ms);
+        }
+    }
+}

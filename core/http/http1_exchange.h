@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http1_exchange.h - one request and its answer on an HTTP/1 connection: the parser's state and the
+ * body's. Private to http1*.c.
+ *
+ * Memory: an exchange lives from the first byte of a request until its handler ends it, then goes
+ * back to its server's spare list; so an idle connection has none. Thread: the loop.
+ */
+#ifndef TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
+#define TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
+
+#include <llhttp.h>
+
+#include "core/http/server.h"
+
+/* What the framing between the data of a chunked body may add up to, and a trailer section too. */
+#define HTTP1_FRAMING_MAX_BYTES 16384
+
+struct http1;
+
+enum http1_body { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
+
+/* Why a request is refused. */
+struct http1_fault {
+    int status;         /* 0: it is not */
+    const char *detail; /* a literal */
+};
+
+struct http1_exchange {
+    struct http_request req;
+    struct http1 *h1;            /* NULL once the connection has let go */
+    struct http1_exchange *next; /* in the spare list */
+    llhttp_t parser;
+    struct buf body;          /* what the handler gets */
+    uint64_t body_left_bytes; /* BODY_LENGTH */
+    uint64_t body_seen_bytes; /* BODY_CHUNKED, against the limit */
+    enum http1_body body_kind;
+    bool is_body_done;
+    bool is_body_wanted;
+    bool is_keep_alive;
+    bool is_continue_expected;
+    bool is_chunked_answer;
+    /* the guard over a chunked body's framing: http1_body.c */
+    const char *framing_from;
+    size_t framing_bytes;
+    size_t extension_bytes;
+    char framing_last;
+    struct http1_fault fault;
+};
+
+/* http1_exchange_get takes a spare exchange or makes one, and starts its request.
+ *
+ * Returns: the exchange, which http1_exchange_release takes back; NULL when memory is missing.
+ */
+MUST_USE struct http1_exchange *http1_exchange_get(struct http_server *server,
+                                                   const struct http_transport *transport);
+
+/* http1_exchange_release takes the exchange of an ended request back. */
+void http1_exchange_release(struct http_request *req);
+
+/* http1_head_scan looks for the end of a head and refuses what must not reach the parser.
+ *
+ * data: from the first byte of the request line.
+ * Returns: true when the head is complete, with its length, or when *ret_fault says why it is
+ * refused.
+ */
+MUST_USE bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *ret_len,
+                              size_t *ret_field_count, struct http1_fault *ret_fault);
+
+/* http1_head_parse fills the request from a complete head, and decides how its body is framed.
+ *
+ * head: in the request's arena. Returns: a fault, with status 0 when there is none.
+ */
+struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, size_t field_count);
+
+/* http1_body_feed takes bytes of the body, up to its end.
+ *
+ * Returns: how many it took; ex->is_body_done and ex->fault say how it went.
+ */
+size_t http1_body_feed(struct http1_exchange *ex, const char *data, size_t len);
+
+/* http1_body_take is the parser's callback for body data. Returns: 0; -1 with ex->fault set. */
+int http1_body_take(struct http1_exchange *ex, const char *data, size_t len);
+
+/* http1_body_extension is the parser's callback for chunk extensions. Returns: 0; -1 with ex->fault
+ * set. */
+int http1_body_extension(struct http1_exchange *ex, size_t len);
+
+/* http1_send_response queues a whole answer in one piece.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int http1_send_response(struct http1_exchange *ex, struct conn *conn,
+                                 const struct http_response *response);
+
+/* http1_send_stream_head queues the head of an answer whose length is not known.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,
+                                    const struct http_response *response);
+
+/* http1_send_chunk queues a piece of such an answer, http1_send_last_chunk its end.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn, struct str data);
+
+/* http1_send_last_chunk ends a chunked answer; for another kind it does nothing. Returns: 0;
+ * UV_ENOMEM. */
+MUST_USE int http1_send_last_chunk(const struct http1_exchange *ex, struct conn *conn);
+
+#endif

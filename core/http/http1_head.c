@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http1_head.c - the request line and the fields: first our own guards over the raw lines, then
+ * llhttp, then the rules that need several fields.
+ *
+ * The guards are there because llhttp 8.1, even in strict mode, takes a bare LF after the version,
+ * HTTP/0.9 request lines and folded fields, all of which have smuggled requests past proxies.
+ * Source: RFC 9112 2.2, 3, 5, 6.1; RFC 9110 7.2, 10.1.1.
+ */
+#include "core/http/http1_exchange.h"
+
+/* "OPTIONS " and " HTTP/1.1\r", generously: what a request line has beside its target */
+#define REQUEST_LINE_EXTRA_BYTES 64
+
+static struct http1_fault fault(int status, const char *detail)
+{
+    return (struct http1_fault){status, detail};
+}
+
+/* --- raw lines -----------------------------------------------------------------------------------
+ */
+
+static bool is_token_byte(char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
+        return true;
+    }
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+/* check_line looks at one line: `line` starts it and `len` counts up to its LF, which it leaves
+ * out. */
+static struct http1_fault check_line(const char *line, size_t len, size_t number,
+                                     const struct http_limits *limits)
+{
+    if (len == 0 || line[len - 1] != '\r') {
+        return fault(400, "a line ends in a bare LF");
+    }
+    if (memchr(line, '\r', len - 1) != NULL) {
+        return fault(400, "a bare CR in a line");
+    }
+    if (number == 0 && len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
+        return fault(414, "the request target is too long");
+    }
+    if (number > 0 && (line[0] == ' ' || line[0] == '\t')) {
+        return fault(400, "a folded header field");
+    }
+    if (number > limits->header_count && len > 1) {
+        return fault(431, "too many header fields");
+    }
+    return fault(0, NULL);
+}
+
+static struct http1_fault check_partial(struct str data, size_t line_count,
+                                        const struct http_limits *limits)
+{
+    if (data.len > 0 && data.ptr[0] != '\r' && !is_token_byte(data.ptr[0])) {
+        return fault(400, "not an HTTP request");
+    }
+    if (line_count == 0 && data.len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
+        return fault(414, "the request target is too long");
+    }
+    if (data.len > limits->header_bytes) {
+        return fault(431, "the header block is too big");
+    }
+    return fault(0, NULL);
+}
+
+bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *ret_len,
+                     size_t *ret_field_count, struct http1_fault *ret_fault)
+{
+    const char *end = data.ptr + data.len;
+    const char *line = data.ptr;
+    size_t number = 0;
+    for (;;) {
+        const char *lf = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+        if (lf == NULL) {
+            *ret_fault = check_partial(data, number, limits);
+            return ret_fault->status != 0;
+        }
+        const size_t len = (size_t)(lf - line);
+        *ret_fault = check_line(line, len, number, limits);
+        if (ret_fault->status == 0 && (size_t)(lf - data.ptr) >= limits->header_bytes) {
+            *ret_fault = fault(431, "the header block is too big");
+        }
+        if (ret_fault->status != 0) {
+            return true;
+        }
+        line = lf + 1;
+        if (len == 1 && number > 0) {
+            *ret_len = (size_t)(line - data.ptr);
+            *ret_field_count = number - 1;
+            return true;
+        }
+        number++;
+    }
+}
+
+/* --- llhttp's callbacks
+ * --------------------------------------------------------------------------- */
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http1_exchange *ex = parser->data;
+    ex->req.target = (struct str){at, len};
+    return 0;
+}
+
+/* After the head these two see trailers, which are read and dropped. The parser's spans never
+ * overlap two fields, and a field comes in one piece because the head is one piece. */
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http1_exchange *ex = parser->data;
+    if (ex->body_kind == BODY_NONE) {
+        ex->req.headers[ex->req.header_count++] = (struct http_header){{at, len}, STR("")};
+    }
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http1_exchange *ex = parser->data;
+    if (ex->body_kind == BODY_NONE && ex->req.header_count > 0) {
+        ex->req.headers[ex->req.header_count - 1].value = str_trim((struct str){at, len});
+    }
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct http1_exchange *ex = parser->data;
+    parser->upgrade =
+        0; /* we speak no other protocol: an Upgrade field is ignored, as RFC 9110 7.8 allows */
+    ex->is_keep_alive = llhttp_should_keep_alive(parser) == 1;
+    if ((parser->flags & F_CHUNKED) != 0) {
+        ex->body_kind = BODY_CHUNKED;
+    } else if (parser->content_length > 0) {
+        ex->body_kind = BODY_LENGTH;
+        ex->body_left_bytes = parser->content_length;
+    }
+    return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    return http1_body_take(parser->data, at, len);
+}
+
+static int on_chunk_extension(llhttp_t *parser, const char *at, size_t len)
+{
+    (void)at;
+    return http1_body_extension(parser->data, len);
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct http1_exchange *ex = parser->data;
+    ex->is_body_done = true;
+    return HPE_PAUSED; /* what follows is the next request */
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
+    .on_message_complete = on_message_complete,
+};
+
+/* --- rules over the parsed head
+ * -------------------------------------------------------------------- */
+
+static enum http_method map_method(uint8_t method)
+{
+    switch (method) {
+    case HTTP_GET:
+        return METHOD_GET;
+    case HTTP_HEAD:
+        return METHOD_HEAD;
+    case HTTP_POST:
+        return METHOD_POST;
+    case HTTP_PUT:
+        return METHOD_PUT;
+    case HTTP_PATCH:
+        return METHOD_PATCH;
+    case HTTP_DELETE:
+        return METHOD_DELETE;
+    case HTTP_OPTIONS:
+        return METHOD_OPTIONS;
+    default:
+        return METHOD_OTHER;
+    }
+}
+
+/* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it.
+ */
+static struct str cut_authority(struct str target)
+{
+    if (target.len < 7 || !str_equal_nocase((struct str){target.ptr, 7}, STR("http://"))) {
+        return target;
+    }
+    const struct str rest = {target.ptr + 7, target.len - 7};
+    for (size_t i = 0; i < rest.len; i++) {
+        if (rest.ptr[i] == '/') {
+            return (struct str){rest.ptr + i, rest.len - i};
+        }
+        if (rest.ptr[i] == '?') {
+            break;
+        }
+    }
+    return STR("/");
+}
+
+static struct http1_fault split_target(struct http_request *req)
+{
+    if (req->target.len > req->server->limits.target_bytes) {
+        return fault(414, "the request target is too long");
+    }
+    if (memchr(req->target.ptr, '#', req->target.len) != NULL) {
+        return fault(400, "a fragment in the request target");
+    }
+    struct str path = cut_authority(req->target);
+    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(path, STR("*"));
+    if (req->method == METHOD_OTHER) {
+        path = STR("/"); /* CONNECT's target is no path; the answer is 501 whatever it says */
+    } else if (!is_asterisk && path.ptr[0] != '/') {
+        return fault(400, "the request target is not a path");
+    }
+    const char *mark = memchr(path.ptr, '?', path.len);
+    req->path = path;
+    req->query = STR("");
+    if (mark != NULL) {
+        req->path.len = (size_t)(mark - path.ptr);
+        req->query = (struct str){mark + 1, path.len - req->path.len - 1};
+    }
+    return fault(0, NULL);
+}
+
+static bool is_host(struct str host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        const char c = host.ptr[i];
+        if (c <= ' ' || c == 0x7F || strchr("/?#@\\<>\"{}|^`,", c) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct http1_fault check_fields(struct http1_exchange *ex)
+{
+    const struct http_request *req = &ex->req;
+    size_t hosts = 0;
+    for (size_t i = 0; i < req->header_count; i++) {
+        const struct http_header h = req->headers[i];
+        if (h.name.len == 4 && str_equal_nocase(h.name, STR("host"))) {
+            if (++hosts > 1 || !is_host(h.value)) {
+                return fault(400, "a doubled or malformed Host field");
+            }
+        } else if (h.name.len == 17 && str_equal_nocase(h.name, STR("transfer-encoding"))) {
+            if (req->version_minor == 0) {
+                return fault(400, "Transfer-Encoding in HTTP/1.0");
+            }
+            if (!str_equal_nocase(h.value, STR("chunked"))) {
+                return fault(501, "a transfer coding other than chunked");
+            }
+        } else if (h.name.len == 6 && str_equal_nocase(h.name, STR("expect"))) {
+            if (!str_equal_nocase(h.value, STR("100-continue"))) {
+                return fault(417, "an unknown expectation");
+            }
+            ex->is_continue_expected = req->version_minor == 1;
+        }
+    }
+    if (hosts == 0 && req->version_minor == 1) {
+        return fault(400, "the Host field is missing");
+    }
+    return fault(0, NULL);
+}
+
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_token_byte(s.ptr[i])) {
+            return false;
+        }
+    }
+    return s.len > 0;
+}
+
+static struct http1_fault explain(const llhttp_t *parser, llhttp_errno_t error, struct str head)
+{
+    const char *space = memchr(head.ptr, ' ', head.len);
+    const struct str method = {head.ptr, space == NULL ? 0 : (size_t)(space - head.ptr)};
+    switch (error) {
+    case HPE_INVALID_METHOD:
+        return is_token(method) ? fault(501, "the method is not supported")
+                                : fault(400, "a malformed method");
+    case HPE_INVALID_VERSION:
+    case HPE_PAUSED_H2_UPGRADE:
+        return fault(505, NULL);
+    default:
+        return fault(400, llhttp_get_error_reason(parser));
+    }
+}
+
+struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, size_t field_count)
+{
+    struct http_request *req = &ex->req;
+    llhttp_init(&ex->parser, HTTP_REQUEST, &settings);
+    ex->parser.data = ex;
+    /* one more than needed: field_count may be 0 */
+    req->headers = arena_alloc(&req->arena, (field_count + 1) * sizeof(req->headers[0]));
+    if (req->headers == NULL) {
+        return fault(503, "out of memory");
+    }
+    const llhttp_errno_t error = llhttp_execute(&ex->parser, head.ptr, head.len);
+    if (error != HPE_OK && error != HPE_PAUSED) {
+        return explain(&ex->parser, error, head);
+    }
+    if (ex->parser.http_major != 1 || ex->parser.http_minor > 1) {
+        return fault(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
+    }
+    req->method = map_method(ex->parser.method);
+    req->version_minor = ex->parser.http_minor;
+    ex->is_body_done = ex->body_kind == BODY_NONE;
+    const struct http1_fault bad_target = split_target(req);
+    return bad_target.status != 0 ? bad_target : check_fields(ex);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http1_send.c - answers as bytes. Head and body are put together in one piece of the output queue,
+ * so that both, and those of pipelined requests, leave in one write.
+ */
+#include "core/http/http1_exchange.h"
+
+#include "core/http/http1.h"
+
+/* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
+ */
+#define FIXED_HEAD_BYTES 256
+/* a bigger body is queued by itself: one block of the output queue each */
+#define INLINE_BODY_BYTES 8192
+
+static char *put(char *out, struct str s)
+{
+    memcpy(out, s.ptr, s.len);
+    return out + s.len;
+}
+
+static bool is_safe(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
+            return false; /* a CR or LF would start a field, or an answer, of someone else's making
+                           */
+        }
+    }
+    return true;
+}
+
+static char *put_field(char *out, struct http_header h)
+{
+    if (!is_safe(h.name) || !is_safe(h.value)) {
+        LOG(LOG_ERROR, "http", "a response field with a control byte was left out",
+            log_str("name", h.name));
+        return out;
+    }
+    out = put(out, h.name);
+    out = put(out, STR(": "));
+    out = put(out, h.value);
+    return put(out, STR("\r\n"));
+}
+
+static size_t head_bound(const struct http_response *response)
+{
+    size_t bound = FIXED_HEAD_BYTES;
+    bound += response->content_type == NULL ? 0 : strlen(response->content_type);
+    for (size_t i = 0; i < response->header_count; i++) {
+        bound += response->headers[i].name.len + response->headers[i].value.len + 4;
+    }
+    return bound;
+}
+
+static char *put_status_line(char *out, int status)
+{
+    if (status == 200) {
+        return put(out, STR("HTTP/1.1 200 OK\r\n"));
+    }
+    out = put(out, STR("HTTP/1.1 "));
+    out += str_format_u64(out, (uint64_t)status);
+    *out++ = ' ';
+    out = put(out, str_from(http_status_reason(status)));
+    return put(out, STR("\r\n"));
+}
+
+/* put_head writes all but the fields that frame the body and the empty line. */
+static char *put_head(char *out, const struct http1_exchange *ex,
+                      const struct http_response *response)
+{
+    out = put_status_line(out, response->status);
+    out = put(out, STR("Date: "));
+    out = put(out, loop_http_date(ex->req.server->loop));
+    out = put(out, STR("\r\n"));
+    if (response->content_type != NULL) {
+        out = put_field(
+            out, (struct http_header){STR("Content-Type"), str_from(response->content_type)});
+    }
+    for (size_t i = 0; i < response->header_count; i++) {
+        out = put_field(out, response->headers[i]);
+    }
+    if (!ex->is_keep_alive) {
+        out = put(out, STR("Connection: close\r\n"));
+    } else if (ex->req.version_minor == 0) {
+        out = put(out, STR("Connection: keep-alive\r\n"));
+    }
+    return out;
+}
+
+static bool has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
+}
+
+int http1_send_response(struct http1_exchange *ex, struct conn *conn,
+                        const struct http_response *response)
+{
+    const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body(response->status);
+    const struct str body = is_body_sent ? response->body : STR("");
+    const bool is_inline = body.len <= INLINE_BODY_BYTES;
+    char *start = conn_reserve(conn, head_bound(response) + (is_inline ? body.len : 0));
+    if (start == NULL) {
+        return UV_ENOMEM;
+    }
+    char *out = put_head(start, ex, response);
+    if (has_body(response->status)) {
+        out = put(out, STR("Content-Length: "));
+        out += str_format_u64(out, response->body.len);
+        out = put(out, STR("\r\n"));
+    }
+    out = put(out, STR("\r\n"));
+    if (is_inline) {
+        out = put(out, body);
+    }
+    conn_commit(conn, (size_t)(out - start));
+    ex->req.sent_body_bytes = body.len;
+    return is_inline ? 0 : conn_write(conn, body.ptr, body.len);
+}
+
+int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,
+                           const struct http_response *response)
+{
+    ex->is_chunked_answer = ex->req.version_minor == 1 && has_body(response->status);
+    if (ex->req.version_minor == 0) {
+        ex->is_keep_alive = false; /* the end of the connection is the end of the body */
+    }
+    char *start = conn_reserve(conn, head_bound(response));
+    if (start == NULL) {
+        return UV_ENOMEM;
+    }
+    char *out = put_head(start, ex, response);
+    if (ex->is_chunked_answer) {
+        out = put(out, STR("Transfer-Encoding: chunked\r\n"));
+    }
+    out = put(out, STR("\r\n"));
+    conn_commit(conn, (size_t)(out - start));
+    ex->is_chunked_answer = ex->is_chunked_answer && ex->req.method != METHOD_HEAD;
+    return 0;
+}
+
+static char *put_hex(char *out, size_t value)
+{
+    char digits[16];
+    size_t n = 0;
+    do {
+        digits[n++] = "0123456789abcdef"[value % 16];
+        value /= 16;
+    } while (value > 0);
+    while (n > 0) {
+        *out++ = digits[--n];
+    }
+    return out;
+}
+
+int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn, struct str data)
+{
+    if (!ex->is_chunked_answer) {
+        return conn_write(conn, data.ptr, data.len);
+    }
+    char *start = conn_reserve(conn, data.len + 20); /* 16 digits, two CRLF */
+    if (start == NULL) {
+        return UV_ENOMEM;
+    }
+    char *out = put(put_hex(start, data.len), STR("\r\n"));
+    out = put(put(out, data), STR("\r\n"));
+    conn_commit(conn, (size_t)(out - start));
+    return 0;
+}
+
+int http1_send_last_chunk(const struct http1_exchange *ex, struct conn *conn)
+{
+    return ex->is_chunked_answer ? conn_write(conn, "0\r\n\r\n", 5) : 0;
+}

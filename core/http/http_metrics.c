@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_metrics.c - each route keeps a short list of its series, one per status it has answered
+ * with.
+ *
+ * Source: OpenTelemetry semantic conventions for HTTP metrics, under Prometheus' names.
+ */
+#include "core/http/http_metrics.h"
+
+#include <stdlib.h>
+
+struct http_series {
+    struct http_series *next;     /* of the same route */
+    struct http_series *next_all; /* of all, for freeing */
+    enum http_method method;      /* a HEAD may use GET's route */
+    int status;
+    struct metric_histogram *duration;
+    struct metric_histogram *request_bytes;
+    struct metric_histogram *response_bytes;
+};
+
+static struct metric_family *add_family(struct metrics *metrics, const char *name, const char *help,
+                                        const double *bounds, size_t bound_count)
+{
+    static const char *const labels[] = {"http_request_method", "http_route",
+                                         "http_response_status_code", NULL};
+    const struct metric_family_options options = {
+        .type = METRIC_HISTOGRAM,
+        .name = name,
+        .help = help,
+        .labels = labels,
+        .bounds = bounds,
+        .bound_count = bound_count,
+    };
+    return metrics_family(metrics, &options);
+}
+
+int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
+{
+    static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
+                                     0.5,   0.75, 1,     2.5,  5,     7.5, 10};
+    static const double bytes[] = {0, 100, 1e3, 1e4, 1e5, 1e6, 1e7};
+    *hm = (struct http_metrics){0};
+    hm->duration = add_family(metrics, "http_server_request_duration_seconds",
+                              "Time from a request's first byte to the end of its answer.", seconds,
+                              ARRAY_COUNT(seconds));
+    hm->request_bytes = add_family(metrics, "http_server_request_body_size_bytes",
+                                   "Size of request bodies.", bytes, ARRAY_COUNT(bytes));
+    hm->response_bytes = add_family(metrics, "http_server_response_body_size_bytes",
+                                    "Size of response bodies.", bytes, ARRAY_COUNT(bytes));
+    struct metric_family *active = metrics_family(
+        metrics, &(struct metric_family_options){.type = METRIC_GAUGE,
+                                                 .name = "http_server_active_requests",
+                                                 .help = "Requests that are in flight."});
+    if (hm->duration == NULL || hm->request_bytes == NULL || hm->response_bytes == NULL ||
+        active == NULL) {
+        return UV_ENOMEM;
+    }
+    hm->active = metric_gauge(active, NULL);
+    return 0;
+}
+
+void http_metrics_deinit(struct http_metrics *hm)
+{
+    while (hm->spare != NULL) {
+        struct http_series *next = hm->spare->next_all;
+        free(hm->spare);
+        hm->spare = next;
+    }
+}
+
+static struct http_series *add_series(struct http_metrics *hm, const struct http_request *req)
+{
+    struct http_series *s = malloc(sizeof(*s));
+    if (s == NULL) {
+        return NULL;
+    }
+    char digits[20];
+    const struct str values[] = {
+        str_from(http_method_name(req->method)),
+        str_from(req->route->path),
+        {digits, str_format_u64(digits, (uint64_t)req->status)},
+    };
+    *s = (struct http_series){
+        .next = req->route->series,
+        .next_all = hm->spare,
+        .method = req->method,
+        .status = req->status,
+        .duration = metric_histogram(hm->duration, values),
+        .request_bytes = metric_histogram(hm->request_bytes, values),
+        .response_bytes = metric_histogram(hm->response_bytes, values),
+    };
+    req->route->series = s;
+    hm->spare = s;
+    return s;
+}
+
+void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns)
+{
+    struct http_series *s = req->route->series;
+    while (s != NULL && (s->status != req->status || s->method != req->method)) {
+        s = s->next;
+    }
+    if (s == NULL) {
+        s = add_series(hm, req);
+        if (s == NULL) {
+            return; /* out of memory: the request matters more than its count */
+        }
+    }
+    metric_observe(s->duration, (double)(now_ns - req->task.start_ns) * 1e-9);
+    metric_observe(s->request_bytes, (double)req->body.len);
+    metric_observe(s->response_bytes, (double)req->sent_body_bytes);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * router.c - a tree with one level per segment. Routes are few and paths short, so siblings are
+ * searched in line; what matters is that a request costs one pass over its path.
+ */
+#include "core/http/router.h"
+
+#include <stdlib.h>
+
+struct node {
+    struct str segment;     /* a literal; unused in a parameter's node */
+    struct node *children;  /* literals */
+    struct node *next;      /* sibling */
+    struct node *parameter; /* the child that matches any segment but an empty one */
+    struct route *routes[METHOD_COUNT];
+};
+
+struct router {
+    struct node root;
+    struct route unmatched[METHOD_COUNT];
+    unsigned methods;
+};
+
+struct segments {
+    struct str list[ROUTER_SEGMENTS_MAX];
+    size_t count;
+};
+
+struct router *router_create(void)
+{
+    struct router *router = calloc(1, sizeof(*router));
+    if (router == NULL) {
+        return NULL;
+    }
+    for (int m = 0; m < METHOD_COUNT; m++) {
+        router->unmatched[m] = (struct route){.method = (enum http_method)m, .path = ""};
+    }
+    return router;
+}
+
+static void destroy_node(struct node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    for (int m = 0; m < METHOD_COUNT; m++) {
+        free(node->routes[m]);
+    }
+    struct node *child = node->children;
+    while (child != NULL) {
+        struct node *next = child->next;
+        destroy_node(child);
+        free(child);
+        child = next;
+    }
+    destroy_node(node->parameter);
+    free(node->parameter);
+}
+
+void router_destroy(struct router *router)
+{
+    if (router != NULL) {
+        destroy_node(&router->root);
+        free(router);
+    }
+}
+
+/* --- building ------------------------------------------------------------------------------------
+ */
+
+static struct node *find_child(const struct node *node, struct str segment)
+{
+    struct node *child = node->children;
+    while (child != NULL && !str_equal(child->segment, segment)) {
+        child = child->next;
+    }
+    return child;
+}
+
+/* descend finds or makes the child for one segment of a template. */
+static struct node *descend(struct node *node, struct str segment)
+{
+    const bool is_parameter = segment.len > 1 && segment.ptr[0] == ':';
+    struct node *child = is_parameter ? node->parameter : find_child(node, segment);
+    if (child != NULL) {
+        return child;
+    }
+    child = calloc(1, sizeof(*child));
+    if (child == NULL) {
+        return NULL;
+    }
+    if (is_parameter) {
+        node->parameter = child;
+    } else {
+        child->segment = segment;
+        child->next = node->children;
+        node->children = child;
+    }
+    return child;
+}
+
+int router_add(struct router *router, enum http_method method, const char *path,
+               route_handler_fn handler, void *arg, unsigned flags)
+{
+    REQUIRE(path[0] == '/' && method > METHOD_OTHER && method < METHOD_COUNT);
+    struct node *node = &router->root;
+    struct str rest = str_from(path + 1);
+    struct str segment;
+    size_t params = 0;
+    while (str_next_field(&rest, '/', &segment)) {
+        params += segment.len > 1 && segment.ptr[0] == ':';
+        node = descend(node, segment);
+        if (node == NULL) {
+            return UV_ENOMEM;
+        }
+    }
+    REQUIRE(params <= HTTP_PARAMS_MAX);
+    if (node->routes[method] == NULL) {
+        node->routes[method] = calloc(1, sizeof(struct route));
+        if (node->routes[method] == NULL) {
+            return UV_ENOMEM;
+        }
+    }
+    *node->routes[method] = (struct route){
+        .method = method,
+        .path = path,
+        .handler = handler,
+        .arg = arg,
+        .flags = flags,
+        .label = label_intern(str_from(path), http_method_name(method)),
+    };
+    router->methods |= 1u << method;
+    return 0;
+}
+
+/* --- matching ------------------------------------------------------------------------------------
+ */
+
+static int split_path(struct str path, struct arena *arena, struct segments *ret_segments)
+{
+    if (path.len == 0 || path.ptr[0] != '/') {
+        return UV_EINVAL;
+    }
+    const bool is_plain = memchr(path.ptr, '%', path.len) == NULL;
+    struct str rest = {path.ptr + 1, path.len - 1};
+    struct str segment;
+    ret_segments->count = 0;
+    while (str_next_field(&rest, '/', &segment)) {
+        if (ret_segments->count == ROUTER_SEGMENTS_MAX) {
+            return UV_E2BIG;
+        }
+        const int rc = is_plain ? 0 : http_decode(arena, segment, false, &segment);
+        if (rc < 0) {
+            return rc;
+        }
+        ret_segments->list[ret_segments->count++] = segment;
+    }
+    return 0;
+}
+
+static bool has_routes(const struct node *node)
+{
+    for (int m = 0; m < METHOD_COUNT; m++) {
+        if (node->routes[m] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter.
+ * The depth is the number of segments, and each level branches at most in two where a template made
+ * it so. */
+static const struct node *find_node(const struct node *node, const struct segments *segments,
+                                    size_t depth, size_t param_count, struct str *params)
+{
+    if (depth == segments->count) {
+        return has_routes(node) ? node : NULL;
+    }
+    const struct str segment = segments->list[depth];
+    const struct node *child = find_child(node, segment);
+    if (child != NULL) {
+        const struct node *found = find_node(child, segments, depth + 1, param_count, params);
+        if (found != NULL) {
+            return found;
+        }
+    }
+    if (node->parameter == NULL || segment.len == 0) {
+        return NULL;
+    }
+    params[param_count] = segment;
+    return find_node(node->parameter, segments, depth + 1, param_count + 1, params);
+}
+
+static unsigned allowed_methods(const struct node *node)
+{
+    unsigned allow = 1u << METHOD_OPTIONS;
+    for (unsigned m = 0; m < METHOD_COUNT; m++) {
+        if (node->routes[m] != NULL) {
+            allow |= 1u << m;
+        }
+    }
+    return (allow & (1u << METHOD_GET)) != 0 ? allow | (1u << METHOD_HEAD) : allow;
+}
+
+int router_match(struct router *router, enum http_method method, struct str path,
+                 struct arena *arena, struct router_match *ret_match)
+{
+    struct segments segments;
+    const int rc = split_path(path, arena, &segments);
+    if (rc < 0 && rc != UV_E2BIG) {
+        return rc;
+    }
+    ret_match->route = &router->unmatched[method];
+    ret_match->allow = 0;
+    const struct node *node =
+        rc < 0 ? NULL : find_node(&router->root, &segments, 0, 0, ret_match->params);
+    if (node == NULL) {
+        return 0;
+    }
+    ret_match->allow = allowed_methods(node);
+    struct route *route = node->routes[method];
+    if (route == NULL && method == METHOD_HEAD) {
+        route = node->routes[METHOD_GET];
+    }
+    if (route != NULL) {
+        ret_match->route = route;
+    }
+    return 0;
+}
+
+void router_format_allow(unsigned allow, char *out)
+{
+    size_t len = 0;
+    for (int m = METHOD_GET; m < METHOD_COUNT; m++) {
+        if ((allow & (1u << m)) == 0) {
+            continue;
+        }
+        const char *name = http_method_name((enum http_method)m);
+        if (len > 0) {
+            memcpy(out + len, ", ", 2);
+            len += 2;
+        }
+        memcpy(out + len, name, strlen(name));
+        len += strlen(name);
+    }
+    out[len] = '\0';
+}
+
+unsigned router_all_methods(const struct router *router)
+{
+    const unsigned methods = router->methods | (1u << METHOD_OPTIONS);
+    return (methods & (1u << METHOD_GET)) != 0 ? methods | (1u << METHOD_HEAD) : methods;
+}
+
+struct route *router_unmatched(struct router *router, enum http_method method)
+{
+    return &router->unmatched[method];
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * router.h - from method and path to a handler, through a tree of path segments.
+ *
+ * A template is a path whose segments may be parameters: "/v1/listings/:id". A literal segment wins
+ * over a parameter. Segments are compared after one percent-decoding.
+ *
+ * Memory: templates and names are borrowed for the router's life: use literals.
+ * Thread: the loop.
+ */
+#ifndef TOQ_CORE_HTTP_ROUTER_H
+#define TOQ_CORE_HTTP_ROUTER_H
+
+#include "core/http/http.h"
+
+#define ROUTER_SEGMENTS_MAX 32
+#define ROUTER_ALLOW_BYTES  64 /* all method names, commas and a NUL */
+
+struct router;
+struct http_series;
+
+typedef void (*route_handler_fn)(struct http_request *req, void *arg);
+
+enum route_flags {
+    ROUTE_BODY = 1,       /* the handler wants the request's body; else it is read and dropped */
+    ROUTE_NO_DEADLINE = 2 /* the handler takes as long as its parameters say */
+};
+
+struct route {
+    enum http_method method;
+    const char *path; /* the template; "" for a request that no route matches */
+    route_handler_fn handler;
+    void *arg;
+    unsigned flags;
+    uint32_t label;             /* label.h */
+    struct http_series *series; /* http_metrics.c's */
+};
+
+struct router_match {
+    struct route *route; /* never NULL: where nothing matches, the router's route for that */
+    unsigned allow;      /* bit (1 << method) of the methods that the path has; 0: no such path */
+    struct str params[HTTP_PARAMS_MAX];
+};
+
+/* router_create makes an empty router.
+ *
+ * Returns: the router; NULL when memory is missing.
+ */
+MUST_USE struct router *router_create(void);
+
+/* router_destroy frees it; takes NULL. */
+void router_destroy(struct router *router);
+
+/* router_add registers a route. A template that is already there with this method replaces its
+ * handler.
+ *
+ * Returns: 0; UV_ENOMEM. A template without a leading '/', or with more than HTTP_PARAMS_MAX
+ * parameters, is a broken REQUIRE.
+ */
+MUST_USE int router_add(struct router *router, enum http_method method, const char *path,
+                        route_handler_fn handler, void *arg, unsigned flags);
+
+/* router_match finds the route of a request: HEAD takes GET's when it has none of its own.
+ *
+ * path: not decoded. arena: for decoded segments.
+ * Returns: 0 with *ret_match set, whatever was found; UV_EINVAL when the path has a bad escape, a
+ * NUL or no leading '/'; UV_ENOMEM.
+ */
+MUST_USE int router_match(struct router *router, enum http_method method, struct str path,
+                          struct arena *arena, struct router_match *ret_match);
+
+/* router_format_allow writes the Allow field's value for a mask: "GET, HEAD, OPTIONS".
+ *
+ * out: ROUTER_ALLOW_BYTES.
+ */
+void router_format_allow(unsigned allow, char *out);
+
+/* router_all_methods is the mask of all methods of all routes, for OPTIONS *. */
+unsigned router_all_methods(const struct router *router);
+
+/* router_unmatched is the route that stands for requests of `method` that match none. */
+struct route *router_unmatched(struct router *router, enum http_method method);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.c - ties a listener to HTTP/1 and a router.
+ */
+#include "core/http/server.h"
+
+#include "core/http/http1.h"
+
+static void on_accept(struct listener *listener, struct conn *conn)
+{
+    http1_attach(listener->ctx, conn);
+}
+
+int http_server_open(struct http_server *server, struct conn_set *conns, struct router *router,
+                     struct http_metrics *metrics, const struct http_server_options *options)
+{
+    *server = (struct http_server){
+        .loop = conns->loop,
+        .router = router,
+        .limits = options->limits,
+        .metrics = metrics,
+        .access_every = options->access_every,
+        .access_level = options->access_level,
+    };
+    list_init(&server->conns);
+    const int rc = listener_open(&server->listener, conns, options->name, options->host,
+                                 options->port, options->backlog, on_accept, server);
+    if (rc < 0) {
+        router_destroy(router);
+        server->router = NULL;
+    }
+    return rc;
+}
+
+void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg)
+{
+    server->is_draining = true;
+    listener_close(&server->listener, on_closed, arg);
+    http1_drain(server);
+}
+
+void http_server_deinit(struct http_server *server)
+{
+    REQUIRE(list_is_empty(&server->conns));
+    http1_free_spare(server);
+    router_destroy(server->router);
+    server->router = NULL;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * server.h - one HTTP listener with its router, limits and accounts; and how it drains.
+ *
+ * Flow:    http_server_open -> requests ... -> http_server_drain: stop listening, close what is
+ * idle, answer the rest with Connection: close -> conn_set's on_empty Thread:  the loop.
+ */
+#ifndef TOQ_CORE_HTTP_SERVER_H
+#define TOQ_CORE_HTTP_SERVER_H
+
+#include "core/http/http_metrics.h"
+#include "core/loop/listener.h"
+#include "core/telemetry/log.h"
+
+/* Idle connections that were used within this time get as long to send one more request when the
+ * server drains: it may be on its way already, and closing would lose it. */
+#define HTTP_DRAIN_IDLE_MS 1000
+
+struct http_limits {
+    uint64_t header_bytes; /* request line and fields together: 431 */
+    uint64_t header_count; /* 431 */
+    uint64_t target_bytes; /* 414 */
+    uint64_t body_bytes;   /* 413 */
+    uint64_t header_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t body_timeout_ms;
+    uint64_t request_timeout_ms;
+};
+
+struct http1_exchange;
+
+struct http_server {
+    struct loop *loop;
+    struct listener listener;
+    struct router *router; /* owned */
+    struct http_limits limits;
+    struct http_metrics *metrics;
+    uint64_t access_every; /* log one request in so many; 0: none */
+    uint64_t access_count;
+    enum log_level access_level;
+    bool is_draining;
+    struct list conns;            /* of protocol objects: http1.c's */
+    struct http1_exchange *spare; /* exchanges to use again */
+    size_t spare_count;
+};
+
+struct http_server_options {
+    const char *name; /* a literal, for logs and metrics */
+    const char *host;
+    uint16_t port;
+    int backlog;
+    struct http_limits limits;
+    uint64_t access_every;
+    enum log_level access_level;
+};
+
+/* http_server_open binds and serves `router`'s routes.
+ *
+ * Owns:    router, also on failure. metrics is borrowed and outlives the server.
+ * Returns: 0; what listener_open says.
+ */
+MUST_USE int http_server_open(struct http_server *server, struct conn_set *conns,
+                              struct router *router, struct http_metrics *metrics,
+                              const struct http_server_options *options);
+
+/* http_server_drain stops accepting and lets what is under way end. conn_set.on_empty tells when
+ * the last connection has closed; on_closed runs once when the listener has. */
+void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg);
+
+/* http_server_deinit frees the server's memory; it is drained and has no connections. */
+void http_server_deinit(struct http_server *server);
+
+#endif
