@@ -40,6 +40,17 @@ void conn_set_deinit(struct conn_set *set)
     set->read_buffer = NULL;
 }
 
+size_t conn_set_close_all(struct conn_set *set)
+{
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &set->conns)
+    {
+        conn_close(CONTAINER_OF(pos, struct conn, link)); /* leaves the list later, in on_closed */
+    }
+    return set->count;
+}
+
 /* --- the end -------------------------------------------------------------------------------------
  */
 
@@ -73,19 +84,16 @@ void conn_close(struct conn *conn)
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
-/* end tells the protocol, once, that the peer is gone. */
+/* end marks that the peer is gone and tells the protocol, unless that has finished already. */
 static void end(struct conn *conn, int status)
 {
-    if (conn->has_ended) {
-        if (conn->state != CONN_OPEN) {
-            conn_close(conn);
-        }
-        return;
-    }
+    const bool is_news = conn->state == CONN_OPEN && !conn->has_ended;
     conn->has_ended = true;
-    (void)uv_read_stop((uv_stream_t *)&conn->tcp);
-    conn->events->on_end(conn, status);
-    if (status != UV_EOF) {
+    conn_pause(conn);
+    if (is_news) {
+        conn->events->on_end(conn, status);
+    }
+    if (status != UV_EOF || conn->state == CONN_LINGERING) {
         conn_close(conn);
     }
 }
@@ -175,14 +183,15 @@ static int write_rest(struct conn *conn)
     for (size_t i = 0; i < count; i++) {
         len += bufs[i].len;
     }
-    conn->write_req.data = (void *)(uintptr_t)len;
-    const int rc =
-        uv_write(&conn->write_req, (uv_stream_t *)&conn->tcp, bufs, (unsigned)count, on_written);
-    if (rc == 0) {
-        conn->is_writing = true;
-        watch_write(conn);
+    req->data = (void *)(uintptr_t)len;
+    const int rc = uv_write(req, (uv_stream_t *)&conn->tcp, bufs, (unsigned)count, on_written);
+    if (rc < 0) {
+        free(req);
+        return rc;
     }
-    return rc;
+    conn->is_writing = true;
+    watch_write(conn);
+    return 0;
 }
 
 static int write_now(struct conn *conn)
@@ -234,7 +243,7 @@ char *conn_reserve(struct conn *conn, size_t len)
 void conn_commit(struct conn *conn, size_t len)
 {
     outq_commit(&conn->out, len);
-    if (!conn->is_feeding && !conn->is_writing) {
+    if (conn->state == CONN_OPEN && !conn->is_feeding && !conn->is_writing) {
         loop_defer(conn->set->loop, &conn->flush);
     }
 }

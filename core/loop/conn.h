@@ -90,6 +90,12 @@ MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_c
 /* conn_set_deinit frees the buffers; no connection may be left. */
 void conn_set_deinit(struct conn_set *set);
 
+/* conn_set_close_all closes every connection at once, for a drain that ran out of time.
+ *
+ * Returns: how many.
+ */
+size_t conn_set_close_all(struct conn_set *set);
+
 /* conn_open takes a connected socket and starts to read from it.
  *
  * Owns:    fd, also on failure (it is closed then). ctx stays the caller's, until on_close.

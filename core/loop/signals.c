@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * signals.c - signal handlers that leave a note and wake the loop.
+ */
+#include "core/loop/signals.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static uv_async_t *_Atomic wakeup;
+static atomic_int stop_signo; /* the first SIGINT or SIGTERM; 0 before it */
+static atomic_bool is_reload_due;
+
+static void on_signal(int signo)
+{
+    uv_async_t *async = atomic_load(&wakeup);
+    if (signo == SIGHUP) {
+        atomic_store(&is_reload_due, true);
+    } else {
+        int none = 0;
+        if (async == NULL || !atomic_compare_exchange_strong(&stop_signo, &none, signo)) {
+            _exit(128 + signo); /* as a shell reports it: 130, 143 */
+        }
+    }
+    if (async != NULL) {
+        (void)uv_async_send(async); /* the one libuv call that is async-signal-safe */
+    }
+}
+
+static void on_wakeup(uv_async_t *handle)
+{
+    struct signals *signals = CONTAINER_OF(handle, struct signals, wakeup);
+    const int signo = atomic_load(&stop_signo);
+    if (signo != 0 && signals->stop_signo == 0) {
+        signals->stop_signo = signo;
+        signals->on_stop(signals->arg, signo);
+    }
+    if (atomic_exchange(&is_reload_due, false)) {
+        signals->on_reload(signals->arg);
+    }
+}
+
+int signals_start(struct signals *signals, struct loop *loop, void (*on_stop)(void *arg, int signo),
+                  void (*on_reload)(void *arg), void *arg)
+{
+    *signals = (struct signals){.on_stop = on_stop, .on_reload = on_reload, .arg = arg};
+    const int rc = uv_async_init(loop_uv(loop), &signals->wakeup, on_wakeup);
+    if (rc < 0) {
+        return rc;
+    }
+    atomic_store(&stop_signo, 0);
+    atomic_store(&wakeup, &signals->wakeup);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(&action.sa_mask);
+    /* sigaction fails only for a signal that does not exist */
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGHUP, &action, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    return 0;
+}
+
+void signals_stop(struct signals *signals)
+{
+    atomic_store(&wakeup, NULL);
+    uv_close((uv_handle_t *)&signals->wakeup, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * signals.h - SIGINT and SIGTERM stop the server gracefully, a second one at once; SIGHUP reloads.
+ *
+ * The handlers are our own, not libuv's: the second signal must end the process even when a
+ * callback holds the loop, and libuv would deliver it to the loop.
+ *
+ * Thread: main.
+ */
+#ifndef TOQ_CORE_LOOP_SIGNALS_H
+#define TOQ_CORE_LOOP_SIGNALS_H
+
+#include "core/loop/loop.h"
+
+struct signals {
+    uv_async_t wakeup;
+    void (*on_stop)(void *arg, int signo); /* once */
+    void (*on_reload)(void *arg);
+    void *arg;
+    int stop_signo; /* handed to on_stop already */
+};
+
+/* signals_start installs the handlers and ignores SIGPIPE. One struct a process. The callbacks run
+ * on the loop.
+ *
+ * Returns: 0; what libuv says.
+ */
+MUST_USE int signals_start(struct signals *signals, struct loop *loop,
+                           void (*on_stop)(void *arg, int signo), void (*on_reload)(void *arg),
+                           void *arg);
+
+/* signals_stop closes the loop's side; from now on each of the signals ends the process. */
+void signals_stop(struct signals *signals);
+
+#endif
