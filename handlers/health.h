@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * health.h - is the server alive, and should it be sent work?
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_HANDLERS_HEALTH_H
+#define TOQ_HANDLERS_HEALTH_H
+
+#include "core/http/http.h"
+
+struct health {
+    const char *version; /* borrowed */
+    uint64_t start_ns;   /* clock_now_ns */
+    bool is_draining;    /* set by the shutdown: readiness is 503 from then on */
+};
+
+/* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200 or
+ * 503. */
+void health_handle(struct http_request *req, void *health);
+
+/* health_handle_live answers GET /health/live: 200 as long as the loop turns. */
+void health_handle_live(struct http_request *req, void *health);
+
+/* health_handle_ready answers GET /health/ready: 200, or 503 when no work should be sent. */
+void health_handle_ready(struct http_request *req, void *health);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof.h - /debug/pprof as Go serves it.
+ *
+ * Source: net/http/pprof of Go 1.19, and what its scrapers ask for.
+ * Thread: the loop.
+ */
+#ifndef TOQ_HANDLERS_PPROF_H
+#define TOQ_HANDLERS_PPROF_H
+
+#include "core/http/http.h"
+
+struct pprof {
+    struct loop *loop;
+    struct str token;   /* that every request must carry; empty: none. Borrowed */
+    struct str cmdline; /* argv joined with NULs. Borrowed */
+    uint64_t max_seconds;
+};
+
+/* pprof_start starts the profiler and registers its own accounts.
+ *
+ * Returns: 0; UV_ENOMEM; UV_ENOSYS in a build without the profiler.
+ */
+MUST_USE int pprof_start(struct pprof *pprof, struct metrics *metrics);
+
+/* pprof_stop ends a capture that is running and stops the profiler; the loop must still turn
+ * afterwards. */
+void pprof_stop(struct pprof *pprof);
+
+/* pprof_handle_redirect sends /debug/pprof to /debug/pprof/. */
+void pprof_handle_redirect(struct http_request *req, void *pprof);
+
+/* pprof_handle_index lists the profiles as HTML. */
+void pprof_handle_index(struct http_request *req, void *pprof);
+
+/* pprof_handle_cmdline answers with the command line. */
+void pprof_handle_cmdline(struct http_request *req, void *pprof);
+
+/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile. */
+void pprof_handle_profile(struct http_request *req, void *pprof);
+
+/* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */
+void pprof_handle_symbol(struct http_request *req, void *pprof);
+
+/* pprof_handle_unknown answers for a profile that does not exist. */
+void pprof_handle_unknown(struct http_request *req, void *pprof);
+
+#endif

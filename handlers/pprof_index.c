@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_index.c - the page at /debug/pprof/, in Go's wording and with relative links, so that a
+ * prefix works.
+ */
+#include "handlers/pprof_respond.h"
+
+struct row {
+    const char *name;
+    const char *description;
+};
+
+static const struct row rows[] = {
+    {"cmdline", "The command line invocation of the current program"},
+    {"profile", "CPU profile. You can specify the duration in the seconds GET parameter. After you "
+                "get the profile file, use the go tool pprof command to investigate the profile."},
+    {"symbol", "Maps given program counters to function names. Counters can be specified in a GET "
+               "raw query or POST body, multiple counters are separated by '+'."},
+};
+
+static void put_page(struct buf *page)
+{
+    buf_append_cstr(page, "<html>\n<head>\n<title>/debug/pprof/</title>\n<style>\n"
+                          ".profile-name{\n\tdisplay:inline-block;\n\twidth:6rem;\n}\n"
+                          "</style>\n</head>\n<body>\n/debug/pprof/<br>\n<br>\n"
+                          "Types of profiles available:\n<table>\n"
+                          "<thead><td>Count</td><td>Profile</td></thead>\n");
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        buf_printf(page, "<tr><td>0</td><td><a href='%s?debug=1'>%s</a></td></tr>\n", rows[i].name,
+                   rows[i].name);
+    }
+    buf_append_cstr(page, "</table>\n<br>\n<p>\nProfile Descriptions:\n<ul>\n");
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        buf_printf(page, "<li><div class=profile-name>%s: </div> %s</li>\n", rows[i].name,
+                   rows[i].description);
+    }
+    buf_append_cstr(page, "</ul>\n</p>\n</body>\n</html>\n");
+}
+
+void pprof_handle_index(struct http_request *req, void *arg)
+{
+    if (!pprof_is_allowed(arg, req)) {
+        return;
+    }
+    struct buf page;
+    buf_init(&page, 16384);
+    put_page(&page);
+    const struct http_header nosniff = {STR("X-Content-Type-Options"), STR("nosniff")};
+    const struct http_response response = {
+        .status = 200,
+        .content_type = "text/html; charset=utf-8",
+        .body = buf_str(&page),
+        .headers = &nosniff,
+        .header_count = 1,
+    };
+    if (page.is_failed) {
+        pprof_respond_error(req, 503, "out of memory");
+    } else {
+        http_respond(req, &response);
+    }
+    buf_deinit(&page);
+}

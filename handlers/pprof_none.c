@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_none.c - stands in for pprof.c in a build without the profiler: it refuses to start, so
+ * that no route is ever served.
+ */
+#include "handlers/pprof.h"
+
+int pprof_start(struct pprof *pprof, struct metrics *metrics)
+{
+    (void)pprof;
+    (void)metrics;
+    return UV_ENOSYS;
+}
+
+void pprof_stop(struct pprof *pprof)
+{
+    (void)pprof;
+}
+
+void pprof_handle_unknown(struct http_request *req, void *pprof)
+{
+    (void)pprof;
+    http_respond_error(req, 404, NULL);
+}
+
+void pprof_handle_redirect(struct http_request *req, void *pprof)
+{
+    pprof_handle_unknown(req, pprof);
+}
+
+void pprof_handle_index(struct http_request *req, void *pprof)
+{
+    pprof_handle_unknown(req, pprof);
+}
+
+void pprof_handle_cmdline(struct http_request *req, void *pprof)
+{
+    pprof_handle_unknown(req, pprof);
+}
+
+void pprof_handle_profile(struct http_request *req, void *pprof)
+{
+    pprof_handle_unknown(req, pprof);
+}
+
+void pprof_handle_symbol(struct http_request *req, void *pprof)
+{
+    pprof_handle_unknown(req, pprof);
+}

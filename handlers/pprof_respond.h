@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_respond.h - the three shapes of answer that Go's pprof handlers give.
+ */
+#ifndef TOQ_HANDLERS_PPROF_RESPOND_H
+#define TOQ_HANDLERS_PPROF_RESPOND_H
+
+#include "handlers/pprof.h"
+
+/* pprof_is_allowed checks the token, and ends the request with 401 when it is missing.
+ *
+ * Returns: true when the handler may go on; false when the request has ended.
+ */
+MUST_USE bool pprof_is_allowed(const struct pprof *pprof, struct http_request *req);
+
+/* pprof_respond_error ends the request as serveError does: text, X-Go-Pprof: 1, the message and a
+ * newline. */
+void pprof_respond_error(struct http_request *req, int status, const char *message);
+
+/* pprof_respond_text ends the request with text/plain. */
+void pprof_respond_text(struct http_request *req, struct str body);
+
+/* pprof_respond_file ends the request with a profile as an attachment of that name. */
+void pprof_respond_file(struct http_request *req, const char *name, struct str body);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_symbol.c - names for addresses, looked up on a worker thread because the first look-up
+ * reads files.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "handlers/pprof_respond.h"
+#include "profiling/symbol.h"
+
+/* a name may be long, an address is 18 bytes; go tool pprof asks for some thousands at most */
+#define ANSWER_MAX_BYTES (8u << 20)
+
+struct symbol_job {
+    struct loop_job job;
+    struct http_request *req; /* it outlives the job, which alone ends it */
+    struct str words;         /* "0x1234+0x5678" */
+    struct buf answer;
+};
+
+/* parse_word reads a number as Go's ParseUint with base 0 does: 0x, 0b, 0o, 0 or decimal. */
+static bool parse_word(struct str word, uint64_t *ret_pc)
+{
+    char text[72]; /* 64 binary digits, a prefix and a NUL */
+    if (word.len == 0 || word.len >= sizeof(text) || word.ptr[0] < '0' || word.ptr[0] > '9') {
+        return false;
+    }
+    memcpy(text, word.ptr, word.len);
+    text[word.len] = '\0';
+    const char *digits = text;
+    int base = text[0] == '0' ? 8 : 10;
+    const char prefix = (char)(text[0] == '0' && word.len > 2 ? text[1] | 0x20 : '\0');
+    if (prefix == 'x' || prefix == 'b' || prefix == 'o') {
+        base = prefix == 'x' ? 16 : prefix == 'b' ? 2 : 8;
+        digits = text + 2;
+    }
+    char *end;
+    errno = 0;
+    *ret_pc = strtoull(digits, &end, base);
+    return errno == 0 && end != digits && *end == '\0';
+}
+
+static void look_up(struct loop_job *job)
+{
+    struct symbol_job *sj = CONTAINER_OF(job, struct symbol_job, job);
+    struct str word;
+    /* clients only test that the number is not 0 */
+    buf_append_cstr(&sj->answer, "num_symbols: 1\n");
+    while (str_next_field(&sj->words, '+', &word) && !sj->answer.is_failed) {
+        uint64_t pc;
+        struct symbol_result symbol;
+        if (!parse_word(word, &pc) || pc == 0) {
+            continue;
+        }
+        symbol_lookup(pc, &symbol);
+        if (symbol.is_named) {
+            buf_printf(&sj->answer, "0x%" PRIx64 " %s\n", pc, symbol.frames[0].function);
+        }
+    }
+}
+
+static void finish(struct loop_job *job, int status)
+{
+    struct symbol_job *sj = CONTAINER_OF(job, struct symbol_job, job);
+    if (status < 0 || sj->answer.is_failed) {
+        pprof_respond_error(sj->req, 503, "out of memory");
+    } else {
+        pprof_respond_text(sj->req, buf_str(&sj->answer));
+    }
+    buf_deinit(&sj->answer);
+    free(sj);
+}
+
+void pprof_handle_symbol(struct http_request *req, void *arg)
+{
+    struct pprof *pprof = arg;
+    if (!pprof_is_allowed(pprof, req)) {
+        return;
+    }
+    struct symbol_job *sj = calloc(1, sizeof(*sj));
+    if (sj == NULL) {
+        pprof_respond_error(req, 503, "out of memory");
+        return;
+    }
+    sj->job.work = look_up;
+    sj->job.done = finish;
+    sj->req = req;
+    sj->words = req->method == METHOD_POST ? req->body : req->query;
+    buf_init(&sj->answer, ANSWER_MAX_BYTES);
+    task_park(&req->task, "threadpool");
+    if (loop_submit(pprof->loop, &sj->job) < 0) {
+        finish(&sj->job, UV_ENOMEM);
+    }
+}

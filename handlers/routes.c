@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * routes.c - the whole route table.
+ */
+#include "handlers/routes.h"
+
+#include "handlers/metrics.h"
+
+struct row {
+    enum http_method method;
+    const char *path;
+    route_handler_fn handler;
+    unsigned flags;
+};
+
+static int add_rows(struct router *router, const struct row *rows, size_t count, void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int rc =
+            router_add(router, rows[i].method, rows[i].path, rows[i].handler, arg, rows[i].flags);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int routes_public(struct router *router, struct health *health)
+{
+    static const struct row rows[] = {
+        {METHOD_GET, "/health", health_handle, 0},
+        {METHOD_GET, "/health/live", health_handle_live, 0},
+        {METHOD_GET, "/health/ready", health_handle_ready, 0},
+    };
+    return add_rows(router, rows, ARRAY_COUNT(rows), health);
+}
+
+int routes_metrics(struct router *router, struct metrics *metrics)
+{
+    static const struct row rows[] = {
+        {METHOD_GET, "/metrics", metrics_handle, 0},
+    };
+    return add_rows(router, rows, ARRAY_COUNT(rows), metrics);
+}
+
+int routes_pprof(struct router *router, struct pprof *pprof)
+{
+    static const struct row rows[] = {
+        {METHOD_GET, "/debug/pprof", pprof_handle_redirect, 0},
+        {METHOD_GET, "/debug/pprof/", pprof_handle_index, 0},
+        {METHOD_GET, "/debug/pprof/cmdline", pprof_handle_cmdline, 0},
+        {METHOD_GET, "/debug/pprof/profile", pprof_handle_profile, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/debug/pprof/symbol", pprof_handle_symbol, 0},
+        {METHOD_POST, "/debug/pprof/symbol", pprof_handle_symbol, ROUTE_BODY},
+        {METHOD_GET, "/debug/pprof/:name", pprof_handle_unknown, 0},
+    };
+    return add_rows(router, rows, ARRAY_COUNT(rows), pprof);
+}

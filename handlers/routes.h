@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * routes.h - the route tables: which path each listener serves with which handler.
+ *
+ * Thread: main, before the loop runs.
+ */
+#ifndef TOQ_HANDLERS_ROUTES_H
+#define TOQ_HANDLERS_ROUTES_H
+
+#include "core/http/router.h"
+#include "handlers/health.h"
+#include "handlers/pprof.h"
+
+/* routes_public adds what the HTTP port serves. Returns: 0; UV_ENOMEM. */
+MUST_USE int routes_public(struct router *router, struct health *health);
+
+/* routes_metrics adds what the metrics port serves. Returns: 0; UV_ENOMEM. */
+MUST_USE int routes_metrics(struct router *router, struct metrics *metrics);
+
+/* routes_pprof adds what the pprof port serves. Returns: 0; UV_ENOMEM. */
+MUST_USE int routes_pprof(struct router *router, struct pprof *pprof);
+
+#endif
