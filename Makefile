@@ -7,9 +7,9 @@
 # file needs no line here. Targets that people type call scripts/deps and then make again, because
 # a fresh machine cannot answer pkg-config before its packages are there.
 
-VARIANT   ?= release
-PROFILING ?= yes
-PREFIX    ?= /usr/local
+VARIANT      ?= release
+PROFILING    ?= yes
+PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 
 ifeq ($(PROFILING),no)
@@ -105,6 +105,7 @@ all: $(B)/toq_server $(if $(filter release,$(VARIANT)),build/toq_server)
 tests: all $(UNIT_TESTS) $(REPLAYS) $(if $(TEST_SUPPORT),$(B)/toq_test_server)
 fuzzers: $(FUZZERS:%=$(B)/%)
 generated: $(GENERATED_H)
+	@:
 
 build/toq_server: $(B)/toq_server
 	$(Q)ln -sfn release/toq_server $@
@@ -208,12 +209,12 @@ deps:
 run-dev run-prod:
 	@scripts/deps run
 	@$(MAKE) all
-	@scripts/run $(if $(filter run-dev,$@),development,production)
+	@scripts/run $(if $(filter run-dev,$@),development,production) $(B)/toq_server
 
 debug-server:
 	@scripts/deps debug
 	@$(MAKE) all
-	@ENV=development exec gdbserver 127.0.0.1:2345 build/toq_server
+	@ENV=development exec gdbserver 127.0.0.1:2345 $(B)/toq_server
 
 test:
 	@scripts/deps test
@@ -252,7 +253,7 @@ bench:
 	@/usr/bin/python3 test/bench/bench.py
 
 install: all
-	install -D -m 755 build/release/toq_server $(DESTDIR)$(PREFIX)/bin/toq_server
+	install -D -m 755 $(B)/toq_server $(DESTDIR)$(PREFIX)/bin/toq_server
 	install -d $(DESTDIR)$(PREFIX)/share/toq/config $(DESTDIR)$(PREFIX)/share/doc/toq
 	install -m 644 $(wildcard config/*.env) $(DESTDIR)$(PREFIX)/share/toq/config
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/toq
