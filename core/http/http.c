@@ -35,7 +35,9 @@ static void account(struct http_request *req)
     http_metrics_count(server->metrics, req, now_ns);
     if (server->access_every > 0 && ++server->access_count >= server->access_every) {
         server->access_count = 0;
-        log_access(req, now_ns);
+        if (log_is_on(server->access_level)) {
+            log_access(req, now_ns);
+        }
     }
 }
 

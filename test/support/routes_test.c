@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * routes_test.c - routes that exist in the test server only: known amounts of work, waiting and output.
+ *
+ * The test server is the server's own main and archive, linked with --wrap=routes_public: what main calls is the
+ * function below, which adds to the real table.
+ */
+#include "handlers/routes.h"
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "core/http/server.h"
+
+#define TEXT_TYPE "text/plain; charset=utf-8"
+
+int __real_routes_public(struct router *router, struct health *health);
+int __wrap_routes_public(struct router *router, struct health *health);
+
+static uint64_t query_number(struct http_request *req, struct str name, uint64_t fallback)
+{
+    struct str text;
+    uint64_t value = fallback;
+    if (http_query_get(req, name, &text) && !str_parse_u64(text, UINT32_MAX, &value)) {
+        value = fallback;
+    }
+    return value;
+}
+
+static void respond_text(struct http_request *req, struct str body)
+{
+    const struct http_response response = {.status = 200, .content_type = TEXT_TYPE, .body = body};
+    http_respond(req, &response);
+}
+
+/* --- /test/burn?ms=N: CPU time in two functions, 3 to 1 ------------------------------------------- */
+
+static volatile uint64_t burn_sink;
+
+static void burn(uint64_t cpu_ns)
+{
+    const uint64_t end_ns = clock_cpu_ns() + cpu_ns;
+    while (clock_cpu_ns() < end_ns) {
+        for (uint64_t i = 0; i < 2000; i++) {
+            burn_sink = burn_sink * 31 + i;
+        }
+    }
+}
+
+/* The asm statements keep the calls from becoming jumps, which would take the callers off the stack. */
+static void __attribute__((noinline)) burn_three_parts(uint64_t part_ns)
+{
+    burn(3 * part_ns);
+    __asm__ volatile("");
+}
+
+static void __attribute__((noinline)) burn_one_part(uint64_t part_ns)
+{
+    burn(part_ns);
+    __asm__ volatile("");
+}
+
+static void handle_burn(struct http_request *req, void *arg)
+{
+    (void)arg;
+    const uint64_t part_ns = query_number(req, STR("ms"), 4) * NS_PER_MS / 4;
+    burn_three_parts(part_ns);
+    burn_one_part(part_ns);
+    respond_text(req, STR("burnt\n"));
+}
+
+/* --- /test/sleep?ms=N: waits on the loop --------------------------- */
+
+struct sleeper {
+    uv_timer_t timer;
+    struct http_request *req;
+};
+
+static uint64_t cancelled_count;
+
+static void on_sleeper_closed(uv_handle_t *handle)
+{
+    struct sleeper *sleeper = handle->data;
+    respond_text(sleeper->req, STR("slept\n")); /* after a cancel nobody reads it */
+}
+
+static void on_awake(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, on_sleeper_closed);
+}
+
+static void on_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    struct sleeper *sleeper = req->user;
+    cancelled_count++;
+    uv_close((uv_handle_t *)&sleeper->timer, on_sleeper_closed);
+}
+
+static void handle_sleep(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct sleeper *sleeper = arena_alloc(&req->arena, sizeof(*sleeper));
+    if (sleeper == NULL) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    sleeper->req = req;
+    sleeper->timer.data = sleeper;
+    req->user = sleeper;
+    (void)uv_timer_init(req->server->listener.poll.loop, &sleeper->timer);
+    (void)uv_timer_start(&sleeper->timer, on_awake, query_number(req, STR("ms"), 10), 0);
+    http_on_cancel(req, on_cancel);
+    task_park(&req->task, "sleep");
+}
+
+static void handle_cancelled(struct http_request *req, void *arg)
+{
+    (void)arg;
+    char digits[20];
+    respond_text(req, (struct str){digits, str_format_u64(digits, cancelled_count)});
+}
+
+/* --- /test/echo: the body back; /test/params/:a/:b: the parameters -------------------------------- */
+
+static void handle_echo(struct http_request *req, void *arg)
+{
+    (void)arg;
+    respond_text(req, req->body);
+}
+
+static void handle_params(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct buf body;
+    buf_init(&body, 65536);
+    buf_append_json(&body, req->params[0]);
+    buf_append_json(&body, req->params[1]);
+    respond_text(req, buf_str(&body));
+    buf_deinit(&body);
+}
+
+/* --- /test/header?value=V: a response field of the client's making --------------------------------- */
+
+static void handle_header(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct http_header header = {STR("X-Test"), STR("")};
+    if (!http_query_get(req, STR("value"), &header.value)) {
+        header.value = STR("none");
+    }
+    const struct http_response response = {
+        .status = 200,
+        .content_type = TEXT_TYPE,
+        .body = STR("ok\n"),
+        .headers = &header,
+        .header_count = 1,
+    };
+    http_respond(req, &response);
+}
+
+/* --- /test/stream?bytes=N: a streamed answer that stops when the client does not read -------------- */
+
+struct stream {
+    uint64_t left_bytes;
+};
+
+static uint64_t streamed_bytes;
+
+static void pump(struct http_request *req)
+{
+    static char chunk[16384];
+    struct stream *stream = req->user;
+    memset(chunk, 'x', sizeof(chunk));
+    while (stream->left_bytes > 0) {
+        const size_t len =
+            stream->left_bytes < sizeof(chunk) ? (size_t)stream->left_bytes : sizeof(chunk);
+        stream->left_bytes -= len;
+        streamed_bytes += len;
+        if (!http_stream_write(req, (struct str){chunk, len})) {
+            task_park(&req->task, "write");
+            return;
+        }
+    }
+    http_stream_end(req);
+}
+
+static void on_stream_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    cancelled_count++;
+    http_stream_end(req);
+}
+
+static void handle_stream(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct stream *stream = arena_alloc(&req->arena, sizeof(*stream));
+    if (stream == NULL) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    stream->left_bytes = query_number(req, STR("bytes"), 100000);
+    req->user = stream;
+    const struct http_response response = {.status = 200, .content_type = TEXT_TYPE};
+    http_stream_start(req, &response, pump);
+    http_on_cancel(req, on_stream_cancel);
+    pump(req);
+}
+
+static void handle_streamed(struct http_request *req, void *arg)
+{
+    (void)arg;
+    char digits[20];
+    respond_text(req, (struct str){digits, str_format_u64(digits, streamed_bytes)});
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+int __wrap_routes_public(struct router *router, struct health *health)
+{
+    static const struct {
+        enum http_method method;
+        const char *path;
+        route_handler_fn handler;
+        unsigned flags;
+    } rows[] = {
+        {METHOD_GET, "/test/burn", handle_burn, 0},
+        {METHOD_GET, "/test/sleep", handle_sleep, 0},
+        {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
+        {METHOD_POST, "/test/echo", handle_echo, ROUTE_BODY},
+        {METHOD_POST, "/test/no-body", handle_cancelled, 0},
+        {METHOD_GET, "/test/params/:a/:b", handle_params, 0},
+        {METHOD_GET, "/test/params/literal/:b", handle_params, 0},
+        {METHOD_GET, "/test/header", handle_header, 0},
+        {METHOD_GET, "/test/stream", handle_stream, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/test/streamed", handle_streamed, 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const int rc =
+            router_add(router, rows[i].method, rows[i].path, rows[i].handler, NULL, rows[i].flags);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return __real_routes_public(router, health);
+}
