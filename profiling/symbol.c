@@ -188,8 +188,31 @@ static void find_place(Dwarf_Die *unit, uint64_t addr, struct symbol_frame *ret_
     }
 }
 
+/* The name that the symbol table has for an address, or NULL. */
+static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr)
+{
+    GElf_Off offset = 0;
+    GElf_Sym symbol = {0};
+    const char *name = dwfl_module_addrinfo(module, addr, &offset, &symbol, NULL, NULL, NULL);
+    /* Past its end it is only the nearest one: stripped functions lie in between. */
+    bool is_covered = offset < symbol.st_size && GELF_ST_TYPE(symbol.st_info) != STT_OBJECT;
+    return name != NULL && name[0] != '\0' && is_covered ? name : NULL;
+}
+
+/* Compilers leave some functions without a name in the debug information; the symbol table may
+ * have one for the function that was not inlined. */
+static const char *name_scope(Dwarf_Die *scope, const char *symbol_name)
+{
+    const char *name = dwarf_diename(scope);
+    if (name != NULL && name[0] != '\0') {
+        return name;
+    }
+    return dwarf_tag(scope) == DW_TAG_subprogram && symbol_name != NULL ? symbol_name
+                                                                        : UNKNOWN_NAME;
+}
+
 /* From the innermost scope outwards: each inlined call and at last the function itself. */
-static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count,
+static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count, const char *symbol_name,
                        struct symbol_frame place, struct symbol_result *result)
 {
     for (int i = 0; i < scope_count && result->count < SYMBOL_FRAMES_MAX; i++) {
@@ -197,8 +220,7 @@ static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count,
         if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) {
             continue;
         }
-        const char *name = dwarf_diename(&scopes[i]);
-        place.function = name == NULL ? UNKNOWN_NAME : name;
+        place.function = name_scope(&scopes[i], symbol_name);
         place.start_line = read_number(&scopes[i], DW_AT_decl_line);
         result->frames[result->count++] = place;
         if (tag == DW_TAG_subprogram) {
@@ -215,6 +237,7 @@ static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_resu
     if (unit == NULL) {
         return;
     }
+    const char *symbol_name = find_symbol_name(module, addr);
     struct symbol_frame place;
     Dwarf_Die *innermost = NULL;
     Dwarf_Die *scopes = NULL;
@@ -223,7 +246,7 @@ static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_resu
         /* From an inlined scope dwarf_getscopes goes on where the function was written; this
          * goes on where it was inlined. */
         int count = dwarf_getscopes_die(&innermost[0], &scopes);
-        add_scopes(unit, scopes, count, place, result);
+        add_scopes(unit, scopes, count, symbol_name, place, result);
     }
     free(innermost);
     free(scopes);
@@ -248,12 +271,7 @@ static bool is_plt(Dwfl_Module *module, uint64_t addr)
 
 static void find_in_symbols(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
 {
-    GElf_Off offset;
-    GElf_Sym symbol;
-    const char *name = dwfl_module_addrinfo(module, addr, &offset, &symbol, NULL, NULL, NULL);
-    if (name != NULL && (offset >= symbol.st_size || GELF_ST_TYPE(symbol.st_info) == STT_OBJECT)) {
-        name = NULL; /* only the nearest one: stripped functions lie in between */
-    }
+    const char *name = find_symbol_name(module, addr);
     if (name == NULL && is_plt(module, addr)) {
         name = PLT_NAME;
     }

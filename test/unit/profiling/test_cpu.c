@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_cpu.c - captures of this process on a real loop: what is in them, one at a time, cancelled
+ * in every state.
+ *
+ * ThreadSanitizer hands signals over late, with the registers of the moment they were raised; under
+ * it a stack may be stale and end early, so what stacks contain is only asserted without it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include <zlib.h>
+
+#include "core/loop/task.h"
+#include "profiling/cpu.h"
+#include "profiling/profile.pb-c.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define HAS_EXACT_SIGNALS false
+#else
+#define HAS_EXACT_SIGNALS true
+#endif
+
+static struct loop *loop;
+static uv_idle_t idle;
+static uint32_t burn_label;
+static volatile uint64_t sink;
+static bool is_burning;
+
+static struct {
+    int calls;
+    int status;
+    Pprof__Profile *message;
+} done;
+
+static __attribute__((noinline)) void burn(void)
+{
+    for (uint64_t i = 0; i < 100000; i++) {
+        sink = sink + i;
+    }
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+    (void)handle;
+    if (is_burning) {
+        task_current_label = burn_label;
+        burn();
+        task_current_label = LABEL_NONE;
+    }
+}
+
+static void unpack(const char *data, size_t len)
+{
+    static uint8_t raw[1 << 20];
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data,
+                       .avail_in = (uInt)len,
+                       .next_out = raw,
+                       .avail_out = sizeof(raw)};
+    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
+    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
+    assert_int_equal(inflateEnd(&stream), Z_OK);
+    done.message = pprof__profile__unpack(NULL, stream.total_out, raw);
+    assert_non_null(done.message);
+}
+
+static void on_done(void *arg, int status, const char *data, size_t len)
+{
+    assert_ptr_equal(arg, &done);
+    done.calls++;
+    done.status = status;
+    if (status == 0) {
+        unpack(data, len);
+    } else {
+        assert_null(data);
+    }
+}
+
+static int start(void **state)
+{
+    (void)state;
+    memset(&done, 0, sizeof(done));
+    assert_int_equal(loop_create(&loop), 0);
+    assert_int_equal(uv_idle_init(loop_uv(loop), &idle), 0);
+    assert_int_equal(uv_idle_start(&idle, on_idle), 0);
+    assert_int_equal(profiling_start(loop), 0);
+    is_burning = true;
+    return 0;
+}
+
+/* Turns the loop until something was counted. */
+static void turn_until(const int *count)
+{
+    while (*count == 0) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    int *ticks = timer->data;
+    (*ticks)++;
+}
+
+/* Turns the loop for some time: long enough for workers to come home. */
+static void turn_for_ms(uint64_t ms)
+{
+    uv_timer_t timer;
+    int ticks = 0;
+    assert_int_equal(uv_timer_init(loop_uv(loop), &timer), 0);
+    timer.data = &ticks;
+    assert_int_equal(uv_timer_start(&timer, on_tick, ms, 0), 0);
+    turn_until(&ticks);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    profiling_stop();
+    is_burning = false;
+    uv_close((uv_handle_t *)&idle, NULL);
+    if (done.message != NULL) {
+        pprof__profile__free_unpacked(done.message, NULL);
+    }
+    turn_for_ms(1);
+    /* What is still alive is counted by libuv: requests, and handles that are closing. */
+    while (loop_uv(loop)->active_reqs.count > 0) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+    loop_destroy(loop); /* aborts when a handle lives */
+    return 0;
+}
+
+static struct cpu_capture *begin(void)
+{
+    struct cpu_capture *capture;
+    assert_int_equal(cpu_start(1, 100, on_done, &done, &capture), 0);
+    assert_int_equal(done.calls, 0);
+    return capture;
+}
+
+static const char *text(int64_t number)
+{
+    return done.message->string_table[number];
+}
+
+static const char *outermost_function(const Pprof__Sample *sample)
+{
+    uint64_t id = sample->location_id[sample->n_location_id - 1];
+    const Pprof__Location *location = done.message->location[id - 1];
+    const Pprof__Line *line = location->line[location->n_line - 1];
+    return text(done.message->function[line->function_id - 1]->name);
+}
+
+static bool has_label(const Pprof__Sample *sample, const char *key, const char *value)
+{
+    for (size_t i = 0; i < sample->n_label; i++) {
+        if (strcmp(text(sample->label[i]->key), key) == 0 &&
+            strcmp(text(sample->label[i]->str), value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t count_labelled(const char *key, const char *value)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < done.message->n_sample; i++) {
+        const Pprof__Sample *sample = done.message->sample[i];
+        sum += has_label(sample, key, value) ? sample->value[0] : 0;
+    }
+    return sum;
+}
+
+static void test_a_capture_sees_what_burns(void **state)
+{
+    (void)state;
+    (void)begin();
+    turn_until(&done.calls);
+    assert_int_equal(done.calls, 1);
+    assert_int_equal(done.status, 0);
+    assert_true(done.message->n_sample > 0);
+    assert_int_equal(done.message->period, 10000000);
+    assert_true(done.message->duration_nanos >= 1000000000);
+    assert_true(done.message->time_nanos > 0);
+    for (size_t i = 0; i < done.message->n_sample; i++) {
+        const Pprof__Sample *sample = done.message->sample[i];
+        assert_int_equal(sample->value[1], sample->value[0] * done.message->period);
+    }
+    if (HAS_EXACT_SIGNALS) {
+        assert_true(count_labelled("route", "/burn/:id") > 0);
+        assert_true(count_labelled("method", "GET") > 0);
+    }
+    assert_int_equal(cpu_get_stats().captures, 1);
+}
+
+static void test_stacks_reach_the_threads_start(void **state)
+{
+    (void)state;
+    if (!HAS_EXACT_SIGNALS) {
+        skip();
+    }
+    (void)begin();
+    turn_until(&done.calls);
+    int64_t rooted = 0;
+    int64_t all = 0;
+    for (size_t i = 0; i < done.message->n_sample; i++) {
+        const Pprof__Sample *sample = done.message->sample[i];
+        if (has_label(sample, "route", "/burn/:id")) {
+            all += sample->value[0];
+            rooted += strcmp(outermost_function(sample), "_start") == 0 ? sample->value[0] : 0;
+        }
+    }
+    assert_true(all > 0);
+    assert_true(rooted * 100 >= all * 95);
+}
+
+static void test_a_second_capture_is_refused(void **state)
+{
+    (void)state;
+    struct cpu_capture *second;
+    struct cpu_capture *first = begin();
+    assert_int_equal(cpu_start(1, 100, on_done, &done, &second), UV_EBUSY);
+    cpu_cancel(first);
+    assert_int_equal(cpu_start(1, 100, on_done, &done, &second), 0);
+    cpu_cancel(second);
+}
+
+static void test_cancelled_before_the_window_it_is_silent(void **state)
+{
+    (void)state;
+    cpu_cancel(begin());
+    turn_for_ms(50);
+    assert_int_equal(done.calls, 0);
+}
+
+static void test_cancelled_in_the_window_it_is_silent(void **state)
+{
+    (void)state;
+    struct cpu_capture *capture = begin();
+    turn_for_ms(500); /* the table is built, the window has begun */
+    cpu_cancel(capture);
+    (void)begin(); /* at once */
+    turn_until(&done.calls);
+    assert_int_equal(done.calls, 1);
+    assert_int_equal(done.status, 0);
+}
+
+static void test_stopped_in_the_window_it_is_silent(void **state)
+{
+    (void)state;
+    (void)begin();
+    turn_for_ms(500);
+    profiling_stop();
+    turn_for_ms(50);
+    assert_int_equal(done.calls, 0);
+    assert_int_equal(profiling_start(loop), 0); /* for the teardown */
+}
+
+static void test_cancelled_at_any_moment_it_is_silent_and_leaves_room(void **state)
+{
+    (void)state;
+    struct cpu_capture *capture = begin();
+    turn_for_ms(1000); /* about the window's end: sampling or encoding, both must do */
+    if (done.calls == 0) {
+        cpu_cancel(capture);
+    }
+    int calls = done.calls;
+    int status = UV_EBUSY;
+    for (int i = 0; i < 100 && status == UV_EBUSY; i++) {
+        turn_for_ms(50);
+        status = cpu_start(1, 100, on_done, &done, &capture);
+    }
+    assert_int_equal(status, 0);
+    assert_int_equal(done.calls, calls);
+    cpu_cancel(capture);
+}
+
+static void test_foreign_and_late_signals_do_nothing(void **state)
+{
+    (void)state;
+    turn_for_ms(1);
+    uint64_t before = cpu_get_stats().samples;
+    errno = 7;
+    assert_int_equal(raise(SIGPROF), 0);
+    union sigval value = {.sival_ptr = NULL};
+    assert_int_equal(pthread_sigqueue(pthread_self(), SIGPROF, value), 0);
+    assert_int_equal(errno, 7);
+    assert_int_equal(cpu_get_stats().samples, before);
+}
+
+int main(void)
+{
+    burn_label = label_intern(STR("/burn/:id"), "GET");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_capture_sees_what_burns, start, stop),
+        cmocka_unit_test_setup_teardown(test_stacks_reach_the_threads_start, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_second_capture_is_refused, start, stop),
+        cmocka_unit_test_setup_teardown(test_cancelled_before_the_window_it_is_silent, start, stop),
+        cmocka_unit_test_setup_teardown(test_cancelled_in_the_window_it_is_silent, start, stop),
+        cmocka_unit_test_setup_teardown(test_stopped_in_the_window_it_is_silent, start, stop),
+        cmocka_unit_test_setup_teardown(test_cancelled_at_any_moment_it_is_silent_and_leaves_room,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(test_foreign_and_late_signals_do_nothing, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_stacks.c - equal samples are counted together, different ones apart; the memory has a bound.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "profiling/stacks.h"
+
+static void test_equal_samples_are_counted_together(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    uint64_t frames[] = {30, 20, 10};
+    stacks_add(&stacks, frames, 3, 2, 0, 1);
+    stacks_add(&stacks, frames, 3, 2, 0, 4);
+    assert_int_equal(stacks.sample_count, 1);
+    assert_int_equal(stacks.samples[0].count, 5);
+    assert_int_equal(stacks.total, 5);
+    uint64_t read[4];
+    assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 4), 3);
+    assert_memory_equal(read, frames, sizeof(frames));
+    stacks_deinit(&stacks);
+}
+
+static void test_label_thread_and_stack_keep_samples_apart(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    uint64_t frames[] = {30, 20, 10};
+    stacks_add(&stacks, frames, 3, 2, 0, 1);
+    stacks_add(&stacks, frames, 3, 3, 0, 1);
+    stacks_add(&stacks, frames, 3, 2, 1, 1);
+    stacks_add(&stacks, frames + 1, 2, 2, 0, 1); /* a caller as the leaf of its own stack */
+    assert_int_equal(stacks.sample_count, 4);
+    assert_int_equal(stacks.node_count, 3); /* outer frames are shared */
+    stacks_deinit(&stacks);
+}
+
+static void test_recursion_is_not_folded(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    uint64_t frames[] = {7, 7, 7, 7};
+    stacks_add(&stacks, frames, 4, 0, 0, 1);
+    uint64_t read[8];
+    assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 8), 4);
+    assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 2), 2);
+    stacks_deinit(&stacks);
+}
+
+static void test_what_does_not_fit_is_counted(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    for (uint64_t i = 1; i <= STACKS_SAMPLES_MAX + 10; i++) {
+        stacks_add(&stacks, &i, 1, 0, 0, 2);
+    }
+    assert_int_equal(stacks.sample_count, STACKS_SAMPLES_MAX);
+    assert_int_equal(stacks.dropped, 20);
+    assert_int_equal(stacks.total, 2 * STACKS_SAMPLES_MAX);
+    uint64_t known = 5; /* a full table still counts what it has */
+    stacks_add(&stacks, &known, 1, 0, 0, 1);
+    assert_int_equal(stacks.dropped, 20);
+    stacks_deinit(&stacks);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_samples_are_counted_together),
+        cmocka_unit_test(test_label_thread_and_stack_keep_samples_apart),
+        cmocka_unit_test(test_recursion_is_not_folded),
+        cmocka_unit_test(test_what_does_not_fit_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

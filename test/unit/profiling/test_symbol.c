@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_symbol.c - names of code in this file, of inlined calls, of a library with and without a
+ * symbol.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "profiling/arch.h"
+#include "profiling/maps.h"
+#include "profiling/symbol.h"
+
+static uint64_t inner_address;
+static int inner_line;
+static int call_line;
+
+static inline __attribute__((always_inline)) void inlined_function(void)
+{
+    inner_line = __LINE__ + 1;
+    inner_address = arch_regs_here().pc;
+}
+
+static __attribute__((noinline)) void outer_function(void)
+{
+    call_line = __LINE__ + 1;
+    inlined_function();
+}
+
+static struct symbol_result look_up(const void *address)
+{
+    struct symbol_result result;
+    symbol_lookup((uint64_t)(uintptr_t)address, &result);
+    return result;
+}
+
+static void test_a_function_has_name_file_and_line(void **state)
+{
+    (void)state;
+    outer_function();
+    struct symbol_result result = look_up((const void *)(uintptr_t)outer_function);
+    assert_true(result.is_named);
+    assert_true(result.count >= 1);
+    const struct symbol_frame *frame = &result.frames[result.count - 1];
+    assert_string_equal(frame->function, "outer_function");
+    assert_int_equal(frame->file[0], '/');
+    assert_non_null(strstr(frame->file, "test/unit/profiling/test_symbol.c"));
+    assert_true(frame->line >= frame->start_line);
+    assert_in_range(frame->start_line, call_line - 3, call_line);
+}
+
+static void test_inlined_calls_come_innermost_first(void **state)
+{
+    (void)state;
+    outer_function();
+    struct symbol_result result = look_up((const void *)(uintptr_t)inner_address);
+    assert_int_equal(result.count, 3);
+    assert_string_equal(result.frames[0].function, "arch_regs_here");
+    assert_non_null(strstr(result.frames[0].file, "/profiling/arch_"));
+    assert_string_equal(result.frames[1].function, "inlined_function");
+    assert_int_equal(result.frames[1].line, inner_line);
+    assert_string_equal(result.frames[2].function, "outer_function");
+    assert_int_equal(result.frames[2].line, call_line);
+    assert_string_equal(result.frames[2].file, result.frames[1].file);
+}
+
+static void test_the_second_answer_is_the_first(void **state)
+{
+    (void)state;
+    struct symbol_result first = look_up((const void *)(uintptr_t)outer_function);
+    struct symbol_result second = look_up((const void *)(uintptr_t)outer_function);
+    assert_int_equal(first.count, second.count);
+    assert_ptr_equal(first.frames[0].function, second.frames[0].function);
+    assert_ptr_equal(first.frames[0].file, second.frames[0].file);
+}
+
+static void test_a_library_function_is_named_by_its_symbol(void **state)
+{
+    (void)state;
+    struct symbol_result result = look_up((const void *)(uintptr_t)uv_version_string);
+    assert_true(result.is_named);
+    assert_string_equal(result.frames[result.count - 1].function, "uv_version_string");
+}
+
+/* Before the first function of libuv lies code that no symbol covers: its PLT or start-up code. */
+static void test_code_without_a_symbol_is_named_by_its_object(void **state)
+{
+    (void)state;
+    struct maps *maps;
+    assert_int_equal(maps_create(&maps), 0);
+    const struct map *libuv = maps_find(maps, (uint64_t)(uintptr_t)uv_version_string);
+    assert_non_null(libuv);
+    char wanted[256];
+    (void)snprintf(wanted, sizeof(wanted), "[%s]", strrchr(libuv->path, '/') + 1);
+    bool is_found = false;
+    for (uint64_t at = libuv->start; at < libuv->end && !is_found; at += 64) {
+        struct symbol_result result = look_up((const void *)(uintptr_t)at);
+        assert_true(result.count >= 1);
+        if (!result.is_named) {
+            assert_string_equal(result.frames[0].function, wanted);
+            assert_string_equal(result.frames[0].file, "");
+            is_found = true;
+        }
+    }
+    maps_destroy(maps);
+    assert_true(is_found);
+}
+
+static void test_no_code_is_unknown(void **state)
+{
+    (void)state;
+    struct symbol_result result = look_up(&inner_line);
+    assert_false(result.is_named);
+    assert_int_equal(result.count, 1);
+    result = look_up((const void *)8);
+    assert_false(result.is_named);
+    assert_string_equal(result.frames[0].function, "[unknown]");
+}
+
+static void test_an_object_loaded_later_is_found(void **state)
+{
+    (void)state;
+    void *library = dlopen("libBrokenLocale.so.1", RTLD_NOW);
+    if (library == NULL) {
+        skip();
+    }
+    void *function = dlsym(library, "__ctype_get_mb_cur_max");
+    Dl_info info;
+    assert_int_not_equal(dladdr(function, &info), 0);
+    struct symbol_result result = look_up(function);
+    assert_true(result.is_named);
+    assert_string_equal(result.frames[result.count - 1].function, "__ctype_get_mb_cur_max");
+    assert_int_equal(dlclose(library), 0);
+}
+
+static void test_it_starts_again_after_a_stop(void **state)
+{
+    (void)state;
+    symbol_stop();
+    symbol_stop();
+    struct symbol_result result = look_up((const void *)(uintptr_t)outer_function);
+    assert_string_equal(result.frames[result.count - 1].function, "outer_function");
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    symbol_stop();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_function_has_name_file_and_line),
+        cmocka_unit_test(test_inlined_calls_come_innermost_first),
+        cmocka_unit_test(test_the_second_answer_is_the_first),
+        cmocka_unit_test(test_a_library_function_is_named_by_its_symbol),
+        cmocka_unit_test(test_code_without_a_symbol_is_named_by_its_object),
+        cmocka_unit_test(test_no_code_is_unknown),
+        cmocka_unit_test(test_an_object_loaded_later_is_found),
+        cmocka_unit_test(test_it_starts_again_after_a_stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, stop);
+}
