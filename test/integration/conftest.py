@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures: servers to test.
+
+TOQ_SERVER and TOQ_TEST_SERVER name the binaries, so that the same tests run against sanitized ones.
+"""
+
+import os
+
+import pytest
+
+import server as server_module
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def binary_path(variable, default):
+    path = os.environ.get(variable, os.path.join(ROOT, default))
+    assert os.path.exists(path), f"{path} was not built"
+    return path
+
+
+@pytest.fixture(scope="session")
+def server_binary():
+    """The path of the server that ships."""
+    return binary_path("TOQ_SERVER", "build/toq_server")
+
+
+@pytest.fixture(scope="session")
+def test_server_binary():
+    """The path of the server with the routes of test/support/."""
+    return binary_path("TOQ_TEST_SERVER", "build/release/toq_test_server")
+
+
+@pytest.fixture(scope="session")
+def server(server_binary):
+    """The server that ships, shared by all tests: none may stop it or change it."""
+    shared = server_module.start(server_binary)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="session")
+def test_server(test_server_binary):
+    """The server with test routes, shared by all tests: none may stop it or change it."""
+    shared = server_module.start(test_server_binary)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def start_server(test_server_binary):
+    """start_server(settings, binary=..., stdout=..., preexec=...) starts one for this test alone.
+
+    It has the test routes unless `binary` says otherwise. At the end of the test what still runs is
+    stopped, and must exit with 0; a test that expects another code calls wait_exit or stop itself.
+    """
+    started = []
+
+    def start(settings=None, binary=test_server_binary, **options):
+        started.append(server_module.start(binary, settings, **options))
+        return started[-1]
+
+    yield start
+    for one in reversed(started):
+        one.close()

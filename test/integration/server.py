@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""A server process for a test: start it on free ports, wait until it serves, stop it, read its log.
+
+start() -> Server -> stop(). The ports are taken from the "listening" lines of its log; where a test
+sends the log elsewhere it fixes the ports itself, with free_port().
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+# Sanitized servers are 5-10 times slower, and the machine may be busy: this ends hung tests only.
+PATIENCE_S = 60
+
+LISTENING = re.compile(r'"?server"?[=:]"?(\w+)"?[, ]"?address"?[=:]"?([^ "}]+):(\d+)"?')
+# Passed on from the environment of the tests; nothing else is, so that no setting of the machine
+# changes what is tested.
+INHERITED = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
+
+DEFAULTS = {
+    "HTTP_HOST": "127.0.0.1",
+    "HTTP_PORT": "0",
+    "METRICS_PORT": "0",
+    "PPROF_PORT": "0",
+    "LOG_LEVEL": "info",
+}
+
+
+def environment(settings=None):
+    """The environment of a server: `settings` over DEFAULTS; None leaves a name out."""
+    env = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    env.update(DEFAULTS)
+    for name, value in (settings or {}).items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = str(value)
+    return env
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, what, timeout_s=PATIENCE_S):
+    """Waits until `condition()` is true and returns what it returned; fails with `what` otherwise."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for: {what}"
+        time.sleep(0.01)
+
+
+class Server:
+    """One running server. `lines` is its log so far, `ports` maps a listener's name to its port."""
+
+    def __init__(self, binary, settings=None, stdout=None, preexec=None):
+        self.binary = os.path.abspath(binary)
+        self.env = environment(settings)
+        self.lines = []
+        self.ports = {}
+        self.exit_code = None
+        self._stderr = tempfile.TemporaryFile()
+        self._folder = tempfile.TemporaryDirectory(prefix="toq-server-")
+        self.process = subprocess.Popen(
+            [self.binary], env=self.env, cwd=self._folder.name, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout is None else stdout, stderr=self._stderr,
+            preexec_fn=preexec)
+        self._reader = None
+        if stdout is None:
+            self._reader = threading.Thread(target=self._read_log, daemon=True)
+            self._reader.start()
+
+    # --- what it says
+
+    def _read_log(self):
+        for line in self.process.stdout:
+            line = line.decode("utf-8", "replace").rstrip("\n")
+            found = LISTENING.search(line) if "listening" in line else None
+            if found:
+                self.ports[found.group(1)] = int(found.group(3))
+            self.lines.append(line)
+
+    def has_line(self, text):
+        return any(text in line for line in list(self.lines))
+
+    def wait_line(self, text):
+        """Waits for a log line that contains `text` and returns it."""
+        return wait_until(lambda: next((line for line in list(self.lines) if text in line), None),
+                          f"the log line {text!r}")
+
+    def stderr(self):
+        self._stderr.seek(0)
+        return self._stderr.read().decode("utf-8", "replace")
+
+    # --- life
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def wait_ready(self):
+        """Waits until it serves; by its log, or by its HTTP port where the log goes elsewhere."""
+        def is_ready():
+            assert self.is_running(), f"ended with {self.process.returncode}: {self.stderr()}"
+            if self._reader is None:
+                return self._answers()
+            # Both formats end the message with what follows it: a blank or a quote.
+            return any(re.search(r'main(: |","message":")ready\b', line) for line in list(self.lines))
+        wait_until(is_ready, "the server to be ready")
+        return self
+
+    def _answers(self):
+        self.ports.setdefault("http", int(self.env["HTTP_PORT"]))
+        try:
+            self.connect().close()
+            return True
+        except ConnectionRefusedError:
+            return False
+
+    def send_signal(self, signo):
+        self.process.send_signal(signo)
+
+    def wait_exit(self, timeout_s=PATIENCE_S):
+        """Waits for the end and returns the exit code; -N when signal N killed it."""
+        try:
+            self.exit_code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout_s} s:\n" + "\n".join(self.lines[-20:]))
+        if self._reader is not None:
+            self._reader.join(PATIENCE_S)
+        return self.exit_code
+
+    def stop(self, signo=signal.SIGTERM):
+        """Ends it gracefully and returns the exit code."""
+        if self.is_running():
+            self.send_signal(signo)
+        return self.wait_exit()
+
+    def close(self):
+        """Ends it whatever it takes and checks that it ended well, unless the test saw it end."""
+        was_seen = self.exit_code is not None
+        try:
+            if not was_seen:
+                self.stop()
+        finally:
+            if self.is_running():
+                self.process.kill()
+                self.process.wait()
+            said = self.stderr()
+            if self.process.stdout is not None and not self.process.stdout.closed:
+                self.process.stdout.close()
+            self._stderr.close()
+            self._folder.cleanup()
+        assert was_seen or self.exit_code == 0, f"exit code {self.exit_code}: {said}"
+        assert "Sanitizer" not in said and "runtime error" not in said, said
+
+    # --- talking to it
+
+    def connect(self, listener="http", timeout_s=PATIENCE_S):
+        return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout_s)
+
+    def url(self, path, listener="http"):
+        return f"http://127.0.0.1:{self.ports[listener]}{path}"
+
+
+def start(binary, settings=None, **options):
+    """Starts a server and waits until it serves; the caller closes it."""
+    server = Server(binary, settings, **options)
+    try:
+        return server.wait_ready()
+    except BaseException:
+        server.process.kill()
+        server.process.wait()
+        raise
