@@ -62,7 +62,7 @@ DEPFLAGS         = -MMD -MP
 LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
-LIBRARIES  := libuv libprotobuf-c libdw libelf zlib
+LIBRARIES  := libuv libprotobuf-c libdw libelf zlib hiredis
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $(call pkg_cflags))$(LIB_CFLAGS)
 pkg_cflags  = $(if $(shell pkg-config --exists $(LIBRARIES) && echo found),$(shell pkg-config \
               --cflags $(LIBRARIES)),$(error packages are missing; run: make deps))
@@ -197,7 +197,7 @@ help:
 	@echo 'make fuzz          each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench         speed and memory beside nginx'
 	@echo 'make fmt           format every C file'
-	@echo 'make deps          install packages; FOR=run, test, check, fuzz, bench, debug or all'
+	@echo 'make deps          install packages; FOR=run, services, test, check, fuzz, bench, debug, all'
 	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
 	@echo 'make clean         remove build/'
 	@echo 'V=1 shows commands; VARIANT=asan, tsan or fuzz builds another variant; PROFILING=no'
