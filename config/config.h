@@ -39,6 +39,15 @@ struct config {
     char pprof_token[CONFIG_TEXT_BYTES]; /* secret; required when pprof_host is not loopback */
     uint64_t pprof_max_seconds;
 
+    char mysql_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
+    uint64_t mysql_port;
+    char mysql_user[CONFIG_TEXT_BYTES];
+    char mysql_password[CONFIG_TEXT_BYTES]; /* secret; empty: none */
+    char mysql_database[CONFIG_TEXT_BYTES];
+    uint64_t mysql_pool_size;
+    int mysql_tls; /* MYSQL_TLS: enum sql_tls */
+    char mysql_tls_ca[CONFIG_TEXT_BYTES];
+
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;
     uint64_t header_timeout_ms;

@@ -9,10 +9,12 @@
 #define FILE_SUFFIX     "_FILE"
 #define NEAREST_CHANGES 3 /* and no more than a third of what was typed */
 
-/* the order is that of the enums: config_env here, log_level and log_format in core/telemetry */
+/* the order is that of the enums: config_env here, log_level and log_format in core/telemetry,
+ * sql_tls in core/data */
 static const char *const env_names[] = {"development", "production", NULL};
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
+static const char *const tls_names[] = {"off", "required", "verify", NULL};
 
 #define FIELD(name) offsetof(struct config, name)
 
@@ -67,6 +69,31 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "PPROF_MAX_SECONDS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_max_seconds),
      .value = "300", .min = 1, .max = 3600, .unit = "seconds",
      .help = "longest capture"},
+
+    {.name = "MYSQL_HOST", .kind = CONFIG_TEXT, .offset = FIELD(mysql_host),
+     .value = "localhost", .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "name or address of MySQL, or the path of its Unix socket"},
+    {.name = "MYSQL_PORT", .kind = CONFIG_NUMBER, .offset = FIELD(mysql_port),
+     .value = "3306", .min = 1, .max = 65535, .unit = "a port",
+     .help = "port of MySQL"},
+    {.name = "MYSQL_USER", .kind = CONFIG_TEXT, .offset = FIELD(mysql_user),
+     .value = "toq", .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "who logs in to MySQL"},
+    {.name = "MYSQL_PASSWORD", .kind = CONFIG_SECRET, .offset = FIELD(mysql_password),
+     .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "the user's password in MySQL"},
+    {.name = "MYSQL_DATABASE", .kind = CONFIG_TEXT, .offset = FIELD(mysql_database),
+     .value = "toq", .min = 1, .max = 64,
+     .help = "the database that holds the tables"},
+    {.name = "MYSQL_POOL_SIZE", .kind = CONFIG_NUMBER, .offset = FIELD(mysql_pool_size),
+     .value = "16", .min = 1, .max = 1000, .unit = "connections",
+     .help = "open to MySQL at once"},
+    {.name = "MYSQL_TLS", .kind = CONFIG_CHOICE, .offset = FIELD(mysql_tls),
+     .value = "off", .choices = tls_names,
+     .help = "whether connections to MySQL are encrypted, and the server's certificate checked"},
+    {.name = "MYSQL_TLS_CA", .kind = CONFIG_TEXT, .offset = FIELD(mysql_tls_ca),
+     .value = "/etc/ssl/certs/ca-certificates.crt", .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "file of the authorities that MYSQL_TLS=verify trusts"},
 
     {.name = "SHUTDOWN_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_timeout_ms),
      .value = "30000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "cancels at once",

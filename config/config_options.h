@@ -7,15 +7,16 @@
 
 #include "config/config.h"
 
-#define CONFIG_OPTION_COUNT 27
+#define CONFIG_OPTION_COUNT 35
 
 /* The type of the field and what its text may be. */
 enum config_kind {
     CONFIG_CHOICE, /* int or enum: the index in choices */
     CONFIG_BOOL,   /* bool: true or false */
     CONFIG_NUMBER, /* uint64_t: min to max */
-    CONFIG_HOST,   /* char[CONFIG_TEXT_BYTES], as the two below: see config_host_parse */
+    CONFIG_HOST,   /* char[CONFIG_TEXT_BYTES], as the three below: see config_host_parse */
     CONFIG_FOLDER, /* any path */
+    CONFIG_TEXT,   /* min to max printable characters: what another server shall understand */
     CONFIG_SECRET, /* min to max printable characters; also from a file, by NAME_FILE */
 };
 

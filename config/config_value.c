@@ -71,7 +71,8 @@ static bool is_text_allowed(const struct config_option *option, struct str text)
     case CONFIG_HOST:
         return config_host_parse(text, &unused);
     case CONFIG_SECRET:
-        return text.len >= option->min && has_only(text, '!', '~');
+    case CONFIG_TEXT:
+        return text.len >= option->min && text.len <= option->max && has_only(text, '!', '~');
     default:
         return text.len > 0 && has_only(text, ' ', 0xFF);
     }
@@ -161,6 +162,7 @@ void config_value_allowed(const struct config_option *option, char *out)
         (void)snprintf(out, CONFIG_TEXT_BYTES, "a folder, 1 to %d bytes", CONFIG_TEXT_BYTES - 1);
         break;
     case CONFIG_SECRET:
+    case CONFIG_TEXT:
         (void)snprintf(out, CONFIG_TEXT_BYTES,
                        "%" PRIu64 " to %" PRIu64 " printable ASCII characters without blanks",
                        option->min, option->max);

@@ -114,6 +114,23 @@ static void test_folder_takes_any_name_without_control_bytes(void **state)
     assert_false(store("CONFIG_DIR", STR("/etc\n"), &config));
 }
 
+static void test_text_has_its_own_length(void **state)
+{
+    (void)state;
+    struct config config = {0};
+    char longest[65];
+    memset(longest, 'x', sizeof(longest));
+    assert_true(store("MYSQL_HOST", STR("db-1.example.org"), &config));
+    assert_true(store("MYSQL_HOST", STR("/run/mysqld/mysqld.sock"), &config));
+    assert_string_equal(config.mysql_host, "/run/mysqld/mysqld.sock");
+    assert_false(store("MYSQL_HOST", STR("db 1"), &config));
+    assert_false(store("MYSQL_HOST", STR("db\0"), &config));
+    assert_false(store("MYSQL_USER", STR(""), &config));
+    assert_true(store("MYSQL_DATABASE", (struct str){longest, 64}, &config));
+    assert_false(store("MYSQL_DATABASE", (struct str){longest, 65}, &config));
+    assert_true(store("MYSQL_PASSWORD", STR("p"), &config));
+}
+
 static void assert_allowed(const char *name, const char *expected)
 {
     char out[CONFIG_TEXT_BYTES];
@@ -131,6 +148,7 @@ static void test_allowed_names_the_unit(void **state)
     assert_allowed("IDLE_TIMEOUT_MS", "milliseconds, 1 to 3600000");
     assert_allowed("HTTP_HOST", "an IPv4 or IPv6 address, or localhost");
     assert_allowed("CONFIG_DIR", "a folder, 1 to 255 bytes");
+    assert_allowed("MYSQL_DATABASE", "1 to 64 printable ASCII characters without blanks");
     assert_allowed("PPROF_TOKEN", "16 to 255 printable ASCII characters without blanks");
 }
 
@@ -169,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_numbers_at_their_edges),
         cmocka_unit_test(test_secret_is_long_enough_and_printable),
         cmocka_unit_test(test_folder_takes_any_name_without_control_bytes),
+        cmocka_unit_test(test_text_has_its_own_length),
         cmocka_unit_test(test_allowed_names_the_unit),
         cmocka_unit_test(test_print_by_kind),
     };
