@@ -23,6 +23,7 @@
 
 #define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
 #define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
+#define LEARNT_PER_POLL   4          /* each reads /proc/self/maps, on the loop */
 #define STATUS_BYTES      4096
 
 /* Kernel ABI: the CPU clock of one thread, user and system time. */
@@ -285,33 +286,39 @@ static void disarm(struct thread *thread)
 }
 
 /* libc puts a thread's block of thread data at the top of its stack, so the mapping that holds that
- * block is the stack, and the block's address its upper bound. */
-static void learn_stack(struct cpu_slot *slot)
+ * block is the stack, and the block's address its upper bound.
+ *
+ * budget: how many more threads may be looked up now. */
+static void learn_stack(struct cpu_slot *slot, size_t *budget)
 {
-    if (slot == NULL) {
+    if (slot == NULL || *budget == 0) {
         return;
     }
     uint64_t pointer = atomic_load_explicit(&slot->thread_pointer, memory_order_relaxed);
-    uint64_t start;
-    uint64_t end;
-    if (atomic_load_explicit(&slot->stack_high, memory_order_relaxed) != 0 || pointer == 0 ||
-        !maps_find_range(pointer, &start, &end)) {
+    bool is_known = atomic_load_explicit(&slot->stack_high, memory_order_relaxed) != 0;
+    if (is_known || pointer == 0) {
         return;
     }
-    atomic_store_explicit(&slot->stack_low, start, memory_order_relaxed);
-    atomic_store_explicit(&slot->stack_high, pointer, memory_order_release);
+    uint64_t start;
+    uint64_t end;
+    *budget -= 1;
+    if (maps_find_range(pointer, &start, &end)) {
+        atomic_store_explicit(&slot->stack_low, start, memory_order_relaxed);
+        atomic_store_explicit(&slot->stack_high, pointer, memory_order_release);
+    }
 }
 
 void threads_poll(struct threads *threads)
 {
     scan(threads);
+    size_t budget = LEARNT_PER_POLL;
     size_t kept = 0;
     for (size_t i = 0; i < threads->count; i++) {
         struct thread *thread = &threads->items[i];
         drain(threads, thread);
         /* Reading the directory may skip a thread while another one ends. */
         if (thread->is_seen || is_alive(thread->tid)) {
-            learn_stack(thread->slot);
+            learn_stack(thread->slot, &budget);
             threads->items[kept++] = *thread;
         } else {
             disarm(thread);

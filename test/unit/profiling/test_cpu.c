@@ -195,7 +195,7 @@ static void test_a_capture_sees_what_burns(void **state)
     assert_int_equal(done.status, 0);
     assert_true(done.message->n_sample > 0);
     assert_int_equal(done.message->period, 10000000);
-    assert_true(done.message->duration_nanos >= 1000000000);
+    assert_true(done.message->duration_nanos >= 990000000); /* libuv counts whole milliseconds */
     assert_true(done.message->time_nanos > 0);
     for (size_t i = 0; i < done.message->n_sample; i++) {
         const Pprof__Sample *sample = done.message->sample[i];

@@ -200,7 +200,6 @@ static size_t our_count;
 static void *theirs[64];
 static int their_count;
 
-/* The sanitizers' backtrace walks frame pointers, which libc does not keep. */
 static int note_stacks(const void *a, const void *b)
 {
     if (our_count == 0) {
@@ -221,9 +220,11 @@ static void test_the_real_stack_is_the_one_that_libc_sees(void **state)
     int values[] = {4, 2, 3, 1};
     qsort(values, ARRAY_COUNT(values), sizeof(values[0]), note_stacks);
     assert_true(is_complete);
-    assert_int_equal(our_count, their_count);
+    /* The sanitizers put a frame of their own in front of libc's backtrace. */
+    assert_in_range(their_count, our_count, our_count + 1);
+    size_t extra = (size_t)their_count - our_count;
     for (size_t i = 1; i < our_count; i++) { /* frame 0: two calls in one function */
-        assert_int_equal(ours[i], (uint64_t)(uintptr_t)theirs[i] - 1);
+        assert_int_equal(ours[i], (uint64_t)(uintptr_t)theirs[i + extra] - 1);
     }
     unwind_table_destroy(real_table);
     maps_destroy(maps);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_threads.c - every thread has a timer while it lives; those that cannot are counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "profiling/maps.h"
+#include "profiling/threads.h"
+
+#define PERIOD_NS 1000000
+
+static struct threads threads;
+static struct maps *maps;
+static struct unwind_table *table;
+static volatile uint32_t main_label = 42;
+
+static uint64_t samples;       /* handed over */
+static uint64_t label_samples; /* of them with main_label */
+
+static void on_sample(void *arg, const struct ring_sample *sample, uint32_t name)
+{
+    assert_true(name < threads.name_count);
+    assert_ptr_equal(arg, &threads);
+    assert_true(sample->weight > 0 && sample->frame_count > 0);
+    samples++;
+    label_samples += sample->label == 42;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    samples = 0;
+    label_samples = 0;
+    memset(&threads, 0, sizeof(threads));
+    threads.period_ns = PERIOD_NS;
+    threads.main_label = &main_label;
+    threads.on_sample = on_sample;
+    threads.arg = &threads;
+    cpu_signal_enable(table);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    threads_disarm(&threads);
+    threads_deinit(&threads);
+    cpu_signal_disable();
+    assert_false(cpu_signal_is_running());
+    return 0;
+}
+
+static const struct thread *find(pid_t tid)
+{
+    for (size_t i = 0; i < threads.count; i++) {
+        if (threads.items[i].tid == tid) {
+            return &threads.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* A thread that reports its tid and waits to be let go. */
+struct worker {
+    pthread_t thread;
+    pthread_barrier_t ready;
+    pthread_barrier_t leave;
+    pid_t tid;
+    bool is_blocked;
+};
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(worker->is_blocked ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+    (void)pthread_setname_np(pthread_self(), "worker");
+    worker->tid = gettid();
+    (void)pthread_barrier_wait(&worker->ready);
+    (void)pthread_barrier_wait(&worker->leave);
+    return NULL;
+}
+
+static void begin(struct worker *worker)
+{
+    (void)pthread_barrier_init(&worker->ready, NULL, 2);
+    (void)pthread_barrier_init(&worker->leave, NULL, 2);
+    assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
+    (void)pthread_barrier_wait(&worker->ready);
+}
+
+static void end(struct worker *worker)
+{
+    (void)pthread_barrier_wait(&worker->leave);
+    (void)pthread_join(worker->thread, NULL);
+    (void)pthread_barrier_destroy(&worker->ready);
+    (void)pthread_barrier_destroy(&worker->leave);
+}
+
+static void test_the_main_thread_is_sampled_with_its_label(void **state)
+{
+    (void)state;
+    threads_arm(&threads);
+    assert_non_null(find(getpid()));
+    assert_non_null(find(getpid())->slot);
+    while (samples < 5) { /* CPU time passes for certain while this spins */
+        threads_poll(&threads);
+    }
+    threads_disarm(&threads);
+    assert_true(label_samples > 0);
+    assert_true(threads.handler_ns > 0);
+    uint64_t before = samples;
+    threads_disarm(&threads);
+    assert_int_equal(samples, before);
+}
+
+static void test_threads_come_and_go(void **state)
+{
+    (void)state;
+    struct worker worker = {.is_blocked = false};
+    threads_arm(&threads);
+    begin(&worker);
+    threads_poll(&threads);
+    assert_non_null(find(worker.tid));
+    assert_non_null(find(worker.tid)->slot);
+    const struct cpu_slot *slot = find(worker.tid)->slot;
+    assert_string_equal(threads.names[find(worker.tid)->name], "worker");
+    end(&worker);
+    while (find(worker.tid) != NULL) { /* the kernel takes it out of /proc in its own time */
+        threads_poll(&threads);
+    }
+    assert_string_equal(threads.names[threads.name_count - 1], "worker");
+    begin(&worker);
+    threads_poll(&threads);
+    assert_ptr_equal(find(worker.tid)->slot, slot); /* used again */
+    end(&worker);
+}
+
+static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
+{
+    (void)state;
+    struct worker worker = {.is_blocked = true};
+    begin(&worker);
+    threads_arm(&threads);
+    assert_non_null(find(worker.tid));
+    assert_null(find(worker.tid)->slot);
+    assert_true(threads.untimed >= 1);
+    end(&worker);
+}
+
+static int create_table(void **state)
+{
+    (void)state;
+    assert_int_equal(cpu_signal_install(), 0);
+    assert_int_equal(maps_create(&maps), 0);
+    return unwind_table_create(maps, &table);
+}
+
+static int destroy_table(void **state)
+{
+    (void)state;
+    unwind_table_destroy(table);
+    maps_destroy(maps);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_the_main_thread_is_sampled_with_its_label, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(test_threads_come_and_go, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_thread_that_blocks_the_signal_is_counted, start,
+                                        stop),
+    };
+    return cmocka_run_group_tests(tests, create_table, destroy_table);
+}
