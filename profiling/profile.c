@@ -9,14 +9,11 @@
 
 #include <stdlib.h>
 #include <uv.h>
-#include <zlib.h>
 
+#include "profiling/gzip.h"
 #include "profiling/lookup.h"
 #include "profiling/profile.pb-c.h"
 #include "profiling/symbol.h"
-
-#define GZIP_LEVEL       1         /* Go's choice: profiles are fetched once and thrown away */
-#define GZIP_WINDOW_BITS (15 + 16) /* zlib: the largest window, with a gzip head */
 
 /* A growing array of pointers, as protobuf-c wants repeated fields. */
 struct refs {
@@ -401,32 +398,6 @@ static void set_tables(struct profile *profile)
     message->n_string_table = profile->strings.count;
 }
 
-static int gzip(uint8_t *data, size_t len, char **ret_data, size_t *ret_len)
-{
-    z_stream stream = {.next_in = data, .avail_in = (uInt)len};
-    if (deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, MAX_MEM_LEVEL,
-                     Z_DEFAULT_STRATEGY) != Z_OK) {
-        return UV_ENOMEM;
-    }
-    uLong bound = deflateBound(&stream, (uLong)len);
-    char *out = malloc(bound);
-    int status = UV_ENOMEM;
-    if (out != NULL) {
-        stream.next_out = (Bytef *)out;
-        stream.avail_out = (uInt)bound;
-        status = deflate(&stream, Z_FINISH) == Z_STREAM_END ? 0 : UV_ENOMEM;
-    }
-    size_t out_len = stream.total_out;
-    (void)deflateEnd(&stream);
-    if (status != 0) {
-        free(out);
-        return status;
-    }
-    *ret_data = out;
-    *ret_len = out_len;
-    return 0;
-}
-
 int profile_encode(struct profile *profile, char **ret_data, size_t *ret_len)
 {
     set_tables(profile);
@@ -439,7 +410,7 @@ int profile_encode(struct profile *profile, char **ret_data, size_t *ret_len)
         return UV_ENOMEM;
     }
     (void)pprof__profile__pack(&profile->message, packed);
-    int status = gzip(packed, len, ret_data, ret_len);
+    int status = gzip_pack(packed, len, ret_data, ret_len);
     free(packed);
     return status;
 }
