@@ -279,8 +279,13 @@ static void settle(struct http1 *h1)
     }
 }
 
-/* keep_rest keeps what feed left over; while an answer is pending, no more than one read's worth.
- */
+/* may_read tells whether `in` has room for another read; a head that is not complete leaves some. */
+static bool may_read(const struct http1 *h1)
+{
+    return h1->in.len <= h1->server->limits.header_bytes + CONN_READ_BYTES;
+}
+
+/* keep_rest keeps what feed left over, and stops reading when an answer holds up too much. */
 static void keep_rest(struct http1 *h1, const char *data, size_t len)
 {
     if (len == 0 || !conn_is_open(h1->conn)) {
@@ -289,7 +294,7 @@ static void keep_rest(struct http1 *h1, const char *data, size_t len)
     buf_append(&h1->in, data, len);
     if (h1->in.is_failed) {
         conn_close(h1->conn);
-    } else if (h1->in.len >= CONN_READ_BYTES) {
+    } else if (!may_read(h1)) {
         conn_pause(h1->conn);
     }
 }
@@ -300,6 +305,9 @@ static void feed_kept(struct http1 *h1)
     buf_consume(&h1->in, used);
     if (h1->in.len == 0) {
         buf_deinit(&h1->in);
+    }
+    if (may_read(h1)) {
+        conn_resume(h1->conn);
     }
 }
 
@@ -324,9 +332,6 @@ static void run_resume(struct loop_deferred *deferred)
     }
     if (h1->in.len > 0) {
         feed_kept(h1);
-    }
-    if (h1->in.len < CONN_READ_BYTES) {
-        conn_resume(h1->conn);
     }
     settle(h1);
 }
