@@ -270,6 +270,8 @@ static void settle(struct http1 *h1)
     }
     if (h1->phase == PHASE_BODY) {
         conn_set_timeout(h1->conn, limits->body_timeout_ms);
+    } else if (h1->exchange == NULL && conn_is_clogged(h1->conn)) {
+        conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
     } else if (h1->exchange == NULL && h1->in.len == 0) {
         h1->phase = PHASE_IDLE;
         conn_set_timeout(h1->conn, limits->idle_timeout_ms);
@@ -437,8 +439,8 @@ void http1_drain(struct http_server *server)
     LIST_FOR_EACH(pos, tmp, &server->conns)
     {
         struct http1 *h1 = CONTAINER_OF(pos, struct http1, link);
-        if (h1->phase != PHASE_IDLE) {
-            continue;
+        if (h1->phase != PHASE_IDLE || h1->in.len > 0) {
+            continue; /* in.len: requests wait until their peer reads */
         }
         const uint64_t idle_ms = now_ms - h1->used_ms;
         if (idle_ms >= HTTP_DRAIN_IDLE_MS) {
