@@ -122,14 +122,18 @@ static void refresh_done(struct loop_job *job, int status)
     struct refresh *refresh = CONTAINER_OF(job, struct refresh, job);
     profiler.refresh = NULL;
     status = status != 0 ? status : refresh->status;
-    if (refresh->maps != NULL) {
+    struct cpu_capture *capture = profiler.capture;
+    if (capture != NULL && capture->state == CAPTURE_ENCODING) {
+        /* Stopped and started again while a worker reads the old maps: the next look will do. */
+        unwind_table_destroy(refresh->table);
+        maps_destroy(refresh->maps);
+    } else if (refresh->maps != NULL) {
         free_tables();
         profiler.maps = refresh->maps;
         profiler.table = refresh->table;
     }
     free(refresh);
     free_if_stopped();
-    struct cpu_capture *capture = profiler.capture;
     if (capture == NULL || capture->state != CAPTURE_PREPARING) {
         return;
     }

@@ -125,6 +125,13 @@ static void turn_for_ms(uint64_t ms)
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
 }
 
+static void wait_for_workers(void)
+{
+    while (loop_uv(loop)->active_reqs.count > 0) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -135,10 +142,7 @@ static int stop(void **state)
         pprof__profile__free_unpacked(done.message, NULL);
     }
     turn_for_ms(1);
-    /* What is still alive is counted by libuv: requests, and handles that are closing. */
-    while (loop_uv(loop)->active_reqs.count > 0) {
-        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-    }
+    wait_for_workers();
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
     loop_destroy(loop); /* aborts when a handle lives */
     return 0;
@@ -290,6 +294,20 @@ static void test_cancelled_at_any_moment_it_is_silent_and_leaves_room(void **sta
     cpu_cancel(capture);
 }
 
+/* Restarted while the worker may still hold the cancelled capture. */
+static void test_stopped_and_started_at_the_windows_end_it_works_again(void **state)
+{
+    (void)state;
+    (void)begin();
+    turn_for_ms(1000);
+    int calls = done.calls;
+    profiling_stop();
+    assert_int_equal(profiling_start(loop), 0);
+    wait_for_workers();
+    assert_int_equal(done.calls, calls);
+    cpu_cancel(begin());
+}
+
 static void test_foreign_and_late_signals_do_nothing(void **state)
 {
     (void)state;
@@ -314,6 +332,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancelled_in_the_window_it_is_silent, start, stop),
         cmocka_unit_test_setup_teardown(test_stopped_in_the_window_it_is_silent, start, stop),
         cmocka_unit_test_setup_teardown(test_cancelled_at_any_moment_it_is_silent_and_leaves_room,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(test_stopped_and_started_at_the_windows_end_it_works_again,
                                         start, stop),
         cmocka_unit_test_setup_teardown(test_foreign_and_late_signals_do_nothing, start, stop),
     };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_stacks.c - equal samples are counted together, different ones apart; the memory has a bound.
+ *
+ * lookup.c, which allocates for stacks.c, is included with an allocator that fails on demand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +10,37 @@
 #include <stdint.h>
 /* cmocka needs the four above */
 #include <cmocka.h>
+
+#include <stdlib.h>
+
+static size_t allocation_count;
+static size_t allocations_left = SIZE_MAX;
+
+static void *failing_calloc(size_t count, size_t size)
+{
+    if (allocations_left == 0) {
+        return NULL;
+    }
+    allocations_left--;
+    allocation_count++;
+    return calloc(count, size);
+}
+
+static void *failing_realloc(void *old, size_t size)
+{
+    if (allocations_left == 0) {
+        return NULL;
+    }
+    allocations_left--;
+    allocation_count++;
+    return realloc(old, size);
+}
+
+#define calloc  failing_calloc
+#define realloc failing_realloc
+#include "profiling/lookup.c"
+#undef calloc
+#undef realloc
 
 #include "profiling/stacks.h"
 
@@ -69,6 +102,43 @@ static void test_what_does_not_fit_is_counted(void **state)
     stacks_deinit(&stacks);
 }
 
+/* 200 stacks of three frames, two of them shared. */
+static void add_many(struct stacks *stacks)
+{
+    for (uint64_t i = 1; i <= 200; i++) {
+        uint64_t frames[] = {1000 + i, 20, 10};
+        stacks_add(stacks, frames, 3, 0, 0, 1);
+    }
+}
+
+static void test_without_memory_samples_are_counted_as_dropped(void **state)
+{
+    (void)state;
+    struct stacks whole = {0};
+    allocation_count = 0;
+    add_many(&whole);
+    assert_int_equal(whole.total, 200);
+    stacks_deinit(&whole);
+    size_t needed = allocation_count;
+    assert_true(needed > 0);
+    for (size_t i = 0; i < needed; i++) {
+        struct stacks stacks = {0};
+        allocations_left = i;
+        add_many(&stacks);
+        allocations_left = SIZE_MAX;
+        assert_true(stacks.dropped > 0);
+        assert_int_equal(stacks.total + stacks.dropped, 200);
+        uint64_t sum = 0;
+        for (size_t k = 0; k < stacks.sample_count; k++) {
+            uint64_t read[4];
+            assert_int_equal(stacks_read(&stacks, stacks.samples[k].leaf, read, 4), 3);
+            sum += stacks.samples[k].count;
+        }
+        assert_int_equal(sum, stacks.total);
+        stacks_deinit(&stacks);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_label_thread_and_stack_keep_samples_apart),
         cmocka_unit_test(test_recursion_is_not_folded),
         cmocka_unit_test(test_what_does_not_fit_is_counted),
+        cmocka_unit_test(test_without_memory_samples_are_counted_as_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
