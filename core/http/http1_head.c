@@ -45,6 +45,9 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     if (number > 0 && (line[0] == ' ' || line[0] == '\t')) {
         return fault(400, "a folded header field");
     }
+    if (number > 0 && line[0] == ':') {
+        return fault(400, "a header field without a name"); /* llhttp drops the name alone */
+    }
     if (number > limits->header_count && len > 1) {
         return fault(431, "too many header fields");
     }
@@ -250,6 +253,17 @@ static bool is_host(struct str host)
     return true;
 }
 
+/* refuse_coding: RFC 9112 6.1 has 501 for a coding that is not known, and 6.3 has 400 where the end
+ * of the body cannot be told because the last one is not chunked. */
+static struct http1_fault refuse_coding(struct str value)
+{
+    static const struct str chunked = {"chunked", 7};
+    const size_t tail_len = value.len < chunked.len ? value.len : chunked.len;
+    const struct str tail = {value.ptr + value.len - tail_len, tail_len};
+    return str_equal_nocase(tail, chunked) ? fault(501, "a transfer coding other than chunked")
+                                           : fault(400, "the last transfer coding is not chunked");
+}
+
 static struct http1_fault check_fields(struct http1_exchange *ex)
 {
     const struct http_request *req = &ex->req;
@@ -265,7 +279,7 @@ static struct http1_fault check_fields(struct http1_exchange *ex)
                 return fault(400, "Transfer-Encoding in HTTP/1.0");
             }
             if (!str_equal_nocase(h.value, STR("chunked"))) {
-                return fault(501, "a transfer coding other than chunked");
+                return refuse_coding(h.value);
             }
         } else if (h.name.len == 6 && str_equal_nocase(h.name, STR("expect"))) {
             if (!str_equal_nocase(h.value, STR("100-continue"))) {
@@ -319,6 +333,9 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
     const llhttp_errno_t error = llhttp_execute(&ex->parser, head.ptr, head.len);
     if (error != HPE_OK && error != HPE_PAUSED) {
         return explain(&ex->parser, error, head);
+    }
+    if (ex->parser.http_major == 0) {
+        return fault(400, "HTTP/0.9 is not spoken here");
     }
     if (ex->parser.http_major != 1 || ex->parser.http_minor > 1) {
         return fault(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
