@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/loop/task.h"
+
 #define IOV_MAX_COUNT 16
 
 enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
@@ -219,7 +221,9 @@ static void flush(struct conn *conn)
     if (conn->state == CONN_CLOSED || conn->state == CONN_LINGERING || conn->is_writing) {
         return;
     }
+    const uint32_t previous_label = task_swap_label(conn->label);
     const int rc = write_now(conn);
+    (void)task_swap_label(previous_label);
     if (rc < 0) {
         end(conn, rc);
     } else if (conn->state == CONN_FLUSHING && conn->out.len == 0) {
@@ -243,6 +247,7 @@ char *conn_reserve(struct conn *conn, size_t len)
 void conn_commit(struct conn *conn, size_t len)
 {
     outq_commit(&conn->out, len);
+    conn->label = task_current_label;
     if (conn->state == CONN_OPEN && !conn->is_feeding && !conn->is_writing) {
         loop_defer(conn->set->loop, &conn->flush);
     }

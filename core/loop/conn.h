@@ -72,6 +72,7 @@ struct conn {
     struct wheel_timer write_timer;
     struct loop_deferred flush;
     struct in6_addr peer_addr; /* IPv4 is mapped */
+    uint32_t label; /* of the task that queued the last bytes: writing them is its work */
     uint16_t peer_port;
     uint8_t state;
     bool is_writing; /* a uv_write is under way */

@@ -58,6 +58,17 @@ MUST_USE struct task *task_enter(struct task *task);
 /* task_leave restores what task_enter returned. */
 void task_leave(struct task *previous);
 
+/* task_swap_label sets the label alone, for work that is done on behalf of a task that may have ended.
+ *
+ * Returns: the label before, to be set again afterwards.
+ */
+static inline uint32_t task_swap_label(uint32_t label)
+{
+    const uint32_t previous = task_current_label;
+    task_current_label = label;
+    return previous;
+}
+
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
 
