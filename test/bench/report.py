@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""What the rounds add up to: medians, paired ratios, and the goals of the design beside them.
+
+A ratio is printed with its range over the rounds: where that is wider than the distance to the
+goal, the machine was too busy to tell. Where the server's core is not full, wrk was the limit and
+the rate compares nothing; CPU per request still does.
+"""
+
+import statistics
+import typing
+
+import load
+
+KIND_TITLES = {"plain": "GET, keep-alive", "pipelined": f"GET, {load.DEPTH} pipelined"}
+FULL_CORE = 0.95
+
+
+class Spread(typing.NamedTuple):
+    median: float
+    low: float
+    high: float
+
+    def __str__(self):
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def _spread(values):
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def median(rounds, figure):
+    return statistics.median(result[figure] for result in rounds)
+
+
+def ratio(ours, theirs, figure):
+    """Of the ratios within each round; infinite where a round was too short to see any."""
+    return _spread([a[figure] / b[figure] if b[figure] else float("inf")
+                    for a, b in zip(ours, theirs)])
+
+
+def _profile_cost_pct(profile):
+    return _spread([(a["cpu_ns"] / b["cpu_ns"] - 1) * 100
+                    for a, b in zip(profile["with"], profile["without"])])
+
+
+def goals(results):
+    """The goals that this bench can judge: (what, goal, Spread, is_met)."""
+    plain, pipelined = results["load"]["plain"], results["load"]["pipelined"]
+    user = ratio(plain["toq"], plain["nginx"], "user_ns")
+    rows = [("GET: user CPU per request, toq / nginx", "<= 0.7", user, user.median <= 0.7)]
+    for peer in [name for name in plain if name != "toq"]:
+        rate = ratio(plain["toq"], plain[peer], "rate")
+        rows.append((f"GET: rate, toq / {peer}", ">= 1", rate, rate.median >= 1))
+    rate = ratio(pipelined["toq"], pipelined["nginx"], "rate")
+    rows.append(("GET, pipelined: rate, toq / nginx", ">= 5", rate, rate.median >= 5))
+    cost = _profile_cost_pct(results["profile"])
+    rows.append(("CPU profile, 100 Hz: % more CPU per request", "< 1", cost, cost.median < 1))
+    return rows
+
+
+def _show_load(kind, by_server, results):
+    print(f"\n{KIND_TITLES[kind]}: {load.CONNECTIONS} connections, medians of {results['rounds']} "
+          f"rounds of {results['seconds']} s")
+    print(f"  {'server':<8}{'requests/s':>12}{'user us':>10}{'system us':>11}{'CPU us':>9}"
+          f"{'core busy':>11}")
+    for name, rounds in by_server.items():
+        print(f"  {name:<8}{median(rounds, 'rate'):>12.0f}{median(rounds, 'user_ns') / 1e3:>10.3f}"
+              f"{median(rounds, 'system_ns') / 1e3:>11.3f}{median(rounds, 'cpu_ns') / 1e3:>9.3f}"
+              f"{median(rounds, 'busy') * 100:>10.0f}%")
+    for peer in [name for name in by_server if name != "toq"]:
+        cells = [f"{title} {ratio(by_server['toq'], by_server[peer], figure)}"
+                 for figure, title in (("rate", "rate"), ("user_ns", "user"), ("cpu_ns", "CPU"))]
+        print(f"  toq / {peer}: " + ", ".join(cells))
+    if median(by_server["toq"], "busy") < FULL_CORE:
+        print("  wrk was the limit, not toq: compare CPU, not the rates")
+
+
+def _show_profile(profile):
+    print("\nA CPU profile at 100 Hz, toq, GET, keep-alive")
+    for kind in ("without", "with"):
+        rounds = profile[kind]
+        print(f"  {kind:<8}{median(rounds, 'rate'):>12.0f} requests/s"
+              f"{median(rounds, 'cpu_ns') / 1e3:>9.3f} CPU us per request")
+
+
+def _show_idle(results):
+    print(f"\n{results['connections']} idle keep-alive connections")
+    print(f"  {'server':<8}{'RSS before':>13}{'RSS after':>13}{'bytes per connection':>22}")
+    for name, cost in results["idle"].items():
+        print(f"  {name:<8}{cost['before'] / 1024:>9.0f} KiB{cost['after'] / 1024:>9.0f} KiB"
+              f"{cost['per_connection']:>22.0f}")
+
+
+def show(results):
+    for kind, by_server in results["load"].items():
+        _show_load(kind, by_server, results)
+    _show_profile(results["profile"])
+    _show_idle(results)
+    print("\nGoals: median over the rounds (lowest to highest)")
+    for what, goal, spread, is_met in goals(results):
+        print(f"  {what:<45}{goal:>8}  {spread!s:<24}{'met' if is_met else 'NOT MET'}")
