@@ -71,22 +71,6 @@ void pprof_handle_profile(struct http_request *req, void *arg)
 /* --- the small ones ------------------------------------------------------------------------------
  */
 
-void pprof_handle_redirect(struct http_request *req, void *arg)
-{
-    if (!pprof_is_allowed(arg, req)) {
-        return;
-    }
-    const struct http_header location = {STR("Location"), STR("/debug/pprof/")};
-    const struct http_response response = {
-        .status = 301,
-        .content_type = "text/html; charset=utf-8",
-        .body = STR("<a href=\"/debug/pprof/\">Moved Permanently</a>.\n\n"),
-        .headers = &location,
-        .header_count = 1,
-    };
-    http_respond(req, &response);
-}
-
 void pprof_handle_cmdline(struct http_request *req, void *arg)
 {
     const struct pprof *pprof = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * pprof_index.c - the page at /debug/pprof/, in Go's wording and with relative links, so that a
- * prefix works.
+ * prefix works; and the way to it from the path without its last slash.
  */
 #include "handlers/pprof_respond.h"
 
@@ -58,5 +58,60 @@ void pprof_handle_index(struct http_request *req, void *arg)
     } else {
         http_respond(req, &response);
     }
+    buf_deinit(&page);
+}
+
+/* append_html escapes what means something in HTML, with Go's choice of references. */
+static void append_html(struct buf *page, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
+        if (c == '&') {
+            buf_append_cstr(page, "&amp;");
+        } else if (c == '<') {
+            buf_append_cstr(page, "&lt;");
+        } else if (c == '>') {
+            buf_append_cstr(page, "&gt;");
+        } else if (c == '"') {
+            buf_append_cstr(page, "&#34;");
+        } else if (c == '\'') {
+            buf_append_cstr(page, "&#39;");
+        } else {
+            buf_append_char(page, c);
+        }
+    }
+}
+
+void pprof_handle_redirect(struct http_request *req, void *arg)
+{
+    if (!pprof_is_allowed(arg, req)) {
+        return;
+    }
+    struct buf location;
+    struct buf page;
+    buf_init(&location, sizeof("/debug/pprof/?") + req->query.len);
+    buf_init(&page, 64 + 5 * location.max_bytes); /* each byte may become five */
+    buf_append_cstr(&location, "/debug/pprof/");
+    if (req->query.len > 0) {
+        buf_append_char(&location, '?');
+        buf_append_str(&location, req->query);
+    }
+    buf_append_cstr(&page, "<a href=\"");
+    append_html(&page, buf_str(&location));
+    buf_append_cstr(&page, "\">Moved Permanently</a>.\n\n");
+    const struct http_header header = {STR("Location"), buf_str(&location)};
+    const struct http_response response = {
+        .status = 301,
+        .content_type = "text/html; charset=utf-8",
+        .body = buf_str(&page),
+        .headers = &header,
+        .header_count = 1,
+    };
+    if (page.is_failed || location.is_failed) {
+        pprof_respond_error(req, 503, "out of memory");
+    } else {
+        http_respond(req, &response);
+    }
+    buf_deinit(&location);
     buf_deinit(&page);
 }
