@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""What /debug/pprof/ says on the wire, as Go says it. What takes a capture is in the other files."""
+
+import os
+import re
+import socket
+
+import httpx
+import pytest
+
+import server as server_module
+
+TEXT = "text/plain; charset=utf-8"
+ERROR = {"content-type": TEXT, "x-content-type-options": "nosniff", "x-go-pprof": "1"}
+TOKEN = "a-token-of-these-tests"
+
+
+def ask(server, method, path, **options):
+    return httpx.request(method, server.url(path, "pprof"), **options)
+
+
+def fields(answer):
+    """The header fields that do not differ from one answer to the next."""
+    ignored = ("date", "content-length", "connection")
+    return {name: value for name, value in answer.headers.items() if name not in ignored}
+
+
+def test_index_lists_the_profiles_with_relative_links(server):
+    answer = ask(server, "GET", "/debug/pprof/")
+    assert answer.status_code == 200
+    assert fields(answer) == {"content-type": "text/html; charset=utf-8",
+                              "x-content-type-options": "nosniff"}
+    assert "<title>/debug/pprof/</title>" in answer.text
+    links = re.findall(r"href=['\"]([^'\"]+)", answer.text)
+    assert "profile?debug=1" in links
+    assert not any(link.startswith(("/", "http")) for link in links)
+
+
+def test_every_link_of_the_index_is_served(server):
+    page = ask(server, "GET", "/debug/pprof/").text
+    names = re.findall(r"href='(\w+)\?debug=1'", page)
+    assert {"cmdline", "profile", "symbol"} <= set(names)
+    for name in set(names) - {"profile"}:
+        assert ask(server, "GET", f"/debug/pprof/{name}?debug=1").status_code == 200
+
+
+def test_the_path_without_the_last_slash_is_redirected(server):
+    answer = ask(server, "GET", "/debug/pprof")
+    assert (answer.status_code, answer.headers["location"]) == (301, "/debug/pprof/")
+    assert answer.text == '<a href="/debug/pprof/">Moved Permanently</a>.\n\n'
+
+
+def test_a_redirect_keeps_the_query_and_escapes_it(server):
+    answer = ask(server, "GET", "/debug/pprof?a=1&b=%3C'")
+    assert answer.headers["location"] == "/debug/pprof/?a=1&b=%3C'"
+    assert 'href="/debug/pprof/?a=1&amp;b=%3C&#39;"' in answer.text
+
+
+def test_cmdline_is_the_command_line(server):
+    answer = ask(server, "GET", "/debug/pprof/cmdline")
+    assert fields(answer) == {"content-type": TEXT, "x-content-type-options": "nosniff"}
+    assert answer.text == server.binary
+
+
+@pytest.mark.parametrize("method,path,body", [
+    ("GET", "/debug/pprof/symbol", None),
+    ("GET", "/debug/pprof/symbol?", None),
+    ("GET", "/debug/pprof/symbol?nonsense+0x+-1+99999999999999999999999", None),
+    ("POST", "/debug/pprof/symbol", b""),
+    ("POST", "/debug/pprof/symbol", b"0x1+0x2"),
+])
+def test_symbol_knows_symbols(server, method, path, body):
+    answer = ask(server, method, path, content=body)
+    assert (answer.status_code, answer.text) == (200, "num_symbols: 1\n")
+    assert fields(answer) == {"content-type": TEXT, "x-content-type-options": "nosniff"}
+
+
+def text_addresses(server):
+    """Some addresses in the server's code, where it is in its memory."""
+    with open(f"/proc/{server.pid}/maps", encoding="ascii") as maps:
+        for line in maps:
+            span, access, *rest = line.split()
+            if "x" in access and rest[-1] == os.path.realpath(server.binary):
+                low, high = (int(edge, 16) for edge in span.split("-"))
+                return range(low, high, (high - low) // 50)
+    raise AssertionError("the server's code is not mapped")
+
+
+def test_symbol_names_addresses_asked_for_both_ways(server):
+    words = "+".join(f"{address:#x}" for address in text_addresses(server))
+    got = ask(server, "GET", f"/debug/pprof/symbol?{words}").text
+    posted = ask(server, "POST", "/debug/pprof/symbol", content=words.encode()).text
+    assert got == posted
+    lines = got.splitlines()
+    assert lines[0] == "num_symbols: 1"
+    # What go tool pprof reads; addresses between functions have no name.
+    assert all(re.fullmatch(r"0x[0-9a-f]+ \S+", line) for line in lines[1:])
+    assert len(lines) > 25
+
+
+def test_symbol_takes_numbers_as_go_does(server):
+    address = text_addresses(server)[25]
+    lines = {ask(server, "GET", f"/debug/pprof/symbol?{word}").text
+             for word in (f"{address:#x}", f"{address:#X}", f"{address}", f"{address:#o}",
+                          f"0{address:o}", f"{address:#b}")}
+    assert len(lines) == 1 and f"\n{address:#x} " in lines.pop()
+
+
+@pytest.mark.parametrize("path", ["nope", "nope?seconds=abc", "nope?debug=1", "PROFILE", "trace"])
+def test_an_unknown_profile_is_not_found(server, path):
+    answer = ask(server, "GET", f"/debug/pprof/{path}")
+    assert (answer.status_code, answer.text) == (404, "Unknown profile\n")
+    assert fields(answer) == ERROR
+
+
+@pytest.mark.parametrize("path", ["/debug/pprof", "/debug/pprof/", "/debug/pprof/cmdline",
+                                  "/debug/pprof/symbol", "/debug/pprof/nope"])
+def test_head_is_get_without_the_body(server, path):
+    got, head = ask(server, "GET", path), ask(server, "HEAD", path)
+    assert (head.status_code, fields(head), head.content) == (got.status_code, fields(got), b"")
+
+
+@pytest.mark.parametrize("path,allowed", [
+    ("/debug/pprof/", {"GET", "HEAD"}),
+    ("/debug/pprof/profile", {"GET", "HEAD"}),
+    ("/debug/pprof/cmdline", {"GET", "HEAD"}),
+    ("/debug/pprof/symbol", {"GET", "HEAD", "POST"}),
+])
+def test_other_methods_are_not_allowed(server, path, allowed):
+    for method in {"POST", "PUT", "DELETE", "PATCH"} - allowed:
+        answer = ask(server, method, path)
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed
+
+
+def test_pprof_is_not_served_to_the_public(server):
+    for listener in ("http", "metrics"):
+        assert httpx.get(server.url("/debug/pprof/", listener)).status_code == 404
+
+
+# --- a token
+
+
+@pytest.fixture(scope="module")
+def guarded(test_server_binary):
+    shared = server_module.start(test_server_binary, {"PPROF_TOKEN": TOKEN})
+    yield shared
+    shared.close()
+
+
+@pytest.mark.parametrize("path", ["/debug/pprof", "/debug/pprof/", "/debug/pprof/cmdline",
+                                  "/debug/pprof/profile?seconds=1", "/debug/pprof/symbol",
+                                  "/debug/pprof/nope"])
+@pytest.mark.parametrize("credentials", [
+    None, "Bearer", "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", TOKEN,
+    "Basic !!!", "Basic " + TOKEN])
+def test_without_the_token_nothing_is_served(guarded, path, credentials):
+    headers = {} if credentials is None else {"Authorization": credentials}
+    answer = ask(guarded, "GET", path, headers=headers)
+    assert answer.status_code == 401
+    challenge = answer.headers.pop("www-authenticate")
+    assert "Basic" in challenge and "Bearer" in challenge
+    assert fields(answer) == ERROR
+    assert TOKEN not in answer.text
+
+
+def test_the_token_opens_as_bearer_or_as_password(guarded):
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert ask(guarded, "GET", "/debug/pprof/", headers=bearer).status_code == 200
+    assert ask(guarded, "GET", "/debug/pprof/", auth=("anyone", TOKEN)).status_code == 200
+    assert ask(guarded, "GET", "/debug/pprof/", auth=("", TOKEN)).status_code == 200
+    assert ask(guarded, "GET", "/debug/pprof/", auth=(TOKEN, "")).status_code == 401
+
+
+# --- off
+
+
+def test_disabled_pprof_does_not_even_open_its_port(start_server):
+    port = server_module.free_port()
+    quiet = start_server({"ENABLE_PPROF": "false", "PPROF_PORT": port})
+    assert set(quiet.ports) == {"http", "metrics"}
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
