@@ -11,21 +11,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include <stdlib.h>
-
-static size_t allocation_count;
-static size_t allocations_left = SIZE_MAX;
-
-static void *failing_malloc(size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    allocation_count++;
-    return malloc(size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define malloc failing_malloc
 #include "core/base/arena.c"
 #undef malloc

@@ -11,20 +11,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include "test/unit/support/failing_alloc.h"
 #include <stdio.h>
-#include <stdlib.h>
-
-static size_t allocations_left = SIZE_MAX;
-
-static void *failing_realloc(void *old, size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    return realloc(old, size);
-}
-
 #define realloc failing_realloc
 #include "core/base/buf.c"
 #undef realloc

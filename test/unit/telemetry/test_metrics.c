@@ -11,24 +11,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include <stdlib.h>
-
-static size_t allocations_left = SIZE_MAX;
-
-static void *failing_calloc(size_t count, size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    return calloc(count, size);
-}
-
-static void *failing_malloc(size_t size)
-{
-    return failing_calloc(1, size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
 #define malloc failing_malloc
 #include "core/telemetry/metrics.c"
