@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_task.c - the registry, the current task and its label, cancelling once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "core/loop/task.h"
+
+#define CANCELLED (-125)
+
+static unsigned cancelled_count;
+static int cancelled_status;
+static struct task *also_ended; /* by the next on_cancel */
+static struct task extra;       /* started by the next on_cancel when is_extra_due */
+static bool is_extra_due;
+
+static void on_cancel(struct task *task, int status)
+{
+    cancelled_count++;
+    cancelled_status = status;
+    task_end(task);
+    if (also_ended != NULL) {
+        task_end(also_ended);
+    }
+    if (is_extra_due) {
+        is_extra_due = false;
+        task_start(&extra, "extra", 0, on_cancel);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    cancelled_count = 0;
+    also_ended = NULL;
+    is_extra_due = false;
+    return 0;
+}
+
+static void collect(struct task *task, void *arg)
+{
+    uint64_t *sum = arg;
+    *sum = *sum * 100 + task->id;
+    task_end(task);
+}
+
+static void test_the_registry_is_oldest_first(void **state)
+{
+    (void)state;
+    struct task tasks[3];
+    for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
+        task_start(&tasks[i], "test", 7, NULL);
+        assert_int_equal(tasks[i].start_ns, 7);
+        assert_string_equal(tasks[i].state, "running");
+    }
+    assert_int_equal(task_count(), 3);
+    task_end(&tasks[1]);
+    task_end(&tasks[1]);
+    assert_int_equal(task_count(), 2);
+    uint64_t sum = 0;
+    task_for_each(collect, &sum);
+    assert_int_equal(sum, tasks[0].id * 100 + tasks[2].id);
+    assert_int_equal(task_count(), 0);
+    assert_true(tasks[0].id < tasks[2].id);
+}
+
+static void test_the_current_task_nests(void **state)
+{
+    (void)state;
+    struct task outer;
+    struct task inner;
+    task_start(&outer, "test", 0, NULL);
+    task_start(&inner, "test", 0, NULL);
+    outer.label = 11;
+    inner.label = 12;
+    struct task *none = task_enter(&outer);
+    assert_null(none);
+    assert_int_equal(task_current_label, 11);
+    struct task *previous = task_enter(&inner);
+    assert_int_equal(task_current_label, 12);
+    task_end(&inner);
+    assert_null(task_current());
+    assert_int_equal(task_current_label, LABEL_NONE);
+    task_leave(previous);
+    assert_ptr_equal(task_current(), &outer);
+    task_leave(none);
+    assert_int_equal(task_current_label, LABEL_NONE);
+    task_end(&outer);
+}
+
+static void test_a_parked_task_says_where(void **state)
+{
+    (void)state;
+    struct task task;
+    task_start(&task, "test", 0, NULL);
+    task_park(&task, "sleep");
+    assert_string_equal(task.state, "sleep");
+    assert_non_null(task.await_site);
+    assert_true(task.state_ns > 0);
+    task_unpark(&task);
+    assert_string_equal(task.state, "running");
+    assert_null(task.await_site);
+    task_end(&task);
+}
+
+static void test_cancel_runs_once(void **state)
+{
+    (void)state;
+    struct task task;
+    task_start(&task, "test", 0, on_cancel);
+    task_cancel(&task, CANCELLED);
+    task_cancel(&task, CANCELLED);
+    assert_int_equal(cancelled_count, 1);
+    assert_int_equal(cancelled_status, CANCELLED);
+    task_start(&task, "test", 0, NULL);
+    task_cancel(&task, CANCELLED);
+    task_end(&task);
+}
+
+static void test_cancelling_one_may_end_another(void **state)
+{
+    (void)state;
+    struct task tasks[3];
+    for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
+        task_start(&tasks[i], "test", 0, on_cancel);
+    }
+    also_ended = &tasks[1];
+    assert_int_equal(task_cancel_all(CANCELLED), 2);
+    assert_int_equal(cancelled_count, 2);
+    assert_int_equal(task_count(), 0);
+}
+
+static void test_what_a_cancel_starts_is_not_cancelled(void **state)
+{
+    (void)state;
+    struct task task;
+    task_start(&task, "test", 0, on_cancel);
+    is_extra_due = true;
+    assert_int_equal(task_cancel_all(CANCELLED), 1);
+    assert_int_equal(task_count(), 1);
+    task_end(&extra);
+    assert_int_equal(task_cancel_all(CANCELLED), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_the_registry_is_oldest_first, setup),
+        cmocka_unit_test_setup(test_the_current_task_nests, setup),
+        cmocka_unit_test_setup(test_a_parked_task_says_where, setup),
+        cmocka_unit_test_setup(test_cancel_runs_once, setup),
+        cmocka_unit_test_setup(test_cancelling_one_may_end_another, setup),
+        cmocka_unit_test_setup(test_what_a_cancel_starts_is_not_cancelled, setup),
+    };
+    return cmocka_run_group_tests_name("task", tests, NULL, NULL);
+}
