@@ -59,10 +59,14 @@ int http1_body_take(struct http1_exchange *ex, const char *data, size_t len)
     ex->framing_bytes = 0;
     ex->framing_last = '\0'; /* whatever the data ended in is not the framing's */
     ex->body_seen_bytes += len;
-    if (ex->body_seen_bytes > ex->req.server->limits.body_bytes) {
-        return refuse(ex, 413, NULL);
-    }
     return keep(ex, data, len);
+}
+
+int http1_body_chunk(struct http1_exchange *ex, uint64_t len)
+{
+    /* every chunk is weighed before its data, so what has been seen is within the limit */
+    return len > ex->req.server->limits.body_bytes - ex->body_seen_bytes ? refuse(ex, 413, NULL)
+                                                                         : 0;
 }
 
 int http1_body_extension(struct http1_exchange *ex, size_t len)

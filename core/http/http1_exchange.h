@@ -82,6 +82,10 @@ size_t http1_body_feed(struct http1_exchange *ex, const char *data, size_t len);
 /* http1_body_take is the parser's callback for body data. Returns: 0; -1 with ex->fault set. */
 int http1_body_take(struct http1_exchange *ex, const char *data, size_t len);
 
+/* http1_body_chunk is the parser's callback for a chunk's size, so that a body which will be too big
+ * is refused before it comes. Returns: 0; -1 with ex->fault set. */
+int http1_body_chunk(struct http1_exchange *ex, uint64_t len);
+
 /* http1_body_extension is the parser's callback for chunk extensions. Returns: 0; -1 with ex->fault
  * set. */
 int http1_body_extension(struct http1_exchange *ex, size_t len);

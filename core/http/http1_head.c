@@ -149,6 +149,11 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     return http1_body_take(parser->data, at, len);
 }
 
+static int on_chunk_header(llhttp_t *parser)
+{
+    return http1_body_chunk(parser->data, parser->content_length);
+}
+
 static int on_chunk_extension(llhttp_t *parser, const char *at, size_t len)
 {
     (void)at;
@@ -168,6 +173,7 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
     .on_chunk_extension_name = on_chunk_extension,
     .on_chunk_extension_value = on_chunk_extension,
     .on_message_complete = on_message_complete,
@@ -199,13 +205,17 @@ static enum http_method map_method(uint8_t method)
 }
 
 /* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it.
- */
+ *
+ * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses. */
 static struct str cut_authority(struct str target)
 {
     if (target.len < 7 || !str_equal_nocase((struct str){target.ptr, 7}, STR("http://"))) {
         return target;
     }
     const struct str rest = {target.ptr + 7, target.len - 7};
+    if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?') {
+        return STR("");
+    }
     for (size_t i = 0; i < rest.len; i++) {
         if (rest.ptr[i] == '/') {
             return (struct str){rest.ptr + i, rest.len - i};
@@ -215,6 +225,13 @@ static struct str cut_authority(struct str target)
         }
     }
     return STR("/");
+}
+
+/* is_strict tells whether single spaces part the request line, and its protocol is HTTP: llhttp takes
+ * several spaces, and RTSP for some methods. */
+static bool is_strict(struct str target)
+{
+    return target.ptr[-2] != ' ' && memcmp(target.ptr + target.len, " HTTP/", 6) == 0;
 }
 
 static struct http1_fault split_target(struct http_request *req)
@@ -229,7 +246,7 @@ static struct http1_fault split_target(struct http_request *req)
     const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(path, STR("*"));
     if (req->method == METHOD_OTHER) {
         path = STR("/"); /* CONNECT's target is no path; the answer is 501 whatever it says */
-    } else if (!is_asterisk && path.ptr[0] != '/') {
+    } else if (!is_asterisk && (path.len == 0 || path.ptr[0] != '/')) {
         return fault(400, "the request target is not a path");
     }
     const char *mark = memchr(path.ptr, '?', path.len);
@@ -336,6 +353,9 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
     }
     if (ex->parser.http_major == 0) {
         return fault(400, "HTTP/0.9 is not spoken here");
+    }
+    if (!is_strict(req->target)) {
+        return fault(400, "a malformed request line");
     }
     if (ex->parser.http_major != 1 || ex->parser.http_minor > 1) {
         return fault(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
