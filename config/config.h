@@ -48,6 +48,11 @@ struct config {
     int mysql_tls; /* MYSQL_TLS: enum sql_tls */
     char mysql_tls_ca[CONFIG_TEXT_BYTES];
 
+    char redis_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
+    uint64_t redis_port;
+    char redis_password[CONFIG_TEXT_BYTES]; /* secret; empty: none */
+    uint64_t redis_db;
+
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;
     uint64_t header_timeout_ms;

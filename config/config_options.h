@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_OPTION_COUNT 35
+#define CONFIG_OPTION_COUNT 39
 
 /* The type of the field and what its text may be. */
 enum config_kind {

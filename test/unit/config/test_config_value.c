@@ -129,6 +129,11 @@ static void test_text_has_its_own_length(void **state)
     assert_true(store("MYSQL_DATABASE", (struct str){longest, 64}, &config));
     assert_false(store("MYSQL_DATABASE", (struct str){longest, 65}, &config));
     assert_true(store("MYSQL_PASSWORD", STR("p"), &config));
+    assert_true(store("REDIS_HOST", STR("cache.example.org"), &config));
+    assert_string_equal(config.redis_host, "cache.example.org");
+    assert_false(store("REDIS_PORT", STR("0"), &config));
+    assert_true(store("REDIS_PASSWORD", STR("p"), &config));
+    assert_true(store("REDIS_DB", STR("0"), &config));
 }
 
 static void assert_allowed(const char *name, const char *expected)
