@@ -13,6 +13,7 @@ struct node {
     struct node *next;      /* sibling */
     struct node *parameter; /* the child that matches any segment but an empty one */
     struct route *routes[METHOD_COUNT];
+    unsigned methods; /* bit (1 << method) of each route that is there */
 };
 
 struct router {
@@ -129,6 +130,7 @@ int router_add(struct router *router, enum http_method method, const char *path,
         .flags = flags,
         .label = label_intern(str_from(path), http_method_name(method)),
     };
+    node->methods |= 1u << method;
     router->methods |= 1u << method;
     return 0;
 }
@@ -158,16 +160,6 @@ static int split_path(struct str path, struct arena *arena, struct segments *ret
     return 0;
 }
 
-static bool has_routes(const struct node *node)
-{
-    for (int m = 0; m < METHOD_COUNT; m++) {
-        if (node->routes[m] != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter.
  * The depth is the number of segments, and each level branches at most in two where a template made
  * it so. */
@@ -175,7 +167,7 @@ static const struct node *find_node(const struct node *node, const struct segmen
                                     size_t depth, size_t param_count, struct str *params)
 {
     if (depth == segments->count) {
-        return has_routes(node) ? node : NULL;
+        return node->methods != 0 ? node : NULL;
     }
     const struct str segment = segments->list[depth];
     const struct node *child = find_child(node, segment);
@@ -192,15 +184,11 @@ static const struct node *find_node(const struct node *node, const struct segmen
     return find_node(node->parameter, segments, depth + 1, param_count + 1, params);
 }
 
-static unsigned allowed_methods(const struct node *node)
+/* with_implied adds the methods that the server answers by itself where there are `methods`. */
+static unsigned with_implied(unsigned methods)
 {
-    unsigned allow = 1u << METHOD_OPTIONS;
-    for (unsigned m = 0; m < METHOD_COUNT; m++) {
-        if (node->routes[m] != NULL) {
-            allow |= 1u << m;
-        }
-    }
-    return (allow & (1u << METHOD_GET)) != 0 ? allow | (1u << METHOD_HEAD) : allow;
+    const unsigned all = methods | (1u << METHOD_OPTIONS);
+    return (all & (1u << METHOD_GET)) != 0 ? all | (1u << METHOD_HEAD) : all;
 }
 
 int router_match(struct router *router, enum http_method method, struct str path,
@@ -218,7 +206,7 @@ int router_match(struct router *router, enum http_method method, struct str path
     if (node == NULL) {
         return 0;
     }
-    ret_match->allow = allowed_methods(node);
+    ret_match->allow = with_implied(node->methods);
     struct route *route = node->routes[method];
     if (route == NULL && method == METHOD_HEAD) {
         route = node->routes[METHOD_GET];
@@ -249,8 +237,7 @@ void router_format_allow(unsigned allow, char *out)
 
 unsigned router_all_methods(const struct router *router)
 {
-    const unsigned methods = router->methods | (1u << METHOD_OPTIONS);
-    return (methods & (1u << METHOD_GET)) != 0 ? methods | (1u << METHOD_HEAD) : methods;
+    return with_implied(router->methods);
 }
 
 struct route *router_unmatched(struct router *router, enum http_method method)
