@@ -259,11 +259,17 @@ static struct http1_fault split_target(struct http_request *req)
     return fault(0, NULL);
 }
 
+/* is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
+ * lets nothing through that means something elsewhere in a URL, a field or a page. */
 static bool is_host(struct str host)
 {
+    static const bool is_host_byte[256] = {
+        ['!'] = true,         ['$' ... '+'] = true, ['-' ... '.'] = true, ['0' ... ';'] = true,
+        ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
+        ['a' ... 'z'] = true, ['~'] = true,
+    };
     for (size_t i = 0; i < host.len; i++) {
-        const char c = host.ptr[i];
-        if (c <= ' ' || c == 0x7F || strchr("/?#@\\<>\"{}|^`,", c) != NULL) {
+        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
             return false;
         }
     }
