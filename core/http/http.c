@@ -126,7 +126,7 @@ int http_request_route(struct http_request *req)
         req->allow = router_all_methods(router);
         return 0;
     }
-    struct router_match match;
+    struct router_match match = {0}; /* parameters that the template lacks are empty */
     const int rc = router_match(router, req->method, req->path, &req->arena, &match);
     if (rc == 0) {
         req->route = match.route;
