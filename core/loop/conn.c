@@ -9,8 +9,10 @@
 #include "core/loop/conn.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/loop/task.h"
@@ -136,16 +138,28 @@ bool conn_is_open(const struct conn *conn)
 /* --- output --------------------------------------------------------------------------------------
  */
 
+/* count_untaken counts what the peer has not acknowledged: in libuv's queue and in the kernel's, which
+ * holds megabytes and tells libuv of room only when a third of them are gone. */
+static size_t count_untaken(struct conn *conn)
+{
+    uv_os_fd_t fd;
+    int in_kernel = 0;
+    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &in_kernel) != 0) {
+        in_kernel = 0; /* never on an open socket */
+    }
+    return uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp) + (size_t)in_kernel;
+}
+
 static void watch_write(struct conn *conn)
 {
-    conn->write_queue_bytes = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    conn->untaken_bytes = count_untaken(conn);
     loop_set_timer(conn->set->loop, &conn->write_timer, conn->set->write_timeout_ms);
 }
 
 static void on_write_timeout(struct wheel_timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, write_timer);
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp) < conn->write_queue_bytes) {
+    if (count_untaken(conn) < conn->untaken_bytes) {
         watch_write(conn); /* slow, not stalled */
         return;
     }

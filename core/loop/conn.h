@@ -67,7 +67,7 @@ struct conn {
     const struct conn_events *events;
     void *ctx; /* the protocol's */
     struct outq out;
-    size_t write_queue_bytes; /* what libuv still held when the write timer was set */
+    size_t untaken_bytes; /* of what is written, when the write timer was set */
     struct wheel_timer timer;
     struct wheel_timer write_timer;
     struct loop_deferred flush;
