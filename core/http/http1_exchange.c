@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#include "core/base/clock.h"
 #include "core/http/http1.h"
 
 #define SPARE_MAX       256
@@ -35,7 +34,7 @@ struct http1_exchange *http1_exchange_get(struct http_server *server,
     if (ex == NULL) {
         return NULL;
     }
-    http_request_init(&ex->req, server, transport, clock_now_ns());
+    http_request_init(&ex->req, server, transport, loop_ready_ns(server->loop));
     ex->next = NULL;
     ex->body_left_bytes = 0;
     ex->body_seen_bytes = 0;

@@ -25,6 +25,7 @@ struct loop {
     uint64_t date_s;       /* the second that `date` names */
     uint64_t heartbeat_ms; /* when the next one is due */
     uint64_t turn_ns;      /* when the last turn began to poll */
+    uint64_t ready_ns;     /* loop_ready_ns; 0 until somebody asks in this turn */
     uint64_t idle_ns;      /* time spent in poll until then */
     uint64_t active_jobs;
     uint64_t submitted_jobs;
@@ -82,6 +83,7 @@ static void on_prepare(uv_prepare_t *handle)
     if (loop->turn_seconds != NULL) {
         count_turn(loop);
     }
+    loop->ready_ns = 0;
 }
 
 static void on_check(uv_check_t *handle)
@@ -193,6 +195,14 @@ uv_loop_t *loop_uv(struct loop *loop)
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return uv_now(&loop->uv);
+}
+
+uint64_t loop_ready_ns(struct loop *loop)
+{
+    if (loop->ready_ns == 0) {
+        loop->ready_ns = clock_now_ns();
+    }
+    return loop->ready_ns;
 }
 
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms)

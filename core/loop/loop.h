@@ -56,6 +56,10 @@ uv_loop_t *loop_uv(struct loop *loop);
 /* loop_now_ms is libuv's cached time: when this turn's timers or poll began. */
 uint64_t loop_now_ms(const struct loop *loop);
 
+/* loop_ready_ns is clock_now_ns as it was when this turn first asked: about when the events that it
+ * now works through became known. What waits behind others in the turn so counts its wait. */
+uint64_t loop_ready_ns(struct loop *loop);
+
 /* loop_set_timer sets or moves a timer of the loop's wheel to `timeout_ms` from loop_now_ms. */
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms);
 
