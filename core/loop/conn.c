@@ -50,7 +50,11 @@ size_t conn_set_close_all(struct conn_set *set)
     struct list *tmp;
     LIST_FOR_EACH(pos, tmp, &set->conns)
     {
-        conn_close(CONTAINER_OF(pos, struct conn, link)); /* leaves the list later, in on_closed */
+        struct conn *conn = CONTAINER_OF(pos, struct conn, link);
+        if (conn->state == CONN_FLUSHING) {
+            flush(conn); /* what the socket takes: the last answer was given a moment ago */
+        }
+        conn_close(conn); /* leaves the list later, in on_closed */
     }
     return set->count;
 }

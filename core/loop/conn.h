@@ -91,7 +91,8 @@ MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_c
 /* conn_set_deinit frees the buffers; no connection may be left. */
 void conn_set_deinit(struct conn_set *set);
 
-/* conn_set_close_all closes every connection at once, for a drain that ran out of time.
+/* conn_set_close_all closes every connection at once, for a drain that ran out of time. Of what is
+ * queued on a finished one goes out what its socket takes.
  *
  * Returns: how many.
  */
