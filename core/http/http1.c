@@ -274,7 +274,8 @@ static void settle(struct http1 *h1)
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
     } else if (h1->exchange == NULL && h1->in.len == 0) {
         h1->phase = PHASE_IDLE;
-        conn_set_timeout(h1->conn, limits->idle_timeout_ms);
+        conn_set_timeout(h1->conn,
+                         h1->server->is_draining ? HTTP_DRAIN_IDLE_MS : limits->idle_timeout_ms);
     } else if (h1->exchange == NULL && h1->phase == PHASE_IDLE) {
         h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
         conn_set_timeout(h1->conn, limits->header_timeout_ms);
