@@ -13,6 +13,7 @@
 
 struct http_fixture {
     struct loop *loop;
+    uv_async_t keep; /* a loop that has only paused connections would not turn */
     struct conn_set conns;
     struct metrics *metrics;
     struct http_metrics http_metrics;
@@ -41,6 +42,7 @@ static inline void http_fixture_init(struct http_fixture *f)
 {
     *f = (struct http_fixture){0};
     INVARIANT(loop_create(&f->loop) == 0);
+    INVARIANT(uv_async_init(loop_uv(f->loop), &f->keep, NULL) == 0);
     INVARIANT(conn_set_init(&f->conns, f->loop, 1000, FIXTURE_LONG_MS) == 0);
     f->metrics = metrics_create();
     f->router = router_create();
@@ -82,6 +84,7 @@ static inline void http_fixture_deinit(struct http_fixture *f)
     conn_set_deinit(&f->conns);
     http_metrics_deinit(&f->http_metrics);
     metrics_destroy(f->metrics);
+    uv_close((uv_handle_t *)&f->keep, NULL);
     loop_destroy(f->loop);
 }
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_loop.c - deferred calls, jobs, the wheel's clock, and a loop that ends with nothing open.
+ *
+ * loop.c is included, with its calloc replaced by one that fails on demand.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "test/unit/support/failing_alloc.h"
+#define calloc failing_calloc
+#include "core/loop/loop.c"
+#undef calloc
+
+#define MANY 1000
+
+static struct loop *loop;
+static uv_async_t keep; /* the heartbeat alone does not keep a loop running */
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_int_equal(loop_create(&loop), 0);
+    return uv_async_init(loop_uv(loop), &keep, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    uv_close((uv_handle_t *)&keep, NULL);
+    loop_destroy(loop); /* aborts on a handle that is open */
+    loop = NULL;
+    return 0;
+}
+
+/* --- deferred calls ------------------------------------------------------------------------------
+ */
+
+struct step {
+    struct loop_deferred deferred;
+    unsigned runs;
+    unsigned order;
+    struct step *next;   /* deferred when this one runs */
+    struct step *victim; /* taken back when this one runs */
+    unsigned stop_after; /* runs; 0: never */
+};
+
+static unsigned order;
+
+static void run_step(struct loop_deferred *deferred)
+{
+    struct step *step = CONTAINER_OF(deferred, struct step, deferred);
+    step->runs++;
+    step->order = ++order;
+    if (step->next != NULL) {
+        loop_defer(loop, &step->next->deferred);
+    }
+    if (step->victim != NULL) {
+        loop_undefer(&step->victim->deferred);
+    }
+    if (step->runs == step->stop_after) {
+        loop_undefer(&step->next->deferred);
+        loop_stop(loop);
+    }
+}
+
+static void step_init(struct step *step)
+{
+    *step = (struct step){.deferred = {.run = run_step}};
+    list_init(&step->deferred.link);
+}
+
+static void turn(void)
+{
+    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+}
+
+static void test_deferred_calls_run_once_in_order(void **state)
+{
+    (void)state;
+    struct step steps[3];
+    order = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        step_init(&steps[i]);
+        loop_defer(loop, &steps[i].deferred);
+    }
+    loop_defer(loop, &steps[0].deferred); /* is queued already */
+    turn();
+    turn();
+    for (unsigned i = 0; i < ARRAY_COUNT(steps); i++) {
+        assert_int_equal(steps[i].runs, 1);
+        assert_int_equal(steps[i].order, i + 1);
+    }
+}
+
+static void test_a_deferred_call_can_be_taken_back(void **state)
+{
+    (void)state;
+    struct step first;
+    struct step second;
+    step_init(&first);
+    step_init(&second);
+    first.victim = &second;
+    loop_defer(loop, &first.deferred);
+    loop_defer(loop, &second.deferred);
+    turn();
+    assert_int_equal(first.runs, 1);
+    assert_int_equal(second.runs, 0);
+    loop_undefer(&second.deferred);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    ++*(unsigned *)timer->data;
+}
+
+/* Two calls that defer each other must leave room for timers, and must not wait for one. */
+static void test_deferring_for_ever_starves_nobody(void **state)
+{
+    (void)state;
+    struct step ping;
+    struct step pong;
+    static uv_timer_t timer; /* closed after this returns */
+    unsigned fired = 0;
+    step_init(&ping);
+    step_init(&pong);
+    ping.next = &pong;
+    pong.next = &ping;
+    ping.stop_after = MANY;
+    assert_int_equal(uv_timer_init(loop_uv(loop), &timer), 0);
+    timer.data = &fired;
+    assert_int_equal(uv_timer_start(&timer, on_timer, 0, 0), 0);
+    loop_defer(loop, &ping.deferred);
+    loop_run(loop);
+    assert_int_equal(ping.runs, MANY);
+    assert_true(fired > 0);
+    assert_int_equal(ping.runs - pong.runs, 1);
+    uv_close((uv_handle_t *)&timer, NULL);
+}
+
+/* --- jobs ----------------------------------------------------------------------------------------
+ */
+
+struct job {
+    struct loop_job job;
+    unsigned worked;
+    unsigned done;
+    int status;
+    bool is_last;   /* stops the loop when it is done */
+    uv_sem_t *gate; /* waited for by `work`; NULL for no gate */
+};
+
+static void work(struct loop_job *loop_job)
+{
+    struct job *job = CONTAINER_OF(loop_job, struct job, job);
+    if (job->gate != NULL) {
+        uv_sem_wait(job->gate);
+    }
+    job->worked++;
+}
+
+static void done(struct loop_job *loop_job, int status)
+{
+    struct job *job = CONTAINER_OF(loop_job, struct job, job);
+    job->done++;
+    job->status = status;
+    if (job->is_last) {
+        loop_stop(loop);
+    }
+}
+
+static void test_a_job_works_and_is_done_once(void **state)
+{
+    (void)state;
+    struct job job = {.job = {.work = work, .done = done}, .is_last = true};
+    assert_int_equal(loop_submit(loop, &job.job), 0);
+    assert_int_equal(job.done, 0);
+    loop_run(loop);
+    assert_int_equal(job.worked, 1);
+    assert_int_equal(job.done, 1);
+    assert_int_equal(job.status, 0);
+}
+
+static void test_a_cancelled_job_is_done_without_work(void **state)
+{
+    (void)state;
+    uv_sem_t gate;
+    struct job jobs[64]; /* more than there are threads */
+    assert_int_equal(uv_sem_init(&gate, 0), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
+        jobs[i] = (struct job){.job = {.work = work, .done = done}, .gate = &gate};
+        assert_int_equal(loop_submit(loop, &jobs[i].job), 0);
+    }
+    struct job *last = &jobs[ARRAY_COUNT(jobs) - 1];
+    assert_int_equal(uv_cancel((uv_req_t *)&last->job.req), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
+        uv_sem_post(&gate);
+    }
+    while (loop->active_jobs > 0) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+    assert_int_equal(last->worked, 0);
+    assert_int_equal(last->done, 1);
+    assert_int_equal(last->status, UV_ECANCELED);
+    uv_sem_destroy(&gate);
+}
+
+/* --- time, metrics, memory -----------------------------------------------------------------------
+ */
+
+struct alarm_clock {
+    struct wheel_timer timer;
+    uint64_t fired_ms;
+};
+
+static void on_alarm(struct wheel_timer *timer)
+{
+    CONTAINER_OF(timer, struct alarm_clock, timer)->fired_ms = loop_now_ms(loop);
+    loop_stop(loop);
+}
+
+static void test_a_timer_of_the_wheel_fires_not_early(void **state)
+{
+    (void)state;
+    struct alarm_clock alarm;
+    wheel_timer_init(&alarm.timer, on_alarm);
+    const uint64_t set_ms = loop_now_ms(loop);
+    loop_set_timer(loop, &alarm.timer, 30);
+    loop_run(loop);
+    assert_true(alarm.fired_ms >= set_ms + 30);
+}
+
+static void test_the_date_is_a_date(void **state)
+{
+    (void)state;
+    const struct str date = loop_http_date(loop);
+    assert_int_equal(date.len, CLOCK_HTTP_BYTES - 1);
+    assert_memory_equal(date.ptr + date.len - 4, " GMT", 4);
+}
+
+static void test_metrics_count_turns_and_jobs(void **state)
+{
+    (void)state;
+    struct metrics *metrics = metrics_create();
+    struct job job = {.job = {.work = work, .done = done}, .is_last = true};
+    struct buf text;
+    assert_non_null(metrics);
+    buf_init(&text, 1 << 20);
+    assert_int_equal(loop_register_metrics(loop, metrics), 0);
+    assert_int_equal(loop_submit(loop, &job.job), 0);
+    loop_run(loop);
+    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    buf_append_char(&text, '\0');
+    assert_non_null(strstr(text.data, "\ntoq_threadpool_jobs_total 1\n"));
+    assert_non_null(strstr(text.data, "\ntoq_threadpool_active_jobs 0\n"));
+    assert_null(strstr(text.data, "\ntoq_loop_iterations_total 0\n"));
+    assert_true(loop->turn_seconds->count > 0);
+    buf_deinit(&text);
+    metrics_destroy(metrics);
+}
+
+static void test_without_memory_there_is_no_loop(void **state)
+{
+    (void)state;
+    struct loop *none = NULL;
+    allocations_left = 0;
+    assert_int_equal(loop_create(&none), UV_ENOMEM);
+    allocations_left = SIZE_MAX;
+    assert_null(none);
+    loop_destroy(NULL);
+}
+
+#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_LOOP(test_deferred_calls_run_once_in_order),
+        WITH_LOOP(test_a_deferred_call_can_be_taken_back),
+        WITH_LOOP(test_deferring_for_ever_starves_nobody),
+        WITH_LOOP(test_a_job_works_and_is_done_once),
+        WITH_LOOP(test_a_cancelled_job_is_done_without_work),
+        WITH_LOOP(test_a_timer_of_the_wheel_fires_not_early),
+        WITH_LOOP(test_the_date_is_a_date),
+        WITH_LOOP(test_metrics_count_turns_and_jobs),
+        cmocka_unit_test(test_without_memory_there_is_no_loop),
+    };
+    return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
