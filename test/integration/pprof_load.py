@@ -17,6 +17,14 @@ PROCESS_CPU_CLOCK = 2  # kernel ABI: the low bits of a clock id, beside the comp
 MARK_INTERVAL_S = 0.005
 
 
+def is_deferring(binary):
+    """Whether signals reach the program late: ThreadSanitizer keeps one back until the thread next
+    calls the C library. Its stack is another one then, so a sample may show a wrong or a short one.
+    """
+    with open(binary, "rb") as file:
+        return b"__tsan_init" in file.read()
+
+
 @contextlib.contextmanager
 def load(server, path, connections=64):
     """Connections that ask for `path` as fast as they are answered."""

