@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_query.c - the life of a query: submitted, waiting, running, done; its deadline and its cancel.
+ */
+#include "core/base/clock.h"
+#include "core/data/sql_internal.h"
+
+static bool is_own(const struct sql *sql, const struct sql_query *query)
+{
+    return query == &sql->ping || query == &sql->kill;
+}
+
+static void on_timeout(struct wheel_timer *timer)
+{
+    sql_query_fail(CONTAINER_OF(timer, struct sql_query, timer), UV_ETIMEDOUT);
+}
+
+static void run_done(struct loop_deferred *deferred)
+{
+    struct sql_query *query = CONTAINER_OF(deferred, struct sql_query, done);
+    struct task *previous = task_enter(query->task);
+    if (query->task != NULL) {
+        task_unpark(query->task);
+    }
+    query->state = QUERY_IDLE;
+    if (query->tx == NULL || sql_tx_on_query_done(query->tx, query)) {
+        query->on_done(query);
+    }
+    task_leave(previous);
+}
+
+void sql_query_prepare(struct sql *sql, struct sql_query *query)
+{
+    query->result = (struct sql_result){0};
+    query->row_end = &query->result.rows;
+    query->used_bytes = 0;
+    query->sql = sql;
+    query->conn = NULL;
+    query->start_ns = clock_now_ns();
+    query->is_retried = false;
+    query->state = QUERY_IDLE;
+    query->done.run = run_done;
+    list_init(&query->link);
+    list_init(&query->done.link);
+    wheel_timer_init(&query->timer, on_timeout);
+}
+
+void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms)
+{
+    if (query->state != QUERY_DONE) {
+        loop_set_timer(query->sql->loop, &query->timer, timeout_ms);
+    }
+}
+
+int sql_query_start(struct sql *sql, struct sql_query *query)
+{
+    REQUIRE(query->state == QUERY_IDLE);
+    query->tx = NULL;
+    query->is_command = false;
+    sql_query_prepare(sql, query);
+    if (query->param_count > SQL_PARAMS_MAX) {
+        return UV_EINVAL;
+    }
+    const int rc = sql_pool_submit(sql, query);
+    if (rc == 0) {
+        sql_query_set_timer(query, query->timeout_ms != 0 ? query->timeout_ms
+                                                          : sql->options.query_timeout_ms);
+    }
+    return rc;
+}
+
+void sql_query_set_error(struct sql_query *query, const struct sql_error *error)
+{
+    query->result.error = *error;
+    query->result.error.message = STR("");
+    struct str copy;
+    if (query->arena != NULL && arena_copy(query->arena, error->message, &copy)) {
+        query->result.error.message = copy;
+    }
+}
+
+static void count(struct sql *sql, const struct sql_query *query)
+{
+    const int status = query->result.status;
+    sql->stats.queries++;
+    sql->stats.failures += status < 0 ? 1 : 0;
+    sql->stats.timeouts += status == UV_ETIMEDOUT ? 1 : 0;
+    if (sql->duration != NULL) {
+        metric_observe(sql->duration, (double)(clock_now_ns() - query->start_ns) * 1e-9);
+    }
+}
+
+/* complete ends a query that is in no list and on no connection. */
+static void complete(struct sql_query *query, int status)
+{
+    struct sql *sql = query->sql;
+    query->result.status = status;
+    query->state = QUERY_DONE;
+    wheel_unset(&query->timer);
+    if (!is_own(sql, query)) {
+        count(sql, query);
+    }
+    loop_defer(sql->loop, &query->done);
+}
+
+/* can_retry tells whether a read may run once more, on another connection. */
+static bool can_retry(const struct sql_query *query, int status)
+{
+    return status == UV_ECONNRESET && query->is_read && !query->is_retried && query->tx == NULL &&
+           !query->sql->is_closing;
+}
+
+/* retry starts over; what the first run left in the arena stays there unused. */
+static void retry(struct sql_query *query)
+{
+    query->is_retried = true;
+    query->result = (struct sql_result){0};
+    query->row_end = &query->result.rows;
+    query->used_bytes = 0;
+    sql_pool_requeue(query->sql, query);
+}
+
+void sql_query_finish(struct sql_conn *conn, int status, bool is_broken)
+{
+    struct sql_query *query = conn->query;
+    conn->query = NULL;
+    conn->stmt = NULL;
+    conn->op = OP_NONE;
+    query->conn = NULL;
+    if (is_broken && can_retry(query, status)) {
+        retry(query);
+    } else {
+        complete(query, status);
+    }
+    if (is_broken) {
+        sql_pool_drop(conn, false);
+    } else if (conn->tx == NULL) {
+        sql_pool_put(conn);
+    } else {
+        sql_conn_wait(conn, 0);
+    }
+}
+
+void sql_query_detach(struct sql_query *query)
+{
+    struct sql *sql = query->sql;
+    struct sql_conn *conn = query->conn;
+    wheel_unset(&query->timer);
+    loop_undefer(&query->done);
+    if (query->state == QUERY_WAITING) {
+        list_unlink(&query->link);
+        sql->stats.waiters--;
+    }
+    if (conn != NULL) {
+        query->conn = NULL;
+        sql_pool_drop(conn, true);
+    }
+    query->state = QUERY_IDLE;
+}
+
+void sql_query_fail(struct sql_query *query, int status)
+{
+    sql_query_detach(query);
+    complete(query, status);
+}
+
+void sql_query_cancel(struct sql_query *query)
+{
+    if (query->state == QUERY_IDLE) {
+        return;
+    }
+    query->sql->stats.cancels++;
+    if (query->tx != NULL) {
+        query->tx->query = NULL;
+    }
+    sql_query_detach(query);
+}
