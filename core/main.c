@@ -345,6 +345,12 @@ static void print_help(void)
     config_print_help(stdout);
 }
 
+/* end_output is the exit code of an option whose answer went to stdout. */
+static int end_output(void)
+{
+    return ferror(stdout) == 0 && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
 /* run_option does what a command line option asks for.
  *
  * Returns: the exit code. */
@@ -355,7 +361,7 @@ static int run_option(const struct config *config, const char *option)
     } else {
         (void)puts("toq: the configuration is valid");
     }
-    return ferror(stdout) == 0 && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return end_output();
 }
 
 static bool is_one_of(const char *option, const char *a, const char *b)
@@ -373,11 +379,12 @@ int main(int argc, char **argv)
         return EX_USAGE;
     }
     if (strcmp(option, "--version") == 0) {
-        return puts("toq " TOQ_VERSION) < 0 ? EX_IOERR : EX_OK;
+        (void)puts("toq " TOQ_VERSION);
+        return end_output();
     }
     if (strcmp(option, "--help") == 0) {
         print_help();
-        return EX_OK;
+        return end_output();
     }
     char error[CONFIG_ERROR_BYTES];
     if (!config_load(&app.config, error)) {
