@@ -8,10 +8,12 @@
  * readiness turns 503 -> listeners close -> idle connections close -> answers end, with Connection:
  * close -> the last connection closes -> 0. After SHUTDOWN_TIMEOUT_MS the rest is cut.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "core/base/clock.h"
@@ -369,9 +371,23 @@ static bool is_one_of(const char *option, const char *a, const char *b)
     return strcmp(option, a) == 0 || strcmp(option, b) == 0;
 }
 
+/* open_standard_fds puts /dev/null where stdin, stdout or stderr is closed: the next socket would take
+ * its number, and the log would be written into it. */
+static void open_standard_fds(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    }
+    if (fd > STDERR_FILENO) {
+        (void)close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct app app; /* big, and alive as long as the process */
+    open_standard_fds();
     const char *option = argc > 1 ? argv[1] : "";
     if (argc > 2 || (argc == 2 && !is_one_of(option, "--check-config", "--print-config") &&
                      !is_one_of(option, "--version", "--help"))) {

@@ -22,6 +22,8 @@ LISTENING = re.compile(r'"?server"?[=:]"?(\w+)"?[, ]"?address"?[=:]"?([^ "}]+):(
 # changes what is tested.
 INHERITED = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 
+PORTS = {"http": "HTTP_PORT", "metrics": "METRICS_PORT", "pprof": "PPROF_PORT"}
+
 DEFAULTS = {
     "HTTP_HOST": "127.0.0.1",
     "HTTP_PORT": "0",
@@ -67,7 +69,9 @@ class Server:
         self.binary = os.path.abspath(binary)
         self.env = environment(settings)
         self.lines = []
-        self.ports = {}
+        # Those that the settings fix; the others come from the log.
+        self.ports = {name: int(self.env[variable]) for name, variable in PORTS.items()
+                      if self.env.get(variable, "0") != "0"}
         self.exit_code = None
         self._stderr = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="toq-server-")
@@ -123,7 +127,6 @@ class Server:
         return self
 
     def _answers(self):
-        self.ports.setdefault("http", int(self.env["HTTP_PORT"]))
         try:
             self.connect().close()
             return True

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""The log: its lines, its levels, and that nothing it is written to can stop the server."""
+
+import json
+import os
+import re
+import resource
+import signal
+
+import pytest
+from server import free_port, wait_until
+from wire import Peer, request
+
+TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (DEBUG|INFO |WARN |ERROR) [a-z0-9_]+: "
+                       r"[^=\"]+( [a-z_]+=(\"([^\"\\]|\\.)*\"|[^ \"=]+))*")
+LEVELS = ["debug", "info", "warn", "error"]
+
+
+def metric(server, name):
+    with Peer(server, "metrics") as peer:
+        text = peer.ask("/metrics").body.decode()
+    return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.M).group(1))
+
+
+def ask(server, target, *fields, **options):
+    with Peer(server) as peer:
+        return peer.ask(target, *fields, **options)
+
+
+def access_lines(server):
+    return [line for line in list(server.lines) if re.search(r'access(: |","message":")request', line)]
+
+
+# --- lines
+
+def test_text_lines(start_server):
+    server = start_server({"LOG_LEVEL": "debug"})
+    ask(server, '/x?quote="&equals=%20', "X: y")
+    assert server.stop() == 0
+    assert len(server.lines) >= 6
+    for line in server.lines:
+        assert TEXT_LINE.fullmatch(line), line
+
+
+def test_json_lines(start_server):
+    server = start_server({"LOG_LEVEL": "debug", "LOG_FORMAT": "json"})
+    ask(server, '/x?quote="&back\\slash')
+    assert server.stop() == 0
+    assert len(server.lines) >= 6
+    for line in server.lines:
+        event = json.loads(line)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event["time"])
+        assert event["level"] in LEVELS
+        assert event["component"] and event["message"]
+    [access] = [json.loads(line) for line in access_lines(server)]
+    assert access["target"] == '/x?quote="&back\\slash'
+    assert (access["method"], access["status"], access["server"]) == ("GET", 404, "http")
+
+
+def test_the_start_and_the_end_are_logged(start_server):
+    server = start_server({"LOG_FORMAT": "json"})
+    assert server.stop() == 0
+    events = [json.loads(line) for line in server.lines]
+    assert [event["message"] for event in events] == [
+        "listening", "listening", "listening", "ready", "shutting down", "stopped"]
+    assert [event["server"] for event in events[:3]] == ["http", "metrics", "pprof"]
+    assert events[3]["version"] and events[3]["env"] == "development"
+
+
+def fixed_ports():
+    """For a server whose log does not tell them."""
+    return {"HTTP_PORT": free_port(), "METRICS_PORT": free_port()}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_events_below_the_level_are_not_logged(start_server, tmp_path, level):
+    log = tmp_path / "log"
+    with open(log, "wb") as stdout:
+        server = start_server({"LOG_LEVEL": level, "LOG_FORMAT": "json", "SHUTDOWN_TIMEOUT_MS": 0,
+                               **fixed_ports()}, stdout=stdout)
+    ask(server, "/health/live")
+    # The drain's end is a warning: something is in flight, and there is no time for it.
+    with Peer(server) as peer:
+        peer.send(request("/test/sleep?ms=3600000"))
+        wait_until(lambda: metric(server, "http_server_active_requests") == 2, "the request")
+        assert server.stop() == 0
+    seen = {json.loads(line)["level"] for line in log.read_text().splitlines()}
+    assert seen == set(LEVELS[LEVELS.index(level):]) - {"error"}
+
+
+# --- access lines
+
+def test_access_lines_in_development(start_server):
+    server = start_server({"LOG_LEVEL": "debug"})
+    with Peer(server) as peer:
+        port = peer.socket.getsockname()[1]
+        peer.ask("/test/params/a/b?c=d")
+        peer.ask("/nowhere", method="POST", body=b"xyz")
+        peer.send(b"nonsense\r\n\r\n")
+        peer.answer()
+    assert server.stop() == 0
+    first, second, third = access_lines(server)
+    assert " DEBUG access: request server=http method=GET " in first
+    assert 'target="/test/params/a/b?c=d" route=/test/params/:a/:b status=200 body_bytes=6' in first
+    assert re.search(rf" duration_us=\d+ peer=127\.0\.0\.1:{port}$", first)
+    assert ' method=POST target=/nowhere route="" status=404 ' in second
+    assert " status=400 " in third
+
+
+def test_access_lines_of_what_was_not_answered(start_server):
+    server = start_server({"LOG_LEVEL": "debug", "REQUEST_TIMEOUT_MS": 200})
+    assert ask(server, "/test/sleep?ms=3600000&late").status == 503
+    with Peer(server) as peer:
+        peer.send(request("/test/sleep?ms=3600000&left"))
+    server.wait_line("&left")
+    assert " status=503 " in server.wait_line("&late")
+    assert " status=499 " in server.wait_line("&left")
+
+
+@pytest.mark.parametrize("settings, asked, logged", [
+    ({}, 5, 5),
+    ({"LOG_LEVEL": "info"}, 5, 0),
+    ({"LOG_ACCESS_EVERY": 0}, 5, 0),
+    ({"LOG_ACCESS_EVERY": 10}, 100, 10),
+    ({"ENV": "production"}, 5, 0),
+    ({"ENV": "production", "LOG_ACCESS_EVERY": 10, "LOG_LEVEL": "info"}, 100, 10),
+], ids=str)
+def test_how_many_access_lines(start_server, settings, asked, logged):
+    server = start_server({"LOG_LEVEL": "debug", **settings})
+    with Peer(server) as peer:
+        for _ in range(asked):
+            assert peer.ask("/health/live").status == 200
+    assert server.stop() == 0
+    assert len(access_lines(server)) == logged
+
+
+def test_a_line_cannot_be_forged(start_server):
+    """What a client sends stays within its value, and does not reach a terminal as a command."""
+    server = start_server({"LOG_LEVEL": "debug"})
+    for target in ("/x%0aforged", '/"forged="x', "/a=b", "/" + "long" * 1900):
+        assert ask(server, target).status == 404
+    assert server.stop() == 0
+    assert len(access_lines(server)) == 4
+    for line in server.lines:
+        assert TEXT_LINE.fullmatch(line), line
+        assert len(line) < 4096
+    assert access_lines(server)[3].endswith("cut=true")
+
+
+# --- SIGHUP
+
+def test_sighup_reads_the_level_again(start_server, tmp_path):
+    env_file = tmp_path / "development.env"
+    env_file.write_text("LOG_LEVEL=info\n")
+    server = start_server({"CONFIG_DIR": tmp_path, "LOG_LEVEL": None})
+    ask(server, "/health/live?one")
+    env_file.write_text("LOG_LEVEL=debug\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_line("log level reloaded")
+    ask(server, "/health/live?two")
+    server.wait_line("?two")
+    assert not server.has_line("?one")
+
+
+def test_sighup_with_a_wrong_file_changes_nothing(start_server, tmp_path):
+    env_file = tmp_path / "development.env"
+    env_file.write_text("LOG_LEVEL=debug\n")
+    server = start_server({"CONFIG_DIR": tmp_path, "LOG_LEVEL": None})
+    env_file.write_text("LOG_LEVEL=loud\n")
+    server.send_signal(signal.SIGHUP)
+    assert "is not allowed" in server.wait_line("log level not reloaded")
+    ask(server, "/health/live?still")
+    server.wait_line("?still")
+
+
+def test_the_environment_goes_over_the_file_at_sighup(start_server, tmp_path):
+    (tmp_path / "development.env").write_text("LOG_LEVEL=error\n")
+    server = start_server({"CONFIG_DIR": tmp_path, "LOG_LEVEL": "debug"})
+    server.send_signal(signal.SIGHUP)
+    server.wait_line("log level reloaded")
+    ask(server, "/health/live?still")
+    server.wait_line("?still")
+
+
+# --- when the log cannot be written
+
+LONG = "/" + "q" * 3000  # a log line of about 3 KB
+
+
+def flood(server, count):
+    """Requests whose access lines come to `count` * 3 KB."""
+    with Peer(server) as peer:
+        for _ in range(count // 50):
+            peer.send(request(LONG) * 50)
+            assert [peer.answer().status for _ in range(50)] == [404] * 50
+
+
+def test_the_reader_of_stdout_leaves(start_server):
+    reader, writer = os.pipe()
+    with open(writer, "wb", closefd=True) as stdout:
+        server = start_server({"LOG_LEVEL": "debug", **fixed_ports()}, stdout=stdout)
+    os.close(reader)
+    flood(server, 100)
+    wait_until(lambda: metric(server, "toq_log_lines_dropped_total") > 90, "lost lines counted")
+    assert ask(server, "/health/live").status == 200
+    assert server.stop() == 0
+
+
+def test_the_reader_of_stdout_sleeps(start_server):
+    """A full pipe blocks the log's thread and nobody else."""
+    reader, writer = os.pipe()
+    with open(writer, "wb") as stdout:
+        server = start_server({"LOG_LEVEL": "debug", **fixed_ports()}, stdout=stdout)
+    flood(server, 1500)  # 4.5 MB: the pipe holds 64 KiB, the queue and its batch 1 MiB each
+    dropped = metric(server, "toq_log_lines_dropped_total")
+    assert dropped > 0
+    assert ask(server, "/health/live").status == 200
+    # It does not wait for the reader at the end, either.
+    assert server.stop() == 0
+    os.close(reader)
+
+
+def test_lost_lines_are_announced(start_server):
+    reader, writer = os.pipe()
+    with open(writer, "wb") as stdout:
+        server = start_server({"LOG_LEVEL": "debug", "LOG_FORMAT": "json", **fixed_ports()},
+                              stdout=stdout)
+    flood(server, 1500)
+    dropped = metric(server, "toq_log_lines_dropped_total")
+    # Read on: all that was queued comes, then a line that says how many are missing.
+    with open(reader, "r", encoding="utf-8") as log:
+        for line in log:
+            event = json.loads(line)
+            if event["message"] == "log lines dropped":
+                break
+        assert event["level"] == "warn"
+        assert dropped <= event["count"] <= dropped + 2  # the scrapes themselves are logged, or not
+        server.send_signal(signal.SIGTERM)
+        rest = [json.loads(line) for line in log]
+    assert server.wait_exit() == 0
+    assert rest[-1]["message"] == "stopped"
+
+
+def test_a_full_disk(start_server):
+    with open("/dev/full", "wb") as stdout:
+        server = start_server({"LOG_LEVEL": "debug", **fixed_ports()}, stdout=stdout)
+    flood(server, 100)
+    wait_until(lambda: metric(server, "toq_log_lines_dropped_total") > 90, "lost lines counted")
+    assert metric(server, "toq_log_lines_total") == 0
+    assert server.stop() == 0
+
+
+def test_a_file_that_may_not_grow(start_server, tmp_path):
+    """RLIMIT_FSIZE comes with a signal of its own, SIGXFSZ."""
+    log = tmp_path / "log"
+    with open(log, "wb") as stdout:
+        server = start_server({"LOG_LEVEL": "debug", **fixed_ports()}, stdout=stdout,
+                              preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                                 (10000, 10000)))
+    flood(server, 100)
+    wait_until(lambda: metric(server, "toq_log_lines_dropped_total") > 90, "lost lines counted")
+    assert server.stop() == 0
+    assert log.stat().st_size <= 10000
+
+
+def test_a_closed_stdout(start_server):
+    server = start_server({"LOG_LEVEL": "debug", **fixed_ports()}, stdout=os.open(os.devnull, 1),
+                          preexec=lambda: os.close(1))
+    flood(server, 100)
+    assert server.stop() == 0
