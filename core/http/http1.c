@@ -78,8 +78,8 @@ static bool stream_write(struct http_request *req, struct str data)
 {
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     struct conn *conn = ex->h1->conn;
-    if (req->method == METHOD_HEAD) {
-        return true;
+    if (req->method == METHOD_HEAD || (req->version_minor == 1 && !ex->is_chunked_answer)) {
+        return true; /* HEAD, 204, 304: a body would be read as the next answer */
     }
     if (http1_send_chunk(ex, conn, data) < 0) {
         conn_close(conn);
