@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_health.c - what the health routes say while the server runs and while it drains.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "handlers/health.h"
+#include "test/unit/support/http_fixture.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct http_fixture f;
+static struct peer peer;
+static struct health health;
+
+static int setup(void **state)
+{
+    (void)state;
+    const struct http_limits limits = http_fixture_limits();
+    health = (struct health){.version = "1.0\"x", .start_ns = clock_now_ns()};
+    http_fixture_init(&f);
+    assert_int_equal(router_add(f.router, METHOD_GET, "/health", health_handle, &health, 0), 0);
+    assert_int_equal(
+        router_add(f.router, METHOD_GET, "/health/live", health_handle_live, &health, 0), 0);
+    assert_int_equal(
+        router_add(f.router, METHOD_GET, "/health/ready", health_handle_ready, &health, 0), 0);
+    http_fixture_open(&f, &limits);
+    peer_connect(&peer, f.loop, f.server.listener.port, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    peer_deinit(&peer);
+    http_fixture_deinit(&f);
+    return 0;
+}
+
+static void test_while_it_runs(void **state)
+{
+    (void)state;
+    peer_send(&peer, STR(GET("/health") GET("/health/live") GET("/health/ready")));
+    peer_await(&peer, "HTTP/1.1 200 OK\r\n", 3);
+    peer_await(&peer, "}\n", 3);
+    assert_true(peer_has(&peer, "\r\n\r\n{\"status\":\"ok\",\"version\":\"1.0\\\"x\",\"uptime_"));
+    assert_int_equal(peer_count(&peer, "Content-Type: application/json\r\n"), 3);
+    assert_int_equal(peer_count(&peer, "Cache-Control: no-store\r\n"), 3);
+}
+
+static void test_while_it_drains(void **state)
+{
+    (void)state;
+    health.is_draining = true;
+    peer_send(&peer, STR(GET("/health") GET("/health/live") GET("/health/ready")));
+    peer_await(&peer, "}\n", 3);
+    assert_int_equal(peer_count(&peer, "HTTP/1.1 503 "), 2);
+    assert_int_equal(peer_count(&peer, "HTTP/1.1 200 "), 1);
+    assert_int_equal(peer_count(&peer, "{\"status\":\"draining\""), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_while_it_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_while_it_drains, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("health", tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_http.c - what a handler reads of a request: fields, query parameters, decoded text.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "core/http/http.h"
+
+static struct http_request req;
+
+static int setup(void **state)
+{
+    (void)state;
+    req = (struct http_request){0};
+    arena_init(&req.arena, 65536);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_deinit(&req.arena);
+    return 0;
+}
+
+static void assert_query(const char *query, const char *name, const char *expected)
+{
+    struct str value = {NULL, 0};
+    req.query = str_from(query);
+    const bool is_found = http_query_get(&req, str_from(name), &value);
+    assert_int_equal(is_found, expected != NULL);
+    if (expected != NULL) {
+        assert_true(str_equal(value, str_from(expected)));
+    }
+}
+
+static void test_query_parameters(void **state)
+{
+    (void)state;
+    assert_query("", "a", NULL);
+    assert_query("a=1", "a", "1");
+    assert_query("a=1&b=2", "b", "2");
+    assert_query("a=1&a=2", "a", "1");
+    assert_query("ab=1&a=2", "a", "2");
+    assert_query("a", "a", "");
+    assert_query("a=", "a", "");
+    assert_query("&&a=b=c&", "a", "b=c");
+    assert_query("a=%20x+y%2B", "a", " x y+");
+    assert_query("a=%", "a", "%"); /* as it stands */
+    assert_query("a=%00", "a", "%00");
+    assert_query("A=1", "a", NULL);
+}
+
+static void test_a_query_without_memory(void **state)
+{
+    (void)state;
+    struct str value = STR("untouched");
+    struct arena arena;
+    arena_init(&arena, 1);
+    req.arena = arena;
+    req.query = STR("a=%41");
+    assert_false(http_query_get(&req, STR("a"), &value));
+}
+
+static void test_fields_are_found_without_case(void **state)
+{
+    (void)state;
+    struct http_header headers[] = {
+        {STR("Accept"), STR("first")}, {STR("ACCEPT"), STR("second")}, {STR("X"), STR("")}};
+    req.headers = headers;
+    req.header_count = ARRAY_COUNT(headers);
+    assert_true(str_equal(http_header_get(&req, STR("accept")), STR("first")));
+    assert_non_null(http_header_get(&req, STR("x")).ptr);
+    assert_null(http_header_get(&req, STR("accep")).ptr);
+}
+
+static void test_decode(void **state)
+{
+    (void)state;
+    struct str decoded;
+    const struct str plain = STR("a+b");
+    assert_int_equal(http_decode(&req.arena, plain, false, &decoded), 0);
+    assert_ptr_equal(decoded.ptr, plain.ptr); /* nothing to do: nothing copied */
+    assert_int_equal(http_decode(&req.arena, plain, true, &decoded), 0);
+    assert_true(str_equal(decoded, STR("a b")));
+    assert_int_equal(http_decode(&req.arena, STR("%fF%C3%bc"), false, &decoded), 0);
+    assert_true(str_equal(decoded, STR("\xFF\xC3\xBC")));
+    static const char *const bad[] = {"%", "%1", "a%", "%g0", "%0g", "%00", "%%41"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_int_equal(http_decode(&req.arena, str_from(bad[i]), false, &decoded), UV_EINVAL);
+    }
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_string_equal(http_method_name(METHOD_PATCH), "PATCH");
+    assert_string_equal(http_method_name(METHOD_OTHER), "_OTHER");
+    assert_string_equal(http_status_reason(404), "Not Found");
+    assert_string_equal(http_status_reason(299), "Unknown");
+}
+
+#define WITH_REQUEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_REQUEST(test_query_parameters),
+        WITH_REQUEST(test_a_query_without_memory),
+        WITH_REQUEST(test_fields_are_found_without_case),
+        WITH_REQUEST(test_decode),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests_name("http", tests, NULL, NULL);
+}
