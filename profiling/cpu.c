@@ -23,6 +23,7 @@
 #include "profiling/threads.h"
 
 #define DRAIN_MS      100
+#define ARM_MS        1 /* between two drains while there are threads to arm */
 #define HZ_MAX        1000
 #define COMMENT_BYTES 256
 
@@ -278,10 +279,19 @@ static void on_sample(void *arg, const struct ring_sample *sample, uint32_t name
     capture->truncated += sample->is_complete ? 0 : sample->weight;
 }
 
+static void on_drain(uv_timer_t *timer);
+
+static void schedule_drain(struct cpu_capture *capture)
+{
+    const uint64_t delay_ms = capture->threads.has_more ? ARM_MS : DRAIN_MS;
+    (void)uv_timer_start(&capture->drain_timer, on_drain, delay_ms, 0);
+}
+
 static void on_drain(uv_timer_t *timer)
 {
     struct cpu_capture *capture = timer->data;
     threads_poll(&capture->threads);
+    schedule_drain(capture);
 }
 
 /* Ends the sampling, keeps what was taken, and adds it to the profiler's account. */
@@ -333,7 +343,7 @@ static void begin_window(struct cpu_capture *capture)
     cpu_signal_enable(profiler.table);
     threads_arm(&capture->threads);
     uv_update_time(loop_uv(profiler.loop));
-    (void)uv_timer_start(&capture->drain_timer, on_drain, DRAIN_MS, DRAIN_MS);
+    schedule_drain(capture);
     (void)uv_timer_start(&capture->window_timer, on_window_end, capture->seconds * 1000, 0);
 }
 

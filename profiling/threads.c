@@ -23,6 +23,7 @@
 
 #define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
 #define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
+#define ARMED_PER_SCAN    16         /* some 50 us each, on the loop */
 #define LEARNT_PER_POLL   4          /* each reads /proc/self/maps, on the loop */
 #define STATUS_BYTES      4096
 
@@ -51,18 +52,24 @@ static bool is_alive(pid_t tid)
     return tgkill(getpid(), tid, 0) == 0;
 }
 
-static struct pooled_slot *find_slot(pid_t tid, bool is_main)
+static struct pooled_slot *find_slot(pid_t tid)
 {
-    struct pooled_slot *free_slot = NULL;
     for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
         if (slot->tid == tid) {
             return slot;
         }
+    }
+    return NULL;
+}
+
+static struct pooled_slot *find_free_slot(bool is_main)
+{
+    for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
         if (!slot->is_used && slot->is_main == is_main && !is_alive(slot->tid)) {
-            free_slot = slot;
+            return slot;
         }
     }
-    return free_slot;
+    return NULL;
 }
 
 static struct pooled_slot *add_slot(bool is_main)
@@ -96,7 +103,8 @@ static void reset_slot(struct cpu_slot *slot)
 static struct cpu_slot *acquire_slot(pid_t tid, const volatile uint32_t *main_label)
 {
     bool is_main = tid == getpid();
-    struct pooled_slot *pooled = find_slot(tid, is_main);
+    struct pooled_slot *pooled = find_slot(tid);
+    pooled = pooled != NULL ? pooled : find_free_slot(is_main);
     pooled = pooled != NULL ? pooled : add_slot(is_main);
     if (pooled == NULL) {
         return NULL;
@@ -238,9 +246,12 @@ static struct thread *find_thread(const struct threads *threads, pid_t tid)
     return NULL;
 }
 
-/* Marks the threads that live, and adds those that are new. */
+/* Marks the threads that live, and adds those that are new, but only some at a time: each takes a
+ * file to read and a timer to make. */
 static void scan(struct threads *threads)
 {
+    size_t budget = ARMED_PER_SCAN;
+    threads->has_more = false;
     for (size_t i = 0; i < threads->count; i++) {
         threads->items[i].is_seen = false;
     }
@@ -253,8 +264,11 @@ static void scan(struct threads *threads)
         struct thread *thread = find_thread(threads, tid);
         if (thread != NULL) {
             thread->is_seen = true;
-        } else if (tid > 0) {
+        } else if (tid > 0 && budget > 0) {
             add_thread(threads, tid);
+            budget--;
+        } else if (tid > 0) {
+            threads->has_more = threads->count < THREADS_MAX;
         }
     }
     (void)closedir(dir);

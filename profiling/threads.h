@@ -43,13 +43,14 @@ struct threads {
     size_t cap;
     char names[THREADS_NAMES_MAX][THREADS_NAME_BYTES]; /* of all threads seen */
     uint32_t name_count;
+    bool has_more; /* there are threads that the next threads_poll will arm: let it come soon */
 
     uint64_t lost;       /* weight of samples that found their ring full */
     uint64_t handler_ns; /* spent in the signal handler */
     uint64_t untimed;    /* threads that could not be sampled */
 };
 
-/* threads_arm starts a timer on every thread. */
+/* threads_arm starts a timer on every thread, or on the first of many: see has_more. */
 void threads_arm(struct threads *threads);
 
 /* threads_poll hands the samples taken so far to on_sample, arms threads that are new and forgets

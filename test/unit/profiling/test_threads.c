@@ -160,6 +160,29 @@ static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
     end(&worker);
 }
 
+static void test_many_threads_are_armed_over_several_polls(void **state)
+{
+    (void)state;
+    struct worker workers[40] = {0};
+    for (size_t i = 0; i < ARRAY_COUNT(workers); i++) {
+        begin(&workers[i]);
+    }
+    threads_arm(&threads);
+    assert_true(threads.has_more);
+    assert_non_null(find(getpid())); /* the main thread is among the first */
+    size_t before = threads.count;
+    assert_true(before < ARRAY_COUNT(workers));
+    while (threads.has_more) {
+        threads_poll(&threads);
+        assert_true(threads.count > before);
+        before = threads.count;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(workers); i++) {
+        assert_non_null(find(workers[i].tid));
+        end(&workers[i]);
+    }
+}
+
 static int create_table(void **state)
 {
     (void)state;
@@ -182,6 +205,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_main_thread_is_sampled_with_its_label, start,
                                         stop),
         cmocka_unit_test_setup_teardown(test_threads_come_and_go, start, stop),
+        cmocka_unit_test_setup_teardown(test_many_threads_are_armed_over_several_polls, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(test_a_thread_that_blocks_the_signal_is_counted, start,
                                         stop),
     };
