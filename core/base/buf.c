@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/utf8.h"
+
 #define FIRST_CAP_BYTES 256
 
 void buf_init(struct buf *b, size_t max_bytes)
@@ -99,69 +101,43 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(again);
 }
 
-/* utf8_len is the length of the valid UTF-8 sequence at p (RFC 3629), or 0. */
-static size_t utf8_len(const unsigned char *p, size_t left)
+static bool is_json_escaped(char c)
 {
-    if (p[0] < 0x80) {
-        return 1;
-    }
-    size_t len;
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    if (p[0] >= 0xC2 && p[0] <= 0xDF) {
-        len = 2;
-    } else if ((p[0] & 0xF0) == 0xE0) {
-        len = 3;
-        low = p[0] == 0xE0 ? 0xA0 : low;   /* no overlong form */
-        high = p[0] == 0xED ? 0x9F : high; /* no surrogate */
-    } else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-        len = 4;
-        low = p[0] == 0xF0 ? 0x90 : low;
-        high = p[0] == 0xF4 ? 0x8F : high; /* not above U+10FFFF */
-    } else {
-        return 0;
-    }
-    if (len > left || p[1] < low || p[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < len; i++) {
-        if ((p[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return len;
+    return c == '"' || c == '\\' || (unsigned char)c < 0x20 || c == 0x7F;
 }
 
-static void append_json_ascii(struct buf *b, unsigned char c)
+static void append_json_escape(struct buf *b, char c)
 {
     if (c == '"' || c == '\\') {
         buf_append_char(b, '\\');
-        buf_append_char(b, (char)c);
+        buf_append_char(b, c);
     } else if (c == '\n') {
         buf_append_cstr(b, "\\n");
-    } else if (c < 0x20 || c == 0x7F) {
-        buf_printf(b, "\\u%04x", c);
     } else {
-        buf_append_char(b, (char)c);
+        buf_printf(b, "\\u%04x", (unsigned char)c);
     }
 }
 
 void buf_append_json(struct buf *b, struct str s)
 {
+    size_t start = 0; /* of the run that goes in as it is */
     buf_append_char(b, '"');
-    const unsigned char *p = (const unsigned char *)s.ptr;
     for (size_t i = 0; i < s.len;) {
-        const size_t len = utf8_len(p + i, s.len - i);
+        const size_t len = utf8_len((struct str){s.ptr + i, s.len - i});
+        if (len > 1 || (len == 1 && !is_json_escaped(s.ptr[i]))) {
+            i += len;
+            continue;
+        }
+        buf_append(b, s.ptr + start, i - start);
         if (len == 0) {
             buf_append_cstr(b, "\xEF\xBF\xBD"); /* U+FFFD */
-            i++;
-        } else if (len == 1) {
-            append_json_ascii(b, p[i]);
-            i++;
         } else {
-            buf_append(b, p + i, len);
-            i += len;
+            append_json_escape(b, s.ptr[i]);
         }
+        start = ++i;
+    }
+    if (start < s.len) {
+        buf_append(b, s.ptr + start, s.len - start);
     }
     buf_append_char(b, '"');
 }
