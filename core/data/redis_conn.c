@@ -81,12 +81,13 @@ static void set_error(struct redis_conn *rc, int status, struct str reason)
     }
 }
 
-static void log_failure(const struct redis_conn *rc, const char *message)
+/* log_outage is one line for an outage, however many attempts it lasts. */
+static void log_outage(struct redis_conn *rc, const char *message)
 {
-    /* an outage is one line, however many attempts it lasts */
-    LOG(rc->attempts == 0 ? LOG_WARN : LOG_DEBUG, "redis", message,
+    LOG(rc->is_outage_logged ? LOG_DEBUG : LOG_WARN, "redis", message,
         log_cstr("connection", rc->role), log_cstr("host", rc->options.host),
         log_u64("port", rc->options.port), log_cstr("error", rc->error));
+    rc->is_outage_logged = true;
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -102,7 +103,7 @@ static void retry_later(struct redis_conn *rc)
 
 static void fail_attempt(struct redis_conn *rc)
 {
-    log_failure(rc, "cannot connect");
+    log_outage(rc, "cannot connect");
     retry_later(rc);
 }
 
@@ -186,7 +187,7 @@ static void on_gone(void *arg)
             rc->attempts = 0;
         }
         if (!is_part) {
-            log_failure(rc, "connection lost");
+            log_outage(rc, "connection lost");
         }
         rc->events->on_lost(rc, rc->lost_status);
     }
@@ -231,6 +232,7 @@ static void become_ready(struct redis_conn *rc)
     rc->ready_ms = loop_now_ms(rc->loop);
     rc->ready_count++;
     rc->error[0] = '\0';
+    rc->is_outage_logged = false;
     set_tick(rc);
     LOG(LOG_INFO, "redis", "connected", log_cstr("connection", rc->role),
         log_cstr("host", rc->options.host), log_u64("port", rc->options.port));

@@ -5,8 +5,8 @@
  * Flow:    redis_conn_open -> dial -> AUTH, SELECT, CLIENT SETNAME, PING in one write -> on_ready
  *          -> redis_conn_write, on_reply ... -> on_lost -> backoff -> dial ... -> redis_conn_close
  * Failure: whatever goes wrong (refused, reset, silent, garbage, a reply too long) drops the
- *          connection: on_lost once if it was ready, then another attempt. The first failure in a
- *          row and each change are logged.
+ *          connection: on_lost once if it was ready, then another attempt. Each outage and each
+ *          recovery is logged once.
  * Memory:  a 64 KiB read buffer; what is queued is bounded by max_queue_bytes, what arrives by
  *          max_reply_bytes.
  * Thread:  the loop.
@@ -70,9 +70,10 @@ struct redis_conn {
     struct conn *conn; /* NULL while there is no socket */
     struct redis_reader reader;
     uv_timer_t retry;
-    size_t closing_parts; /* whose close is awaited */
-    bool has_socket;      /* until set.on_empty */
-    bool was_ready;       /* on_lost is due */
+    size_t closing_parts;  /* whose close is awaited */
+    bool has_socket;       /* until set.on_empty */
+    bool was_ready;        /* on_lost is due */
+    bool is_outage_logged; /* since it last was ready */
     int lost_status;
     uint64_t attempts; /* failed ones since it last was stable */
     uint64_t ready_ms; /* loop_now_ms when it became ready */
