@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * uuid.c - 48 bits of milliseconds, 12 of a counter, 62 at random.
+ *
+ * The counter starts anew each millisecond at a random value with its top bit clear, so it is hard
+ * to guess and has room for 2048 more at least. When that is not enough, the millisecond is taken
+ * from the future.
+ */
+#include "handlers/uuid.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#define COUNTER_MAX   0xFFF
+#define COUNTER_START 0x7FF /* the highest */
+
+/* Where the text has a dash. */
+static bool is_dash_place(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+/* advance finds the source's next millisecond and counter. */
+static void advance(struct uuid_source *source, uint64_t now_ms, uint32_t start)
+{
+    if (now_ms > source->last_ms) {
+        source->last_ms = now_ms;
+        source->counter = start;
+    } else if (source->counter < COUNTER_MAX) {
+        source->counter++;
+    } else {
+        source->last_ms++;
+        source->counter = start;
+    }
+}
+
+int uuid_make(struct uuid_source *source, uint64_t wall_ns, char *text)
+{
+    unsigned char bytes[UUID_BYTES];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        return -errno; /* never cut short: up to 256 bytes come whole */
+    }
+    advance(source, wall_ns / NS_PER_MS, (bytes[0] | (uint32_t)bytes[1] << 8) & COUNTER_START);
+    for (size_t i = 0; i < 6; i++) {
+        bytes[i] = (unsigned char)(source->last_ms >> (40 - 8 * i));
+    }
+    bytes[6] = (unsigned char)(0x70 | source->counter >> 8); /* version 7 */
+    bytes[7] = (unsigned char)source->counter;
+    bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3F)); /* the variant of RFC 9562 */
+    uuid_format(bytes, text);
+    return 0;
+}
+
+/* hex_value is a lower-case digit's value, or 16. */
+static unsigned hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return (unsigned)(c - '0');
+    }
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+bool uuid_parse(struct str text, unsigned char *ret_bytes)
+{
+    unsigned char bytes[UUID_BYTES];
+    size_t digits = 0;
+    if (text.len != UUID_TEXT_LEN) {
+        return false;
+    }
+    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
+        const unsigned value = hex_value(text.ptr[i]);
+        if (is_dash_place(i)) {
+            if (text.ptr[i] != '-') {
+                return false;
+            }
+            continue;
+        }
+        if (value > 15) {
+            return false;
+        }
+        const unsigned high = digits % 2 == 0 ? 0 : bytes[digits / 2];
+        bytes[digits / 2] = (unsigned char)(high << 4 | value);
+        digits++;
+    }
+    memcpy(ret_bytes, bytes, sizeof(bytes));
+    return true;
+}
+
+void uuid_format(const unsigned char *bytes, char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t digits = 0;
+    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
+        if (is_dash_place(i)) {
+            text[i] = '-';
+            continue;
+        }
+        const unsigned byte = bytes[digits / 2];
+        text[i] = hex[digits % 2 == 0 ? byte >> 4 : byte & 0xF];
+        digits++;
+    }
+}
