@@ -58,7 +58,7 @@ uint32_t label_intern(struct str route, const char *method)
 struct label label_get(uint32_t id)
 {
     const uint32_t count = atomic_load_explicit(&label_count, memory_order_acquire);
-    return id < count ? labels[id] : labels[LABEL_NONE];
+    return id < count && id < LABEL_MAX ? labels[id] : labels[LABEL_NONE];
 }
 
 uint64_t label_overflow_count(void)

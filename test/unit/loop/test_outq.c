@@ -82,7 +82,7 @@ static void test_one_bigger_than_a_block_is_in_one_piece(void **state)
     struct outq q = {0};
     append(&q, &pool, 0, 10);
     append(&q, &pool, 10, 3 * OUTQ_BLOCK_BYTES);
-    uv_buf_t bufs[BUFS_MAX];
+    uv_buf_t bufs[BUFS_MAX] = {0};
     assert_int_equal(outq_peek(&q, bufs, BUFS_MAX), 2);
     assert_int_equal(outq_peek(&q, bufs, 1), 1);
     assert_int_equal(bufs[0].len, 10);
