@@ -79,7 +79,11 @@ static void on_task_cancel(struct task *task, int status)
     req->is_detached = true;
     req->transport->cancel(req, &response);
     account(req);
-    run_on_cancel(req, status);
+    if (req->is_dispatched) {
+        run_on_cancel(req, status);
+    } else {
+        finish(req); /* its body was still coming: no handler is there to end it */
+    }
 }
 
 void http_request_abandon(struct http_request *req)
@@ -160,6 +164,7 @@ static void respond_unmatched(struct http_request *req)
 void http_request_dispatch(struct http_request *req)
 {
     const struct route *route = req->route;
+    req->is_dispatched = true;
     if (route->handler == NULL) {
         respond_unmatched(req);
         return;

@@ -76,6 +76,7 @@ struct http_request {
     uint8_t version_minor; /* of HTTP/1 */
     bool is_detached;      /* cancelled: what the handler sends is dropped */
     bool is_streaming;     /* http_stream_start was called */
+    bool is_dispatched;    /* a handler has it, and ends it */
     struct str target;     /* as received, for logs */
     struct str path;       /* before '?', not decoded */
     struct str query;      /* behind '?', not decoded */

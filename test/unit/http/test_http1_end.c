@@ -491,6 +491,21 @@ static void test_a_drain_that_runs_out_of_time(void **state)
     assert_int_equal(cancelled_count, 1);
 }
 
+static void test_a_drain_that_runs_out_of_time_in_a_body(void **state)
+{
+    (void)state;
+    send_text("POST /prompt HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nhalf");
+    while (task_count() == 0) {
+        peer_wait(f.loop);
+    }
+    drain();
+    assert_int_equal(task_cancel_all(UV_ECANCELED), 1);
+    peer_await_end(&peer);
+    assert_true(peer_has(&peer, "HTTP/1.1 503 "));
+    assert_int_equal(parked_count, 0);
+    assert_int_equal(task_count(), 0); /* no handler is there to end it */
+}
+
 static void test_a_stream_where_there_is_no_body(void **state)
 {
     (void)state;
@@ -539,6 +554,7 @@ int main(void)
         WITH_PEER(test_a_drain_closes_what_is_idle),
         WITH_PEER(test_a_drain_answers_a_peer_that_reads_slowly),
         WITH_PEER(test_a_drain_that_runs_out_of_time),
+        WITH_PEER(test_a_drain_that_runs_out_of_time_in_a_body),
         WITH_PEER(test_a_stream_where_there_is_no_body),
     };
     return cmocka_run_group_tests_name("http1_end", tests, open_log, close_log);
