@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * problem.c - one JSON object: type, title, status, detail, errors.
+ */
+#include "handlers/problem.h"
+
+#define BODY_MAX_BYTES 65536
+
+static void put_errors(struct buf *body, const struct listing_errors *errors)
+{
+    buf_append_cstr(body, ",\"errors\":[");
+    for (size_t i = 0; i < errors->count; i++) {
+        buf_append_cstr(body, i == 0 ? "{\"field\":" : ",{\"field\":");
+        buf_append_json(body, errors->list[i].field);
+        buf_append_cstr(body, ",\"message\":");
+        buf_append_json(body, str_from(errors->list[i].message));
+        buf_append_char(body, '}');
+    }
+    buf_append_char(body, ']');
+}
+
+static void put_problem(struct buf *body, const struct problem *problem)
+{
+    buf_append_cstr(body, "{\"type\":\"about:blank\",\"title\":");
+    buf_append_json(body, str_from(http_status_reason(problem->status)));
+    buf_printf(body, ",\"status\":%d", problem->status);
+    if (problem->detail != NULL) {
+        buf_append_cstr(body, ",\"detail\":");
+        buf_append_json(body, str_from(problem->detail));
+    }
+    if (problem->errors != NULL && problem->errors->count > 0) {
+        put_errors(body, problem->errors);
+    }
+    buf_append_cstr(body, "}\n");
+}
+
+void problem_respond(struct http_request *req, const struct problem *problem)
+{
+    char seconds[20];
+    const struct http_header retry_after = {
+        STR("Retry-After"), {seconds, str_format_u64(seconds, problem->retry_after_s)}};
+    struct buf body;
+    buf_init(&body, BODY_MAX_BYTES);
+    put_problem(&body, problem);
+    const struct http_response response = {
+        .status = problem->status,
+        .content_type = "application/problem+json",
+        .body = buf_str(&body),
+        .headers = &retry_after,
+        .header_count = problem->retry_after_s > 0 ? 1 : 0,
+    };
+    if (body.is_failed) {
+        http_respond_error(req, problem->status, NULL);
+    } else {
+        http_respond(req, &response);
+    }
+    buf_deinit(&body);
+}

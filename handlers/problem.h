@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * problem.h - errors as problem details. Source: RFC 9457.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_HANDLERS_PROBLEM_H
+#define TOQ_HANDLERS_PROBLEM_H
+
+#include "core/http/http.h"
+#include "handlers/listing.h"
+
+struct problem {
+    int status;
+    const char *detail;                  /* for people; NULL for none */
+    const struct listing_errors *errors; /* what is wrong with which field; NULL for none */
+    unsigned retry_after_s;              /* sent as Retry-After; 0: not */
+};
+
+/* problem_respond ends the request with application/problem+json. */
+void problem_respond(struct http_request *req, const struct problem *problem);
+
+#endif
