@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/data/redis_conn.h"
+#include "core/data/redis_metrics.h"
 
 struct redis {
     struct redis_conn conn;

@@ -14,12 +14,14 @@
 #ifndef TOQ_CORE_DATA_REDIS_H
 #define TOQ_CORE_DATA_REDIS_H
 
-#include "core/data/redis_conn.h"
-#include "core/data/redis_metrics.h"
+#include "core/data/redis_options.h"
+#include "core/data/redis_reply.h"
+#include "core/loop/loop.h" /* and with it the UV_ codes */
 #include "core/loop/task.h"
 
 struct redis;
 struct redis_call;
+struct redis_operation;
 
 /* A redis_reply_fn takes the end of a call, exactly once; the call may be sent again or freed by it.
  *
@@ -64,7 +66,8 @@ void redis_close(struct redis *redis, void (*on_closed)(void *arg), void *arg);
 
 /* redis_call_init prepares a call that is not under way.
  *
- * task: parked as "redis" while it waits, and current while on_reply runs; NULL for none.
+ * task: parked as "redis" while it waits, and current while on_reply runs; outlives the call; NULL
+ *       for none.
  */
 void redis_call_init(struct redis_call *call, struct task *task, redis_reply_fn on_reply);
 

@@ -14,12 +14,6 @@
 #include "core/data/redis_command.h"
 #include "core/telemetry/log.h"
 
-#define COMMAND_TIMEOUT_MS 1000
-#define CONNECT_TIMEOUT_MS 2000
-#define STALL_TIMEOUT_MS   3000
-#define PENDING_MAX        16384
-#define QUEUE_BYTES_MAX    (16u << 20)
-#define REPLY_BYTES_MAX    (16u << 20)
 /* Load is back within 5 s of a recovery: the longest wait and a greeting fit in. */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS  2000
@@ -384,29 +378,12 @@ static void on_resolved(struct redis_dial *dial, int status)
     }
 }
 
-static uint64_t or_default(uint64_t value, uint64_t fallback)
-{
-    return value == 0 ? fallback : value;
-}
-
-static struct redis_options fill_options(const struct redis_options *options)
-{
-    struct redis_options o = *options;
-    o.command_timeout_ms = or_default(o.command_timeout_ms, COMMAND_TIMEOUT_MS);
-    o.connect_timeout_ms = or_default(o.connect_timeout_ms, CONNECT_TIMEOUT_MS);
-    o.stall_timeout_ms = or_default(o.stall_timeout_ms, STALL_TIMEOUT_MS);
-    o.max_pending = or_default(o.max_pending, PENDING_MAX);
-    o.max_queue_bytes = or_default(o.max_queue_bytes, QUEUE_BYTES_MAX);
-    o.max_reply_bytes = or_default(o.max_reply_bytes, REPLY_BYTES_MAX);
-    return o;
-}
-
 int redis_conn_open(struct redis_conn *rc, struct loop *loop, const struct redis_options *options,
                     const char *role, const struct redis_conn_events *events)
 {
     *rc = (struct redis_conn){
         .loop = loop,
-        .options = fill_options(options),
+        .options = redis_options_fill(options),
         .events = events,
         .role = role,
     };

@@ -16,26 +16,12 @@
 
 #include "core/data/redis_dial.h"
 #include "core/data/redis_greeting.h"
+#include "core/data/redis_options.h"
 #include "core/data/redis_reader.h"
 #include "core/loop/conn.h"
 
 #define REDIS_ERROR_BYTES     128 /* text of the last failure and a NUL */
 #define REDIS_QUIET_TICKS_MAX 3   /* ticks without a byte, each with a PING, until it is dropped */
-
-/* Texts are borrowed as long as the connection is open; 0 takes the default. */
-struct redis_options {
-    const char *host; /* as redis_dial_init has it */
-    uint16_t port;
-    const char *password;        /* NULL or "": none */
-    const char *client_name;     /* what CLIENT LIST shows; without blanks */
-    uint64_t db;                 /* SELECT */
-    uint64_t command_timeout_ms; /* 1000: of a command that names none */
-    uint64_t connect_timeout_ms; /* 2000: from the first SYN to the end of the greeting */
-    uint64_t stall_timeout_ms;   /* 3000: silence after which a connection is dropped */
-    size_t max_pending;          /* 16384: commands waiting for their reply; rounded to 2^n */
-    size_t max_queue_bytes;      /* 16 MiB: commands the socket has not taken yet */
-    size_t max_reply_bytes;      /* 16 MiB: memory of one reply */
-};
 
 enum redis_conn_state {
     REDIS_WAITING,   /* until the next attempt */

@@ -4,8 +4,6 @@
  */
 #include "core/data/redis_greeting.h"
 
-#include "core/data/redis_conn.h"
-
 static bool is_wanted(const struct redis_options *o, enum redis_step step)
 {
     switch (step) {

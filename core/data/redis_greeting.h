@@ -6,10 +6,9 @@
 #define TOQ_CORE_DATA_REDIS_GREETING_H
 
 #include "core/base/str.h"
+#include "core/data/redis_options.h"
 
 #define REDIS_GREETING_ARGS_MAX 3
-
-struct redis_options;
 
 /* In this order. PING is last because a server that loads its data or wants a password lets the
  * others pass. */

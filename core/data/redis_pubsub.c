@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "core/data/redis_conn.h"
+#include "core/data/redis_metrics.h"
 #include "core/telemetry/log.h"
 
 struct redis_pubsub {

@@ -13,8 +13,8 @@
 #ifndef TOQ_CORE_DATA_REDIS_PUBSUB_H
 #define TOQ_CORE_DATA_REDIS_PUBSUB_H
 
-#include "core/data/redis_conn.h"
-#include "core/data/redis_metrics.h"
+#include "core/data/redis_options.h"
+#include "core/loop/loop.h"
 
 struct redis_pubsub;
 

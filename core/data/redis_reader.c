@@ -13,13 +13,6 @@
 /* hiredis frees its buffer when it is empty and larger than this. */
 #define KEPT_BUFFER_BYTES (64u << 10)
 
-bool redis_reply_has_code(const struct redis_reply *reply, struct str code)
-{
-    const struct str text = reply->text;
-    return reply->type == REDIS_ERROR && text.len > code.len &&
-           memcmp(text.ptr, code.ptr, code.len) == 0 && text.ptr[code.len] == ' ';
-}
-
 /* place_reply is where a reply goes: into its array, or alone. */
 static struct redis_reply *place_reply(const redisReadTask *task)
 {

@@ -11,30 +11,10 @@
 #define TOQ_CORE_DATA_REDIS_READER_H
 
 #include "core/base/arena.h"
+#include "core/data/redis_reply.h"
 
 /* How much to feed at once: hiredis moves what it holds to the front after each KiB it consumed. */
 #define REDIS_READER_FEED_BYTES 4096
-
-enum redis_type {
-    REDIS_NIL,
-    REDIS_STATUS, /* "OK", "PONG" */
-    REDIS_ERROR,  /* "WRONGTYPE Operation against ..." */
-    REDIS_TEXT,   /* any bytes */
-    REDIS_INTEGER,
-    REDIS_ARRAY,
-};
-
-struct redis_reply {
-    enum redis_type type;
-    struct str text;           /* of a status, an error or a text; a NUL follows it */
-    int64_t integer;           /* of an integer */
-    struct redis_reply *items; /* of an array */
-    size_t count;
-};
-
-/* redis_reply_has_code tells whether a reply is an error that starts with the word `code`, as in
- * "NOSCRIPT No matching script". */
-bool redis_reply_has_code(const struct redis_reply *reply, struct str code);
 
 struct redisReader; /* hiredis' */
 
