@@ -23,7 +23,8 @@ bool pprof_is_allowed(const struct pprof *pprof, struct http_request *req)
     const struct http_response response = {
         .status = 401,
         .content_type = TEXT_TYPE,
-        .body = STR("the token is missing or wrong: send PPROF_TOKEN as a bearer token\n"),
+        .body = STR("the token is missing or wrong: send PPROF_TOKEN as a bearer token, or as the "
+                    "password in http://pprof:PPROF_TOKEN@host/\n"),
         .headers = headers,
         .header_count = ARRAY_COUNT(headers),
     };
