@@ -7,6 +7,8 @@
  */
 #include "handlers/routes.h"
 
+#include <pthread.h>
+
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/http/server.h"
@@ -34,7 +36,7 @@ static void respond_text(struct http_request *req, struct str body)
 
 /* --- /test/burn?ms=N: CPU time in two functions, 3 to 1 ------------------------------------------- */
 
-static volatile uint64_t burn_sink;
+static _Thread_local volatile uint64_t burn_sink;
 
 static void burn(uint64_t cpu_ns)
 {
@@ -66,6 +68,28 @@ static void handle_burn(struct http_request *req, void *arg)
     burn_three_parts(part_ns);
     burn_one_part(part_ns);
     respond_text(req, STR("burnt\n"));
+}
+
+/* --- /test/thread?ms=N: burns on a thread that ends with it --------------------------------------- */
+
+static void *burn_on_thread(void *arg)
+{
+    (void)pthread_setname_np(pthread_self(), "burner");
+    burn((uintptr_t)arg * NS_PER_MS);
+    return NULL;
+}
+
+static void handle_thread(struct http_request *req, void *arg)
+{
+    (void)arg;
+    const uintptr_t ms = (uintptr_t)query_number(req, STR("ms"), 4);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, burn_on_thread, (void *)ms) != 0) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    (void)pthread_detach(thread);
+    respond_text(req, STR("started\n"));
 }
 
 /* --- /test/sleep?ms=N: waits on the loop --------------------------- */
@@ -225,6 +249,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         unsigned flags;
     } rows[] = {
         {METHOD_GET, "/test/burn", handle_burn, 0},
+        {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
         {METHOD_POST, "/test/echo", handle_echo, ROUTE_BODY},
