@@ -13,6 +13,7 @@ import httpx
 import server as server_module
 from pprof_decode import decode_cpu
 
+BUSY = "Could not enable CPU profiling: cpu profiling already in use\n"  # Go's words
 PROCESS_CPU_CLOCK = 2  # kernel ABI: the low bits of a clock id, beside the complement of the pid
 MARK_INTERVAL_S = 0.005
 
@@ -93,6 +94,17 @@ class CpuClock:
 def get_profile(server, seconds, **options):
     return httpx.get(server.url(f"/debug/pprof/profile?seconds={seconds}", "pprof"),
                      timeout=seconds + server_module.PATIENCE_S, **options)
+
+
+def capture_when_free(server, seconds):
+    """A profile as soon as the profiler has noticed that the one before was given up."""
+    def ask():
+        answer = get_profile(server, seconds)
+        assert answer.status_code == 200 or answer.text == BUSY, answer.text
+        return answer if answer.status_code == 200 else None
+
+    answer = server_module.wait_until(ask, "the capture before to end")
+    return decode_cpu(answer.content, seconds)
 
 
 def capture(server, seconds):
