@@ -63,6 +63,7 @@ static void finish(struct redis_call *call, int status, const struct redis_reply
     if (call->task != NULL) {
         task_unpark(call->task);
     }
+    /* the callback may end the task and free the call: neither is touched afterwards */
     struct task *previous = task_enter(call->task);
     call->on_reply(call, status, reply);
     task_leave(previous);
@@ -157,6 +158,7 @@ static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
         redis_conn_drop(rc, UV_EPROTO, STR("a reply to no command"));
         return;
     }
+    /* before the call hears of it, so that it does not send the next one to the same server */
     if (is_misplaced(reply)) {
         redis_conn_drop(rc, UV_ECONNRESET, reply->text);
     }
@@ -169,6 +171,7 @@ static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
 static void on_lost(struct redis_conn *rc, int status)
 {
     struct redis *redis = owner_of(rc);
+    /* callbacks cannot add to the ring meanwhile: redis_send refuses */
     while (redis->oldest != redis->next) {
         struct redis_call *call = *slot_of(redis, redis->oldest++);
         if (call != NULL) {
@@ -244,6 +247,7 @@ int redis_open(struct loop *loop, const struct redis_options *options, struct re
     redis->slots = calloc(count, sizeof(struct redis_call *));
     redis->slot_mask = count - 1;
     if (redis->slots == NULL) {
+        /* frees itself in a later turn: a handle of libuv is open */
         redis_close(redis, NULL, NULL);
         return UV_ENOMEM;
     }

@@ -88,7 +88,7 @@ static void on_retry(uv_timer_t *timer);
 
 static void retry_later(struct redis_conn *rc)
 {
-    redis_dial_forget(&rc->dial);
+    redis_dial_forget(&rc->dial); /* a name is looked up anew: after a failover it moves */
     rc->state = REDIS_WAITING;
     /* cannot fail: the callback is set and the handle is not closing */
     (void)uv_timer_start(&rc->retry, on_retry, backoff_ms(rc->attempts), 0);
@@ -154,7 +154,7 @@ void redis_conn_close(struct redis_conn *rc)
     REQUIRE(rc->state != REDIS_CLOSING);
     rc->state = REDIS_CLOSING;
     rc->lost_status = UV_ECANCELED;
-    rc->closing_parts = 1;
+    rc->closing_parts = 1; /* the timer is always there, so on_closed is never from inside here */
     uv_close((uv_handle_t *)&rc->retry, on_retry_closed);
     if (rc->has_socket) {
         rc->closing_parts++;
@@ -173,6 +173,7 @@ static void on_gone(void *arg)
     struct redis_conn *rc = arg;
     const bool is_part = rc->state == REDIS_CLOSING;
     const bool was_ready = rc->was_ready;
+    /* before on_lost, which may close us: then nothing of this socket is left to wait for */
     rc->conn = NULL;
     rc->has_socket = false;
     rc->was_ready = false;
@@ -237,6 +238,7 @@ static void take_greeting(struct redis_conn *rc, const struct redis_reply *reply
 {
     const enum redis_step step = rc->step;
     rc->step = redis_greeting_next(&rc->options, step + 1);
+    /* a name is decoration, and proxies know no CLIENT */
     if (reply->type == REDIS_ERROR && step != REDIS_STEP_SETNAME) {
         redis_conn_drop(rc, UV_EREMOTEIO, reply->text);
     } else if (rc->step == REDIS_STEP_COUNT) {

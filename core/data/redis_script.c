@@ -64,6 +64,7 @@ static void on_reply(struct redis_call *call, int status, const struct redis_rep
 {
     struct redis_eval *eval = CONTAINER_OF(call, struct redis_eval, call);
     if (status == UV_EREMOTEIO && redis_reply_has_code(reply, STR("NOSCRIPT"))) {
+        /* the call is the caller's again, so ours: it goes out once more */
         status = send_text(eval, left_ms(eval));
         if (status == 0) {
             return;

@@ -238,6 +238,24 @@ static void test_close_is_silent(void **state)
     redis_unsubscribe(&listeners[0].sub); /* is harmless */
 }
 
+static void test_metrics(void **state)
+{
+    (void)state;
+    struct metrics *metrics = metrics_create();
+    assert_non_null(metrics);
+    assert_int_equal(redis_pubsub_register_metrics(pubsub, metrics), 0);
+    assert_false(redis_pubsub_is_ready(pubsub));
+    go_live(&listeners[0]);
+    assert_true(redis_pubsub_is_ready(pubsub));
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    buf_append_char(&text, '\0');
+    assert_non_null(strstr(text.data, "toq_redis_connected{connection=\"pubsub\"} 1\n"));
+    buf_deinit(&text);
+    metrics_destroy(metrics);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -252,6 +270,7 @@ int main(void)
         TEST(test_odd_replies_are_no_messages),
         TEST(test_garbage),
         TEST(test_close_is_silent),
+        TEST(test_metrics),
     };
     return cmocka_run_group_tests_name("redis_pubsub", tests, NULL, NULL);
 }
