@@ -41,7 +41,7 @@ def test_an_idle_server_exits_with_0(start_server, signo):
 def test_a_request_in_flight_is_answered(start_server, signo):
     server = start_server()
     with Peer(server) as peer:
-        peer.send(request("/test/sleep?ms=1000"))
+        peer.send(request("/test/sleep?ms=2000"))
         in_flight(server, 1)
         server.send_signal(signo)
         answer = peer.answer()
@@ -96,7 +96,7 @@ def test_a_head_in_flight_is_answered(start_server):
 def test_listeners_close(start_server):
     server = start_server()
     with Peer(server) as peer:
-        peer.send(request("/test/sleep?ms=1500"))
+        peer.send(request("/test/sleep?ms=2000"))
         in_flight(server, 1)
         server.send_signal(signal.SIGTERM)
         for listener in ("http", "metrics", "pprof"):
@@ -106,21 +106,36 @@ def test_listeners_close(start_server):
 
 
 def test_readiness_turns_503(start_server):
-    """A connection that was used a moment ago may ask once more."""
     server = start_server()
-    targets = {"/health/ready": b"draining", "/health": b"draining", "/health/live": b"ok"}
-    peers = {target: Peer(server) for target in targets}
+    wanted = {"/health/ready": (503, b"draining"), "/health": (503, b"draining"),
+              "/health/live": (200, b"ok")}
+    peers = {target: Peer(server) for target in wanted}
     for target, peer in peers.items():
-        assert peer.ask(target).status == 200
+        peer.send(request(target)[:-2])  # begun, so that the drain waits for the rest
+    with Peer(server) as other:
+        assert other.ask("/health/ready").status == 200
     server.send_signal(signal.SIGTERM)
     server.wait_line("shutting down")
-    for target, status in targets.items():
-        answer = peers[target].ask(target)
-        assert answer.status == (200 if target == "/health/live" else 503)
-        assert status in answer.body
-        assert answer["Connection"] == "close"
+    for target, (status, text) in wanted.items():
+        peers[target].send(b"\r\n")
+        answer = peers[target].answer()
+        assert (answer.status, answer["Connection"]) == (status, "close")
+        assert text in answer.body
         assert peers[target].is_closed()
         peers[target].socket.close()
+    assert server.wait_exit() == 0
+
+
+def test_a_connection_used_a_moment_ago_may_ask_once_more(start_server):
+    """Its next request may be on its way already: there is a second for it to arrive."""
+    server = start_server()
+    with Peer(server) as peer:
+        assert peer.ask("/health/live").status == 200
+        server.send_signal(signal.SIGTERM)
+        server.wait_line("shutting down")
+        answer = peer.ask("/health/live")
+        assert (answer.status, answer["Connection"]) == (200, "close")
+        assert peer.is_closed()
     assert server.wait_exit() == 0
 
 
@@ -137,7 +152,7 @@ def test_idle_connections_close(start_server):
 def test_pipelined_requests_behind_the_last_answer_are_not_begun(start_server):
     server = start_server()
     with Peer(server) as peer:
-        peer.send(request("/test/sleep?ms=1000") + request("/test/params/a/b"))
+        peer.send(request("/test/sleep?ms=2000") + request("/test/params/a/b"))
         in_flight(server, 1)
         server.send_signal(signal.SIGTERM)
         answer = peer.answer()
