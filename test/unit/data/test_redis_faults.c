@@ -9,7 +9,15 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include "core/telemetry/fd_count.h"
 #include "test/unit/data/redis_client.h"
+
+static uint64_t count_fds(void)
+{
+    uint64_t count = 0;
+    assert_true(fd_count_open(&count));
+    return count;
+}
 
 /* assert_dropped says bytes while two commands wait: both end, and the client connects anew. */
 static void assert_dropped(const char *bytes, size_t len)
@@ -152,6 +160,21 @@ static void test_a_replica_is_left(void **state)
     turn_until_ready();
 }
 
+static void test_reconnecting_leaves_nothing(void **state)
+{
+    (void)state;
+    connect_client(&no_options);
+    const uint64_t open_fds = count_fds();
+    for (int i = 1; i <= 20; i++) {
+        assert_int_equal(send_get(0, "a", 0), 0);
+        fake_hang_up(&fake);
+        turn_until(loop, &ended, i);
+        turn_until(loop, &fake.accepted, 1 + i);
+        turn_until_ready();
+    }
+    assert_int_equal(count_fds(), open_fds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,7 +183,7 @@ int main(void)
         TEST(test_reply_to_nothing),  TEST(test_gone_in_the_middle_of_a_reply),
         TEST(test_silence),           TEST(test_silence_in_the_greeting),
         TEST(test_loading),           TEST(test_password_wanted),
-        TEST(test_a_replica_is_left),
+        TEST(test_a_replica_is_left), TEST(test_reconnecting_leaves_nothing),
     };
     return cmocka_run_group_tests_name("redis_faults", tests, NULL, NULL);
 }
