@@ -8,6 +8,7 @@
  */
 #include "core/loop/loop.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -227,8 +228,19 @@ void loop_undefer(struct loop_deferred *deferred)
     list_unlink(&deferred->link);
 }
 
+/* name_worker gives the thread pool's threads a name of their own in profiles: they start with the loop's. */
+static void name_worker(void)
+{
+    static _Thread_local bool is_named;
+    if (!is_named) {
+        is_named = true;
+        (void)pthread_setname_np(pthread_self(), "toq-pool");
+    }
+}
+
 static void run_job(uv_work_t *req)
 {
+    name_worker();
     struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
     job->work(job);
 }
