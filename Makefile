@@ -211,10 +211,13 @@ run-dev run-prod:
 	@$(MAKE) all
 	@scripts/run $(if $(filter run-dev,$@),development,production) $(B)/toq_server
 
+# gdbserver listens on every address, whatever it is told, and asks for no password: so socat listens
+# for it, on loopback alone, and starts it when a debugger comes.
 debug-server:
 	@scripts/deps debug
 	@$(MAKE) all
-	@ENV=development exec gdbserver 127.0.0.1:2345 $(B)/toq_server
+	@echo 'waiting for a debugger on 127.0.0.1:2345'
+	@ENV=development exec socat TCP-LISTEN:2345,bind=127.0.0.1,reuseaddr EXEC:'gdbserver --once - $(B)/toq_server'
 
 test:
 	@scripts/deps test
