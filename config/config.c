@@ -118,7 +118,7 @@ static bool refuse_value(const struct layer *layer, const struct config_option *
         (void)snprintf(place, sizeof(place), "%s:%u: ", layer->path, setting->line);
     }
     const struct str shown =
-        option->kind == CONFIG_SECRET ? STR("***") : config_error_clip(setting->value);
+        config_option_is_secret(option) ? STR("***") : config_error_clip(setting->value);
     return config_error_set(error, "%s%s: \"%" STR_FMT "\" is not allowed: %s", place, option->name,
                             STR_ARG(shown), allowed);
 }
@@ -236,7 +236,7 @@ static int read_secret(struct str path, char *out, size_t out_bytes, size_t *ret
 static bool store_from_file(const struct config_option *option, struct str path,
                             struct config *config, char *error)
 {
-    char text[CONFIG_TEXT_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
+    char text[CONFIG_LIST_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
     size_t len = 0;
     const int error_number = read_secret(path, text, sizeof(text), &len);
     const struct str shown = config_error_clip(path);

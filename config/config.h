@@ -5,7 +5,7 @@
  *
  * Flow:    config_load -> every option read, checked, stored -> the struct never changes again
  * Failure: one line that names the variable, the value and what is allowed; the caller exits 78.
- * Memory:  nothing is allocated; a load takes about 70 KiB of stack, for the file's text.
+ * Memory:  nothing is allocated; a load takes about 80 KiB of stack, for the file's text.
  * Thread:  main, before the loop runs; config_read_log_level: any.
  */
 #ifndef TOQ_CONFIG_CONFIG_H
@@ -16,6 +16,7 @@
 #include "core/base/str.h"
 
 #define CONFIG_TEXT_BYTES  256
+#define CONFIG_LIST_BYTES  4096
 #define CONFIG_ERROR_BYTES 1024
 
 enum config_env { CONFIG_DEVELOPMENT, CONFIG_PRODUCTION };
@@ -52,6 +53,11 @@ struct config {
     uint64_t redis_port;
     char redis_password[CONFIG_TEXT_BYTES]; /* secret; empty: none */
     uint64_t redis_db;
+
+    char api_tokens[CONFIG_LIST_BYTES]; /* secrets with commas between them; empty: none */
+    uint64_t cache_ttl_ms;              /* of a listing in Redis; 0: none is kept there */
+    uint64_t cache_page_ttl_ms;         /* of a page of listings; 0: none is kept there */
+    uint64_t cache_timeout_ms;          /* what Redis may take */
 
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;

@@ -108,6 +108,19 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .value = "0", .max = 1000000, .unit = "a number", .zero = "is the one that is always there",
      .help = "the database that is used in Redis"},
 
+    {.name = "API_TOKENS", .kind = CONFIG_SECRETS, .offset = FIELD(api_tokens),
+     .min = 16, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "who may write listings; unset: anybody in development, nobody in production"},
+    {.name = "CACHE_TTL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_ttl_ms),
+     .value = "60000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
+     .help = "how long Redis keeps a listing; the same in every process that shares it"},
+    {.name = "CACHE_PAGE_TTL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_page_ttl_ms),
+     .value = "5000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
+     .help = "how long Redis keeps a page of listings"},
+    {.name = "CACHE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_timeout_ms),
+     .value = "50", .min = 1, .max = 60000, .unit = "milliseconds",
+     .help = "what Redis may take before MySQL is asked instead, to the next 100 ms"},
+
     {.name = "SHUTDOWN_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_timeout_ms),
      .value = "30000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "cancels at once",
      .help = "how long a drain waits for requests in flight"},
@@ -169,7 +182,7 @@ bool config_options_find(struct str name, struct config_name *ret_name)
             *ret_name = (struct config_name){option, false};
             return true;
         }
-        if (option->kind == CONFIG_SECRET && str_equal(stem, option_name)) {
+        if (config_option_is_secret(option) && str_equal(stem, option_name)) {
             *ret_name = (struct config_name){option, true};
             return true;
         }
@@ -215,7 +228,7 @@ bool config_options_nearest(struct str name, struct config_name *ret_name)
     size_t best = too_many;
     for (size_t i = 0; i < 2 * CONFIG_OPTION_COUNT; i++) {
         const struct config_name candidate = {&config_options[i / 2], i % 2 == 1};
-        if (candidate.is_file && candidate.option->kind != CONFIG_SECRET) {
+        if (candidate.is_file && !config_option_is_secret(candidate.option)) {
             continue;
         }
         char full[NAME_MAX_BYTES + 1];
@@ -228,6 +241,11 @@ bool config_options_nearest(struct str name, struct config_name *ret_name)
         }
     }
     return best < too_many;
+}
+
+bool config_option_is_secret(const struct config_option *option)
+{
+    return option->kind == CONFIG_SECRET || option->kind == CONFIG_SECRETS;
 }
 
 const char *config_options_default(const struct config_option *option, enum config_env env)

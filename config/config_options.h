@@ -7,17 +7,19 @@
 
 #include "config/config.h"
 
-#define CONFIG_OPTION_COUNT 39
+#define CONFIG_OPTION_COUNT 43
 
 /* The type of the field and what its text may be. */
 enum config_kind {
-    CONFIG_CHOICE, /* int or enum: the index in choices */
-    CONFIG_BOOL,   /* bool: true or false */
-    CONFIG_NUMBER, /* uint64_t: min to max */
-    CONFIG_HOST,   /* char[CONFIG_TEXT_BYTES], as the three below: see config_host_parse */
-    CONFIG_FOLDER, /* any path */
-    CONFIG_TEXT,   /* min to max printable characters: what another server shall understand */
-    CONFIG_SECRET, /* min to max printable characters; also from a file, by NAME_FILE */
+    CONFIG_CHOICE,  /* int or enum: the index in choices */
+    CONFIG_BOOL,    /* bool: true or false */
+    CONFIG_NUMBER,  /* uint64_t: min to max */
+    CONFIG_HOST,    /* char[CONFIG_TEXT_BYTES], as the three below: see config_host_parse */
+    CONFIG_FOLDER,  /* any path */
+    CONFIG_TEXT,    /* min to max printable characters: what another server shall understand */
+    CONFIG_SECRET,  /* min to max printable characters; also from a file, by NAME_FILE */
+    CONFIG_SECRETS, /* char[CONFIG_LIST_BYTES]: secrets, each min to max long, commas between them;
+                       also from a file, one a line */
 };
 
 struct config_option {
@@ -55,6 +57,9 @@ MUST_USE bool config_options_find(struct str name, struct config_name *ret_name)
  * Returns: true with *ret_name set; false when none is near.
  */
 MUST_USE bool config_options_nearest(struct str name, struct config_name *ret_name);
+
+/* config_option_is_secret tells whether an option's value is never shown and NAME_FILE may hold it. */
+bool config_option_is_secret(const struct config_option *option);
 
 /* config_options_default is the text of an option's default; NULL when it has none. */
 const char *config_options_default(const struct config_option *option, enum config_env env);

@@ -24,7 +24,7 @@ static void print_option_help(const struct config_option *option, FILE *out)
     char allowed[CONFIG_TEXT_BYTES];
     config_value_allowed(option, allowed);
     (void)fprintf(out, "\n      %s: %s\n", option->help, allowed);
-    if (option->kind == CONFIG_SECRET) {
+    if (config_option_is_secret(option)) {
         (void)fprintf(out, "  %s_FILE=\n      a file that holds %s\n", option->name, option->name);
     }
 }

@@ -71,11 +71,19 @@ static bool is_text_allowed(const struct config_option *option, struct str text)
     case CONFIG_HOST:
         return config_host_parse(text, &unused);
     case CONFIG_SECRET:
+    case CONFIG_SECRETS:
     case CONFIG_TEXT:
         return text.len >= option->min && text.len <= option->max && has_only(text, '!', '~');
     default:
         return text.len > 0 && has_only(text, ' ', 0xFF);
     }
+}
+
+/* trim cuts blanks and the CR of a line's end. */
+static struct str trim(struct str s)
+{
+    s.len -= s.len > 0 && s.ptr[s.len - 1] == '\r' ? 1 : 0;
+    return str_trim(s);
 }
 
 static bool store_text(const struct config_option *option, struct str text, char *field)
@@ -88,6 +96,33 @@ static bool store_text(const struct config_option *option, struct str text, char
     return true;
 }
 
+/* store_secrets puts commas between what commas or lines separate, and drops what is empty. */
+static bool store_secrets(const struct config_option *option, struct str text, char *field)
+{
+    char list[CONFIG_LIST_BYTES];
+    size_t len = 0;
+    for (struct str line; str_next_field(&text, '\n', &line);) {
+        for (struct str item; str_next_field(&line, ',', &item);) {
+            item = trim(item);
+            if (item.len == 0) {
+                continue;
+            }
+            if (!is_text_allowed(option, item) || len + item.len + 1 > sizeof(list)) {
+                return false;
+            }
+            memcpy(list + len, item.ptr, item.len);
+            list[len + item.len] = ',';
+            len += item.len + 1;
+        }
+    }
+    if (len == 0) {
+        return false;
+    }
+    list[len - 1] = '\0';
+    memcpy(field, list, len);
+    return true;
+}
+
 bool config_value_store(const struct config_option *option, struct str text, struct config *config)
 {
     switch (option->kind) {
@@ -97,6 +132,8 @@ bool config_value_store(const struct config_option *option, struct str text, str
         return store_bool(text, field_of(option, config));
     case CONFIG_NUMBER:
         return store_number(option, text, field_of(option, config));
+    case CONFIG_SECRETS:
+        return store_secrets(option, text, field_of(option, config));
     default:
         return store_text(option, text, field_of(option, config));
     }
@@ -116,6 +153,7 @@ void config_value_print(const struct config_option *option, const struct config 
         (void)fprintf(out, "%" PRIu64, *(const uint64_t *)field);
         break;
     case CONFIG_SECRET:
+    case CONFIG_SECRETS:
         (void)fputs(*(const char *)field == '\0' ? "" : "***", out);
         break;
     default:
@@ -166,5 +204,11 @@ void config_value_allowed(const struct config_option *option, char *out)
         (void)snprintf(out, CONFIG_TEXT_BYTES,
                        "%" PRIu64 " to %" PRIu64 " printable ASCII characters without blanks",
                        option->min, option->max);
+        break;
+    case CONFIG_SECRETS:
+        (void)snprintf(out, CONFIG_TEXT_BYTES,
+                       "commas between values of %" PRIu64 " to %" PRIu64
+                       " printable ASCII characters without blanks, %d bytes in all",
+                       option->min, option->max, CONFIG_LIST_BYTES - 1);
     }
 }

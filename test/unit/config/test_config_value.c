@@ -104,6 +104,37 @@ static void test_secret_is_long_enough_and_printable(void **state)
     assert_int_equal(strlen(config.pprof_token), CONFIG_TEXT_BYTES - 1);
 }
 
+static void test_secrets_come_with_commas_or_lines(void **state)
+{
+    (void)state;
+    struct config config = {0};
+    assert_true(store("API_TOKENS", STR("0123456789abcdef"), &config));
+    assert_string_equal(config.api_tokens, "0123456789abcdef");
+    assert_true(store("API_TOKENS", STR(",0123456789abcdef , fedcba9876543210\r\n\n"), &config));
+    assert_string_equal(config.api_tokens, "0123456789abcdef,fedcba9876543210");
+    assert_true(store("API_TOKENS", STR("0123456789abcdef\n0123456789ABCDEF\n"), &config));
+    assert_string_equal(config.api_tokens, "0123456789abcdef,0123456789ABCDEF");
+    assert_false(store("API_TOKENS", STR("0123456789abcdef,short"), &config));
+    assert_false(store("API_TOKENS", STR("0123456789abcdef fedcba9876543210"), &config));
+    assert_false(store("API_TOKENS", STR(",\n"), &config));
+    assert_string_equal(config.api_tokens, "0123456789abcdef,0123456789ABCDEF");
+}
+
+static void test_secrets_that_fit(void **state)
+{
+    (void)state;
+    struct config config = {0};
+    char list[CONFIG_LIST_BYTES + 1];
+    memset(list, 'x', sizeof(list));
+    for (size_t i = 31; i < sizeof(list); i += 32) {
+        list[i] = ',';
+    }
+    assert_true(store("API_TOKENS", (struct str){list, CONFIG_LIST_BYTES - 1}, &config));
+    assert_int_equal(strlen(config.api_tokens), CONFIG_LIST_BYTES - 1);
+    list[CONFIG_LIST_BYTES - 1] = 'x';
+    assert_false(store("API_TOKENS", (struct str){list, CONFIG_LIST_BYTES}, &config));
+}
+
 static void test_folder_takes_any_name_without_control_bytes(void **state)
 {
     (void)state;
@@ -182,6 +213,8 @@ static void test_print_by_kind(void **state)
     assert_prints("PPROF_TOKEN", &config, "***");
     assert_true(store("HTTP_HOST", STR("::1"), &config));
     assert_prints("HTTP_HOST", &config, "::1");
+    assert_true(store("API_TOKENS", STR("0123456789abcdef"), &config));
+    assert_prints("API_TOKENS", &config, "***");
 }
 
 int main(void)
@@ -191,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_refused_text_leaves_the_field),
         cmocka_unit_test(test_numbers_at_their_edges),
         cmocka_unit_test(test_secret_is_long_enough_and_printable),
+        cmocka_unit_test(test_secrets_come_with_commas_or_lines),
+        cmocka_unit_test(test_secrets_that_fit),
         cmocka_unit_test(test_folder_takes_any_name_without_control_bytes),
         cmocka_unit_test(test_text_has_its_own_length),
         cmocka_unit_test(test_allowed_names_the_unit),
