@@ -12,17 +12,34 @@
  * apart until libuv has let go of them.
  */
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "core/data/sql_internal.h"
 
-#define OUT_OF_MEMORY 2008 /* CR_OUT_OF_MEMORY of errmsg.h */
+/* of errmsg.h: CR_OUT_OF_MEMORY, CR_SSL_CONNECTION_ERROR */
+#define OUT_OF_MEMORY 2008
+#define TLS_ERROR     2026
+
+/* Who logs in with any of these never shows the password itself; the library would also obey a
+ * server that asks for it in clear text. */
+#define AUTH_PLUGINS "mysql_native_password,caching_sha2_password,client_ed25519,sha256_password"
 
 #define INIT_COMMAND                                                                               \
     "SET SESSION time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"     \
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+
+/* forget_tls_errors empties OpenSSL's queue of the calling thread. What one connection left there,
+ * when it broke or was given up, would make the library take the next one's "try again" for an
+ * error. */
+static void forget_tls_errors(const struct sql *sql)
+{
+    if (sql->options.tls != SQL_TLS_OFF) {
+        ERR_clear_error();
+    }
+}
 
 /* --- connecting, on a worker ---------------------------------------------------------------------
  */
@@ -41,6 +58,7 @@ static void set_options(MYSQL *mysql, const struct sql_options *options)
     (void)mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &no);
     (void)mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     (void)mysql_options(mysql, MYSQL_INIT_COMMAND, INIT_COMMAND);
+    (void)mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
     (void)mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet_bytes);
     (void)mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout_s);
     /* the handshake is read and written with these two; they do nothing once it is non-blocking */
@@ -75,8 +93,12 @@ static void work(struct loop_job *job)
     if (mysql_thread_init() != 0) {
         return;
     }
+    forget_tls_errors(conn->sql);
     conn->mysql = mysql_init(NULL);
     conn->is_dialed = conn->mysql != NULL && dial(conn->mysql, &conn->sql->options);
+    /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
+    conn->is_in_clear = conn->is_dialed && conn->sql->options.tls != SQL_TLS_OFF &&
+                        mysql_get_ssl_cipher(conn->mysql) == NULL;
     mysql_thread_end();
 }
 
@@ -147,21 +169,25 @@ static void on_dialed(struct loop_job *job, int status)
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
     struct sql *sql = conn->sql;
     list_unlink(&conn->link);
-    const int rc = status == 0 && conn->is_dialed ? open_poll(conn) : 0;
-    if (status == 0 && conn->is_dialed && rc == 0) {
+    const bool is_good = status == 0 && conn->is_dialed && !conn->is_in_clear;
+    const int rc = is_good ? open_poll(conn) : 0;
+    if (is_good && rc == 0) {
         conn->expires_ms = loop_now_ms(sql->loop) + lifetime_ms(&sql->options);
         sql_pool_on_dialed(sql, conn, 0, "");
         return;
     }
     MYSQL *mysql = conn->mysql;
-    free(conn);
-    if (mysql == NULL) {
+    if (rc < 0) {
+        sql_pool_on_dialed(sql, NULL, 0, uv_strerror(rc));
+    } else if (mysql == NULL) {
         sql_pool_on_dialed(sql, NULL, OUT_OF_MEMORY, "out of memory");
+    } else if (conn->is_in_clear) {
+        sql_pool_on_dialed(sql, NULL, TLS_ERROR, "the server offers no TLS");
     } else {
-        const unsigned code = mysql_errno(mysql);
-        sql_pool_on_dialed(sql, NULL, code, rc < 0 ? uv_strerror(rc) : mysql_error(mysql));
-        mysql_close(mysql);
+        sql_pool_on_dialed(sql, NULL, mysql_errno(mysql), mysql_error(mysql));
     }
+    mysql_close(mysql);
+    free(conn);
 }
 
 int sql_conn_dial(struct sql *sql)
@@ -188,6 +214,7 @@ int sql_conn_dial(struct sql *sql)
 
 int sql_conn_start(struct sql_conn *conn)
 {
+    forget_tls_errors(conn->sql);
     switch (conn->op) {
     case OP_COMMAND:
         return mysql_real_query_start(&conn->ret_int, conn->mysql, conn->query->text.ptr,
@@ -210,6 +237,7 @@ int sql_conn_start(struct sql_conn *conn)
 
 int sql_conn_resume(struct sql_conn *conn, int events)
 {
+    forget_tls_errors(conn->sql);
     switch (conn->op) {
     case OP_COMMAND:
         return mysql_real_query_cont(&conn->ret_int, conn->mysql, events);

@@ -65,7 +65,8 @@ struct sql_conn {
     uint64_t expires_ms; /* loop time */
     uint64_t idle_ms;    /* loop time since when it is idle */
     struct loop_job job;
-    bool is_dialed; /* what the job found */
+    bool is_dialed;   /* what the job found */
+    bool is_in_clear; /* ... without the TLS that was demanded */
     bool is_idle;
 };
 
