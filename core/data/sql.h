@@ -144,7 +144,8 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg);
  *
  * Returns: 0: on_done runs exactly once, later, unless sql_query_cancel comes first; UV_EBUSY: the
  *          queue is full; UV_ENOTCONN: the server is down; UV_ECANCELED: the pool is being closed;
- *          UV_EINVAL: too many parameters. On an error on_done never runs.
+ *          UV_EINVAL: too many parameters; UV_EMSGSIZE: their bytes do not fit into a packet. On an
+ *          error on_done never runs.
  */
 MUST_USE int sql_query_start(struct sql *sql, struct sql_query *query);
 

@@ -46,6 +46,12 @@ struct sql_stmt {
     char text[];
 };
 
+/* A statement that nobody waits for any more, to be ended on the server. */
+struct sql_kill {
+    unsigned long thread_id; /* the server's name for the connection that ran it */
+    uint64_t connects;       /* the pool's count then */
+};
+
 /* Owned by the pool from the attempt to connect until the poll handle has closed. */
 struct sql_conn {
     struct list link; /* among the pool's dialing, idle, busy or closing ones */
@@ -62,6 +68,7 @@ struct sql_conn {
     struct sql_stmt *stmt;   /* of the current op */
     struct list stmts;
     size_t stmt_count;
+    uint64_t number;     /* the pool's how manieth */
     uint64_t expires_ms; /* loop time */
     uint64_t idle_ms;    /* loop time since when it is idle */
     struct loop_job job;
@@ -80,7 +87,7 @@ struct sql {
     struct list waiters; /* struct sql_query, the longest waiting first */
     struct list txs;
     struct sql_stats stats; /* `open`, `waits` ... are kept in it */
-    unsigned long kills[SQL_KILLS_MAX];
+    struct sql_kill kills[SQL_KILLS_MAX];
     size_t kill_count;
     struct sql_query kill;
     char kill_text[32];
@@ -244,6 +251,12 @@ void sql_pool_stop(struct sql *sql);
 void sql_ping(struct sql *sql);
 
 /* --- sql_query.c --- */
+
+/* sql_query_check looks at what the caller has set.
+ *
+ * Returns: 0; UV_EINVAL: too many parameters; UV_EMSGSIZE: more bytes than max_packet_bytes.
+ */
+MUST_USE int sql_query_check(const struct sql *sql, const struct sql_query *query);
 
 /* sql_query_prepare fills in the private part of a query that is about to be submitted. */
 void sql_query_prepare(struct sql *sql, struct sql_query *query);

@@ -40,8 +40,8 @@ static size_t wanted(const struct sql *sql)
     if (s->idle < sql->options.min_idle) {
         count += sql->options.min_idle - s->idle;
     }
-    if (count == 0 && is_refusing(sql)) {
-        count = 1; /* to see whether the server is back */
+    if (count == 0 && (is_refusing(sql) || (sql->kill_count > 0 && s->open == 0))) {
+        count = 1; /* to see whether the server is back, or to tell it what to stop */
     }
     const size_t room = s->max_connections - s->open;
     return count < room ? count : room;
@@ -134,6 +134,7 @@ void sql_pool_on_dialed(struct sql *sql, struct sql_conn *conn, unsigned code, c
     if (conn != NULL) {
         sql->stats.connects++;
         sql->stats.open++;
+        conn->number = sql->stats.connects;
         list_push_back(&sql->busy, &conn->link);
         if (!sql->is_closing) {
             sql->rest_ms = REST_MIN_MS;
@@ -173,10 +174,22 @@ static void give(struct sql_query *query)
     sql_exec_start(conn, query);
 }
 
+/* is_same_server tells whether the number in `kill` means on this connection what it meant when it
+ * was noted. A server that has been restarted counts anew: so the connection must be older than the
+ * note, or have a higher number itself. */
+static bool is_same_server(const struct sql_conn *conn, const struct sql_kill *kill)
+{
+    return conn->number <= kill->connects || mysql_thread_id(conn->mysql) > kill->thread_id;
+}
+
 static void start_kill(struct sql *sql)
 {
     sql->kill_count--;
-    (void)snprintf(sql->kill_text, sizeof(sql->kill_text), "KILL %lu", sql->kills[sql->kill_count]);
+    const struct sql_kill *kill = &sql->kills[sql->kill_count];
+    if (!is_same_server(conn_of(sql->idle.next), kill)) {
+        return;
+    }
+    (void)snprintf(sql->kill_text, sizeof(sql->kill_text), "KILL %lu", kill->thread_id);
     sql->kill.text = str_from(sql->kill_text);
     sql_query_prepare(sql, &sql->kill);
     give(&sql->kill);
@@ -247,7 +260,10 @@ static void note_kill(struct sql_conn *conn)
         conn->op == OP_EXECUTE || conn->op == OP_FETCH || conn->op == OP_COMMAND;
     if (is_executing && !sql->is_closing && conn->query != &sql->kill &&
         sql->kill_count < SQL_KILLS_MAX) {
-        sql->kills[sql->kill_count++] = mysql_thread_id(conn->mysql);
+        sql->kills[sql->kill_count++] = (struct sql_kill){
+            .thread_id = mysql_thread_id(conn->mysql),
+            .connects = sql->stats.connects,
+        };
     }
 }
 

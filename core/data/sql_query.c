@@ -52,16 +52,28 @@ void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms)
     }
 }
 
+int sql_query_check(const struct sql *sql, const struct sql_query *query)
+{
+    if (query->param_count > SQL_PARAMS_MAX) {
+        return UV_EINVAL;
+    }
+    size_t len = query->text.len;
+    for (size_t i = 0; i < query->param_count; i++) {
+        const struct sql_value *value = &query->params[i];
+        len += value->type == SQL_TEXT || value->type == SQL_BLOB ? value->str.len : 0;
+    }
+    /* and some room for types, lengths and numbers */
+    return len > sql->options.max_packet_bytes - 16 * SQL_PARAMS_MAX ? UV_EMSGSIZE : 0;
+}
+
 int sql_query_start(struct sql *sql, struct sql_query *query)
 {
     REQUIRE(query->state == QUERY_IDLE);
     query->tx = NULL;
     query->is_command = false;
     sql_query_prepare(sql, query);
-    if (query->param_count > SQL_PARAMS_MAX) {
-        return UV_EINVAL;
-    }
-    const int rc = sql_pool_submit(sql, query);
+    int rc = sql_query_check(sql, query);
+    rc = rc < 0 ? rc : sql_pool_submit(sql, query);
     if (rc == 0) {
         sql_query_set_timer(query, query->timeout_ms != 0 ? query->timeout_ms
                                                           : sql->options.query_timeout_ms);

@@ -215,8 +215,9 @@ int sql_tx_query(struct sql_tx *tx, struct sql_query *query)
     if (tx->conn == NULL) {
         return UV_ECONNRESET;
     }
-    if (query->param_count > SQL_PARAMS_MAX) {
-        return UV_EINVAL;
+    const int rc = sql_query_check(tx->sql, query);
+    if (rc < 0) {
+        return rc;
     }
     query->is_command = false;
     run_on_conn(tx, query);

@@ -52,7 +52,8 @@ MUST_USE int sql_tx_start(struct sql *sql, struct sql_tx *tx);
  * once: not when the transaction is run anew, or ends by its deadline, first. The query has no
  * deadline of its own but timeout_ms, when set.
  *
- * Returns: 0; UV_ECONNRESET: the connection is lost; UV_EINVAL: too many parameters.
+ * Returns: 0; UV_ECONNRESET: the connection is lost; UV_EINVAL, UV_EMSGSIZE: as sql_query_start;
+ *          tx->status when the transaction has ended and on_done is about to run.
  */
 MUST_USE int sql_tx_query(struct sql_tx *tx, struct sql_query *query);
 
