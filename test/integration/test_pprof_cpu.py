@@ -66,8 +66,9 @@ def test_two_functions_that_burn_three_to_one_show_it(burnt, test_server_binary)
     profile, _ = burnt
     assert profile.total_of("burn_three_parts") == pytest.approx(
         3 * profile.total_of("burn_one_part"), rel=0.5 if is_deferring(test_server_binary) else 0.1)
+    # A sample or two may fall into what the handler does beside.
     assert profile.total_of("burn_three_parts") + profile.total_of("burn_one_part") == (
-        profile.total_of("handle_burn"))
+        pytest.approx(profile.total_of("handle_burn"), rel=0.05))
 
 
 def test_samples_know_the_route_and_the_method(burnt):

@@ -215,22 +215,19 @@ static void test_a_capture_sees_what_burns(void **state)
 static void test_stacks_reach_the_threads_start(void **state)
 {
     (void)state;
-    if (!HAS_EXACT_SIGNALS) {
-        skip();
-    }
     (void)begin();
     turn_until(&done.calls);
     int64_t rooted = 0;
     int64_t all = 0;
     for (size_t i = 0; i < done.message->n_sample; i++) {
         const Pprof__Sample *sample = done.message->sample[i];
-        if (has_label(sample, "route", "/burn/:id")) {
+        if (!HAS_EXACT_SIGNALS || has_label(sample, "route", "/burn/:id")) {
             all += sample->value[0];
             rooted += strcmp(outermost_function(sample), "_start") == 0 ? sample->value[0] : 0;
         }
     }
     assert_true(all > 0);
-    assert_true(rooted * 100 >= all * 95);
+    assert_true(rooted * 100 >= all * (HAS_EXACT_SIGNALS ? 95 : 1));
 }
 
 static void test_a_second_capture_is_refused(void **state)
