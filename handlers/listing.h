@@ -2,8 +2,8 @@
  *
  * listing.h - a property listing: its fields, what each may hold, and its JSON.
  *
- * One table describes the fields; reading JSON, checking, printing, the SQL columns and what gRPC
- * carries all follow it, so a field is added in one place.
+ * One table describes the fields; reading JSON, checking, printing, the parameters and rows of SQL
+ * all follow it. listings_sql.h and listings_schema.c name the columns, in the same order.
  *
  * Memory: texts lie in the arena that was given, or wherever the caller put them.
  * Thread: any.
