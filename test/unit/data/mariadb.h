@@ -65,6 +65,10 @@ static inline pid_t mariadb_spawn(const char *log, char *const *argv)
     }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    char path[4096]; /* Debian's mariadbd lies in /usr/sbin, which is not on everybody's PATH */
+    const char *inherited = getenv("PATH");
+    (void)snprintf(path, sizeof(path), "%s:/usr/sbin:/sbin", inherited == NULL ? "" : inherited);
+    (void)setenv("PATH", path, 1);
     if (getppid() != parent || fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) {
         _exit(126);
     }
@@ -106,11 +110,13 @@ static inline void mariadb_start(struct mariadb *db, const char *option)
     char datadir[MARIADB_PATH_BYTES];
     char socket_option[MARIADB_PATH_BYTES + 16];
     char pid_file[MARIADB_PATH_BYTES];
+    char tmpdir[MARIADB_PATH_BYTES];
     char log[MARIADB_PATH_BYTES];
     char port[32];
     (void)snprintf(datadir, sizeof(datadir), "--datadir=%s/data", db->dir);
     (void)snprintf(socket_option, sizeof(socket_option), "--socket=%s", db->socket);
     (void)snprintf(pid_file, sizeof(pid_file), "--pid-file=%s/pid", db->dir);
+    (void)snprintf(tmpdir, sizeof(tmpdir), "--tmpdir=%s", db->dir);
     (void)snprintf(log, sizeof(log), "%s/log", db->dir);
     (void)snprintf(port, sizeof(port), "--port=%d", db->port);
     char user[] = "--user=root"; /* ignored but for root */
@@ -119,6 +125,7 @@ static inline void mariadb_start(struct mariadb *db, const char *option)
                     datadir,
                     socket_option,
                     pid_file,
+                    tmpdir,
                     port,
                     "--bind-address=127.0.0.1",
                     "--skip-name-resolve",
@@ -173,6 +180,7 @@ static inline long mariadb_number(struct mariadb *db, const char *text)
 static inline void mariadb_create(struct mariadb *db, const char *option)
 {
     char datadir[MARIADB_PATH_BYTES];
+    char tmpdir[MARIADB_PATH_BYTES];
     char log[MARIADB_PATH_BYTES];
     (void)signal(SIGPIPE, SIG_IGN);
     *db = (struct mariadb){.port = mariadb_free_port()};
@@ -180,10 +188,13 @@ static inline void mariadb_create(struct mariadb *db, const char *option)
     assert_non_null(mkdtemp(db->dir));
     (void)snprintf(db->socket, sizeof(db->socket), "%s/socket", db->dir);
     (void)snprintf(datadir, sizeof(datadir), "--datadir=%s/data", db->dir);
+    /* a server that starts removes the temporary tables of all others from a tmpdir they share */
+    (void)snprintf(tmpdir, sizeof(tmpdir), "--tmpdir=%s", db->dir);
     (void)snprintf(log, sizeof(log), "%s/log", db->dir);
     char *argv[] = {"mariadb-install-db",
                     "--no-defaults",
                     datadir,
+                    tmpdir,
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     geteuid() == 0 ? "--user=root" : NULL,
