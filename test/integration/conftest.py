@@ -5,10 +5,13 @@ TOQ_SERVER and TOQ_TEST_SERVER name the binaries, so that the same tests run aga
 """
 
 import os
+import tempfile
 
 import pytest
 
 import server as server_module
+from listings import Api, migrate
+from services import Services
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -63,3 +66,39 @@ def start_server(test_server_binary):
     yield start
     for one in reversed(started):
         one.close()
+
+
+@pytest.fixture(scope="session")
+def services():
+    """MariaDB and Redis, shared by all tests: whoever breaks one mends it."""
+    with tempfile.TemporaryDirectory(prefix="toq-services-") as folder:
+        shared = Services(folder)
+        try:
+            shared.up()
+            yield shared
+        finally:
+            shared.down()
+
+
+@pytest.fixture(scope="module")
+def database(services, server_binary):
+    """The services with nothing in them but the schema."""
+    services.clear()
+    done = migrate(server_binary, services.variables)
+    assert done.returncode == 0, done.stderr
+    return services
+
+
+@pytest.fixture(scope="module")
+def listings_server(database, server_binary):
+    """A server of listings, shared by a module's tests: none may stop it or break its services."""
+    shared = server_module.start(server_binary, database.variables)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def api(listings_server):
+    """A client of listings_server."""
+    with Api(listings_server) as client:
+        yield client

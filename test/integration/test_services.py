@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """scripts/services: private servers that come up once, come back, and are the only ones touched."""
 
-import json
 import os
 import signal
 import socket
@@ -9,31 +8,7 @@ import subprocess
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SCRIPT = os.path.join(ROOT, "scripts", "services")
-
-
-class Services:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def run(self, *arguments):
-        return subprocess.run([SCRIPT, *arguments], env=dict(os.environ, TOQ_SERVICES_DIR=self.folder),
-                              stdout=subprocess.PIPE, text=True, timeout=120, check=False)
-
-    def up(self, *names):
-        """Starts servers and returns what a shell would eval."""
-        done = self.run("up", *names)
-        assert done.returncode == 0
-        return dict(line.split("=", 1) for line in done.stdout.splitlines())
-
-    def identity(self, name):
-        with open(os.path.join(self.folder, f"{name}.pid"), encoding="ascii") as file:
-            return json.load(file)
-
-    def write_identity(self, name, identity):
-        with open(os.path.join(self.folder, f"{name}.pid"), "w", encoding="ascii") as file:
-            json.dump(identity, file)
+from services import SCRIPT, Services
 
 
 @pytest.fixture
