@@ -30,6 +30,7 @@ struct loop {
     uint64_t idle_ns;      /* time spent in poll until then */
     uint64_t active_jobs;
     uint64_t submitted_jobs;
+    bool is_stopped;                       /* loop_stop was called since loop_run */
     struct metric_histogram *turn_seconds; /* NULL until loop_register_metrics */
     struct metric_histogram *lag_seconds;
     uint64_t *turns_total;
@@ -181,10 +182,16 @@ void loop_run(struct loop *loop)
 {
     loop->turn_ns = clock_now_ns();
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (!list_is_empty(&loop->deferred) && !loop->is_stopped) {
+        (void)uv_idle_start(&loop->idle, on_idle); /* libuv sees no work without a handle */
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
+    loop->is_stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
+    loop->is_stopped = true;
     uv_stop(&loop->uv);
 }
 

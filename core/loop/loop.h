@@ -44,7 +44,7 @@ MUST_USE int loop_create(struct loop **ret_loop);
  */
 void loop_destroy(struct loop *loop);
 
-/* loop_run turns the loop until loop_stop. */
+/* loop_run turns the loop until loop_stop, or until no handle is active and no deferred call waits. */
 void loop_run(struct loop *loop);
 
 /* loop_stop makes loop_run return after this turn. */

@@ -118,6 +118,22 @@ static void on_timer(uv_timer_t *timer)
     ++*(unsigned *)timer->data;
 }
 
+/* What the last callback of a turn defers is run also where no handle would bring another turn. */
+static void test_a_deferred_call_needs_no_handle(void **state)
+{
+    (void)state;
+    struct step first;
+    struct step second;
+    step_init(&first);
+    step_init(&second);
+    first.next = &second;
+    uv_unref((uv_handle_t *)&keep);
+    loop_defer(loop, &first.deferred);
+    loop_run(loop);
+    assert_int_equal(first.runs, 1);
+    assert_int_equal(second.runs, 1);
+}
+
 /* Two calls that defer each other must leave room for timers, and must not wait for one. */
 static void test_deferring_for_ever_starves_nobody(void **state)
 {
@@ -281,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_deferred_calls_run_once_in_order),
         WITH_LOOP(test_a_deferred_call_can_be_taken_back),
+        WITH_LOOP(test_a_deferred_call_needs_no_handle),
         WITH_LOOP(test_deferring_for_ever_starves_nobody),
         WITH_LOOP(test_a_job_works_and_is_done_once),
         WITH_LOOP(test_a_cancelled_job_is_done_without_work),
