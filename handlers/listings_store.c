@@ -62,8 +62,8 @@ static void read_row(const struct sql_row *row, struct listing *ret_listing)
     ret_listing->id = text_of(value++);
     for (int f = 0; f < LISTING_FIELD_COUNT; f++, value++) {
         const bool is_number = listing_field_info((enum listing_field)f)->type == LISTING_NUMBER;
-        ret_listing->fields[f] = is_number ? (struct listing_value){.number = number_of(value)}
-                                           : (struct listing_value){.text = text_of(value)};
+        ret_listing->fields[f].number = is_number ? number_of(value) : 0;
+        ret_listing->fields[f].text = is_number ? STR("") : text_of(value);
     }
     ret_listing->version = (uint64_t)number_of(&value[0]);
     ret_listing->created_us = time_of(&value[1]);
