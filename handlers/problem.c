@@ -37,8 +37,15 @@ static void put_problem(struct buf *body, const struct problem *problem)
 void problem_respond(struct http_request *req, const struct problem *problem)
 {
     char seconds[20];
-    const struct http_header retry_after = {
-        STR("Retry-After"), {seconds, str_format_u64(seconds, problem->retry_after_s)}};
+    struct http_header headers[2];
+    size_t header_count = 0;
+    if (problem->retry_after_s > 0) {
+        headers[header_count++] = (struct http_header){
+            STR("Retry-After"), {seconds, str_format_u64(seconds, problem->retry_after_s)}};
+    }
+    if (problem->header != NULL) {
+        headers[header_count++] = *problem->header;
+    }
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
     put_problem(&body, problem);
@@ -46,8 +53,8 @@ void problem_respond(struct http_request *req, const struct problem *problem)
         .status = problem->status,
         .content_type = "application/problem+json",
         .body = buf_str(&body),
-        .headers = &retry_after,
-        .header_count = problem->retry_after_s > 0 ? 1 : 0,
+        .headers = headers,
+        .header_count = header_count,
     };
     if (body.is_failed) {
         http_respond_error(req, problem->status, NULL);

@@ -15,6 +15,7 @@ struct problem {
     const char *detail;                  /* for people; NULL for none */
     const struct listing_errors *errors; /* what is wrong with which field; NULL for none */
     unsigned retry_after_s;              /* sent as Retry-After; 0: not */
+    const struct http_header *header;    /* one more field; NULL for none */
 };
 
 /* problem_respond ends the request with application/problem+json. */
