@@ -57,3 +57,30 @@ bool auth_has_token(struct http_request *req, struct str token)
     }
     return str_equal_secret(token, password);
 }
+
+bool auth_find_token(const struct auth_tokens *tokens, const struct http_request *req,
+                     struct str *ret_token)
+{
+    struct str rest = tokens->list;
+    struct str token;
+    struct str found = {NULL, 0};
+    struct str credentials = http_header_get(req, STR("authorization"));
+    struct str scheme;
+    if (tokens->is_open) {
+        *ret_token = STR("");
+        return true;
+    }
+    if (!str_next_field(&credentials, ' ', &scheme) || credentials.ptr == NULL ||
+        !str_equal_nocase(scheme, STR("bearer"))) {
+        return false;
+    }
+    credentials = str_trim(credentials);
+    while (rest.len > 0 && str_next_field(&rest, ',', &token)) {
+        found = str_equal_secret(token, credentials) ? token : found;
+    }
+    if (found.ptr == NULL) {
+        return false;
+    }
+    *ret_token = found;
+    return true;
+}

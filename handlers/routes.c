@@ -35,6 +35,19 @@ int routes_public(struct router *router, struct health *health)
     return add_rows(router, rows, ARRAY_COUNT(rows), health);
 }
 
+int routes_listings(struct router *router, struct listings *listings)
+{
+    static const struct row rows[] = {
+        {METHOD_GET, "/v1/listings", listings_handle_list, 0},
+        {METHOD_POST, "/v1/listings", listings_handle_create, ROUTE_BODY},
+        {METHOD_GET, "/v1/listings/:id", listings_handle_get, 0},
+        {METHOD_PUT, "/v1/listings/:id", listings_handle_put, ROUTE_BODY},
+        {METHOD_PATCH, "/v1/listings/:id", listings_handle_patch, ROUTE_BODY},
+        {METHOD_DELETE, "/v1/listings/:id", listings_handle_delete, 0},
+    };
+    return add_rows(router, rows, ARRAY_COUNT(rows), listings);
+}
+
 int routes_metrics(struct router *router, struct metrics *metrics)
 {
     static const struct row rows[] = {

@@ -9,10 +9,14 @@
 
 #include "core/http/router.h"
 #include "handlers/health.h"
+#include "handlers/listings_http.h"
 #include "handlers/pprof.h"
 
 /* routes_public adds what the HTTP port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_public(struct router *router, struct health *health);
+
+/* routes_listings adds the listings to what the HTTP port serves. Returns: as routes_public. */
+MUST_USE int routes_listings(struct router *router, struct listings *listings);
 
 /* routes_metrics adds what the metrics port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_metrics(struct router *router, struct metrics *metrics);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings_respond.c - statuses, fields, and the checks that several verbs make.
+ */
+#include "handlers/listings_respond.h"
+
+#include "core/http/router.h"
+#include "core/telemetry/log.h"
+#include "handlers/etag.h"
+
+#define RETRY_AFTER_S 1 /* as often as the clients try to reach their servers again */
+
+void listings_respond_status(struct http_request *req, int status)
+{
+    static const struct {
+        int status;
+        struct problem problem;
+    } rows[] = {
+        {UV_ENOENT, {404, .detail = "no such listing"}},
+        {UV_EAGAIN, {412, .detail = "the listing has another version"}},
+        {UV_ENOTCONN, {503, .detail = "the database is away", .retry_after_s = RETRY_AFTER_S}},
+        {UV_ECONNRESET, {503, .detail = "the database went away", .retry_after_s = RETRY_AFTER_S}},
+        {UV_ETIMEDOUT, {503, .detail = "the database is slow", .retry_after_s = RETRY_AFTER_S}},
+        {UV_EBUSY, {503, .detail = "the database is busy", .retry_after_s = RETRY_AFTER_S}},
+        {UV_EROFS, {503, .detail = "the database takes no writes", .retry_after_s = RETRY_AFTER_S}},
+        {UV_ECANCELED, {503, .detail = "shutting down", .retry_after_s = RETRY_AFTER_S}},
+        {UV_ENOMEM, {503, .detail = "out of memory", .retry_after_s = RETRY_AFTER_S}},
+    };
+    static const struct problem other = {500, .detail = "the database refuses"};
+    const struct problem *problem = &other;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        problem = rows[i].status == status ? &rows[i].problem : problem;
+    }
+    if (problem == &other) {
+        LOG(LOG_ERROR, "listings", "request failed", log_cstr("route", req->route->path),
+            log_cstr("error", uv_err_name(status)));
+    }
+    problem_respond(req, problem);
+}
+
+void listings_respond_problem(struct http_request *req, int status, const char *detail)
+{
+    const struct problem problem = {.status = status, .detail = detail};
+    problem_respond(req, &problem);
+}
+
+void listings_respond(struct http_request *req, const struct listings_answer *answer)
+{
+    char tag[ETAG_BYTES];
+    struct http_header headers[4];
+    size_t count = 0;
+    headers[count++] = (struct http_header){STR("ETag"), etag_format(answer->version, tag)};
+    headers[count++] = (struct http_header){STR("Cache-Control"), STR("no-cache")};
+    if (answer->location.ptr != NULL) {
+        headers[count++] = (struct http_header){STR("Location"), answer->location};
+    }
+    if (answer->is_replayed) {
+        headers[count++] = (struct http_header){STR("Idempotency-Replayed"), STR("true")};
+    }
+    const struct http_response response = {
+        .status = answer->status,
+        .content_type = answer->json.ptr == NULL ? NULL : "application/json",
+        .body = answer->json,
+        .headers = headers,
+        .header_count = count,
+    };
+    http_respond(req, &response);
+}
+
+/* --- checks -------------------------------------------------------------------------------------- */
+
+bool listings_may_write(const struct listings *listings, struct http_request *req,
+                        struct str *ret_token)
+{
+    static const struct http_header challenge = {STR("WWW-Authenticate"),
+                                                 STR("Bearer realm=\"toq\"")};
+    static const struct problem problem = {
+        .status = 401, .detail = "writing needs a bearer token", .header = &challenge};
+    if (auth_find_token(&listings->tokens, req, ret_token)) {
+        return true;
+    }
+    problem_respond(req, &problem);
+    return false;
+}
+
+bool listings_has_id(struct http_request *req)
+{
+    if (listings_id_is_valid(req->params[0])) {
+        return true;
+    }
+    listings_respond_status(req, UV_ENOENT);
+    return false;
+}
+
+/* is_json tells whether a Content-Type is JSON in UTF-8; a merge patch has a type of its own. */
+static bool is_json(struct str type, enum listing_mode mode)
+{
+    struct str name;
+    struct str parameter;
+    if (!str_next_field(&type, ';', &name)) {
+        return false;
+    }
+    name = str_trim(name);
+    if (!str_equal_nocase(name, STR("application/json")) &&
+        !(mode == LISTING_PATCH && str_equal_nocase(name, STR("application/merge-patch+json")))) {
+        return false;
+    }
+    while (str_next_field(&type, ';', &parameter)) {
+        struct str key;
+        struct str value = parameter;
+        if (str_next_field(&value, '=', &key) && str_equal_nocase(str_trim(key), STR("charset")) &&
+            !str_equal_nocase(str_trim(value), STR("utf-8")) &&
+            !str_equal_nocase(str_trim(value), STR("\"utf-8\""))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool listings_has_json(struct http_request *req, enum listing_mode mode)
+{
+    if (is_json(http_header_get(req, STR("content-type")), mode)) {
+        return true;
+    }
+    listings_respond_problem(req, 415,
+                             mode == LISTING_PATCH ? "the body must be application/merge-patch+json"
+                                                   : "the body must be application/json");
+    return false;
+}
+
+bool listings_read_body(struct http_request *req, enum listing_mode mode, struct listing *listing)
+{
+    struct listing_errors errors;
+    if (!listings_has_json(req, mode)) {
+        return false;
+    }
+    if (listing_from_json(&req->arena, req->body, mode, listing, &errors)) {
+        return true;
+    }
+    if (errors.count == 0) {
+        listings_respond_status(req, UV_ENOMEM);
+        return false;
+    }
+    const struct problem problem = {
+        .status = errors.is_malformed ? 400 : 422,
+        .detail = errors.is_malformed ? "the body is no JSON object" : "the listing is not valid",
+        .errors = &errors,
+    };
+    problem_respond(req, &problem);
+    return false;
+}
