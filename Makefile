@@ -74,7 +74,7 @@ LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIB_L
 FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
 ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
 
-SOURCES := $(call ours,core/*/*.c config/*.c)
+SOURCES := $(filter-out core/main.c,$(wildcard core/*.c)) $(call ours,core/*/*.c config/*.c)
 PROTOS  := $(wildcard handlers/*.proto)
 ifeq ($(PROFILING),no)
 SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
@@ -91,7 +91,7 @@ LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
 MAIN_OBJECT := $(B)/core/main.o
 LIBRARY     := $(B)/libtoq.a
 
-HEADERS := $(call ours,core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
+HEADERS := $(call ours,core/*.h core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
 
 TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c))
 UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/*/test_*.c))

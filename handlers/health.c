@@ -4,6 +4,8 @@
  */
 #include "handlers/health.h"
 
+#include <stdio.h>
+
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 
@@ -20,19 +22,64 @@ static void respond_json(struct http_request *req, int status, struct str body)
     http_respond(req, &response);
 }
 
+/* status_of says in a word whether work should be sent. */
+static const char *status_of(const struct health *health)
+{
+    if (health->is_draining) {
+        return "draining";
+    }
+    return health->sql == NULL || sql_get_health(health->sql).state == SQL_UP ? "ok"
+                                                                              : "unavailable";
+}
+
+static int code_of(const struct health *health)
+{
+    return strcmp(status_of(health), "ok") == 0 ? 200 : 503;
+}
+
+/* put_dependency writes one member of "dependencies". Why one is down is for the log: the message may
+ * tell strangers of hosts and users. */
+static void put_dependency(struct buf *body, const char *name, const char *state,
+                           uint64_t latency_ns)
+{
+    buf_printf(body, "\"%s\":{\"state\":\"%s\",\"latency_ms\":", name, state);
+    if (latency_ns > 0) {
+        buf_printf(body, "%.3f}", (double)latency_ns / (double)NS_PER_MS);
+    } else {
+        buf_append_cstr(body, "null}"); /* it has not answered yet */
+    }
+}
+
+static void put_dependencies(struct buf *body, const struct health *health)
+{
+    static const char *const states[] = {
+        [SQL_CONNECTING] = "connecting", [SQL_UP] = "up", [SQL_DOWN] = "down"};
+    if (health->sql != NULL) {
+        const struct sql_health sql = sql_get_health(health->sql);
+        put_dependency(body, "mysql", states[sql.state], sql.latency_ns);
+    }
+    if (health->redis != NULL) {
+        const struct redis_health redis = redis_get_health(health->redis);
+        buf_append_cstr(body, health->sql == NULL ? "" : ",");
+        put_dependency(body, "redis", redis.is_ready ? "up" : "down", redis.latency_ns);
+    }
+}
+
 void health_handle(struct http_request *req, void *arg)
 {
     const struct health *health = arg;
     const double uptime_s = (double)(clock_now_ns() - health->start_ns) * 1e-9;
     struct buf body;
     buf_init(&body, 4096);
-    buf_printf(&body, "{\"status\":\"%s\",\"version\":", health->is_draining ? "draining" : "ok");
+    buf_printf(&body, "{\"status\":\"%s\",\"version\":", status_of(health));
     buf_append_json(&body, str_from(health->version));
-    buf_printf(&body, ",\"uptime_seconds\":%.3f,\"dependencies\":{}}\n", uptime_s);
+    buf_printf(&body, ",\"uptime_seconds\":%.3f,\"dependencies\":{", uptime_s);
+    put_dependencies(&body, health);
+    buf_append_cstr(&body, "}}\n");
     if (body.is_failed) {
         http_respond_error(req, 503, "out of memory");
     } else {
-        respond_json(req, health->is_draining ? 503 : 200, buf_str(&body));
+        respond_json(req, code_of(health), buf_str(&body));
     }
     buf_deinit(&body);
 }
@@ -46,9 +93,7 @@ void health_handle_live(struct http_request *req, void *arg)
 void health_handle_ready(struct http_request *req, void *arg)
 {
     const struct health *health = arg;
-    if (health->is_draining) {
-        respond_json(req, 503, STR("{\"status\":\"draining\"}\n"));
-    } else {
-        respond_json(req, 200, STR("{\"status\":\"ok\"}\n"));
-    }
+    char body[64];
+    const int len = snprintf(body, sizeof(body), "{\"status\":\"%s\"}\n", status_of(health));
+    respond_json(req, code_of(health), (struct str){body, (size_t)len});
 }

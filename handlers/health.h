@@ -2,21 +2,28 @@
  *
  * health.h - is the server alive, and should it be sent work?
  *
+ * It is ready while MySQL is up. Without Redis it serves all but what only Redis can keep apart, so that
+ * is told and no more.
+ *
  * Thread: the loop.
  */
 #ifndef TOQ_HANDLERS_HEALTH_H
 #define TOQ_HANDLERS_HEALTH_H
 
+#include "core/data/redis.h"
+#include "core/data/sql.h"
 #include "core/http/http.h"
 
 struct health {
-    const char *version; /* borrowed */
-    uint64_t start_ns;   /* clock_now_ns */
-    bool is_draining;    /* set by the shutdown: readiness is 503 from then on */
+    const char *version;       /* borrowed */
+    uint64_t start_ns;         /* clock_now_ns */
+    bool is_draining;          /* set by the shutdown: readiness is 503 from then on */
+    const struct sql *sql;     /* NULL: not a dependency */
+    const struct redis *redis; /* as well */
 };
 
-/* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200 or
- * 503. */
+/* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200, or 503
+ * when no work should be sent. */
 void health_handle(struct http_request *req, void *health);
 
 /* health_handle_live answers GET /health/live: 200 as long as the loop turns. */

@@ -10,6 +10,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOMS = ("core/base", "core/telemetry", "core/loop", "core/http", "core/data", "handlers",
          "profiling", "config")
 
+COMPOSITION = "core"  # the room of main.c and app*, which put all the others together
+
 COMMENT_OR_LITERAL = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)
 DIRECTIVE = re.compile(r"^[ \t]*\#(?:[^\n]*\\\n)*[^\n]*", re.M)
@@ -24,7 +26,7 @@ def find(*patterns):
 
 def sources():
     """Every C file of the server."""
-    return find("core/main.c", *(f"{room}/*.[ch]" for room in ROOMS))
+    return find("core/*.[ch]", *(f"{room}/*.[ch]" for room in ROOMS))
 
 
 def tests():
@@ -32,7 +34,8 @@ def tests():
 
 
 def room_of(path):
-    return path if path == "core/main.c" else os.path.dirname(path)
+    """The folder that a file lies in; the composition root's is core alone."""
+    return os.path.dirname(path)
 
 
 def read(path):

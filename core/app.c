@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app.c - the parts in order: loop -> data clients -> listeners with their routes -> log -> run -> drain.
+ *
+ * Shutdown: readiness turns 503 -> listeners close -> idle connections close -> answers end, with
+ * Connection: close -> the last connection closes -> the data clients close -> 0. After
+ * SHUTDOWN_TIMEOUT_MS the rest is cut.
+ */
+#include "core/app.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "core/app_data.h"
+#include "core/app_servers.h"
+#include "core/base/clock.h"
+#include "core/loop/signals.h"
+#include "core/telemetry/log.h"
+#include "core/telemetry/metrics_process.h"
+
+#define LOG_FLUSH_MS 1000
+
+struct app {
+    const struct config *config;
+    const char *version;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct conn_set conns;
+    struct app_data data;
+    struct app_servers servers;
+    struct health health;
+    struct pprof pprof;
+    struct buf cmdline;
+    struct signals signals;
+    struct wheel_timer shutdown_timer;
+    bool is_data_closing;
+    struct loop_job reload;
+    bool is_reloading;
+    bool is_level_read;
+    int level;
+    char level_error[CONFIG_ERROR_BYTES];
+};
+
+/* --- shutdown ------------------------------------------------------------------------------------ */
+
+static void on_data_closed(void *arg)
+{
+    struct app *app = arg;
+    loop_stop(app->loop);
+}
+
+static void close_data_when_drained(void *arg)
+{
+    struct app *app = arg;
+    if (app->servers.open_count == 0 && app->conns.count == 0 && !app->is_data_closing) {
+        app->is_data_closing = true;
+        app_data_close(&app->data, on_data_closed, app);
+    }
+}
+
+static void on_shutdown_timeout(struct wheel_timer *timer)
+{
+    struct app *app = CONTAINER_OF(timer, struct app, shutdown_timer);
+    const size_t requests = task_cancel_all(UV_ECANCELED);
+    const size_t connections = conn_set_close_all(&app->conns);
+    LOG(LOG_WARN, "main", "shutdown timed out", log_u64("cancelled_requests", requests),
+        log_u64("closed_connections", connections));
+}
+
+static void on_stop(void *arg, int signo)
+{
+    struct app *app = arg;
+    LOG(LOG_INFO, "main", "shutting down", log_cstr("signal", strsignal(signo)),
+        log_u64("requests", task_count()), log_u64("connections", app->conns.count));
+    app->health.is_draining = true;
+    app->conns.on_empty = close_data_when_drained;
+    app->conns.on_empty_arg = app;
+    loop_set_timer(app->loop, &app->shutdown_timer, app->config->shutdown_timeout_ms);
+    app_servers_drain(&app->servers, close_data_when_drained, app);
+}
+
+/* --- reload -------------------------------------------------------------------------------------- */
+
+static void read_level(struct loop_job *job)
+{
+    struct app *app = CONTAINER_OF(job, struct app, reload);
+    app->is_level_read = config_read_log_level(app->config, &app->level, app->level_error);
+}
+
+static void use_level(struct loop_job *job, int status)
+{
+    struct app *app = CONTAINER_OF(job, struct app, reload);
+    app->is_reloading = false;
+    if (status < 0) {
+        return;
+    }
+    if (!app->is_level_read) {
+        LOG(LOG_ERROR, "main", "log level not reloaded", log_cstr("error", app->level_error));
+        return;
+    }
+    log_set_level((enum log_level)app->level);
+    LOG(LOG_INFO, "main", "log level reloaded", log_i64("level", app->level));
+}
+
+static void on_reload(void *arg)
+{
+    struct app *app = arg;
+    if (app->is_reloading) {
+        return; /* the file is being read: a change made since then wants another signal */
+    }
+    app->reload.work = read_level;
+    app->reload.done = use_level;
+    app->is_reloading = loop_submit(app->loop, &app->reload) == 0;
+}
+
+/* --- start --------------------------------------------------------------------------------------- */
+
+/* complain says why the server does not start.
+ *
+ * Returns: the exit code. */
+static int complain(const char *what, int error)
+{
+    (void)fprintf(stderr, "toq: %s: %s\n", what, uv_strerror(error));
+    return EX_OSERR;
+}
+
+/* raise_fd_limit takes as many descriptors as the system lets us have: each connection is one. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: the soft limit stays */
+    }
+}
+
+static int start_base(struct app *app)
+{
+    const struct config *c = app->config;
+    int rc = loop_create(&app->loop);
+    if (rc < 0) {
+        return complain("cannot create the loop", rc);
+    }
+    app->metrics = metrics_create();
+    rc = app->metrics == NULL ? UV_ENOMEM : metrics_process_register(app->metrics, app->version);
+    rc = rc < 0 ? rc : loop_register_metrics(app->loop, app->metrics);
+    rc = rc < 0 ? rc
+                : conn_set_init(&app->conns, app->loop, c->max_connections, c->write_timeout_ms);
+    rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
+    rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
+    wheel_timer_init(&app->shutdown_timer, on_shutdown_timeout);
+    return rc < 0 ? complain("cannot start", rc) : 0;
+}
+
+static int open_servers(struct app *app)
+{
+    const struct app_served served = {
+        .config = app->config,
+        .conns = &app->conns,
+        .metrics = app->metrics,
+        .health = &app->health,
+        .listings = &app->data.listings,
+        .pprof = &app->pprof,
+    };
+    app->health = (struct health){
+        .version = app->version,
+        .start_ns = clock_now_ns(),
+        .sql = app->data.sql,
+        .redis = app->data.redis,
+    };
+    return app_servers_open(&app->servers, &served);
+}
+
+static int start_log(const struct config *c)
+{
+    const struct log_options options = {
+        .fd = 1,
+        .level = (enum log_level)c->log_level,
+        .format = (enum log_format)c->log_format,
+    };
+    const int rc = log_start(&options);
+    return rc < 0 ? complain("cannot start the log", rc) : 0;
+}
+
+static int start_pprof(struct app *app)
+{
+    if (!app->config->enable_pprof) {
+        return 0;
+    }
+    app->pprof = (struct pprof){
+        .loop = app->loop,
+        .token = str_from(app->config->pprof_token),
+        .cmdline = buf_str(&app->cmdline),
+        .max_seconds = app->config->pprof_max_seconds,
+    };
+    const int rc = pprof_start(&app->pprof, app->metrics);
+    if (rc == UV_ENOSYS) {
+        (void)fputs("toq: ENABLE_PPROF: \"true\" is not allowed: this build has no profiler\n",
+                    stderr);
+        return EX_CONFIG;
+    }
+    return rc < 0 ? complain("cannot start the profiler", rc) : 0;
+}
+
+static int start(struct app *app)
+{
+    raise_fd_limit();
+    int code = start_base(app);
+    code = code != 0 ? code : open_servers(app);
+    code = code != 0 ? code : start_log(app->config);
+    return code != 0 ? code : start_pprof(app);
+}
+
+static void log_ready(const struct app *app)
+{
+    app_servers_log(&app->servers);
+    listings_log(&app->data.listings);
+    LOG(LOG_INFO, "main", "ready", log_cstr("version", app->version),
+        log_cstr("env", config_env_name(app->config->env)));
+}
+
+/* --- run ----------------------------------------------------------------------------------------- */
+
+static void stop(struct app *app)
+{
+    const bool is_clean = task_count() == 0;
+    wheel_unset(&app->shutdown_timer);
+    if (app->config->enable_pprof) {
+        pprof_stop(&app->pprof);
+    }
+    LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", task_count()));
+    log_stop(LOG_FLUSH_MS);
+    signals_stop(&app->signals);
+    if (!is_clean) {
+        return; /* a handler still holds a request it was told to give up: its memory goes with the
+                   process */
+    }
+    loop_destroy(app->loop);
+    app_servers_deinit(&app->servers);
+    conn_set_deinit(&app->conns);
+    metrics_destroy(app->metrics);
+    buf_deinit(&app->cmdline);
+}
+
+int app_serve(const struct app_options *options)
+{
+    static struct app app; /* big, and alive as long as the process */
+    app.config = options->config;
+    app.version = options->version;
+    buf_init(&app.cmdline, 1u << 20);
+    buf_append_cstr(&app.cmdline, options->program); /* alone: any argument would be an option */
+    const int code = start(&app);
+    if (code != 0) {
+        return code;
+    }
+    log_ready(&app);
+    loop_run(app.loop);
+    stop(&app);
+    return EX_OK;
+}

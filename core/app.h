@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app.h - the composition root: the server's parts put together, run and taken down.
+ */
+#ifndef TOQ_CORE_APP_H
+#define TOQ_CORE_APP_H
+
+#include "config/config.h"
+
+struct app_options {
+    const struct config *config;
+    const char *program; /* argv[0] */
+    const char *version;
+};
+
+/* app_serve runs the server until a signal has ended it.
+ *
+ * options: borrowed.
+ * Returns: an exit code of sysexits.h: 0; 69 a port is taken; 71 the system refuses; 78 the build lacks
+ *          what the configuration asks for. Unless it is 0, nothing has been served, a line on stderr
+ *          says why, and the process is to end.
+ * Thread:  main, once.
+ */
+MUST_USE int app_serve(const struct app_options *options);
+
+#endif

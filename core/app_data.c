@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_data.c - the clients opened in order, closed together.
+ */
+#include "core/app_data.h"
+
+struct sql_options app_data_sql_options(const struct config *c)
+{
+    return (struct sql_options){
+        .host = c->mysql_host,
+        .port = (uint16_t)c->mysql_port,
+        .user = c->mysql_user,
+        .password = c->mysql_password,
+        .database = c->mysql_database,
+        .tls = (enum sql_tls)c->mysql_tls,
+        .tls_ca = c->mysql_tls_ca,
+        .max_connections = c->mysql_pool_size,
+        .min_idle = 1, /* so that /health knows */
+        .query_timeout_ms = c->request_timeout_ms,
+    };
+}
+
+static struct redis_options redis_options_of(const struct config *c)
+{
+    return (struct redis_options){
+        .host = c->redis_host,
+        .port = (uint16_t)c->redis_port,
+        .password = c->redis_password,
+        .client_name = "toq",
+        .db = c->redis_db,
+    };
+}
+
+static int open_redis(struct app_data *data, struct loop *loop, const struct redis_options *options)
+{
+    int rc = redis_open(loop, options, &data->redis);
+    if (rc < 0) {
+        return rc;
+    }
+    data->open_count++;
+    rc = redis_pubsub_open(loop, options, &data->pubsub);
+    data->open_count += rc == 0;
+    return rc;
+}
+
+static int register_metrics(struct app_data *data, struct metrics *metrics)
+{
+    int rc = sql_register_metrics(data->sql, metrics);
+    rc = rc < 0 ? rc : redis_register_metrics(data->redis, metrics);
+    return rc < 0 ? rc : redis_pubsub_register_metrics(data->pubsub, metrics);
+}
+
+int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
+                  const struct config *config)
+{
+    const struct sql_options sql_options = app_data_sql_options(config);
+    const struct redis_options redis_options = redis_options_of(config);
+    int rc = sql_open(loop, &sql_options, &data->sql);
+    if (rc < 0) {
+        return rc;
+    }
+    data->open_count++;
+    rc = open_redis(data, loop, &redis_options);
+    rc = rc < 0 ? rc : register_metrics(data, metrics);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct listings_options options = {
+        .cache =
+            {
+                .loop = loop,
+                .sql = data->sql,
+                .redis = data->redis,
+                .pubsub = data->pubsub,
+                .ttl_ms = config->cache_ttl_ms,
+                .page_ttl_ms = config->cache_page_ttl_ms,
+                .timeout_ms = config->cache_timeout_ms,
+            },
+        .tokens =
+            {
+                .list = str_from(config->api_tokens),
+                .is_open = config->env == CONFIG_DEVELOPMENT && config->api_tokens[0] == '\0',
+            },
+        .request_timeout_ms = config->request_timeout_ms,
+    };
+    return listings_init(&data->listings, metrics, &options);
+}
+
+static void on_part_closed(void *arg)
+{
+    struct app_data *data = arg;
+    if (--data->open_count == 0) {
+        data->on_closed(data->on_closed_arg);
+    }
+}
+
+void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *arg)
+{
+    data->on_closed = on_closed;
+    data->on_closed_arg = arg;
+    redis_pubsub_close(data->pubsub, on_part_closed, data);
+    redis_close(data->redis, on_part_closed, data);
+    sql_close(data->sql, on_part_closed, data);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_data.h - what the handlers store in and read from: MySQL, Redis, and the listings over both.
+ *
+ * Thread: main, before the loop runs, and the loop's afterwards.
+ */
+#ifndef TOQ_CORE_APP_DATA_H
+#define TOQ_CORE_APP_DATA_H
+
+#include "config/config.h"
+#include "core/data/redis_pubsub.h"
+#include "handlers/listings_http.h"
+
+struct app_data {
+    struct sql *sql;
+    struct redis *redis;
+    struct redis_pubsub *pubsub;
+    struct listings listings;
+    size_t open_count;
+    void (*on_closed)(void *arg);
+    void *on_closed_arg;
+};
+
+/* app_data_sql_options says which MySQL; its texts are the configuration's. */
+struct sql_options app_data_sql_options(const struct config *config);
+
+/* app_data_open begins to connect, and registers what the clients count. Servers that are down are no
+ * error.
+ *
+ * config: borrowed until on_closed. Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
+                           const struct config *config);
+
+/* app_data_close ends what is under way and closes the connections; on_closed runs once, later. The
+ * metrics must not be rendered any more. */
+void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *arg);
+
+#endif

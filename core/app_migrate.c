@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_migrate.c - a loop and one connection, as long as it takes.
+ */
+#include "core/app_migrate.h"
+
+#include <signal.h>
+#include <sysexits.h>
+
+#include "core/app_data.h"
+#include "core/data/sql_migrate.h"
+
+struct migration {
+    struct loop *loop;
+    uv_async_t keep; /* a loop in which nothing but timers of the pool's wait would not turn */
+    struct sql *sql;
+    struct sql_migrate migrate;
+    int status;
+};
+
+static void on_closed(void *arg)
+{
+    struct migration *migration = arg;
+    uv_close((uv_handle_t *)&migration->keep, NULL);
+    loop_stop(migration->loop);
+}
+
+static void on_done(struct sql_migrate *migrate)
+{
+    struct migration *migration = CONTAINER_OF(migrate, struct migration, migrate);
+    migration->status = migrate->status;
+    sql_close(migration->sql, on_closed, migration);
+}
+
+static int run(struct migration *migration, const struct config *config)
+{
+    struct sql_options options = app_data_sql_options(config);
+    options.max_connections = 1;
+    int rc = loop_create(&migration->loop);
+    rc = rc < 0 ? rc : uv_async_init(loop_uv(migration->loop), &migration->keep, NULL);
+    rc = rc < 0 ? rc : sql_open(migration->loop, &options, &migration->sql);
+    if (rc < 0) {
+        return rc;
+    }
+    migration->migrate = (struct sql_migrate){.on_done = on_done};
+    migration->migrate.steps = listings_migrations(&migration->migrate.step_count);
+    migration->status = sql_migrate_start(migration->sql, &migration->migrate);
+    if (migration->status < 0) {
+        sql_close(migration->sql, on_closed, migration);
+    }
+    loop_run(migration->loop);
+    loop_destroy(migration->loop);
+    return migration->status;
+}
+
+static int code_of(int status)
+{
+    switch (status) {
+    case UV_ENOTCONN:
+    case UV_ECONNRESET:
+    case UV_ETIMEDOUT:
+    case UV_EBUSY:
+        return EX_UNAVAILABLE;
+    case UV_ENOMEM:
+        return EX_OSERR;
+    default:
+        return EX_SOFTWARE;
+    }
+}
+
+int app_migrate(const struct config *config)
+{
+    static struct migration migration; /* big */
+    (void)signal(SIGPIPE, SIG_IGN);
+    const int status = run(&migration, config);
+    const struct sql_migrate *migrate = &migration.migrate;
+    if (status < 0) {
+        (void)fprintf(stderr, "toq: cannot migrate %s at %s port %u: %s%s%s\n",
+                      config->mysql_database, config->mysql_host, (unsigned)config->mysql_port,
+                      uv_strerror(status), migrate->error[0] == '\0' ? "" : ": ", migrate->error);
+        return code_of(status);
+    }
+    (void)printf("toq: the schema has version %zu, steps applied: %zu\n", migrate->version,
+                 migrate->applied_count);
+    return ferror(stdout) == 0 && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}

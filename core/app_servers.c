@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_servers.c - one router and one listener for each of the server's faces.
+ */
+#include "core/app_servers.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+static int add_routes(struct router *router, const struct app_served *served, enum app_server which)
+{
+    switch (which) {
+    case APP_SERVER_METRICS:
+        return routes_metrics(router, served->metrics);
+    case APP_SERVER_PPROF:
+        return routes_pprof(router, served->pprof);
+    default:
+        break;
+    }
+    const int rc = routes_public(router, served->health);
+    return rc < 0 ? rc : routes_listings(router, served->listings);
+}
+
+static int make_router(const struct app_served *served, enum app_server which,
+                       struct router **ret_router)
+{
+    struct router *router = router_create();
+    const int rc = router == NULL ? UV_ENOMEM : add_routes(router, served, which);
+    if (rc < 0) {
+        router_destroy(router);
+        return rc;
+    }
+    *ret_router = router;
+    return 0;
+}
+
+static struct http_limits limits_of(const struct config *c)
+{
+    return (struct http_limits){
+        .header_bytes = c->max_header_bytes,
+        .header_count = c->max_header_count,
+        .target_bytes = c->max_target_bytes,
+        .body_bytes = c->max_body_bytes,
+        .header_timeout_ms = c->header_timeout_ms,
+        .idle_timeout_ms = c->idle_timeout_ms,
+        .body_timeout_ms = c->body_timeout_ms,
+        .request_timeout_ms = c->request_timeout_ms,
+    };
+}
+
+/* Where a listener is to listen, and the variable that says so. */
+struct face {
+    enum app_server which;
+    const char *name;
+    const char *host;
+    uint64_t port;
+    const char *variable;
+    bool is_on;
+};
+
+static int refuse(const struct face *face, int error)
+{
+    const bool is_taken = error == UV_EADDRINUSE;
+    (void)fprintf(stderr, "toq: %s: cannot listen on %s port %u: %s%s\n", face->variable,
+                  face->host, (unsigned)face->port, uv_strerror(error),
+                  is_taken ? "; stop the other process, or choose a free port, or 0" : "");
+    return is_taken ? EX_UNAVAILABLE : EX_OSERR;
+}
+
+static int open_face(struct app_servers *servers, const struct app_served *served,
+                     const struct face *face)
+{
+    const struct config *c = served->config;
+    const struct http_server_options options = {
+        .name = face->name,
+        .host = face->host,
+        .port = (uint16_t)face->port,
+        .backlog = (int)c->listen_backlog,
+        .limits = limits_of(c),
+        .access_every = c->log_access_every,
+        .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
+    };
+    struct router *router = NULL;
+    int rc = make_router(served, face->which, &router);
+    if (rc == 0) {
+        rc = http_server_open(&servers->list[face->which], served->conns, router,
+                              &servers->http_metrics, &options);
+    }
+    if (rc < 0) {
+        return refuse(face, rc);
+    }
+    servers->is_serving[face->which] = true;
+    servers->open_count++;
+    return 0;
+}
+
+static int register_listeners(struct app_servers *servers, struct metrics *metrics)
+{
+    struct listener *listeners[APP_SERVER_COUNT];
+    size_t count = 0;
+    for (int i = 0; i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i]) {
+            listeners[count++] = &servers->list[i].listener;
+        }
+    }
+    return listener_metrics_register(&servers->listener_metrics, metrics, listeners, count);
+}
+
+int app_servers_open(struct app_servers *servers, const struct app_served *served)
+{
+    const struct config *c = served->config;
+    const struct face faces[] = {
+        {APP_SERVER_HTTP, "http", c->http_host, c->http_port, "HTTP_PORT", true},
+        {APP_SERVER_METRICS, "metrics", c->metrics_host, c->metrics_port, "METRICS_PORT",
+         c->enable_metrics},
+        {APP_SERVER_PPROF, "pprof", c->pprof_host, c->pprof_port, "PPROF_PORT", c->enable_pprof},
+    };
+    int rc = http_metrics_init(&servers->http_metrics, served->metrics);
+    for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(faces); i++) {
+        const int code = faces[i].is_on ? open_face(servers, served, &faces[i]) : 0;
+        if (code != 0) {
+            return code;
+        }
+    }
+    rc = rc < 0 ? rc : register_listeners(servers, served->metrics);
+    if (rc < 0) {
+        (void)fprintf(stderr, "toq: cannot start: %s\n", uv_strerror(rc));
+        return EX_OSERR;
+    }
+    return 0;
+}
+
+void app_servers_log(const struct app_servers *servers)
+{
+    for (int i = 0; i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i]) {
+            const struct listener *listener = &servers->list[i].listener;
+            LOG(LOG_INFO, "main", "listening", log_cstr("server", listener->name),
+                log_cstr("address", listener->address));
+        }
+    }
+}
+
+static void on_listener_closed(void *arg)
+{
+    struct app_servers *servers = arg;
+    servers->open_count--;
+    servers->on_closed(servers->on_closed_arg);
+}
+
+void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg)
+{
+    servers->on_closed = on_closed;
+    servers->on_closed_arg = arg;
+    for (int i = 0; i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i]) {
+            http_server_drain(&servers->list[i], on_listener_closed, servers);
+        }
+    }
+}
+
+void app_servers_deinit(struct app_servers *servers)
+{
+    for (int i = 0; i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i]) {
+            http_server_deinit(&servers->list[i]);
+        }
+    }
+    http_metrics_deinit(&servers->http_metrics);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_servers.h - the listeners with their routes: public, metrics, pprof.
+ *
+ * Thread: main, before the loop runs, and the loop's afterwards.
+ */
+#ifndef TOQ_CORE_APP_SERVERS_H
+#define TOQ_CORE_APP_SERVERS_H
+
+#include "config/config.h"
+#include "core/http/server.h"
+#include "core/loop/listener_metrics.h"
+#include "handlers/routes.h"
+
+enum app_server { APP_SERVER_HTTP, APP_SERVER_METRICS, APP_SERVER_PPROF, APP_SERVER_COUNT };
+
+/* What the listeners share, and what their handlers work on. */
+struct app_served {
+    const struct config *config;
+    struct conn_set *conns;
+    struct metrics *metrics;
+    struct health *health;
+    struct listings *listings;
+    struct pprof *pprof;
+};
+
+struct app_servers {
+    struct http_metrics http_metrics;
+    struct listener_metrics listener_metrics;
+    struct http_server list[APP_SERVER_COUNT];
+    bool is_serving[APP_SERVER_COUNT];
+    size_t open_count; /* listeners that are not closed yet */
+    void (*on_closed)(void *arg);
+    void *on_closed_arg;
+};
+
+/* app_servers_open binds what the configuration turns on.
+ *
+ * served:  borrowed during the call; what it points at, until app_servers_deinit.
+ * Returns: 0; an exit code of sysexits.h, with a line on stderr that names the variable.
+ */
+MUST_USE int app_servers_open(struct app_servers *servers, const struct app_served *served);
+
+/* app_servers_log writes where each of them listens. */
+void app_servers_log(const struct app_servers *servers);
+
+/* app_servers_drain stops listening; on_closed runs for each listener that has closed. */
+void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg);
+
+/* app_servers_deinit frees their memory; all are drained and have no connections. */
+void app_servers_deinit(struct app_servers *servers);
+
+#endif
