@@ -118,13 +118,39 @@ static void append_json_escape(struct buf *b, char c)
     }
 }
 
+/* plain_len counts the bytes at the start of `s` that JSON takes as they are; in most texts nothing
+ * else comes before the end. Eight at a time: a byte below 0x20 borrows and one above 0x7E carries
+ * into its top bit, and so does a quote or a backslash once it is made zero. */
+static size_t plain_len(struct str s)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t len = 0;
+    for (uint64_t eight; s.len - len >= sizeof(eight); len += sizeof(eight)) {
+        memcpy(&eight, s.ptr + len, sizeof(eight));
+        const uint64_t odd = (eight - 0x20 * each) | (eight + each) | eight |
+                             ((eight ^ '"' * each) - each) | ((eight ^ '\\' * each) - each);
+        if ((odd & 0x80 * each) != 0) {
+            break;
+        }
+    }
+    while (len < s.len && (unsigned char)s.ptr[len] < 0x80 && !is_json_escaped(s.ptr[len])) {
+        len++;
+    }
+    return len;
+}
+
 void buf_append_json(struct buf *b, struct str s)
 {
     size_t start = 0; /* of the run that goes in as it is */
+    size_t i = 0;
     buf_append_char(b, '"');
-    for (size_t i = 0; i < s.len;) {
+    while (i < s.len) {
+        i += plain_len((struct str){s.ptr + i, s.len - i});
+        if (i == s.len) {
+            break;
+        }
         const size_t len = utf8_len((struct str){s.ptr + i, s.len - i});
-        if (len > 1 || (len == 1 && !is_json_escaped(s.ptr[i]))) {
+        if (len > 1) {
             i += len;
             continue;
         }

@@ -136,6 +136,38 @@ static void test_json_escapes(void **state)
 
 #define FFFD "\xEF\xBF\xBD"
 
+/* assert_json_at puts a byte between plain ones: what follows it must not change what it becomes. */
+static void assert_json_at(char byte, size_t place)
+{
+    char text[20];
+    struct buf alone;
+    struct buf among;
+    memset(text, 'a', sizeof(text));
+    text[place] = byte;
+    buf_init(&alone, 100);
+    buf_append_json(&alone, (struct str){&byte, 1});
+    buf_init(&among, 100);
+    buf_append_json(&among, (struct str){text, sizeof(text)});
+    const size_t len = alone.len - 2; /* without its quotes */
+    assert_int_equal(among.len, 2 + sizeof(text) - 1 + len);
+    assert_memory_equal(among.data + 1 + place, alone.data + 1, len);
+    for (size_t i = 1 + place + len; i < among.len - 1; i++) {
+        assert_int_equal(among.data[i], 'a');
+    }
+    buf_deinit(&alone);
+    buf_deinit(&among);
+}
+
+static void test_json_escapes_at_any_place(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        for (size_t place = 0; place < 20; place++) {
+            assert_json_at((char)byte, place);
+        }
+    }
+}
+
 static void test_json_replaces_what_is_not_utf8(void **state)
 {
     (void)state;
@@ -177,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_failure_stays_until_cleared),
         cmocka_unit_test(test_each_failed_allocation_is_noticed),
         cmocka_unit_test(test_json_escapes),
+        cmocka_unit_test(test_json_escapes_at_any_place),
         cmocka_unit_test(test_json_replaces_what_is_not_utf8),
         cmocka_unit_test(test_consume_and_steal),
     };
