@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Speed and memory of toq beside nginx (and h2o, where it is installed), in one run.
+"""Speed and memory of toq beside nginx (and h2o, where it is installed), and the listings beside a
+Go service that does the same, in one run.
 
-usage: bench.py [--server FILE] [--json FILE]
+usage: bench.py [--server FILE] [--json FILE] [--part http|listings]
 
 BENCH_ROUNDS (5), BENCH_SECONDS (4, per server, kind of load and round) and BENCH_CONNECTIONS
 (10000) size it. The servers take turns: a figure is the median over the rounds, a ratio the median
 of the ratios within a round, so what disturbs the machine for a while disturbs both. Servers run on
 one core and wrk on another where there are two. Then 10,000 idle connections; then what a CPU
-profile costs, from pairs of runs with and without one.
+profile costs, from pairs of runs with and without one; then the listings (listings_bench.py).
 
 Exit code: 1 when a server failed its requests or there is nothing to compare with; 0 otherwise,
 whether the goals are met or not.
@@ -27,6 +28,7 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 import idle
+import listings_bench
 import load
 import report
 import servers
@@ -90,30 +92,40 @@ def profile_cost(server, rounds, seconds):
     return results
 
 
-def measure(args, folder):
-    rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
-    seconds = int(os.environ.get("BENCH_SECONDS", "4"))
-    connections = int(os.environ.get("BENCH_CONNECTIONS", "10000"))
+def measure_http(binary, folder, results):
+    rounds, seconds, connections = (results[name] for name in ("rounds", "seconds", "connections"))
     idle.raise_fd_limit(connections)
-    results = {"rounds": rounds, "seconds": seconds, "connections": connections, "idle": {}}
     with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(servers.toq(args.server)),
+        running = [stack.enter_context(servers.toq(binary)),
                    stack.enter_context(servers.nginx(folder, connections))]
         if servers.find("h2o") is not None:
             running.append(stack.enter_context(servers.h2o(folder)))
         results["load"] = compare(running, rounds, seconds)
         results["profile"] = profile_cost(running[0], rounds, seconds)
-    for start in (lambda: servers.toq(args.server), lambda: servers.nginx(folder, connections)):
+    results["idle"] = {}
+    for start in (lambda: servers.toq(binary), lambda: servers.nginx(folder, connections)):
         with start() as server:
             note(f"{connections} idle connections to {server.name}")
             results["idle"][server.name] = idle.run(server, connections)
+
+
+def measure(args, folder):
+    results = {"rounds": int(os.environ.get("BENCH_ROUNDS", "5")),
+               "seconds": int(os.environ.get("BENCH_SECONDS", "4")),
+               "connections": int(os.environ.get("BENCH_CONNECTIONS", "10000"))}
+    if args.part in (None, "http"):
+        measure_http(args.server, folder, results)
+    if args.part in (None, "listings"):
+        results["listings"] = listings_bench.compare(args.server, folder, results["rounds"],
+                                                     results["seconds"], note)
     return results
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Speed and memory of toq beside nginx.")
+    parser = argparse.ArgumentParser(description="Speed and memory of toq beside others.")
     parser.add_argument("--server", default=os.path.join(servers.ROOT, "build", "toq_server"))
     parser.add_argument("--json", help="also write every figure of every round to this file")
+    parser.add_argument("--part", choices=("http", "listings"), help="measure this alone")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda signo, frame: sys.exit(128 + signo))  # ends the servers
     build = os.path.join(servers.ROOT, "build")

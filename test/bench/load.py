@@ -31,8 +31,8 @@ def pin(core):
     return None if core is None else lambda: os.sched_setaffinity(0, {core})
 
 
-def _run_wrk(url, depth, seconds):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", SCRIPT, url, "--", str(depth)]
+def _run_wrk(url, seconds, script, arguments):
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, url, "--", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30,
                               preexec_fn=pin(cores()[1]), check=False)
@@ -45,13 +45,18 @@ def _run_wrk(url, depth, seconds):
 
 
 def run(server, depth, seconds):
-    """Loads `server` for so many seconds.
+    """Loads `server` with one request over and over, `depth` of them in one write; as run_script."""
+    return run_script(server, seconds, SCRIPT, str(depth))
+
+
+def run_script(server, seconds, script, *arguments):
+    """Loads `server` for so many seconds with what a script of wrk sends.
 
     Returns a dict: rate (requests/s), user_ns, system_ns and cpu_ns per request,
     busy (of one core), p99_us.
     """
     before = usage.cpu(server.pids())
-    result = _run_wrk(server.url, depth, seconds)
+    result = _run_wrk(server.url, seconds, script, arguments)
     spent = usage.cpu(server.pids()).since(before)
     failures = {kind: n for kind, n in result["failures"].items() if n > 0}
     requests = result["requests"]

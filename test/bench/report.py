@@ -2,13 +2,14 @@
 """What the rounds add up to: medians, paired ratios, and the goals of the design beside them.
 
 A ratio is printed with its range over the rounds: where that is wider than the distance to the
-goal, the machine was too busy to tell. Where the server's core is not full, wrk was the limit and
-the rate compares nothing; CPU per request still does.
+goal, the machine was too busy to tell. Where the server's core is not full, wrk or what the server
+asks was the limit and the rate compares nothing; CPU per request still does.
 """
 
 import statistics
 import typing
 
+import listings_bench
 import load
 
 KIND_TITLES = {"plain": "GET, keep-alive", "pipelined": f"GET, {load.DEPTH} pipelined"}
@@ -43,8 +44,7 @@ def _profile_cost_pct(profile):
                     for a, b in zip(profile["with"], profile["without"])])
 
 
-def goals(results):
-    """The goals that this bench can judge: (what, goal, Spread, is_met)."""
+def _http_goals(results):
     plain, pipelined = results["load"]["plain"], results["load"]["pipelined"]
     user = ratio(plain["toq"], plain["nginx"], "user_ns")
     rows = [("GET: user CPU per request, toq / nginx", "<= 0.7", user, user.median <= 0.7)]
@@ -58,21 +58,34 @@ def goals(results):
     return rows
 
 
-def _show_load(kind, by_server, results):
-    print(f"\n{KIND_TITLES[kind]}: {load.CONNECTIONS} connections, medians of {results['rounds']} "
+def _listing_goals(listings):
+    cpu = ratio(listings["mysql"]["toq"], listings["mysql"]["Go"], "cpu_ns")
+    rate = ratio(listings["redis"]["toq"], listings["redis"]["Go"], "rate")
+    return [("Listing, MySQL: CPU per request, toq / Go", "<= 0.5", cpu, cpu.median <= 0.5),
+            ("Listing, Redis hit: rate, toq / Go", ">= 2", rate, rate.median >= 2)]
+
+
+def goals(results):
+    """The goals that this bench can judge: (what, goal, Spread, is_met)."""
+    rows = _http_goals(results) if "load" in results else []
+    return rows + (_listing_goals(results["listings"]) if "listings" in results else [])
+
+
+def _show_load(title, by_server, results):
+    print(f"\n{title}: {load.CONNECTIONS} connections, medians of {results['rounds']} "
           f"rounds of {results['seconds']} s")
-    print(f"  {'server':<8}{'requests/s':>12}{'user us':>10}{'system us':>11}{'CPU us':>9}"
-          f"{'core busy':>11}")
+    print(f"  {'server':<8}{'requests/s':>12}{'p99 ms':>9}{'user us':>10}{'system us':>11}"
+          f"{'CPU us':>9}{'core busy':>11}")
     for name, rounds in by_server.items():
-        print(f"  {name:<8}{median(rounds, 'rate'):>12.0f}{median(rounds, 'user_ns') / 1e3:>10.3f}"
-              f"{median(rounds, 'system_ns') / 1e3:>11.3f}{median(rounds, 'cpu_ns') / 1e3:>9.3f}"
-              f"{median(rounds, 'busy') * 100:>10.0f}%")
+        print(f"  {name:<8}{median(rounds, 'rate'):>12.0f}{median(rounds, 'p99_us') / 1e3:>9.2f}"
+              f"{median(rounds, 'user_ns') / 1e3:>10.3f}{median(rounds, 'system_ns') / 1e3:>11.3f}"
+              f"{median(rounds, 'cpu_ns') / 1e3:>9.3f}{median(rounds, 'busy') * 100:>10.0f}%")
     for peer in [name for name in by_server if name != "toq"]:
-        cells = [f"{title} {ratio(by_server['toq'], by_server[peer], figure)}"
-                 for figure, title in (("rate", "rate"), ("user_ns", "user"), ("cpu_ns", "CPU"))]
+        cells = [f"{what} {ratio(by_server['toq'], by_server[peer], figure)}"
+                 for figure, what in (("rate", "rate"), ("user_ns", "user"), ("cpu_ns", "CPU"))]
         print(f"  toq / {peer}: " + ", ".join(cells))
     if median(by_server["toq"], "busy") < FULL_CORE:
-        print("  wrk was the limit, not toq: compare CPU, not the rates")
+        print("  toq's core was not full, something else was the limit: compare CPU, not the rates")
 
 
 def _show_profile(profile):
@@ -92,10 +105,13 @@ def _show_idle(results):
 
 
 def show(results):
-    for kind, by_server in results["load"].items():
-        _show_load(kind, by_server, results)
-    _show_profile(results["profile"])
-    _show_idle(results)
+    for kind, by_server in results.get("load", {}).items():
+        _show_load(KIND_TITLES[kind], by_server, results)
+    if "load" in results:
+        _show_profile(results["profile"])
+        _show_idle(results)
+    for kind, by_server in results.get("listings", {}).items():
+        _show_load(listings_bench.KINDS[kind].title, by_server, results)
     print("\nGoals: median over the rounds (lowest to highest)")
     for what, goal, spread, is_met in goals(results):
         print(f"  {what:<45}{goal:>8}  {spread!s:<24}{'met' if is_met else 'NOT MET'}")

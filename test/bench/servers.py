@@ -66,10 +66,10 @@ hosts:
 class Server:
     """A running server: name, url, port, pids()."""
 
-    def __init__(self, name, port, pid):
+    def __init__(self, name, port, pid, target=TARGET):
         self.name = name
         self.port = port
-        self.url = f"http://127.0.0.1:{port}{TARGET}"
+        self.url = f"http://127.0.0.1:{port}{target}"
         self._pid = pid
 
     def pids(self):
@@ -93,17 +93,18 @@ def _check(server):
 
 
 @contextlib.contextmanager
-def toq(binary):
+def toq(binary, settings=None, target=TARGET):
     core, _ = load.cores()
     process = toq_server.Server(binary, preexec=load.pin(core), settings={
         "ENV": "production",
         "CONFIG_DIR": os.path.join(ROOT, "config"),
         "ENABLE_PPROF": "true",
         "IDLE_TIMEOUT_MS": "600000",
+        **(settings or {}),
     })
     try:
         process.wait_ready()
-        running = Server("toq", process.ports["http"], process.pid)
+        running = Server("toq", process.ports["http"], process.pid, target)
         running.pprof_port = process.ports["pprof"]
         yield _check(running)
     finally:
@@ -131,13 +132,14 @@ def _is_answering(process, port):
 
 
 @contextlib.contextmanager
-def _peer(name, port, command):
+def peer(name, port, command, env=None, target=TARGET):
+    """A server that is none of ours, of which TARGET must answer as toq's does."""
     core, _ = load.cores()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, preexec_fn=load.pin(core)) as process:
         try:
             toq_server.wait_until(lambda: _is_answering(process, port), f"{name} to answer", 10)
-            yield _check(Server(name, port, process.pid))
+            yield _check(Server(name, port, process.pid, target))
         finally:
             process.terminate()
             _end(process)
@@ -163,7 +165,7 @@ def nginx(folder, connections):
         port=port, target=TARGET, text=TEXT, content_type=CONTENT_TYPE,
         # nginx closes idle ones when less than a sixteenth of its connections are free.
         connections=connections + connections // 8 + SPARE_CONNECTIONS))
-    return _peer("nginx", port, [program, "-p", folder, "-e", "stderr", "-c", config])
+    return peer("nginx", port, [program, "-p", folder, "-e", "stderr", "-c", config])
 
 
 def h2o(folder):
@@ -173,4 +175,4 @@ def h2o(folder):
     _write(config, H2O_CONFIG.format(port=port, target=TARGET, folder=folder,
                                      content_type=CONTENT_TYPE,
                                      user=pwd.getpwuid(os.geteuid()).pw_name))
-    return _peer("h2o", port, [find("h2o"), "-c", config])
+    return peer("h2o", port, [find("h2o"), "-c", config])
