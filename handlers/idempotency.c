@@ -65,29 +65,14 @@ bool idempotency_key_is_valid(struct str key)
 
 /* --- the beginning ------------------------------------------------------------------------------- */
 
-/* add takes a text with its length, so that no two scopes read alike. */
-static void add(struct sha256 *sha, struct str text)
-{
-    char digits[20];
-    sha256_add(sha, (struct str){digits, str_format_u64(digits, text.len)});
-    sha256_add(sha, STR(":"));
-    sha256_add(sha, text);
-}
-
-/* name_record makes the record's key: a digest, for a token is not to lie about in Redis. */
-static void name_record(struct idempotency_call *call, const struct idempotency_scope *scope)
+/* name_record makes the record's key, and the body's fingerprint: digests, for a token is not to lie about in Redis. */
+static bool name_record(struct idempotency_call *call, const struct idempotency_scope *scope)
 {
     static const char prefix[] = IDEMPOTENCY_PREFIX;
-    struct sha256 sha;
-    sha256_init(&sha);
-    add(&sha, scope->token);
-    add(&sha, scope->path);
-    add(&sha, scope->key);
+    const struct str names[] = {scope->token, scope->path, scope->key};
     memcpy(call->name, prefix, sizeof(prefix) - 1);
-    sha256_end_text(&sha, call->name + sizeof(prefix) - 1);
-    sha256_init(&sha);
-    sha256_add(&sha, scope->body);
-    sha256_end_text(&sha, call->body);
+    return digest_texts(names, ARRAY_COUNT(names), call->name + sizeof(prefix) - 1) &&
+           digest_texts(&scope->body, 1, call->body);
 }
 
 /* take reads what the script says.
@@ -121,10 +106,12 @@ static void on_begun(struct redis_eval *eval, int status, const struct redis_rep
 int idempotency_begin(struct idempotency *idempotency, struct idempotency_call *call,
                       const struct idempotency_scope *scope)
 {
-    name_record(call, scope);
+    if (!name_record(call, scope)) {
+        return UV_ENOMEM;
+    }
     call->idempotency = idempotency;
     call->args[0] = (struct str){call->name, IDEMPOTENCY_NAME_BYTES};
-    call->args[1] = (struct str){call->body, SHA256_TEXT_LEN};
+    call->args[1] = (struct str){call->body, DIGEST_TEXT_LEN};
     call->args[2] = (struct str){call->id, UUID_TEXT_LEN};
     call->args[3] = (struct str){call->lease, str_format_u64(call->lease, idempotency->lease_ms)};
     call->eval = (struct redis_eval){

@@ -18,13 +18,13 @@
 #ifndef TOQ_HANDLERS_IDEMPOTENCY_H
 #define TOQ_HANDLERS_IDEMPOTENCY_H
 
-#include "core/base/sha256.h"
 #include "core/data/redis_script.h"
+#include "handlers/digest.h"
 #include "handlers/uuid.h"
 
 #define IDEMPOTENCY_KEY_MAX_BYTES 255
 #define IDEMPOTENCY_PREFIX        "toq:once:"
-#define IDEMPOTENCY_NAME_BYTES    (sizeof(IDEMPOTENCY_PREFIX) - 1 + SHA256_TEXT_LEN)
+#define IDEMPOTENCY_NAME_BYTES    (sizeof(IDEMPOTENCY_PREFIX) - 1 + DIGEST_TEXT_LEN)
 
 struct idempotency {
     struct redis *redis;
@@ -55,7 +55,7 @@ struct idempotency_call {
     /* private */
     struct idempotency *idempotency;
     char name[IDEMPOTENCY_NAME_BYTES]; /* of the record in Redis */
-    char body[SHA256_TEXT_LEN];
+    char body[DIGEST_TEXT_LEN];
     char lease[20];
     struct str args[5];
     struct redis_eval eval;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * digest.c - SHA-256 by OpenSSL.
+ */
+#include "handlers/digest.h"
+
+#include <openssl/evp.h>
+
+static bool add_text(EVP_MD_CTX *ctx, struct str text)
+{
+    char prefix[21];
+    const size_t len = str_format_u64(prefix, text.len);
+    prefix[len] = ':';
+    return EVP_DigestUpdate(ctx, prefix, len + 1) == 1 &&
+           EVP_DigestUpdate(ctx, text.ptr, text.len) == 1;
+}
+
+static bool digest(EVP_MD_CTX *ctx, const struct str *texts, size_t count,
+                   unsigned char *ret_digest)
+{
+    if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!add_text(ctx, texts[i])) {
+            return false;
+        }
+    }
+    return EVP_DigestFinal_ex(ctx, ret_digest, NULL) == 1;
+}
+
+bool digest_texts(const struct str *texts, size_t count, char *out)
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    const bool is_done = ctx != NULL && digest(ctx, texts, count, bytes);
+    EVP_MD_CTX_free(ctx);
+    for (size_t i = 0; is_done && i < DIGEST_TEXT_LEN; i++) {
+        const unsigned nibble = i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15u;
+        out[i] = "0123456789abcdef"[nibble];
+    }
+    return is_done;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * digest.h - a fingerprint of several texts that nobody finds two sets of texts for: SHA-256.
+ *
+ * For names of what peers send; not for secrets that could be guessed.
+ *
+ * Thread: any.
+ */
+#ifndef TOQ_HANDLERS_DIGEST_H
+#define TOQ_HANDLERS_DIGEST_H
+
+#include "core/base/str.h"
+
+#define DIGEST_TEXT_LEN 64 /* SHA-256 in hexadecimal */
+
+/* digest_texts writes the digest of `count` texts; each counts with its length, so that no two lists
+ * of texts read alike.
+ *
+ * out: DIGEST_TEXT_LEN bytes, without a NUL.
+ * Returns: true; false when memory is missing.
+ */
+MUST_USE bool digest_texts(const struct str *texts, size_t count, char *out);
+
+#endif
