@@ -66,12 +66,15 @@ static void run_on_cancel(struct http_request *req, int status)
  * about it. */
 static void on_task_cancel(struct task *task, int status)
 {
+    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
     struct http_request *req = CONTAINER_OF(task, struct http_request, task);
     const struct http_response response = {
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
                                        : STR("503 Service Unavailable: shutting down\n"),
+        .headers = &retry_after,
+        .header_count = 1,
     };
     if (!req->is_streaming) {
         req->status = response.status;

@@ -345,6 +345,7 @@ static void test_a_deadline_answers_for_the_handler(void **state)
     peer_await_end(&peer);
     assert_true(peer_has(&peer, "HTTP/1.1 503 "));
     assert_true(peer_has(&peer, "deadline passed"));
+    assert_true(peer_has(&peer, "Retry-After: 1\r\n"));
     assert_true(peer_has(&peer, "Connection: close\r\n"));
     assert_false(peer_has(&peer, "hello")); /* nothing is run behind it */
     assert_int_equal(cancelled_count, 1);
