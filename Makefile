@@ -187,15 +187,16 @@ FORMATTED = $(shell find core handlers profiling config test -name '*.[ch]')
         install clean FORCE
 help:
 	@echo 'make               build build/toq_server'
-	@echo 'make run-dev       install what is missing, build, run with config/development.env'
-	@echo 'make run-prod      the same with config/production.env'
+	@echo 'make run-dev       install what is missing, build, start private MySQL and Redis, and run'
+	@echo '                   with config/development.env'
+	@echo 'make run-prod      the same with config/production.env, and with the servers it names'
 	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345'
 	@echo 'make test          checks, unit tests, corpora, integration tests'
 	@echo 'make test-asan     the tests with AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan     the tests with ThreadSanitizer'
 	@echo 'make check         the checks alone: format, cppcheck, house rules'
 	@echo 'make fuzz          each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make bench         speed and memory beside nginx'
+	@echo 'make bench         speed and memory beside nginx, and the listings beside a Go service'
 	@echo 'make fmt           format every C file'
 	@echo 'make deps          install packages; FOR=run, services, test, check, fuzz, bench, debug, all'
 	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
@@ -217,7 +218,8 @@ debug-server:
 	@scripts/deps debug
 	@$(MAKE) all
 	@echo 'waiting for a debugger on 127.0.0.1:2345'
-	@ENV=development exec socat TCP-LISTEN:2345,bind=127.0.0.1,reuseaddr EXEC:'gdbserver --once - $(B)/toq_server'
+	@scripts/run development $(B)/toq_server socat TCP-LISTEN:2345,bind=127.0.0.1,reuseaddr \
+	    EXEC:'gdbserver --once - $(B)/toq_server'
 
 test:
 	@scripts/deps test
