@@ -9,6 +9,7 @@
 
 #include "core/app_data.h"
 #include "core/data/sql_migrate.h"
+#include "core/telemetry/log.h"
 
 struct migration {
     struct loop *loop;
@@ -16,6 +17,7 @@ struct migration {
     struct sql *sql;
     struct sql_migrate migrate;
     int status;
+    char error[SQL_MIGRATE_ERROR_BYTES]; /* why, when status is not 0; "" */
 };
 
 static void on_closed(void *arg)
@@ -28,7 +30,11 @@ static void on_closed(void *arg)
 static void on_done(struct sql_migrate *migrate)
 {
     struct migration *migration = CONTAINER_OF(migrate, struct migration, migrate);
+    /* what keeps the pool from connecting says more than what a query heard of it */
+    const struct sql_health health = sql_get_health(migration->sql);
+    const char *error = health.state == SQL_DOWN ? health.error : migrate->error;
     migration->status = migrate->status;
+    (void)snprintf(migration->error, sizeof(migration->error), "%s", error);
     sql_close(migration->sql, on_closed, migration);
 }
 
@@ -72,12 +78,13 @@ int app_migrate(const struct config *config)
 {
     static struct migration migration; /* big */
     (void)signal(SIGPIPE, SIG_IGN);
+    log_set_level(LOG_ERROR); /* one line says it all */
     const int status = run(&migration, config);
     const struct sql_migrate *migrate = &migration.migrate;
     if (status < 0) {
         (void)fprintf(stderr, "toq: cannot migrate %s at %s port %u: %s%s%s\n",
                       config->mysql_database, config->mysql_host, (unsigned)config->mysql_port,
-                      uv_strerror(status), migrate->error[0] == '\0' ? "" : ": ", migrate->error);
+                      uv_strerror(status), migration.error[0] == '\0' ? "" : ": ", migration.error);
         return code_of(status);
     }
     (void)printf("toq: the schema has version %zu, steps applied: %zu\n", migrate->version,

@@ -56,8 +56,14 @@ static void respond_one(struct http_request *req, const struct listings_read *re
     const struct str known = http_header_get(req, STR("if-none-match"));
     struct listings_answer answer = {
         .status = 200, .json = read->json, .version = read->version, .location = {NULL, 0}};
-    if (known.ptr != NULL && etag_compare(known, read->version, true) == ETAG_SOME) {
-        answer.status = 304; /* a field that is no list of tags asks for nothing */
+    const enum etag_match match =
+        known.ptr == NULL ? ETAG_NONE : etag_compare(known, read->version, true);
+    if (match == ETAG_BROKEN) {
+        listings_respond_problem(req, 400, "If-None-Match is no list of entity tags");
+        return;
+    }
+    if (match == ETAG_SOME) {
+        answer.status = 304;
         answer.json = (struct str){NULL, 0};
     }
     listings_respond(req, &answer);

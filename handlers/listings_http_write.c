@@ -131,10 +131,14 @@ static void load(struct change *change)
 
 /* --- the beginning ------------------------------------------------------------------------------- */
 
-/* has_condition finds If-Match, and ends the request with 428 or 400 when it is missing or broken. */
+/* has_condition finds If-Match, and ends the request with 428 or 400 when it is missing or broken. A
+ * listing may be deleted whatever its version. */
 static bool has_condition(struct change *change)
 {
     change->if_match = http_header_get(change->req, STR("if-match"));
+    if (change->if_match.ptr == NULL && change->verb == VERB_DELETE) {
+        return true;
+    }
     if (change->if_match.ptr == NULL) {
         listings_respond_problem(change->req, 428,
                                  "If-Match must name the version, as ETag has it");
@@ -160,13 +164,14 @@ static void begin(struct http_request *req, struct listings *listings, enum verb
     }
     *change = (struct change){.req = req, .listings = listings, .verb = verb};
     req->user = change;
-    uint64_t version;
+    uint64_t version = 0;
     if (!has_condition(change) ||
         (verb == VERB_PUT && !listings_read_body(req, LISTING_WHOLE, &change->wanted)) ||
         (verb == VERB_PATCH && !listings_has_json(req, LISTING_PATCH))) {
         return;
     }
-    if (verb != VERB_PATCH && etag_is_one(change->if_match, &version)) {
+    if (change->if_match.ptr == NULL ||
+        (verb != VERB_PATCH && etag_is_one(change->if_match, &version))) {
         change->write.op.listing = change->wanted;
         write_over(change, version);
     } else {
