@@ -35,17 +35,29 @@ def test_server_binary():
 
 
 @pytest.fixture(scope="session")
-def server(server_binary):
+def services():
+    """MariaDB and Redis, shared by all tests: whoever breaks one mends it."""
+    with tempfile.TemporaryDirectory(prefix="toq-services-") as folder:
+        shared = Services(folder)
+        try:
+            shared.up()
+            yield shared
+        finally:
+            shared.down()
+
+
+@pytest.fixture(scope="session")
+def server(server_binary, services):
     """The server that ships, shared by all tests: none may stop it or change it."""
-    shared = server_module.start(server_binary)
+    shared = server_module.start(server_binary, services.variables)
     yield shared
     shared.close()
 
 
 @pytest.fixture(scope="session")
-def test_server(test_server_binary):
+def test_server(test_server_binary, services):
     """The server with test routes, shared by all tests: none may stop it or change it."""
-    shared = server_module.start(test_server_binary)
+    shared = server_module.start(test_server_binary, services.variables)
     yield shared
     shared.close()
 
@@ -66,18 +78,6 @@ def start_server(test_server_binary):
     yield start
     for one in reversed(started):
         one.close()
-
-
-@pytest.fixture(scope="session")
-def services():
-    """MariaDB and Redis, shared by all tests: whoever breaks one mends it."""
-    with tempfile.TemporaryDirectory(prefix="toq-services-") as folder:
-        shared = Services(folder)
-        try:
-            shared.up()
-            yield shared
-        finally:
-            shared.down()
 
 
 @pytest.fixture(scope="module")

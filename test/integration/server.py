@@ -24,12 +24,17 @@ INHERITED = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "L
 
 PORTS = {"http": "HTTP_PORT", "metrics": "METRICS_PORT", "pprof": "PPROF_PORT"}
 
+# No MySQL and no Redis, whatever the machine has: a test that needs them names them.
 DEFAULTS = {
     "HTTP_HOST": "127.0.0.1",
     "HTTP_PORT": "0",
     "METRICS_PORT": "0",
     "PPROF_PORT": "0",
     "LOG_LEVEL": "info",
+    "MYSQL_HOST": "127.0.0.1",
+    "MYSQL_PORT": "1",
+    "REDIS_HOST": "127.0.0.1",
+    "REDIS_PORT": "1",
 }
 
 

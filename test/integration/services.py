@@ -19,6 +19,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SCRIPT = os.path.join(ROOT, "scripts", "services")
 
 
+def is_stopped(pid):
+    """Whether each thread of a process is."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii", errors="replace") as file:
+            if file.read().rpartition(")")[2].split()[0] != "T":
+                return False
+    return True
+
+
 class Services:
     """The servers of one folder; `variables` is how they are reached, for a server of ours."""
 
@@ -64,8 +73,11 @@ class Services:
     @contextlib.contextmanager
     def paused(self, name):
         """Takes its CPU away: it still accepts connections, and says nothing."""
-        self.signal(name, signal.SIGSTOP)
+        pid = self.identity(name)["pid"]
+        os.kill(pid, signal.SIGSTOP)
         try:
+            # A thread that is running goes on for a moment.
+            wait_until(lambda: is_stopped(pid), f"{name} to stop")
             yield
         finally:
             self.signal(name, signal.SIGCONT)

@@ -105,15 +105,15 @@ def test_listeners_close(start_server):
     assert server.wait_exit() == 0
 
 
-def test_readiness_turns_503(start_server):
-    server = start_server()
+def test_readiness_turns_503(start_server, services):
+    server = start_server(services.variables)
     wanted = {"/health/ready": (503, b"draining"), "/health": (503, b"draining"),
               "/health/live": (200, b"ok")}
     peers = {target: Peer(server) for target in wanted}
     for target, peer in peers.items():
         peer.send(request(target)[:-2])  # begun, so that the drain waits for the rest
     with Peer(server) as other:
-        assert other.ask("/health/ready").status == 200
+        wait_until(lambda: other.ask("/health/ready").status == 200, "MySQL to be reached")
     server.send_signal(signal.SIGTERM)
     server.wait_line("shutting down")
     for target, (status, text) in wanted.items():

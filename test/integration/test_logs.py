@@ -61,6 +61,7 @@ def test_the_start_and_the_end_are_logged(start_server):
     server = start_server({"LOG_FORMAT": "json"})
     assert server.stop() == 0
     events = [json.loads(line) for line in server.lines]
+    events = [event for event in events if event["component"] == "main"]
     assert [event["message"] for event in events] == [
         "listening", "listening", "listening", "ready", "shutting down", "stopped"]
     assert [event["server"] for event in events[:3]] == ["http", "metrics", "pprof"]

@@ -72,7 +72,7 @@ def test_a_method_without_a_route_is_405(test_server, target, method, allowed):
 @pytest.mark.parametrize("target, allowed", [
     ("/health", {"GET", "HEAD", "OPTIONS"}),
     ("/test/echo", {"POST", "OPTIONS"}),
-    ("*", {"GET", "HEAD", "POST", "OPTIONS"}),
+    ("*", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}),
 ])
 def test_options_names_the_methods(test_server, target, allowed):
     answer = ask(test_server, target, method="OPTIONS")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Requests that wait for MySQL: given up by a drain, a deadline or a client, and seen by the profile."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import server as server_module
+from listings import PATH, Api
+from pprof_load import capture, load
+from scrape import Scrape
+from server import PATIENCE_S, wait_until
+from wire import Peer, request
+
+POOL_SIZE = 2
+SETTINGS = {"MYSQL_POOL_SIZE": POOL_SIZE, "CACHE_TTL_MS": 0}
+
+
+@contextlib.contextmanager
+def waiting(database, server, count=10):
+    """Peers that each wait for another listing while MySQL is paused: some on a connection, the
+    others for one."""
+    with Api(server) as client:
+        made = [client.create() for _ in range(count)]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(database.paused("mysql"))
+        peers = [stack.enter_context(Peer(server)) for _ in made]
+        for peer, one in zip(peers, made):
+            peer.send(request(f"{PATH}/{one['id']}"))
+        wait_until(lambda: pool(server, "waiting_queries") >= count - POOL_SIZE, "all to wait")
+        yield peers
+
+
+def pool(server, what):
+    return Scrape(server).get(f"toq_sql_{what}")
+
+
+@pytest.fixture
+def small(database, start_server, server_binary):
+    """start(settings) starts a server with few connections and no cache."""
+    def start(**settings):
+        return start_server({**database.variables, **SETTINGS, **settings}, binary=server_binary)
+    return start
+
+
+def test_a_drain_gives_up_what_waits_for_mysql(database, small):
+    server = small(SHUTDOWN_TIMEOUT_MS=700)
+    with waiting(database, server) as peers:
+        begin = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        for peer in peers:
+            answer = peer.answer()
+            assert (answer.status, answer["Connection"]) == (503, "close")
+        assert server.wait_exit() == 0
+        assert time.monotonic() - begin >= 0.7  # it has waited for them
+    assert server.has_line("shutdown timed out")
+
+
+def test_a_drain_waits_for_mysql(database, small):
+    server = small()
+    with waiting(database, server) as peers:
+        server.send_signal(signal.SIGTERM)
+        server.wait_line("shutting down")
+        database.signal("mysql", signal.SIGCONT)
+        assert [peer.answer().status for peer in peers] == [200] * len(peers)
+    assert server.wait_exit() == 0
+    assert not server.has_line("shutdown timed out")
+
+
+def test_clients_that_leave_free_their_places(database, small):
+    server = small()
+    with waiting(database, server, 12) as peers:
+        for peer in peers:
+            peer.socket.close()
+        wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
+        wait_until(lambda: Scrape(server).get("http_server_active_requests") <= 1, "none in flight")
+    wait_until(lambda: pool(server, "in_use_connections") == 0, "the connections to be free")
+    with Api(server) as client:
+        assert client.read(client.create()["id"])["version"] == 1
+
+
+def test_a_deadline_frees_the_place(database, small):
+    server = small(REQUEST_TIMEOUT_MS=700)
+    with waiting(database, server) as peers:
+        for peer in peers:
+            answer = peer.answer()
+            assert answer.status == 503
+            assert int(answer["Retry-After"]) >= 1
+        wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
+    with Api(server) as client:
+        wait_until(lambda: client.ask("GET", PATH).status == 200, "it to serve again")
+
+
+def test_a_full_queue_is_503_at_once(database, small):
+    """More wait than the queue takes: the others hear so while these wait."""
+    server = small()
+    with Api(server) as client:
+        target = f"{PATH}/{client.create()['id']}"
+    many = 1024 + POOL_SIZE + 50
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(database.paused("mysql"))
+        peer = stack.enter_context(Peer(server))
+        # Each asks for another page, so that no load is shared.
+        links = [stack.enter_context(socket.create_connection(("127.0.0.1", server.ports["http"])))
+                 for _ in range(many)]
+        for number, link in enumerate(links):
+            link.sendall(request(f"{PATH}?min_price_cents={number}"))
+        wait_until(lambda: pool(server, "query_refusals_total") >= 50, "some to be refused")
+        answer = peer.ask(target)
+        assert (answer.status, answer["Content-Type"]) == (503, "application/problem+json")
+        assert int(answer["Retry-After"]) >= 1
+        assert pool(server, "waiting_queries") == 1024
+    wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
+
+
+def test_the_cpu_profile_separates_the_routes(database, server_binary):
+    server = server_module.start(server_binary, {**database.variables, **SETTINGS})
+    try:
+        with Api(server) as client:
+            made = client.create()
+        with load(server, f"{PATH}/{made['id']}", 4), load(server, f"{PATH}?limit=50", 4):
+            profile = capture(server, 2)
+        of_one = profile.total(lambda s: s.labels.get("route") == "/v1/listings/:id")
+        of_list = profile.total(lambda s: s.labels.get("route") == "/v1/listings")
+        assert of_one > 0 and of_list > 0
+        assert of_one + of_list > profile.total() / 3
+    finally:
+        server.close()
