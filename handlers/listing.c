@@ -25,10 +25,12 @@ static const struct listing_field_info infos[LISTING_FIELD_COUNT] = {
     [LISTING_KIND] = {.name = "kind",
                       .type = LISTING_CHOICE,
                       .choices = kinds,
+                      .wrong_choice = "must be apartment, house, land or commercial",
                       .is_required = true},
     [LISTING_PURPOSE] = {.name = "purpose",
                          .type = LISTING_CHOICE,
                          .choices = purposes,
+                         .wrong_choice = "must be sale or rent",
                          .is_required = true},
     /* a hundred billion reais: beyond any property, and far from overflow */
     [LISTING_PRICE_CENTS] = {.name = "price_cents",
@@ -38,6 +40,7 @@ static const struct listing_field_info infos[LISTING_FIELD_COUNT] = {
     [LISTING_CURRENCY] = {.name = "currency",
                           .type = LISTING_CHOICE,
                           .choices = currencies,
+                          .wrong_choice = "must be BRL",
                           .fallback = "BRL"},
     [LISTING_STREET] = {.name = "street", .max = 200, .fallback = ""},
     [LISTING_NEIGHBORHOOD] = {.name = "neighborhood", .max = 100, .fallback = ""},
@@ -45,6 +48,7 @@ static const struct listing_field_info infos[LISTING_FIELD_COUNT] = {
     [LISTING_STATE] = {.name = "state",
                        .type = LISTING_CHOICE,
                        .choices = states,
+                       .wrong_choice = "must be a state such as SP",
                        .is_required = true},
     [LISTING_POSTAL_CODE] = {.name = "postal_code", .max = 9, .fallback = ""},
     [LISTING_BEDROOMS] = {.name = "bedrooms", .type = LISTING_NUMBER, .max = 100},
@@ -53,6 +57,7 @@ static const struct listing_field_info infos[LISTING_FIELD_COUNT] = {
     [LISTING_STATUS] = {.name = "status",
                         .type = LISTING_CHOICE,
                         .choices = statuses,
+                        .wrong_choice = "must be draft, published or archived",
                         .fallback = "draft"},
 };
 
@@ -131,7 +136,7 @@ static const char *check_choice(const struct listing_field_info *info, struct st
             return NULL;
         }
     }
-    return "is not one of the allowed values";
+    return info->wrong_choice;
 }
 
 const char *listing_check(enum listing_field field, const struct listing_value *value)

@@ -48,6 +48,7 @@ struct listing_field_info {
     int64_t min;
     int64_t max;
     const char *const *choices; /* LISTING_CHOICE: NULL at the end */
+    const char *wrong_choice;   /* what a value that is none of them is told */
     const char *fallback;       /* of an absent text or choice; an absent number is 0 */
     bool is_required;           /* it has no fallback */
 };

@@ -202,14 +202,16 @@ static void test_numbers_out_of_bounds(void **state)
 static void test_choices(void **state)
 {
     (void)state;
-    static const char message[] = "is not one of the allowed values";
-    assert_refused("{\"kind\":\"castle\"}", "kind", message);
-    assert_refused("{\"kind\":\"House\"}", "kind", message);
-    assert_refused("{\"kind\":\"\"}", "kind", message);
-    assert_refused("{\"state\":\"sp\"}", "state", message);
-    assert_refused("{\"state\":\"XX\"}", "state", message);
-    assert_refused("{\"status\":\"published \"}", "status", message);
-    assert_refused("{\"currency\":\"USD\"}", "currency", message);
+    static const char kind[] = "must be apartment, house, land or commercial";
+    static const char region[] = "must be a state such as SP";
+    assert_refused("{\"kind\":\"castle\"}", "kind", kind);
+    assert_refused("{\"kind\":\"House\"}", "kind", kind);
+    assert_refused("{\"kind\":\"\"}", "kind", kind);
+    assert_refused("{\"state\":\"sp\"}", "state", region);
+    assert_refused("{\"state\":\"XX\"}", "state", region);
+    assert_refused("{\"status\":\"published \"}", "status", "must be draft, published or archived");
+    assert_refused("{\"currency\":\"USD\"}", "currency", "must be BRL");
+    assert_refused("{\"purpose\":\"lease\"}", "purpose", "must be sale or rent");
 }
 
 static void test_lengths_count_characters(void **state)

@@ -108,8 +108,8 @@ static void test_refused_values(void **state)
     assert_refused("city", "", "must not be empty");
     assert_refused("city", "\xFF", "must be UTF-8");
     assert_refused("city", "a\nb", "must not hold control characters");
-    assert_refused("state", "S\xC3\xA3o Paulo", "is not one of the allowed values");
-    assert_refused("status", "' OR 1=1 -- ", "is not one of the allowed values");
+    assert_refused("state", "S\xC3\xA3o Paulo", "must be a state such as SP");
+    assert_refused("status", "' OR 1=1 -- ", "must be draft, published or archived");
     assert_refused("title", "a b c d e f g h i", "has too many words");
     assert_refused("min_price_cents", "-1", "must be a whole number that is not negative");
     assert_refused("min_price_cents", "1.5", "must be a whole number that is not negative");
