@@ -55,12 +55,17 @@ struct batch {
     size_t overflow; /* lines that were lost right behind these */
 };
 
-/* gather lets a few more lines come after the first one: a server that logs each request would else wake this
- * thread for each line, which costs its callers more than the line. */
-static void gather(void)
+/* gather lets a few more lines come after the first one: a server that logs each request would else
+ * wake this thread for each line, which costs its callers more than the line. The lock is held. */
+static void gather(struct log_writer *w)
 {
-    const struct timespec delay = {.tv_nsec = GATHER_MS * (long)NS_PER_MS};
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL); /* cut short by a signal: as well */
+    const uint64_t end_ns = clock_now_ns() + GATHER_MS * NS_PER_MS;
+    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_S),
+                                 .tv_nsec = (long)(end_ns % NS_PER_S)};
+    int error = 0;
+    while (error == 0 && !w->is_stopping && w->queue_len < w->queue_max / 2) {
+        error = pthread_cond_clockwait(&wake, &lock, CLOCK_MONOTONIC, &end);
+    }
 }
 
 /* take_batch waits for lines; false when the writer stops and none are left. */
@@ -72,11 +77,7 @@ static bool take_batch(struct log_writer *w, struct batch *ret_batch)
         (void)pthread_cond_wait(&wake, &lock);
     }
     w->is_waiting = false;
-    if (!w->is_stopping) {
-        (void)pthread_mutex_unlock(&lock);
-        gather();
-        (void)pthread_mutex_lock(&lock);
-    }
+    gather(w);
     const bool has_lines = w->queue_len > 0;
     if (has_lines) {
         *ret_batch = (struct batch){{w->queue, w->queue_len}, w->queue_lines, w->overflow};
@@ -242,11 +243,14 @@ void log_writer_push(const char *line, size_t len)
     (void)pthread_mutex_lock(&lock);
     struct log_writer *w = current;
     const bool has_room = w != NULL && len <= w->queue_max - w->queue_len;
-    const bool is_wake_due = has_room && w->is_waiting;
+    bool is_wake_due = false;
     if (has_room) {
+        const bool was_below = w->queue_len < w->queue_max / 2;
         memcpy(w->queue + w->queue_len, line, len);
         w->queue_len += len;
         w->queue_lines++;
+        /* it sleeps, or gathers and should not any longer */
+        is_wake_due = w->is_waiting || (was_below && w->queue_len >= w->queue_max / 2);
         w->is_waiting = false;
     } else if (w != NULL) {
         w->overflow++;
