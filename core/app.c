@@ -19,7 +19,8 @@
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
 
-#define LOG_FLUSH_MS 1000
+#define LOG_FLUSH_MS  1000
+#define DATA_CLOSE_MS 1000 /* an attempt to connect to a server that says nothing takes longer */
 
 struct app {
     const struct config *config;
@@ -34,7 +35,9 @@ struct app {
     struct buf cmdline;
     struct signals signals;
     struct wheel_timer shutdown_timer;
+    struct wheel_timer data_timer;
     bool is_data_closing;
+    bool is_data_closed;
     struct loop_job reload;
     bool is_reloading;
     bool is_level_read;
@@ -47,6 +50,14 @@ struct app {
 static void on_data_closed(void *arg)
 {
     struct app *app = arg;
+    app->is_data_closed = true;
+    loop_stop(app->loop);
+}
+
+static void on_data_timeout(struct wheel_timer *timer)
+{
+    struct app *app = CONTAINER_OF(timer, struct app, data_timer);
+    log_event(LOG_WARN, "main", "left without waiting for MySQL and Redis", NULL, 0);
     loop_stop(app->loop);
 }
 
@@ -55,6 +66,7 @@ static void close_data_when_drained(void *arg)
     struct app *app = arg;
     if (app->servers.open_count == 0 && app->conns.count == 0 && !app->is_data_closing) {
         app->is_data_closing = true;
+        loop_set_timer(app->loop, &app->data_timer, DATA_CLOSE_MS);
         app_data_close(&app->data, on_data_closed, app);
     }
 }
@@ -150,6 +162,7 @@ static int start_base(struct app *app)
     rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
     rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
     wheel_timer_init(&app->shutdown_timer, on_shutdown_timeout);
+    wheel_timer_init(&app->data_timer, on_data_timeout);
     return rc < 0 ? complain("cannot start", rc) : 0;
 }
 
@@ -222,10 +235,15 @@ static void log_ready(const struct app *app)
 
 /* --- run ----------------------------------------------------------------------------------------- */
 
-static void stop(struct app *app)
+/* stop takes the parts down.
+ *
+ * Returns: true; false when a handler still holds a request that it was told to give up, or a worker an
+ *          attempt to connect: their memory goes with the process. */
+static bool stop(struct app *app)
 {
-    const bool is_clean = task_count() == 0;
+    const bool is_clean = task_count() == 0 && app->is_data_closed;
     wheel_unset(&app->shutdown_timer);
+    wheel_unset(&app->data_timer);
     if (app->config->enable_pprof) {
         pprof_stop(&app->pprof);
     }
@@ -233,19 +251,20 @@ static void stop(struct app *app)
     log_stop(LOG_FLUSH_MS);
     signals_stop(&app->signals);
     if (!is_clean) {
-        return; /* a handler still holds a request it was told to give up: its memory goes with the
-                   process */
+        return false;
     }
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
     conn_set_deinit(&app->conns);
     metrics_destroy(app->metrics);
     buf_deinit(&app->cmdline);
+    return true;
 }
 
-int app_serve(const struct app_options *options)
+int app_serve(const struct app_options *options, bool *ret_is_clean)
 {
     static struct app app; /* big, and alive as long as the process */
+    *ret_is_clean = true;
     app.config = options->config;
     app.version = options->version;
     buf_init(&app.cmdline, 1u << 20);
@@ -256,6 +275,6 @@ int app_serve(const struct app_options *options)
     }
     log_ready(&app);
     loop_run(app.loop);
-    stop(&app);
+    *ret_is_clean = stop(&app);
     return EX_OK;
 }

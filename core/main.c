@@ -102,5 +102,10 @@ int main(int argc, char **argv)
         .program = argv[0],
         .version = TOQ_VERSION,
     };
-    return app_serve(&options);
+    bool is_clean;
+    const int code = app_serve(&options, &is_clean);
+    if (!is_clean) {
+        _exit(code);
+    }
+    return code;
 }
