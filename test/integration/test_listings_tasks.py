@@ -48,6 +48,18 @@ def small(database, start_server, server_binary):
     return start
 
 
+def test_the_registry_names_what_waits_for_mysql(database, start_server, test_server_binary):
+    server = start_server({**database.variables, **SETTINGS}, binary=test_server_binary)
+    with waiting(database, server) as peers:
+        with Peer(server) as peer:
+            tasks = peer.ask("/test/tasks").body.decode().splitlines()
+        seen = [task for task in tasks if task.startswith(f"GET {PATH}/:id ")]
+        assert len(seen) == len(peers)
+        # Connections that were open when it was paused are busy; the rest waits for one.
+        assert set(seen) == {f"GET {PATH}/:id {state} listings_handle_get"
+                             for state in ("mysql", "mysql pool")}
+
+
 def test_a_drain_gives_up_what_waits_for_mysql(database, small):
     server = small(SHUTDOWN_TIMEOUT_MS=700)
     with waiting(database, server) as peers:

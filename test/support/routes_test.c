@@ -14,6 +14,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/http/server.h"
+#include "profiling/symbol.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
@@ -248,6 +249,29 @@ static void handle_streamed(struct http_request *req, void *arg)
     respond_text(req, (struct str){digits, str_format_u64(digits, streamed_bytes)});
 }
 
+/* --- /test/tasks: what is in flight, a line each: method, route, state, handler ------------- */
+
+/* All tasks are requests: nothing else makes tasks yet. */
+static void put_task(struct task *task, void *arg)
+{
+    struct buf *body = arg;
+    const struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    struct symbol_result handler;
+    symbol_lookup((uint64_t)(uintptr_t)req->route->handler, &handler);
+    buf_printf(body, "%s %s %s %s\n", http_method_name(req->method), req->route->path, task->state,
+               handler.frames[0].function);
+}
+
+static void handle_tasks(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct buf body;
+    buf_init(&body, 1u << 20);
+    task_for_each(put_task, &body);
+    respond_text(req, buf_str(&body));
+    buf_deinit(&body);
+}
+
 /* --- the table ------------------------------------------------------------------------------------ */
 
 int __wrap_routes_public(struct router *router, struct health *health)
@@ -262,6 +286,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
+        {METHOD_GET, "/test/tasks", handle_tasks, 0},
         {METHOD_POST, "/test/echo", handle_echo, ROUTE_BODY},
         {METHOD_POST, "/test/no-body", handle_cancelled, 0},
         {METHOD_GET, "/test/params/:a/:b", handle_params, 0},
