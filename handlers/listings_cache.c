@@ -138,6 +138,30 @@ int listings_cache_get(struct listings_cache *cache, struct listings_read *read,
     return start(read);
 }
 
+static void on_learnt(struct redis_call *call, int status, const struct redis_reply *reply)
+{
+    struct listings_cache *cache = CONTAINER_OF(call, struct listings_cache, learn);
+    uint64_t generation = 0; /* nothing was ever written */
+    if (status == 0 &&
+        (reply->type == REDIS_NIL ||
+         (reply->type == REDIS_TEXT && str_parse_u64(reply->text, INT64_MAX, &generation)))) {
+        cache->generation = generation;
+        cache->has_generation = cache->sub.is_live;
+    }
+}
+
+/* learn asks for the generation, if news of the next one will arrive. When it fails, the next read of a
+ * page asks again: one of the two connections may be back before the other. */
+static void learn(struct listings_cache *cache)
+{
+    const struct str args[] = {STR("GET"), STR(LISTINGS_GENERATION)};
+    if (cache->sub.is_live && !cache->has_generation && cache->learn.redis == NULL) {
+        const int status =
+            redis_send(cache->options.redis, &cache->learn, args, ARRAY_COUNT(args), 0);
+        (void)status;
+    }
+}
+
 /* page_key names a page: for all processes when the generation is known, else for the loads of this
  * one, which a write of its own must divide, too. */
 static bool page_key(const struct listings_read *read, const struct listings_query *query,
@@ -160,6 +184,7 @@ static bool page_key(const struct listings_read *read, const struct listings_que
 int listings_cache_list(struct listings_cache *cache, struct listings_read *read,
                         const struct listings_query *query)
 {
+    learn(cache);
     read->cache = cache;
     read->kind = LISTINGS_CACHE_PAGE;
     read->wish = (struct listings_wish){
@@ -200,29 +225,14 @@ static void on_message(struct redis_subscription *sub, struct str channel, struc
     *cache->invalidations[1] += 1;
 }
 
-static void on_learnt(struct redis_call *call, int status, const struct redis_reply *reply)
-{
-    struct listings_cache *cache = CONTAINER_OF(call, struct listings_cache, learn);
-    uint64_t generation = 0; /* nothing was ever written */
-    if (status == 0 &&
-        (reply->type == REDIS_NIL ||
-         (reply->type == REDIS_TEXT && str_parse_u64(reply->text, INT64_MAX, &generation)))) {
-        cache->generation = generation;
-        cache->has_generation = cache->sub.is_live;
-    }
-}
-
-/* on_live learns the generation anew: what was published meanwhile is lost. */
+/* on_live forgets the generation, for what was published meanwhile is lost. */
 static void on_live(struct redis_subscription *sub, bool is_live)
 {
     struct listings_cache *cache = CONTAINER_OF(sub, struct listings_cache, sub);
-    const struct str args[] = {STR("GET"), STR(LISTINGS_GENERATION)};
     cache->has_generation = false;
     redis_cancel(&cache->learn);
     if (is_live) {
-        const int status =
-            redis_send(cache->options.redis, &cache->learn, args, ARRAY_COUNT(args), 0);
-        (void)status; /* refused: the next write's news say it */
+        learn(cache);
     }
 }
 

@@ -62,12 +62,54 @@ static void test_basic_without_memory(void **state)
     arena_deinit(&req.arena);
 }
 
+static bool finds(const char *value, struct str list, struct str *ret_token)
+{
+    struct http_header header = {STR("Authorization"), str_from(value)};
+    const struct http_request req = {.headers = &header, .header_count = value == NULL ? 0 : 1};
+    const struct auth_tokens tokens = {.list = list};
+    return auth_find_token(&tokens, &req, ret_token);
+}
+
+static void test_one_of_several_tokens(void **state)
+{
+    (void)state;
+    const struct str list = STR("first,second,third");
+    struct str token = STR("untouched");
+    assert_false(finds(NULL, list, &token));
+    assert_false(finds("Bearer", list, &token));
+    assert_false(finds("Bearer ", list, &token));
+    assert_false(finds("Bearer fourth", list, &token));
+    assert_false(finds("Bearer first,second", list, &token));
+    assert_false(finds("Bearer irst", list, &token));
+    assert_false(finds("Basic OmZpcnN0", list, &token)); /* :first */
+    assert_true(str_equal(token, STR("untouched")));
+    assert_true(finds("Bearer first", list, &token));
+    assert_true(str_equal(token, STR("first")));
+    assert_true(finds("bearer  third ", list, &token));
+    assert_true(str_equal(token, STR("third")));
+}
+
+static void test_no_tokens(void **state)
+{
+    (void)state;
+    const struct http_request req = {.header_count = 0};
+    const struct auth_tokens open = {.list = STR(""), .is_open = true};
+    struct str token = STR("untouched");
+    assert_false(finds(NULL, STR(""), &token));
+    assert_false(finds("Bearer ", STR(""), &token));
+    assert_false(finds("Bearer x", STR(""), &token));
+    assert_true(auth_find_token(&open, &req, &token));
+    assert_true(str_equal(token, STR("")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bearer),
         cmocka_unit_test(test_basic),
         cmocka_unit_test(test_basic_without_memory),
+        cmocka_unit_test(test_one_of_several_tokens),
+        cmocka_unit_test(test_no_tokens),
     };
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
 }

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_listings_cache.c - hits, misses, one load for many, writes that two processes hear of, and a Redis
+ * that has nonsense in it or is gone.
+ */
+#include "test/unit/handlers/cache_rig.h"
+
+#define MANY 20
+
+static struct node a;
+static struct node b;
+
+/* knows lets a node learn the generation, which the read of a page asks for where it is missing. */
+static void knows(struct node *node)
+{
+    struct attempt attempt;
+    while (!node->cache.has_generation) {
+        assert_int_equal(read_page(node, &attempt), 0);
+    }
+    for (int i = 0; i < LISTINGS_CACHE_RESULTS; i++) {
+        *node->cache.requests[LISTINGS_CACHE_PAGE][i] = 0;
+    }
+}
+
+static int set_up_nodes(void **state)
+{
+    (void)set_up(state);
+    if (redis_pid == 0) {
+        redis_start();
+    }
+    node_open(&a, NODE_TTL_MS, NODE_TIMEOUT_MS);
+    node_open(&b, NODE_TTL_MS, NODE_TIMEOUT_MS);
+    const struct str args[] = {STR("FLUSHALL")};
+    (void)say(&a, args, 1);
+    knows(&a);
+    knows(&b);
+    return 0;
+}
+
+static int tear_down_nodes(void **state)
+{
+    node_close(&a);
+    node_close(&b);
+    return tear_down(state);
+}
+
+/* settled lets each node hear of what the other wrote. */
+static void settled(uint64_t messages)
+{
+    while (!(*a.cache.invalidations[1] >= messages && *b.cache.invalidations[1] >= messages)) {
+        rig_turn(&rig);
+    }
+}
+
+/* --- reads --------------------------------------------------------------------------------------- */
+
+static void test_a_miss_and_then_hits(void **state)
+{
+    (void)state;
+    struct attempt first;
+    struct attempt second;
+    const struct str id = created("{}"); /* behind the cache's back */
+    assert_int_equal(read_one(&a, &first, id), 0);
+    assert_int_equal(first.version, 1);
+    assert_true(has_text(first.json, "\"title\":\"Casa\""));
+    while (kept(&a, id).ptr == NULL) {
+        rig_turn(&rig);
+    }
+    assert_int_equal(read_one(&b, &second, id), 0);
+    assert_true(str_equal(first.json, second.json));
+    assert_int_equal(second.version, 1);
+    assert_int_equal(reads(&a, LISTINGS_CACHE_MISS), 1);
+    assert_int_equal(reads(&b, LISTINGS_CACHE_HIT), 1);
+    assert_int_equal(*b.cache.loaded[LISTINGS_CACHE_LISTING], 0);
+}
+
+static void test_what_is_not_there_is_not_kept(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), UV_ENOENT);
+    assert_null(kept(&a, STR(NO_ID)).ptr);
+}
+
+static void test_an_entry_has_a_time_to_live(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    char key[LISTINGS_KEY_BYTES];
+    const struct str id = created("{}");
+    assert_int_equal(read_one(&a, &attempt, id), 0);
+    while (kept(&a, id).ptr == NULL) {
+        rig_turn(&rig);
+    }
+
+    /* persists or has more than the TTL: the script says so as a text */
+    const struct str args[] = {STR("EVAL"), STR("return tostring(redis.call('PTTL', KEYS[1]))"),
+                               STR("1"), listings_entry_key(id, key)};
+    uint64_t left_ms;
+    assert_true(str_parse_u64(say(&a, args, ARRAY_COUNT(args)), NODE_TTL_MS, &left_ms));
+    assert_true(left_ms > 0);
+}
+
+/* start_many lets many wait for one load, which waits until release. */
+static void start_many(struct attempt *attempts, struct str id)
+{
+    mariadb_execute(&db, "LOCK TABLES toq.listings WRITE"); /* from outside */
+    for (size_t i = 0; i < MANY; i++) {
+        start_get(&a, &attempts[i], id);
+    }
+    while (reads(&a, LISTINGS_CACHE_MISS) + reads(&a, LISTINGS_CACHE_SHARED) != MANY) {
+        rig_turn(&rig);
+    }
+}
+
+static void release(void)
+{
+    mariadb_execute(&db, "UNLOCK TABLES");
+}
+
+static void test_one_load_for_many(void **state)
+{
+    (void)state;
+    static struct attempt attempts[MANY];
+    const struct str id = created("{}");
+    start_many(attempts, id);
+    release();
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(ended(&attempts[i]), 0);
+        assert_true(str_equal(attempts[i].json, attempts[0].json));
+    }
+    assert_int_equal(reads(&a, LISTINGS_CACHE_MISS), 1);
+    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 1);
+}
+
+/* leave cancels all but those from `first` to `last`, then the rest must be served. */
+static void leave_but(size_t first, size_t last)
+{
+    static struct attempt attempts[MANY];
+    const struct str id = created("{}");
+    start_many(attempts, id);
+    for (size_t i = 0; i < MANY; i++) {
+        if (i < first || i > last) {
+            listings_cache_cancel(&attempts[i].read);
+        }
+    }
+    release();
+    for (size_t i = first; i <= last && i < MANY; i++) {
+        assert_int_equal(ended(&attempts[i]), 0);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(attempts[i].done_count, i >= first && i <= last ? 1 : 0);
+    }
+}
+
+static void test_whoever_leaves_takes_nobody_along(void **state)
+{
+    (void)state;
+    leave_but(MANY - 1, MANY - 1);
+    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 1);
+}
+
+static void test_without_waiters_there_is_no_load(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    leave_but(MANY, MANY);
+    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 0);
+    assert_int_equal(read_one(&a, &attempt, created("{}")), 0); /* the place is free again */
+}
+
+static void test_a_wait_for_redis_is_given_up(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    start_get(&a, &attempt, created("{}"));
+    listings_cache_cancel(&attempt.read);
+    listings_cache_cancel(&attempt.read);
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), UV_ENOENT);
+}
+
+static void test_the_tasks_of_those_who_wait(void **state)
+{
+    (void)state;
+    struct task tasks[2] = {0};
+    struct attempt attempts[2];
+    const struct str id = created("{}");
+    mariadb_execute(&db, "LOCK TABLES toq.listings WRITE");
+    for (size_t i = 0; i < 2; i++) {
+        task_start(&tasks[i], "test", 1, NULL);
+        attempt_init(&attempts[i]);
+        attempts[i].read.task = &tasks[i];
+        assert_int_equal(listings_cache_get(&a.cache, &attempts[i].read, id), 0);
+        assert_string_equal(tasks[i].state, "redis");
+    }
+    while (reads(&a, LISTINGS_CACHE_SHARED) != 1) {
+        rig_turn(&rig);
+    }
+
+    assert_true(strncmp(tasks[0].state, "mysql", 5) == 0);
+    assert_true(strncmp(tasks[1].state, "mysql", 5) == 0);
+    listings_cache_cancel(&attempts[0].read);
+    task_end(&tasks[0]); /* the load must not touch it any more */
+    memset(&tasks[0], 0xFF, sizeof(tasks[0]));
+    release();
+    assert_int_equal(ended(&attempts[1]), 0);
+    assert_string_equal(tasks[1].state, "running");
+    task_end(&tasks[1]);
+}
+
+/* --- writes -------------------------------------------------------------------------------------- */
+
+static void test_writes_are_seen_everywhere(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    assert_true(has_text(kept(&a, STR(NO_ID)), "1 {\"id\":\"" NO_ID "\""));
+    assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(attempt.version, 1);
+    assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
+    assert_int_equal(attempt.version, 2);
+    assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(attempt.version, 2);
+    assert_true(has_text(attempt.json, "\"bedrooms\":3"));
+    assert_int_equal(write_over(&b, &attempt, NO_ID, 1), UV_EAGAIN);
+    assert_int_equal(write_removal(&b, &attempt, NO_ID), 0);
+    assert_true(has_text(kept(&a, STR(NO_ID)), "9007199254740991 -"));
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), UV_ENOENT);
+    settled(3);
+    assert_int_equal(a.cache.generation, b.cache.generation);
+    assert_int_equal(*a.cache.invalidations[0], 2);
+    assert_int_equal(*b.cache.invalidations[0], 1);
+}
+
+static void test_a_slow_reader_puts_nothing_back(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    struct listings_put *put;
+    char key[LISTINGS_KEY_BYTES];
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
+    const struct listings_put_options old = {
+        .key = listings_entry_key(STR(NO_ID), key),
+        .entry = {.version = 1, .json = STR("{\"old\":true}")},
+        .ttl_ms = NODE_TTL_MS,
+    };
+    assert_int_equal(listings_entry_put(&b.cache.entries, &old, &put), 0);
+    while (redis_pending_count(b.redis) != 0) {
+        rig_turn(&rig);
+    }
+
+    assert_true(has_text(kept(&b, STR(NO_ID)), "2 {\"id\""));
+}
+
+static void test_an_older_entry_is_not_believed(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
+    settled(2);
+    keep(&a, STR(NO_ID), "1 {\"old\":true}\n"); /* as if Redis had not been told */
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(attempt.version, 2);
+    keep(&a, STR(NO_ID), "1 {\"old\":true}\n");
+    assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0); /* it was told by message */
+    assert_int_equal(attempt.version, 2);
+}
+
+static void test_a_load_from_before_a_write_is_not_joined(void **state)
+{
+    (void)state;
+    struct attempt slow;
+    struct attempt write;
+    struct attempt attempt;
+    assert_int_equal(write_new(&b, &attempt, NO_ID), 0);
+    settled(1);
+    const struct str args[] = {STR("FLUSHALL")};
+    (void)say(&a, args, 1);
+    mariadb_execute(&db, "LOCK TABLES toq.listings WRITE"); /* from outside: reads wait */
+    start_get(&a, &slow, STR(NO_ID));
+    while (reads(&a, LISTINGS_CACHE_MISS) != 1) {
+        rig_turn(&rig);
+    }
+    start_update(&a, &write, NO_ID, 1);
+    listings_cache_cancel_write(&write.write);
+    start_get(&a, &attempt, STR(NO_ID));
+    while (reads(&a, LISTINGS_CACHE_MISS) != 2) {
+        rig_turn(&rig);
+    }
+    release();
+    assert_int_equal(ended(&slow), 0);
+    assert_int_equal(ended(&attempt), 0);
+    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 2);
+}
+
+static void test_a_write_in_doubt_leaves_nothing_old(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    struct attempt write;
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    start_update(&a, &write, NO_ID, 1);
+    listings_cache_cancel_write(&write.write);
+    listings_cache_cancel_write(&write.write);
+    while (!has_text(kept(&a, STR(NO_ID)), "2 ?")) {
+        rig_turn(&rig);
+    }
+    assert_int_equal(write.done_count, 0);
+    assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
+    while (redis_pending_count(b.redis) != 0) {
+        rig_turn(&rig);
+    }
+    const struct str now = kept(&b, STR(NO_ID));
+    assert_true(attempt.version == 1 ? has_text(now, "2 ?") : has_text(now, "2 {"));
+}
+
+/* --- pages --------------------------------------------------------------------------------------- */
+
+static uint64_t pages(const struct node *node, enum listings_cache_result result)
+{
+    return *node->cache.requests[LISTINGS_CACHE_PAGE][result];
+}
+
+static void test_pages_of_one_generation(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_true(has_text(attempt.json, "{\"items\":[]"));
+    while (redis_pending_count(a.redis) != 0) {
+        rig_turn(&rig);
+    }
+    assert_int_equal(read_page(&b, &attempt), 0);
+    assert_int_equal(pages(&b, LISTINGS_CACHE_HIT), 1);
+    assert_int_equal(write_new(&b, &attempt, NO_ID), 0);
+    assert_int_equal(read_page(&b, &attempt),
+                     0); /* what one has written oneself is there at once */
+    assert_true(has_text(attempt.json, NO_ID));
+    assert_int_equal(pages(&b, LISTINGS_CACHE_MISS), 1);
+    settled(1);
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_true(has_text(attempt.json, NO_ID));
+}
+
+static void test_pages_need_the_news(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    a.cache.sub.is_live = false;
+    a.cache.sub.on_live(&a.cache.sub, false);
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_int_equal(pages(&a, LISTINGS_CACHE_BYPASS), 2);
+    a.cache.sub.is_live = true;
+    a.cache.sub.on_live(&a.cache.sub, true);
+    while (!a.cache.has_generation) {
+        rig_turn(&rig);
+    }
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_int_equal(pages(&a, LISTINGS_CACHE_MISS), 1);
+}
+
+/* --- a Redis that is no help ----------------------------------------------------------------------- */
+
+static void test_nonsense_in_redis_is_no_hit(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "", "nonsense", "1", "1 ", "x {}", "-1 {}", "1 x", "1 -x", "99999999999999999999 {}"};
+    struct attempt attempt;
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        keep(&b, STR(NO_ID), texts[i]);
+        assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
+        assert_true(has_text(attempt.json, "\"title\":\"Casa\""));
+    }
+    assert_int_equal(reads(&b, LISTINGS_CACHE_HIT), 0);
+}
+
+static void test_another_type_gives_way(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    char key[LISTINGS_KEY_BYTES];
+    const struct str del[] = {STR("DEL"), listings_entry_key(STR(NO_ID), key)};
+    const struct str push[] = {STR("RPUSH"), del[1], STR("x")};
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    (void)say(&a, del, ARRAY_COUNT(del));
+    (void)say(&a, push, ARRAY_COUNT(push));
+    assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
+    while (redis_pending_count(b.redis) != 0) {
+        rig_turn(&rig);
+    }
+    assert_true(has_text(kept(&b, STR(NO_ID)), "1 {"));
+}
+
+static void test_without_redis_mysql_serves(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    redis_stop();
+    while (redis_get_health(a.redis).is_ready || a.cache.sub.is_live) {
+        rig_turn(&rig);
+    }
+
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(attempt.version, 2);
+    assert_int_equal(reads(&a, LISTINGS_CACHE_BYPASS), 2);
+    assert_int_equal(read_page(&a, &attempt), 0);
+    assert_true(has_text(attempt.json, "\"bedrooms\":3"));
+    redis_start();
+    while (!(redis_get_health(a.redis).is_ready && a.cache.sub.is_live)) {
+        rig_turn(&rig);
+    }
+
+    while (!(redis_get_health(b.redis).is_ready && b.cache.sub.is_live)) {
+        rig_turn(&rig);
+    }
+
+    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(reads(&a, LISTINGS_CACHE_MISS), 1);
+    while (!has_text(kept(&a, STR(NO_ID)), "2 {")) {
+        rig_turn(&rig);
+    }
+}
+
+static void test_a_redis_that_hangs_is_left_alone(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    struct node c;
+    node_open(&c, NODE_TTL_MS, 1);
+    const struct str id = created("{}");
+    assert_int_equal(kill(redis_pid, SIGSTOP), 0);
+    assert_int_equal(read_one(&c, &attempt, id), 0);
+    const size_t pending = redis_pending_count(c.redis);
+    assert_int_equal(read_one(&c, &attempt, id), 0);
+    assert_int_equal(redis_pending_count(c.redis), pending); /* it was not asked again */
+    assert_int_equal(reads(&c, LISTINGS_CACHE_BYPASS), 2);
+    assert_int_equal(kill(redis_pid, SIGCONT), 0);
+    node_close(&c);
+}
+
+static void test_a_cache_that_is_off(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    struct node c;
+    node_open(&c, 0, NODE_TIMEOUT_MS);
+    assert_int_equal(write_new(&c, &attempt, NO_ID), 0);
+    assert_int_equal(read_one(&c, &attempt, STR(NO_ID)), 0);
+    assert_int_equal(read_page(&c, &attempt), 0);
+    assert_null(kept(&c, STR(NO_ID)).ptr);
+    assert_int_equal(reads(&c, LISTINGS_CACHE_BYPASS), 1);
+    assert_int_equal(pages(&c, LISTINGS_CACHE_BYPASS), 1);
+    node_close(&c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_nodes, tear_down_nodes)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_miss_and_then_hits),
+        TEST(test_what_is_not_there_is_not_kept),
+        TEST(test_an_entry_has_a_time_to_live),
+        TEST(test_one_load_for_many),
+        TEST(test_whoever_leaves_takes_nobody_along),
+        TEST(test_without_waiters_there_is_no_load),
+        TEST(test_a_wait_for_redis_is_given_up),
+        TEST(test_the_tasks_of_those_who_wait),
+        TEST(test_writes_are_seen_everywhere),
+        TEST(test_a_slow_reader_puts_nothing_back),
+        TEST(test_an_older_entry_is_not_believed),
+        TEST(test_a_load_from_before_a_write_is_not_joined),
+        TEST(test_a_write_in_doubt_leaves_nothing_old),
+        TEST(test_pages_of_one_generation),
+        TEST(test_pages_need_the_news),
+        TEST(test_nonsense_in_redis_is_no_hit),
+        TEST(test_another_type_gives_way),
+        TEST(test_without_redis_mysql_serves),
+        TEST(test_a_redis_that_hangs_is_left_alone),
+        TEST(test_a_cache_that_is_off),
+    };
+    return cmocka_run_group_tests_name("listings_cache", tests, set_up_servers, tear_down_servers);
+}
