@@ -46,7 +46,7 @@ static void put_dependency(struct buf *body, const char *name, const char *state
     if (latency_ns > 0) {
         buf_printf(body, "%.3f}", (double)latency_ns / (double)NS_PER_MS);
     } else {
-        buf_append_cstr(body, "null}"); /* it has not answered yet */
+        buf_append_cstr(body, "null}"); /* it does not answer, or has not been asked yet */
     }
 }
 
@@ -56,12 +56,13 @@ static void put_dependencies(struct buf *body, const struct health *health)
         [SQL_CONNECTING] = "connecting", [SQL_UP] = "up", [SQL_DOWN] = "down"};
     if (health->sql != NULL) {
         const struct sql_health sql = sql_get_health(health->sql);
-        put_dependency(body, "mysql", states[sql.state], sql.latency_ns);
+        put_dependency(body, "mysql", states[sql.state], sql.state == SQL_UP ? sql.latency_ns : 0);
     }
     if (health->redis != NULL) {
         const struct redis_health redis = redis_get_health(health->redis);
         buf_append_cstr(body, health->sql == NULL ? "" : ",");
-        put_dependency(body, "redis", redis.is_ready ? "up" : "down", redis.latency_ns);
+        put_dependency(body, "redis", redis.is_ready ? "up" : "down",
+                       redis.is_ready ? redis.latency_ns : 0);
     }
 }
 
