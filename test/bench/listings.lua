@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
--- listings.lua - what wrk sends for listings.py. wrk ... URL -- KIND FILE
+-- listings.lua - what wrk sends for listings.py. wrk ... URL -- KIND FILE [PAUSE]
 --
 -- KIND   one: a listing by id, any of them; page: a city's first page; mix: one request in WRITE_EVERY
 --        is a PATCH of the next listing in turn, the others are as in `one`
 -- FILE   a line "ID VERSION" for each listing (one, mix), or an encoded city a line (page)
+-- PAUSE  for how many ms each connection rests between two requests; none by default
 --
 -- Each listing is written once in a run at most, before its turn comes again: so its version is
 -- known, and a write that is refused is an error of the server.
@@ -65,5 +66,9 @@ function init(args)
         request = mixed(any_of(requests_for(lines, "/")), writes_of(lines))
     else
         request = any_of(requests_for(lines, "/"))
+    end
+    local pause_ms = tonumber(args[3] or 0)
+    if pause_ms > 0 then
+        delay = function() return pause_ms end
     end
 end
