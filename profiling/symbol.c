@@ -274,6 +274,7 @@ static void find_in_symbols(Dwfl_Module *module, uint64_t addr, struct symbol_re
     const char *name = find_symbol_name(module, addr);
     if (name == NULL && is_plt(module, addr)) {
         name = PLT_NAME;
+        result->is_named = false; /* it says what the code is, not whose */
     }
     if (name != NULL) {
         result->frames[0] = (struct symbol_frame){.function = name, .file = ""};
