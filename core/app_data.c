@@ -4,6 +4,16 @@
  */
 #include "core/app_data.h"
 
+#define ANSWER_MS 300 /* three ticks of the loop's timers */
+
+/* query_timeout_ms leaves a handler the time to say, in its own words, that there is no answer: at the
+ * request's deadline the server says so in a line of text. */
+static uint64_t query_timeout_ms(const struct config *c)
+{
+    const uint64_t timeout_ms = c->request_timeout_ms;
+    return timeout_ms > 2 * ANSWER_MS ? timeout_ms - ANSWER_MS : timeout_ms;
+}
+
 struct sql_options app_data_sql_options(const struct config *c)
 {
     return (struct sql_options){
@@ -16,7 +26,7 @@ struct sql_options app_data_sql_options(const struct config *c)
         .tls_ca = c->mysql_tls_ca,
         .max_connections = c->mysql_pool_size,
         .min_idle = 1, /* so that /health knows */
-        .query_timeout_ms = c->request_timeout_ms,
+        .query_timeout_ms = query_timeout_ms(c),
     };
 }
 

@@ -101,7 +101,7 @@ def test_a_deadline_frees_the_place(database, small):
     with waiting(database, server) as peers:
         for peer in peers:
             answer = peer.answer()
-            assert answer.status == 503
+            assert (answer.status, answer["Content-Type"]) == (503, "application/problem+json")
             assert int(answer["Retry-After"]) >= 1
         wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
     with Api(server) as client:
