@@ -176,6 +176,27 @@ static inline long mariadb_number(struct mariadb *db, const char *text)
     return number;
 }
 
+/* mariadb_executing tells the id of the connection that executes this prepared statement, -1 when
+ * none does. A statement that is still being prepared shows its text too, and then, for a moment,
+ * nothing at all: whoever kills it in that moment finds nobody. */
+static inline long mariadb_executing(struct mariadb *db, const char *statement)
+{
+    char text[512];
+    (void)snprintf(text, sizeof(text),
+                   "SELECT MAX(id) FROM information_schema.processlist "
+                   "WHERE command = 'Execute' AND info = '%s'",
+                   statement);
+    return mariadb_number(db, text);
+}
+
+/* mariadb_kill kills a CONNECTION or its QUERY. */
+static inline void mariadb_kill(struct mariadb *db, const char *what, long id)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "KILL %s %ld", what, id);
+    mariadb_execute(db, text);
+}
+
 /* mariadb_create makes the folder and starts the server with a database `toq`. */
 static inline void mariadb_create(struct mariadb *db, const char *option)
 {

@@ -82,14 +82,15 @@ static void turn_until_state(enum sql_state state)
     }
 }
 
-static void turn_until_running(const char *text)
+/* turn_until_running turns the loop until the server executes the statement; on which connection. */
+static long turn_until_running(const char *text)
 {
-    char count[256];
-    (void)snprintf(count, sizeof(count),
-                   "SELECT COUNT(*) FROM information_schema.processlist WHERE info = '%s'", text);
-    while (mariadb_number(&db, count) == 0) {
+    long id = -1;
+    while (id < 0) {
         (void)uv_run(loop_uv(rig.loop), UV_RUN_NOWAIT);
+        id = mariadb_executing(&db, text);
     }
+    return id;
 }
 
 static void test_down_at_the_start_up_later(void **state)
@@ -120,7 +121,7 @@ static void test_a_crash_and_a_restart(void **state)
     assert_int_equal(try_query("SELECT 1"), 0);
     struct asked running;
     ask(&rig, &running, "INSERT INTO t SELECT SLEEP(1000)");
-    turn_until_running("INSERT INTO t SELECT SLEEP(1000)");
+    (void)turn_until_running("INSERT INTO t SELECT SLEEP(1000)");
     mariadb_stop(&db, SIGKILL);
     await(&rig, &running);
     assert_int_equal(running.query.result.status, UV_ECONNRESET);
@@ -169,10 +170,7 @@ static void test_a_killed_connection(void **state)
     (void)state;
     struct asked running;
     ask(&rig, &running, "SELECT SLEEP(1000)");
-    turn_until_running("SELECT SLEEP(1000)");
-    mariadb_execute(&db,
-                    "BEGIN NOT ATOMIC SET @id = (SELECT id FROM information_schema.processlist "
-                    "WHERE info = 'SELECT SLEEP(1000)'); KILL CONNECTION @id; END");
+    mariadb_kill(&db, "CONNECTION", turn_until_running("SELECT SLEEP(1000)"));
     await(&rig, &running);
     assert_int_equal(running.query.result.status, UV_ECONNRESET);
     forget(&running);
@@ -182,12 +180,10 @@ static void test_a_killed_connection(void **state)
 static void test_a_killed_query_keeps_its_connection(void **state)
 {
     (void)state;
+    static const char *const text = "SELECT SUM(a.seq) FROM seq_1_to_1000000 a, seq_1_to_1000000 b";
     struct asked running;
-    ask(&rig, &running, "SELECT SUM(a.seq) FROM seq_1_to_1000000 a, seq_1_to_1000000 b");
-    turn_until_running("SELECT SUM(a.seq) FROM seq_1_to_1000000 a, seq_1_to_1000000 b");
-    mariadb_execute(&db,
-                    "BEGIN NOT ATOMIC SET @id = (SELECT id FROM information_schema.processlist "
-                    "WHERE info LIKE 'SELECT SUM%'); KILL QUERY @id; END");
+    ask(&rig, &running, text);
+    mariadb_kill(&db, "QUERY", turn_until_running(text));
     await(&rig, &running);
     assert_int_equal(running.query.result.status, UV_EINTR);
     forget(&running);

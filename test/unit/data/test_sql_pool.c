@@ -49,7 +49,7 @@ static long count_running(const char *part)
     char text[256];
     (void)snprintf(text, sizeof(text),
                    "SELECT COUNT(*) FROM information_schema.processlist "
-                   "WHERE info LIKE '%%%s%%' AND info NOT LIKE '%%processlist%%'",
+                   "WHERE command = 'Execute' AND info LIKE '%%%s%%'",
                    part);
     return mariadb_number(&db, text);
 }

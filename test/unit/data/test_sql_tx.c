@@ -301,13 +301,12 @@ static void test_a_lost_connection_is_an_error(void **state)
     (void)state;
     struct script script = {.texts = {"UPDATE t SET v = 1", "SELECT SLEEP(1000)"}};
     start(&script, 0);
-    while (mariadb_number(&db, "SELECT COUNT(*) FROM information_schema.processlist "
-                               "WHERE info = 'SELECT SLEEP(1000)'") == 0) {
+    long id = -1;
+    while (id < 0) {
         (void)uv_run(loop_uv(rig.loop), UV_RUN_NOWAIT);
+        id = mariadb_executing(&db, "SELECT SLEEP(1000)");
     }
-    mariadb_execute(&db,
-                    "BEGIN NOT ATOMIC SET @id = (SELECT id FROM information_schema.processlist "
-                    "WHERE info = 'SELECT SLEEP(1000)'); KILL @id; END");
+    mariadb_kill(&db, "CONNECTION", id);
     assert_int_equal(finish(&script), UV_ECONNRESET);
     assert_int_equal(script.run_count, 1);
     assert_pool_is_whole(1);
