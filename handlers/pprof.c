@@ -6,6 +6,7 @@
 
 #include "handlers/pprof_respond.h"
 #include "profiling/cpu.h"
+#include "profiling/profiler.h"
 
 #define DEFAULT_SECONDS 30  /* Go's */
 #define SAMPLES_HZ      100 /* Go's */
@@ -142,11 +143,11 @@ static int register_accounts(struct metrics *metrics)
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
     const int rc = register_accounts(metrics);
-    return rc < 0 ? rc : profiling_start(pprof->loop);
+    return rc < 0 ? rc : profiler_start(&(struct profiler_options){.loop = pprof->loop});
 }
 
 void pprof_stop(struct pprof *pprof)
 {
     (void)pprof;
-    profiling_stop();
+    profiler_stop();
 }

@@ -2,7 +2,7 @@
  *
  * cpu.h - a CPU profile of the whole process over a window of time, as a gzipped pprof protobuf.
  *
- * Flow:    profiling_start (once) -> cpu_start -> uv timer drains the rings every 100 ms -> uv
+ * Flow:    profiler_start (once) -> cpu_start -> uv timer drains the rings every 100 ms -> uv
  * timer ends the window -> symbols, protobuf and gzip on a worker thread -> on_done on the loop
  * Failure: a second capture gets UV_EBUSY; a thread without a timer is counted; lost samples are
  * counted. Memory:  one capture's stacks are bounded; what is dropped is counted. Thread:  the
@@ -28,16 +28,14 @@ typedef void (*cpu_done_fn)(void *arg, int status, const char *data, size_t len)
 
 struct cpu_capture;
 
-/* profiling_start begins to build the unwind table on a worker thread, so that the first capture
- * finds it.
+/* cpu_init installs the signal handler; after code_start.
  *
- * Returns: 0; UV_ENOMEM.
+ * Returns: 0, or a negative errno.
  */
-MUST_USE int profiling_start(struct loop *loop);
+MUST_USE int cpu_init(struct loop *loop);
 
-/* profiling_stop cancels a running capture and frees the table; nothing of the profiler runs
- * afterwards. The loop must still turn for pending work to come home. */
-void profiling_stop(void);
+/* cpu_deinit cancels a running capture; before code_stop. */
+void cpu_deinit(void);
 
 /* cpu_start begins a capture of `seconds` at `hz` samples per CPU second and thread.
  *

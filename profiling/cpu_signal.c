@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
  * cpu_signal.c - the handler and the switch that turns it on.
- *
- * The table is published by one atomic pointer; NULL is off. A handler counts itself in before it
- * reads the pointer and out when it is done with the table, so whoever stores NULL and then sees a
- * count of zero may free the table.
  */
 #include "profiling/cpu_signal.h"
 
@@ -13,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Atomic(const struct unwind_table *) active_table;
-static atomic_uint running_count;
+static atomic_bool is_enabled;
+static uint32_t (*read_label)(void);
 static int own_pid;
 static bool is_installed;
 
@@ -43,7 +39,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     struct arch_regs regs = arch_regs_interrupted(context);
     struct unwind_stack stack = find_stack(slot, regs.sp);
     struct ring_sample *sample = &slot->scratch;
-    sample->label = slot->label == NULL ? 0 : *slot->label;
+    sample->label = read_label();
     sample->weight = 1 + (overruns > 0 ? (uint32_t)overruns : 0);
     sample->frame_count = (uint32_t)unwind_walk(table, &stack, regs, sample->frames,
                                                 RING_FRAMES_MAX, &sample->is_complete);
@@ -57,10 +53,10 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
         return;
     }
     int saved_errno = errno;
-    atomic_fetch_add(&running_count, 1);
-    const struct unwind_table *table = atomic_load(&active_table);
+    const struct unwind_table *table = unwind_enter();
     /* With no capture active the pointer in the signal may be some other timer's. */
-    struct cpu_slot *slot = table == NULL ? NULL : info->si_value.sival_ptr;
+    struct cpu_slot *slot =
+        table == NULL || !atomic_load(&is_enabled) ? NULL : info->si_value.sival_ptr;
     if (slot != NULL && atomic_load_explicit(&slot->is_armed, memory_order_acquire)) {
         uint64_t start_ns = now_ns();
         atomic_store_explicit(&slot->thread_pointer, (uintptr_t)__builtin_thread_pointer(),
@@ -68,12 +64,13 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
         take_sample(slot, table, context, info->si_overrun);
         atomic_fetch_add_explicit(&slot->handler_ns, now_ns() - start_ns, memory_order_relaxed);
     }
-    atomic_fetch_sub(&running_count, 1);
+    unwind_exit();
     errno = saved_errno;
 }
 
-int cpu_signal_install(void)
+int cpu_signal_install(uint32_t (*label_fn)(void))
 {
+    read_label = label_fn;
     if (is_installed) {
         return 0;
     }
@@ -88,17 +85,7 @@ int cpu_signal_install(void)
     return 0;
 }
 
-void cpu_signal_enable(const struct unwind_table *table)
+void cpu_signal_enable(bool is_on)
 {
-    atomic_store(&active_table, table);
-}
-
-void cpu_signal_disable(void)
-{
-    atomic_store(&active_table, NULL);
-}
-
-bool cpu_signal_is_running(void)
-{
-    return atomic_load(&running_count) != 0;
+    atomic_store(&is_enabled, is_on);
 }

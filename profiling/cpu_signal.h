@@ -16,8 +16,7 @@
 
 /* What the handler knows of one thread; the address of its slot comes with each signal. */
 struct cpu_slot {
-    atomic_bool is_armed;           /* the thread is sampled now */
-    const volatile uint32_t *label; /* what the thread works for; NULL: nothing that has a label */
+    atomic_bool is_armed; /* the thread is sampled now */
 
     /* The bounds of the thread's stack; high 0: unknown, and thread_pointer helps to find them. */
     atomic_uint_fast64_t stack_low;
@@ -34,28 +33,17 @@ struct cpu_slot {
 
 /* cpu_signal_install puts the handler in place, once; it stays for the life of the process.
  *
+ * read_label: tells what the calling thread works for; async-signal-safe.
  * Returns: 0, or a negative errno.
  * Thread:  the loop.
  */
-MUST_USE int cpu_signal_install(void);
+MUST_USE int cpu_signal_install(uint32_t (*read_label)(void));
 
-/* cpu_signal_enable lets the handler take samples with `table`, which stays valid until
- * cpu_signal_disable was called and cpu_signal_is_running said no.
- *
- * Thread: the loop.
- */
-void cpu_signal_enable(const struct unwind_table *table);
-
-/* cpu_signal_disable makes the handler do nothing from now on; one that is running finishes.
+/* cpu_signal_enable lets the handler take samples, or makes it do nothing from now on; one that is
+ * running finishes.
  *
  * Thread: any.
  */
-void cpu_signal_disable(void);
-
-/* cpu_signal_is_running tells whether a handler is at work on some thread.
- *
- * Thread: any.
- */
-bool cpu_signal_is_running(void);
+void cpu_signal_enable(bool is_on);
 
 #endif

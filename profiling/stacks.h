@@ -1,32 +1,47 @@
 /* SPDX-License-Identifier: MIT
  *
- * stacks.h - the samples of one capture, counted per distinct stack, label and thread name.
+ * stacks.h - samples summed up per distinct stack and labels: what every profile is before it is
+ * written.
  *
  * Stacks share their outer frames: a trie of {parent, address}, in which a stack is the number of
  * its leaf.
  *
- * Memory: at most STACKS_NODES_MAX frames (about 8 MiB) and STACKS_SAMPLES_MAX samples; what does
- * not fit is counted. Thread: one at a time.
+ * Failure: what does not fit is counted and dropped.
+ * Memory:  at most STACKS_NODES_MAX frames (about 8 MiB) and STACKS_SAMPLES_MAX samples (about 5
+ *          MiB).
+ * Thread:  one at a time.
  */
 #ifndef TOQ_PROFILING_STACKS_H
 #define TOQ_PROFILING_STACKS_H
 
+#include "core/base/str.h"
 #include "profiling/lookup.h"
 
 #define STACKS_NODES_MAX   (1u << 18)
 #define STACKS_SAMPLES_MAX (1u << 16)
+#define STACKS_FRAMES_MAX  128 /* of one stack */
+#define STACKS_VALUES_MAX  4
 #define STACKS_NO_PARENT   UINT32_MAX
+#define STACKS_NAMES_MAX   256 /* distinct thread names; further threads count under the last */
+#define STACKS_NAME_BYTES  16  /* TASK_COMM_LEN */
 
 struct stacks_node {
     uint64_t address;
     uint32_t parent; /* the caller's node; STACKS_NO_PARENT at the root */
 };
 
+/* What tells samples of one stack apart; zero for what a profile has not. */
+struct stacks_labels {
+    uint32_t label;     /* core/loop/label.h */
+    uint32_t thread;    /* stacks_name's */
+    const char *state;  /* of a task: a literal, or NULL */
+    int64_t size_bytes; /* of one allocation */
+};
+
 struct stacks_sample {
-    uint64_t count;  /* the sum of the weights */
-    uint32_t leaf;   /* node of the innermost frame */
-    uint32_t label;  /* core/loop/label.h */
-    uint32_t thread; /* a number of the caller's for the thread's name */
+    uint32_t leaf; /* node of the innermost frame */
+    struct stacks_labels labels;
+    int64_t values[STACKS_VALUES_MAX];
 };
 
 struct stacks {
@@ -40,19 +55,33 @@ struct stacks {
     size_t sample_cap;
     struct lookup sample_lookup;
 
-    uint64_t total;   /* weights that were added */
-    uint64_t dropped; /* weights that were not */
+    char names[STACKS_NAMES_MAX][STACKS_NAME_BYTES]; /* [0] is "", no name */
+    uint32_t name_count;
+
+    uint64_t total;   /* the first values of what was added */
+    uint64_t dropped; /* and of what did not fit */
 };
 
 /* stacks_deinit frees everything; an all-zero struct stacks is an empty one. */
 void stacks_deinit(struct stacks *stacks);
 
-/* stacks_add counts a sample.
+/* stacks_name is the number of a thread's name, for stacks_labels.thread.
  *
- * frames: `count` addresses, the innermost first; at least 1.
+ * Returns: 0 for an empty name.
  */
-void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count, uint32_t label,
-                uint32_t thread, uint64_t weight);
+uint32_t stacks_name(struct stacks *stacks, struct str name);
+
+/* stacks_add adds values to the sample of this stack with these labels.
+ *
+ * frames: `count` addresses, the innermost first; at least 1, and beyond STACKS_FRAMES_MAX the
+ * outermost are left out. values: STACKS_VALUES_MAX of them.
+ */
+void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
+                const struct stacks_labels *labels, const int64_t *values);
+
+/* stacks_merge adds all samples of `from`, their values multiplied by `factor`: 1 to sum up, -1 to
+ * subtract. */
+void stacks_merge(struct stacks *stacks, const struct stacks *from, int64_t factor);
 
 /* stacks_read writes the addresses of a stack, the innermost first.
  *

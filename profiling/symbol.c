@@ -17,6 +17,7 @@
 
 #include "profiling/lookup.h"
 #include "profiling/object.h"
+#include "profiling/synthetic.h"
 
 #define CACHE_ENTRIES_MAX (1u << 17)
 #define CACHE_FRAMES_MAX  (1u << 18)
@@ -299,10 +300,22 @@ static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
     result->is_named = false;
 }
 
+static void use_synthetic_name(uint64_t addr, struct symbol_result *result)
+{
+    char name[SYNTHETIC_NAME_BYTES];
+    synthetic_name(addr, name);
+    result->frames[0] = (struct symbol_frame){.function = keep_text(str_from(name)), .file = ""};
+    result->count = 1;
+}
+
 static void find_symbol(uint64_t addr, struct symbol_result *result)
 {
     result->count = 0;
     result->is_named = true;
+    if (synthetic_is(addr)) {
+        use_synthetic_name(addr, result);
+        return;
+    }
     Dwfl_Module *module = find_module(addr);
     if (module != NULL) {
         find_in_dwarf(module, addr, result);

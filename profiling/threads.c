@@ -100,7 +100,7 @@ static void reset_slot(struct cpu_slot *slot)
     atomic_store(&slot->thread_pointer, 0);
 }
 
-static struct cpu_slot *acquire_slot(pid_t tid, const volatile uint32_t *main_label)
+static struct cpu_slot *acquire_slot(pid_t tid)
 {
     bool is_main = tid == getpid();
     struct pooled_slot *pooled = find_slot(tid);
@@ -113,7 +113,6 @@ static struct cpu_slot *acquire_slot(pid_t tid, const volatile uint32_t *main_la
     pooled->tid = tid;
     pooled->is_used = true;
     reset_slot(slot);
-    slot->label = is_main ? main_label : NULL;
     uint64_t low;
     uint64_t high;
     if (is_main && maps_find_main_stack(&low, &high)) {
@@ -196,21 +195,6 @@ static bool has_sigprof_blocked(const char *status)
     return (mask >> (SIGPROF - 1) & 1) != 0;
 }
 
-static uint32_t find_or_add_name(struct threads *threads, struct str name)
-{
-    name.len = name.len < THREADS_NAME_BYTES ? name.len : THREADS_NAME_BYTES - 1;
-    for (uint32_t i = 0; i < threads->name_count; i++) {
-        if (str_equal(str_from(threads->names[i]), name)) {
-            return i;
-        }
-    }
-    if (threads->name_count == THREADS_NAMES_MAX) {
-        return THREADS_NAMES_MAX - 1;
-    }
-    memcpy(threads->names[threads->name_count], name.ptr, name.len);
-    return threads->name_count++;
-}
-
 static void add_thread(struct threads *threads, pid_t tid)
 {
     char status[STATUS_BYTES];
@@ -223,9 +207,11 @@ static void add_thread(struct threads *threads, pid_t tid)
         return;
     }
     struct thread thread = {.tid = tid, .is_seen = true};
-    thread.name = find_or_add_name(threads, find_field(status, "Name:"));
+    const struct str name = find_field(status, "Name:");
+    memcpy(thread.name, name.ptr,
+           name.len < sizeof(thread.name) ? name.len : sizeof(thread.name) - 1);
     if (!has_sigprof_blocked(status)) {
-        thread.slot = acquire_slot(tid, threads->main_label);
+        thread.slot = acquire_slot(tid);
     }
     if (thread.slot != NULL && !start_timer(&thread, threads->period_ns)) {
         atomic_store(&thread.slot->is_armed, false);

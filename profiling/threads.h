@@ -5,7 +5,7 @@
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm
  * Failure: a thread without a timer, or with the signal blocked, is counted and not sampled.
- * Memory:  slots live as long as the process and are used again; names as long as the struct.
+ * Memory:  slots live as long as the process and are used again.
  * Thread:  the loop.
  */
 #ifndef TOQ_PROFILING_THREADS_H
@@ -17,32 +17,28 @@
 #include "profiling/cpu_signal.h"
 
 #define THREADS_MAX        1024 /* threads sampled at a time */
-#define THREADS_NAMES_MAX  256  /* distinct names; further threads count under the last */
 #define THREADS_NAME_BYTES 16   /* TASK_COMM_LEN */
 
 struct thread {
     pid_t tid;
     timer_t timer;
     struct cpu_slot *slot; /* NULL: not sampled */
-    uint32_t name;         /* in threads.names */
-    bool is_seen;          /* by the refresh that runs */
+    char name[THREADS_NAME_BYTES];
+    bool is_seen; /* by the refresh that runs */
 };
 
-/* A threads_sample_fn is given one sample that the handler took; name is a position in names. */
-typedef void (*threads_sample_fn)(void *arg, const struct ring_sample *sample, uint32_t name);
+/* A threads_sample_fn is given one sample that the handler took, and its thread's name. */
+typedef void (*threads_sample_fn)(void *arg, const struct ring_sample *sample, const char *name);
 
 struct threads {
     /* Set by the caller; the rest starts as zero. */
-    uint64_t period_ns;                  /* CPU time of a thread between two samples */
-    const volatile uint32_t *main_label; /* cpu_slot.label of the main thread */
+    uint64_t period_ns; /* CPU time of a thread between two samples */
     threads_sample_fn on_sample;
     void *arg;
 
     struct thread *items;
     size_t count;
     size_t cap;
-    char names[THREADS_NAMES_MAX][THREADS_NAME_BYTES]; /* of all threads seen */
-    uint32_t name_count;
     bool has_more; /* there are threads that the next threads_poll will arm: let it come soon */
 
     uint64_t lost;       /* weight of samples that found their ring full */

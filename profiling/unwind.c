@@ -5,6 +5,7 @@
  */
 #include "profiling/unwind.h"
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #define PAGE_BYTES UINT64_C(4096)
@@ -12,6 +13,31 @@
 
 /* The walk reads stack frames of other functions, which the sanitizers take for errors. */
 #define READS_FOREIGN_FRAMES __attribute__((no_sanitize("address", "thread", "undefined")))
+
+/* A reader counts itself in before it reads the pointer and out when it is done with the table. */
+static _Atomic(const struct unwind_table *) published_table;
+static atomic_uint reader_count;
+
+void unwind_publish(const struct unwind_table *table)
+{
+    atomic_store(&published_table, table);
+}
+
+const struct unwind_table *unwind_enter(void)
+{
+    atomic_fetch_add(&reader_count, 1);
+    return atomic_load(&published_table);
+}
+
+void unwind_exit(void)
+{
+    atomic_fetch_sub(&reader_count, 1);
+}
+
+bool unwind_is_used(void)
+{
+    return atomic_load(&reader_count) != 0;
+}
 
 READS_FOREIGN_FRAMES
 static bool load(const struct unwind_stack *stack, uint64_t address, uint64_t *ret_word)

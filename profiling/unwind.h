@@ -4,7 +4,7 @@
  * a table search and at most three loads per frame, no lock, no allocation, no library call that
  * takes one.
  *
- * Thread: signal.
+ * Thread: signal, unless a function says otherwise.
  */
 #ifndef TOQ_PROFILING_UNWIND_H
 #define TOQ_PROFILING_UNWIND_H
@@ -20,6 +20,30 @@ struct unwind_stack {
     uint64_t high;
     uint64_t shift; /* 0: the stack itself; else from the stack to a copy of it */
 };
+
+/* unwind_publish makes `table` the one that unwind_enter returns; NULL: none.
+ *
+ * Whoever took the one before may still use it: see unwind_is_used.
+ * Thread: any, one at a time.
+ */
+void unwind_publish(const struct unwind_table *table);
+
+/* unwind_enter takes the published table into use until unwind_exit. Every call is followed by one
+ * of unwind_exit on the same thread, a few microseconds later.
+ *
+ * Returns: the table, or NULL when there is none.
+ */
+MUST_USE const struct unwind_table *unwind_enter(void);
+
+/* unwind_exit ends what unwind_enter began. */
+void unwind_exit(void);
+
+/* unwind_is_used tells whether some thread is between unwind_enter and unwind_exit. Once it has said
+ * no, nobody uses a table that was published before the last unwind_publish.
+ *
+ * Thread: any.
+ */
+bool unwind_is_used(void);
 
 /* unwind_walk collects the stack of a thread from its registers.
  *

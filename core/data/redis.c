@@ -128,7 +128,6 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
                    timeout_ms == 0 ? redis->conn.options.command_timeout_ms : timeout_ms);
     if (call->task != NULL) {
         task_park(call->task, "redis");
-        call->task->await_site = __builtin_return_address(0); /* who waits, not this line */
     }
     return 0;
 }

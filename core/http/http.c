@@ -176,6 +176,7 @@ void http_request_dispatch(struct http_request *req)
     const uint64_t id = req->task.id;
     req->task.label = route->label;
     struct task *previous = task_enter(&req->task);
+    req->task.handler = (const void *)(uintptr_t)route->handler;
     route->handler(req, route->arg);
     /* an answered request is gone, and with it the current task */
     const struct task *current = task_current();

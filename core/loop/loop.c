@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/task.h"
 
 struct loop {
     uv_loop_t uv;
@@ -249,7 +250,9 @@ static void run_job(uv_work_t *req)
 {
     name_worker();
     struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
+    (void)task_swap_label(job->label);
     job->work(job);
+    (void)task_swap_label(LABEL_NONE);
 }
 
 static void finish_job(uv_work_t *req, int status)
@@ -262,6 +265,7 @@ static void finish_job(uv_work_t *req, int status)
 
 int loop_submit(struct loop *loop, struct loop_job *job)
 {
+    job->label = task_current_label;
     const int rc = uv_queue_work(&loop->uv, &job->req, run_job, finish_job);
     if (rc == 0) {
         loop->active_jobs++;

@@ -29,6 +29,7 @@ struct loop_job {
     uv_work_t req;
     void (*work)(struct loop_job *job);
     void (*done)(struct loop_job *job, int status);
+    uint32_t label; /* loop_submit's: of the task that `work` is done for */
 };
 
 /* loop_create makes the loop.

@@ -6,12 +6,20 @@
 
 #include "core/base/clock.h"
 
-volatile uint32_t task_current_label = LABEL_NONE;
+#define FRAME_BYTES_MAX 65536 /* a frame pointer that is further away is none */
+
+_Thread_local volatile uint32_t task_current_label = LABEL_NONE;
+
+/* Where this program's own code lies; the linker's. Only its frames are known to have a pointer. */
+extern const char __executable_start[];
+extern const char etext[];
 
 static struct list tasks = {&tasks, &tasks};
 static size_t living_count;
 static uint64_t last_id;
 static struct task *current;
+static task_wait_fn on_wait;
+static bool is_keeping_stacks;
 
 void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
 {
@@ -28,10 +36,21 @@ void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cance
     living_count++;
 }
 
+/* tell_wait accounts for the wait that ends now, if there is one. */
+static void tell_wait(const struct task *task, uint64_t now_ns)
+{
+    if (task->await_depth > 0 && on_wait != NULL) {
+        on_wait(task, now_ns);
+    }
+}
+
 void task_end(struct task *task)
 {
     if (list_is_empty(&task->link)) {
         return;
+    }
+    if (task->await_depth > 0 && on_wait != NULL) {
+        on_wait(task, clock_now_ns());
     }
     list_unlink(&task->link);
     living_count--;
@@ -63,18 +82,64 @@ struct task *task_current(void)
     return current;
 }
 
+static bool is_own_code(const void *address)
+{
+    const char *code = address;
+    return code >= __executable_start && code < etext;
+}
+
+/* keep_stack follows the frame pointers up to the first caller that is not of this program: it may
+ * have none. */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void
+keep_stack(struct task *task, const void *const *frame)
+{
+    size_t depth = 1;
+    while (depth < TASK_AWAIT_FRAMES_MAX && is_own_code(task->await_stack[depth - 1])) {
+        const void *const *caller = frame[0];
+        const uintptr_t distance = (uintptr_t)caller - (uintptr_t)frame;
+        if (caller <= frame || distance > FRAME_BYTES_MAX || distance % sizeof(*frame) != 0) {
+            break;
+        }
+        frame = caller;
+        task->await_stack[depth] = frame[1];
+        depth++;
+    }
+    task->await_depth = (uint8_t)depth;
+}
+
 void task_park(struct task *task, const char *state)
 {
+    const uint64_t now_ns = clock_now_ns();
+    tell_wait(task, now_ns);
     task->state = state;
-    task->await_site = __builtin_return_address(0);
-    task->state_ns = clock_now_ns();
+    task->state_ns = now_ns;
+    if (task->await_depth > 0) {
+        return; /* it goes on to wait, for something else, on behalf of the same caller */
+    }
+    task->await_stack[0] = __builtin_return_address(0);
+    task->await_depth = 1;
+    if (is_keeping_stacks) {
+        keep_stack(task, __builtin_frame_address(0));
+    }
 }
 
 void task_unpark(struct task *task)
 {
+    const uint64_t now_ns = clock_now_ns();
+    tell_wait(task, now_ns);
     task->state = "running";
-    task->await_site = NULL;
-    task->state_ns = clock_now_ns();
+    task->state_ns = now_ns;
+    task->await_depth = 0;
+}
+
+void task_keep_await_stacks(bool is_on)
+{
+    is_keeping_stacks = is_on;
+}
+
+void task_on_wait(task_wait_fn fn)
+{
+    on_wait = fn;
 }
 
 void task_cancel(struct task *task, int status)

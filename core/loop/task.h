@@ -10,7 +10,7 @@
  *
  * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting ->
  * task_end Memory:  a task is embedded in its owner, which outlives it in the registry. Thread: the
- * loop. task_current_label is also read by the sampling signal on the loop's thread.
+ * loop, but for task_current_label and task_swap_label, which every thread has its own of.
  */
 #ifndef TOQ_CORE_LOOP_TASK_H
 #define TOQ_CORE_LOOP_TASK_H
@@ -20,25 +20,37 @@
 
 struct task;
 
+#define TASK_AWAIT_FRAMES_MAX 12
+
 /* A task_cancel_fn gives up what the task waits for and ends it, now or soon; it runs at most once.
  * status: UV_ECANCELED (the peer left, or a drain ran out of time) or UV_ETIMEDOUT (its deadline).
  */
 typedef void (*task_cancel_fn)(struct task *task, int status);
 
 struct task {
-    struct list link;       /* in the registry */
-    uint64_t id;            /* 1, 2, 3 ... */
-    const char *kind;       /* "http" */
-    const char *state;      /* "running", "write", "sleep" ... : a literal */
-    const void *await_site; /* code address that parked it; NULL while it runs */
-    uint64_t start_ns;      /* clock_now_ns */
-    uint64_t state_ns;      /* since when it is in this state */
+    struct list link;    /* in the registry */
+    uint64_t id;         /* 1, 2, 3 ... */
+    const char *kind;    /* "http" */
+    const char *state;   /* "running", "write", "sleep" ... : a literal */
+    const void *handler; /* code of the function that serves it; NULL: unknown */
+    /* The return addresses of the calls that parked it, the innermost first; none while it runs, and
+     * one alone unless task_keep_await_stacks asked for more. */
+    const void *await_stack[TASK_AWAIT_FRAMES_MAX];
+    uint8_t await_depth;
+    uint64_t start_ns; /* clock_now_ns */
+    uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;
     uint32_t label;
 };
 
-/* The label of the current task, LABEL_NONE between tasks. Volatile: a signal handler reads it. */
-extern volatile uint32_t task_current_label;
+/* A task_wait_fn is told that a task has waited in task->state, at its await stack, since
+ * task->state_ns; now_ns is clock_now_ns. It does not touch the task. */
+typedef void (*task_wait_fn)(const struct task *task, uint64_t now_ns);
+
+/* What the calling thread works for: on the loop's thread the label of the current task, LABEL_NONE
+ * between tasks; on a worker thread that of the task whose job it runs. Volatile: signal handlers
+ * and allocation hooks read it. */
+extern _Thread_local volatile uint32_t task_current_label;
 
 /* task_start enters a task into the registry, running.
  *
@@ -61,6 +73,7 @@ void task_leave(struct task *previous);
 /* task_swap_label sets the label alone, for work that is done on behalf of a task that may have ended.
  *
  * Returns: the label before, to be set again afterwards.
+ * Thread:  any.
  */
 static inline uint32_t task_swap_label(uint32_t label)
 {
@@ -72,12 +85,19 @@ static inline uint32_t task_swap_label(uint32_t label)
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
 
-/* task_park says what a task waits for from now on; the address of the caller is kept as its await
- * site.
+/* task_park says what a task waits for from now on, and keeps the stack of the caller; a task that
+ * waits already keeps the stack it has.
  *
  * state: a literal.
  */
 void task_park(struct task *task, const char *state);
+
+/* task_keep_await_stacks makes task_park keep up to TASK_AWAIT_FRAMES_MAX frames instead of its
+ * caller alone. */
+void task_keep_await_stacks(bool is_on);
+
+/* task_on_wait names who is told of every wait that has ended; NULL: nobody. */
+void task_on_wait(task_wait_fn on_wait);
 
 /* task_unpark says that a task runs again. */
 void task_unpark(struct task *task);

@@ -100,11 +100,11 @@ static void test_a_parked_task_says_where(void **state)
     task_start(&task, "test", 0, NULL);
     task_park(&task, "sleep");
     assert_string_equal(task.state, "sleep");
-    assert_non_null(task.await_site);
+    assert_true(task.await_depth > 0);
     assert_true(task.state_ns > 0);
     task_unpark(&task);
     assert_string_equal(task.state, "running");
-    assert_null(task.await_site);
+    assert_int_equal(task.await_depth, 0);
     task_end(&task);
 }
 

@@ -24,6 +24,7 @@
 #include "core/loop/task.h"
 #include "profiling/cpu.h"
 #include "profiling/profile.pb-c.h"
+#include "profiling/profiler.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define HAS_EXACT_SIGNALS false
@@ -93,7 +94,7 @@ static int start(void **state)
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(uv_idle_init(loop_uv(loop), &idle), 0);
     assert_int_equal(uv_idle_start(&idle, on_idle), 0);
-    assert_int_equal(profiling_start(loop), 0);
+    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
     is_burning = true;
     return 0;
 }
@@ -135,7 +136,7 @@ static void wait_for_workers(void)
 static int stop(void **state)
 {
     (void)state;
-    profiling_stop();
+    profiler_stop();
     is_burning = false;
     uv_close((uv_handle_t *)&idle, NULL);
     if (done.message != NULL) {
@@ -267,10 +268,11 @@ static void test_stopped_in_the_window_it_is_silent(void **state)
     (void)state;
     (void)begin();
     turn_for_ms(500);
-    profiling_stop();
+    profiler_stop();
     turn_for_ms(50);
     assert_int_equal(done.calls, 0);
-    assert_int_equal(profiling_start(loop), 0); /* for the teardown */
+    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}),
+                     0); /* for the teardown */
 }
 
 static void test_cancelled_at_any_moment_it_is_silent_and_leaves_room(void **state)
@@ -299,8 +301,8 @@ static void test_stopped_and_started_at_the_windows_end_it_works_again(void **st
     (void)begin();
     turn_for_ms(1000);
     int calls = done.calls;
-    profiling_stop();
-    assert_int_equal(profiling_start(loop), 0);
+    profiler_stop();
+    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
     wait_for_workers();
     assert_int_equal(done.calls, calls);
     cpu_cancel(begin());

@@ -44,15 +44,23 @@ static void *failing_realloc(void *old, size_t size)
 
 #include "profiling/stacks.h"
 
+static void add(struct stacks *stacks, const uint64_t *frames, size_t count,
+                struct stacks_labels labels, int64_t value)
+{
+    const int64_t values[STACKS_VALUES_MAX] = {value, 10 * value};
+    stacks_add(stacks, frames, count, &labels, values);
+}
+
 static void test_equal_samples_are_counted_together(void **state)
 {
     (void)state;
     struct stacks stacks = {0};
     uint64_t frames[] = {30, 20, 10};
-    stacks_add(&stacks, frames, 3, 2, 0, 1);
-    stacks_add(&stacks, frames, 3, 2, 0, 4);
+    add(&stacks, frames, 3, (struct stacks_labels){.label = 2, .thread = 0}, 1);
+    add(&stacks, frames, 3, (struct stacks_labels){.label = 2, .thread = 0}, 4);
     assert_int_equal(stacks.sample_count, 1);
-    assert_int_equal(stacks.samples[0].count, 5);
+    assert_int_equal(stacks.samples[0].values[0], 5);
+    assert_int_equal(stacks.samples[0].values[1], 50);
     assert_int_equal(stacks.total, 5);
     uint64_t read[4];
     assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 4), 3);
@@ -65,10 +73,11 @@ static void test_label_thread_and_stack_keep_samples_apart(void **state)
     (void)state;
     struct stacks stacks = {0};
     uint64_t frames[] = {30, 20, 10};
-    stacks_add(&stacks, frames, 3, 2, 0, 1);
-    stacks_add(&stacks, frames, 3, 3, 0, 1);
-    stacks_add(&stacks, frames, 3, 2, 1, 1);
-    stacks_add(&stacks, frames + 1, 2, 2, 0, 1); /* a caller as the leaf of its own stack */
+    add(&stacks, frames, 3, (struct stacks_labels){.label = 2, .thread = 0}, 1);
+    add(&stacks, frames, 3, (struct stacks_labels){.label = 3, .thread = 0}, 1);
+    add(&stacks, frames, 3, (struct stacks_labels){.label = 2, .thread = 1}, 1);
+    add(&stacks, frames + 1, 2, (struct stacks_labels){.label = 2, .thread = 0},
+        1); /* a caller as the leaf of its own stack */
     assert_int_equal(stacks.sample_count, 4);
     assert_int_equal(stacks.node_count, 3); /* outer frames are shared */
     stacks_deinit(&stacks);
@@ -79,7 +88,7 @@ static void test_recursion_is_not_folded(void **state)
     (void)state;
     struct stacks stacks = {0};
     uint64_t frames[] = {7, 7, 7, 7};
-    stacks_add(&stacks, frames, 4, 0, 0, 1);
+    add(&stacks, frames, 4, (struct stacks_labels){.label = 0, .thread = 0}, 1);
     uint64_t read[8];
     assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 8), 4);
     assert_int_equal(stacks_read(&stacks, stacks.samples[0].leaf, read, 2), 2);
@@ -91,13 +100,13 @@ static void test_what_does_not_fit_is_counted(void **state)
     (void)state;
     struct stacks stacks = {0};
     for (uint64_t i = 1; i <= STACKS_SAMPLES_MAX + 10; i++) {
-        stacks_add(&stacks, &i, 1, 0, 0, 2);
+        add(&stacks, &i, 1, (struct stacks_labels){.label = 0, .thread = 0}, 2);
     }
     assert_int_equal(stacks.sample_count, STACKS_SAMPLES_MAX);
     assert_int_equal(stacks.dropped, 20);
     assert_int_equal(stacks.total, 2 * STACKS_SAMPLES_MAX);
     uint64_t known = 5; /* a full table still counts what it has */
-    stacks_add(&stacks, &known, 1, 0, 0, 1);
+    add(&stacks, &known, 1, (struct stacks_labels){.label = 0, .thread = 0}, 1);
     assert_int_equal(stacks.dropped, 20);
     stacks_deinit(&stacks);
 }
@@ -107,7 +116,7 @@ static void add_many(struct stacks *stacks)
 {
     for (uint64_t i = 1; i <= 200; i++) {
         uint64_t frames[] = {1000 + i, 20, 10};
-        stacks_add(stacks, frames, 3, 0, 0, 1);
+        add(stacks, frames, 3, (struct stacks_labels){.label = 0, .thread = 0}, 1);
     }
 }
 
@@ -132,7 +141,7 @@ static void test_without_memory_samples_are_counted_as_dropped(void **state)
         for (size_t k = 0; k < stacks.sample_count; k++) {
             uint64_t read[4];
             assert_int_equal(stacks_read(&stacks, stacks.samples[k].leaf, read, 4), 3);
-            sum += stacks.samples[k].count;
+            sum += (uint64_t)stacks.samples[k].values[0];
         }
         assert_int_equal(sum, stacks.total);
         stacks_deinit(&stacks);

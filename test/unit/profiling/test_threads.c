@@ -22,14 +22,17 @@
 static struct threads threads;
 static struct maps *maps;
 static struct unwind_table *table;
-static volatile uint32_t main_label = 42;
-
 static uint64_t samples;       /* handed over */
-static uint64_t label_samples; /* of them with main_label */
+static uint64_t label_samples; /* of them the main thread's, by its label */
 
-static void on_sample(void *arg, const struct ring_sample *sample, uint32_t name)
+static uint32_t read_label(void)
 {
-    assert_true(name < threads.name_count);
+    return gettid() == getpid() ? 42 : 0;
+}
+
+static void on_sample(void *arg, const struct ring_sample *sample, const char *name)
+{
+    assert_true(name[0] != '\0');
     assert_ptr_equal(arg, &threads);
     assert_true(sample->weight > 0 && sample->frame_count > 0);
     samples++;
@@ -43,10 +46,10 @@ static int start(void **state)
     label_samples = 0;
     memset(&threads, 0, sizeof(threads));
     threads.period_ns = PERIOD_NS;
-    threads.main_label = &main_label;
     threads.on_sample = on_sample;
     threads.arg = &threads;
-    cpu_signal_enable(table);
+    unwind_publish(table);
+    cpu_signal_enable(true);
     return 0;
 }
 
@@ -55,8 +58,9 @@ static int stop(void **state)
     (void)state;
     threads_disarm(&threads);
     threads_deinit(&threads);
-    cpu_signal_disable();
-    assert_false(cpu_signal_is_running());
+    cpu_signal_enable(false);
+    unwind_publish(NULL);
+    assert_false(unwind_is_used());
     return 0;
 }
 
@@ -136,12 +140,11 @@ static void test_threads_come_and_go(void **state)
     assert_non_null(find(worker.tid));
     assert_non_null(find(worker.tid)->slot);
     const struct cpu_slot *slot = find(worker.tid)->slot;
-    assert_string_equal(threads.names[find(worker.tid)->name], "worker");
+    assert_string_equal(find(worker.tid)->name, "worker");
     end(&worker);
     while (find(worker.tid) != NULL) { /* the kernel takes it out of /proc in its own time */
         threads_poll(&threads);
     }
-    assert_string_equal(threads.names[threads.name_count - 1], "worker");
     begin(&worker);
     threads_poll(&threads);
     assert_ptr_equal(find(worker.tid)->slot, slot); /* used again */
@@ -186,7 +189,7 @@ static void test_many_threads_are_armed_over_several_polls(void **state)
 static int create_table(void **state)
 {
     (void)state;
-    assert_int_equal(cpu_signal_install(), 0);
+    assert_int_equal(cpu_signal_install(read_label), 0);
     assert_int_equal(maps_create(&maps), 0);
     return unwind_table_create(maps, &table);
 }

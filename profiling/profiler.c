@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * profiler.c - the order in which the profiles start, and stop.
+ */
+#include "profiling/profiler.h"
+
+#include "core/loop/task.h"
+#include "profiling/backtrace.h"
+#include "profiling/code.h"
+#include "profiling/cpu.h"
+
+int profiler_start(const struct profiler_options *options)
+{
+    backtrace_init();
+    int status = code_start(options->loop);
+    if (status != 0) {
+        return status;
+    }
+    status = cpu_init(options->loop);
+    if (status != 0) {
+        code_stop();
+        return UV_ENOMEM;
+    }
+    task_keep_await_stacks(true);
+    return 0;
+}
+
+void profiler_stop(void)
+{
+    task_keep_await_stacks(false);
+    cpu_deinit();
+    code_stop();
+}

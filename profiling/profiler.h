@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * profiler.h - all profiles on and off.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_PROFILING_PROFILER_H
+#define TOQ_PROFILING_PROFILER_H
+
+#include "core/loop/loop.h"
+
+struct profiler_options {
+    struct loop *loop;
+};
+
+/* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds
+ * it, and starts what records all the time.
+ *
+ * Returns: 0; UV_ENOMEM. On an error nothing runs.
+ */
+MUST_USE int profiler_start(const struct profiler_options *options);
+
+/* profiler_stop ends what runs and frees what nobody uses any more; the loop must still turn for
+ * workers to come home. Harmless when it was not started. */
+void profiler_stop(void);
+
+#endif
