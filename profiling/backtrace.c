@@ -13,6 +13,7 @@
 #include "profiling/unwind.h"
 
 #define STACK_BYTES_MAX (UINT64_C(64) << 20) /* of a thread; what is further away is another's */
+#define OWN_BYTES       2048                 /* below backtrace_take's frame: that of unwind_here */
 
 static uint64_t main_low;
 static uint64_t main_high;
@@ -54,7 +55,8 @@ __attribute__((noinline)) size_t backtrace_take(uint64_t *ret_frames, size_t max
     size_t count = 0;
     const struct unwind_table *table = main_pointer == 0 ? NULL : unwind_enter();
     if (table != NULL) {
-        const struct unwind_stack stack = find_stack((uintptr_t)__builtin_frame_address(0));
+        const struct unwind_stack stack =
+            find_stack((uintptr_t)__builtin_frame_address(0) - OWN_BYTES);
         count = unwind_here(table, &stack, ret_frames, max, ret_is_complete);
         if (count > 0) { /* the first is in this function */
             count--;

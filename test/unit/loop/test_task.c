@@ -108,6 +108,83 @@ static void test_a_parked_task_says_where(void **state)
     task_end(&task);
 }
 
+/* Two calls deep; nothing is inlined and no call is the last thing its caller does. */
+__attribute__((noinline)) static void await(struct task *task, const char *what)
+{
+    task_park(task, what);
+    __asm__ volatile("");
+}
+
+__attribute__((noinline)) static void handle(struct task *task, const char *what)
+{
+    await(task, what);
+    __asm__ volatile("");
+}
+
+static bool is_in(const void *address, void (*function)(struct task *, const char *))
+{
+    const uintptr_t start = (uintptr_t)function;
+    return (uintptr_t)address > start && (uintptr_t)address < start + 256;
+}
+
+static void test_a_parked_task_keeps_its_callers_when_asked(void **state)
+{
+    (void)state;
+    struct task task;
+    task_start(&task, "test", 0, NULL);
+    handle(&task, "sleep");
+    assert_int_equal(task.await_depth, 1);
+    assert_true(is_in(task.await_stack[0], await));
+    task_unpark(&task);
+    task_keep_await_stacks(true);
+    handle(&task, "sleep");
+    task_keep_await_stacks(false);
+    assert_in_range(task.await_depth, 3, TASK_AWAIT_FRAMES_MAX);
+    assert_true(is_in(task.await_stack[0], await));
+    assert_true(is_in(task.await_stack[1], handle));
+    await(&task, "mysql"); /* waits on, for something else: who waits is the same */
+    assert_string_equal(task.state, "mysql");
+    assert_true(is_in(task.await_stack[1], handle));
+    task_end(&task);
+}
+
+static struct task *waited;
+static const char *waited_in;
+static unsigned wait_count;
+
+static void on_wait(const struct task *task, uint64_t now_ns)
+{
+    assert_true(now_ns >= task->state_ns);
+    assert_true(task->await_depth > 0);
+    assert_ptr_equal(task, waited);
+    waited_in = task->state;
+    wait_count++;
+}
+
+static void test_every_wait_is_told_once(void **state)
+{
+    (void)state;
+    struct task task;
+    waited = &task;
+    wait_count = 0;
+    task_on_wait(on_wait);
+    task_start(&task, "test", 0, NULL);
+    task_park(&task, "mysql pool");
+    assert_int_equal(wait_count, 0);
+    task_park(&task, "mysql");
+    assert_int_equal(wait_count, 1);
+    assert_string_equal(waited_in, "mysql pool");
+    task_unpark(&task);
+    assert_int_equal(wait_count, 2);
+    assert_string_equal(waited_in, "mysql");
+    task_unpark(&task); /* it runs already */
+    assert_int_equal(wait_count, 2);
+    task_park(&task, "write");
+    task_end(&task);
+    assert_int_equal(wait_count, 3);
+    task_on_wait(NULL);
+}
+
 static void test_cancel_runs_once(void **state)
 {
     (void)state;
@@ -153,6 +230,8 @@ int main(void)
         cmocka_unit_test_setup(test_the_registry_is_oldest_first, setup),
         cmocka_unit_test_setup(test_the_current_task_nests, setup),
         cmocka_unit_test_setup(test_a_parked_task_says_where, setup),
+        cmocka_unit_test(test_a_parked_task_keeps_its_callers_when_asked),
+        cmocka_unit_test(test_every_wait_is_told_once),
         cmocka_unit_test_setup(test_cancel_runs_once, setup),
         cmocka_unit_test_setup(test_cancelling_one_may_end_another, setup),
         cmocka_unit_test_setup(test_what_a_cancel_starts_is_not_cancelled, setup),

@@ -11,6 +11,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static size_t allocation_count;
@@ -111,6 +112,47 @@ static void test_what_does_not_fit_is_counted(void **state)
     stacks_deinit(&stacks);
 }
 
+static void test_what_is_subtracted_leaves_the_difference(void **state)
+{
+    (void)state;
+    struct stacks before = {0};
+    struct stacks after = {0};
+    const uint64_t frames[] = {30, 20, 10};
+    add(&before, frames, 3, (struct stacks_labels){.label = 2, .state = "mysql"}, 5);
+    add(&before, frames, 2, (struct stacks_labels){.size_bytes = 64}, 1);
+    const struct stacks_labels worker = {.thread = stacks_name(&after, STR("worker"))};
+    add(&after, frames, 3, worker, 7);
+    char other[] = "mysql"; /* the same text at another place */
+    add(&after, frames, 3, (struct stacks_labels){.label = 2, .state = other}, 9);
+    stacks_merge(&after, &before, -1);
+    assert_int_equal(after.sample_count, 3);
+    assert_int_equal(after.samples[0].values[0], 7);
+    assert_int_equal(after.samples[1].values[0], 4);
+    assert_int_equal(after.samples[1].values[1], 40);
+    assert_int_equal(after.samples[2].values[0], -1); /* it ended in between */
+    struct stacks copy = {0};
+    stacks_merge(&copy, &after, 1);
+    assert_int_equal(copy.sample_count, 3);
+    assert_string_equal(copy.names[copy.samples[0].labels.thread], "worker");
+    stacks_deinit(&before);
+    stacks_deinit(&after);
+    stacks_deinit(&copy);
+}
+
+static void test_names_have_a_bound(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    assert_int_equal(stacks_name(&stacks, STR("")), 0);
+    for (unsigned i = 0; i < 2 * STACKS_NAMES_MAX; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "thread %u with a long name", i % 1000);
+        assert_in_range(stacks_name(&stacks, str_from(name)), 1, STACKS_NAMES_MAX - 1);
+    }
+    assert_int_equal(stacks_name(&stacks, STR("thread 0 with a long name")), 1);
+    assert_string_equal(stacks.names[1], "thread 0 with a"); /* as the kernel cuts it */
+}
+
 /* 200 stacks of three frames, two of them shared. */
 static void add_many(struct stacks *stacks)
 {
@@ -155,6 +197,8 @@ int main(void)
         cmocka_unit_test(test_label_thread_and_stack_keep_samples_apart),
         cmocka_unit_test(test_recursion_is_not_folded),
         cmocka_unit_test(test_what_does_not_fit_is_counted),
+        cmocka_unit_test(test_what_is_subtracted_leaves_the_difference),
+        cmocka_unit_test(test_names_have_a_bound),
         cmocka_unit_test(test_without_memory_samples_are_counted_as_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
