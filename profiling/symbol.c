@@ -28,6 +28,7 @@
 /* A cached answer: frames first .. first + count. */
 struct entry {
     uint64_t addr;
+    uint64_t entry;
     uint32_t first;
     uint16_t count;
     bool is_named;
@@ -189,15 +190,19 @@ static void find_place(Dwarf_Die *unit, uint64_t addr, struct symbol_frame *ret_
     }
 }
 
-/* The name that the symbol table has for an address, or NULL. */
-static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr)
+/* The name that the symbol table has for an address, or NULL; with it, where the function begins. */
+static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr, uint64_t *ret_entry)
 {
     GElf_Off offset = 0;
     GElf_Sym symbol = {0};
     const char *name = dwfl_module_addrinfo(module, addr, &offset, &symbol, NULL, NULL, NULL);
     /* Past its end it is only the nearest one: stripped functions lie in between. */
     bool is_covered = offset < symbol.st_size && GELF_ST_TYPE(symbol.st_info) != STT_OBJECT;
-    return name != NULL && name[0] != '\0' && is_covered ? name : NULL;
+    if (name == NULL || name[0] == '\0' || !is_covered) {
+        return NULL;
+    }
+    *ret_entry = addr - offset;
+    return name;
 }
 
 /* Compilers leave some functions without a name in the debug information; the symbol table may
@@ -238,7 +243,7 @@ static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_resu
     if (unit == NULL) {
         return;
     }
-    const char *symbol_name = find_symbol_name(module, addr);
+    const char *symbol_name = find_symbol_name(module, addr, &result->entry);
     struct symbol_frame place;
     Dwarf_Die *innermost = NULL;
     Dwarf_Die *scopes = NULL;
@@ -272,7 +277,7 @@ static bool is_plt(Dwfl_Module *module, uint64_t addr)
 
 static void find_in_symbols(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
 {
-    const char *name = find_symbol_name(module, addr);
+    const char *name = find_symbol_name(module, addr, &result->entry);
     if (name == NULL && is_plt(module, addr)) {
         name = PLT_NAME;
         result->is_named = false; /* it says what the code is, not whose */
@@ -311,6 +316,7 @@ static void use_synthetic_name(uint64_t addr, struct symbol_result *result)
 static void find_symbol(uint64_t addr, struct symbol_result *result)
 {
     result->count = 0;
+    result->entry = 0;
     result->is_named = true;
     if (synthetic_is(addr)) {
         use_synthetic_name(addr, result);
@@ -350,8 +356,8 @@ static void cache(uint64_t addr, const struct symbol_result *result)
         !lookup_add(&state.entry_lookup, lookup_mix(addr, 0), position)) {
         return;
     }
-    state.entries[position] =
-        (struct entry){addr, (uint32_t)first, (uint16_t)result->count, result->is_named};
+    state.entries[position] = (struct entry){addr, result->entry, (uint32_t)first,
+                                             (uint16_t)result->count, result->is_named};
     state.entry_count++;
     state.frame_count += result->count;
 }
@@ -365,6 +371,7 @@ static bool find_cached(uint64_t addr, struct symbol_result *result)
     const struct entry *entry = &state.entries[position];
     memcpy(result->frames, &state.frames[entry->first], entry->count * sizeof(*result->frames));
     result->count = entry->count;
+    result->entry = entry->entry;
     result->is_named = entry->is_named;
     return true;
 }

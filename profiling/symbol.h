@@ -23,7 +23,8 @@ struct symbol_frame {
 struct symbol_result {
     struct symbol_frame frames[SYMBOL_FRAMES_MAX]; /* innermost inlined call first */
     size_t count;                                  /* at least 1 */
-    bool is_named;                                 /* false: frames[0].function is a stand-in */
+    uint64_t entry; /* where the function begins that the others are inlined in; 0 when unknown */
+    bool is_named;  /* false: frames[0].function is a stand-in */
 };
 
 /* symbol_lookup names the code at `addr`, the address of an instruction (for callers: return

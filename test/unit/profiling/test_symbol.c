@@ -81,6 +81,7 @@ static void test_the_second_answer_is_the_first(void **state)
     assert_int_equal(first.count, second.count);
     assert_ptr_equal(first.frames[0].function, second.frames[0].function);
     assert_ptr_equal(first.frames[0].file, second.frames[0].file);
+    assert_int_equal(first.entry, second.entry);
 }
 
 static void test_a_library_function_is_named_by_its_symbol(void **state)
@@ -89,6 +90,7 @@ static void test_a_library_function_is_named_by_its_symbol(void **state)
     struct symbol_result result = look_up((const void *)(uintptr_t)uv_version_string);
     assert_true(result.is_named);
     assert_string_equal(result.frames[result.count - 1].function, "uv_version_string");
+    assert_int_equal(result.entry, (uintptr_t)uv_version_string);
 }
 
 /* Before the first function of libuv lies code that no symbol covers: its PLT or start-up code. */
