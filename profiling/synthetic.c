@@ -68,14 +68,22 @@ bool synthetic_label(uint64_t address, uint32_t *ret_label)
     return number_of(address, KIND_ROUTE, ret_label);
 }
 
+static void name_label(uint32_t number, char *out)
+{
+    const struct label label = label_get(number);
+    if (label.route != NULL) {
+        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s %s]", label.method, label.route);
+    } else {
+        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]",
+                       label.rpc == NULL ? "no route" : label.rpc);
+    }
+}
+
 void synthetic_name(uint64_t address, char *out)
 {
     uint32_t number;
     if (number_of(address, KIND_ROUTE, &number) && number < LABEL_MAX) {
-        const struct label label = label_get(number);
-        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s%s%s]",
-                       label.method == NULL ? "" : label.method, label.method == NULL ? "" : " ",
-                       label.route == NULL ? "no route" : label.route);
+        name_label(number, out);
     } else if (number_of(address, KIND_STATE, &number) &&
                number < atomic_load_explicit(&state_count, memory_order_acquire)) {
         (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]", states[number]);

@@ -33,7 +33,8 @@ bool synthetic_is(uint64_t address);
  */
 MUST_USE bool synthetic_label(uint64_t address, uint32_t *ret_label);
 
-/* synthetic_name writes what profiles call it: "[GET /v1/listings/:id]", "[mysql pool]".
+/* synthetic_name writes what profiles call it: "[GET /v1/listings/:id]",
+ * "[toq.v1.ListingService/Get]", "[mysql pool]".
  *
  * out: SYNTHETIC_NAME_BYTES.
  * Thread: any.

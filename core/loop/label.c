@@ -8,8 +8,7 @@
 #include <stdlib.h>
 
 static struct label labels[LABEL_MAX] = {
-    [LABEL_NONE] = {NULL, NULL},
-    [LABEL_OTHER] = {"other", "other"},
+    [LABEL_OTHER] = {.route = "other", .method = "other"},
 };
 static _Atomic uint32_t label_count = 2;
 static uint64_t overflow_count;
@@ -24,16 +23,47 @@ static char *copy_text(struct str s)
     return copy;
 }
 
-static uint32_t add_label(uint32_t id, struct str route, const char *method)
+static bool is_text(const char *text, struct str s)
 {
-    char *route_copy = copy_text(route);
-    char *method_copy = copy_text(str_from(method));
-    if (route_copy == NULL || method_copy == NULL) {
-        free(route_copy);
+    return text != NULL && str_equal(str_from(text), s);
+}
+
+/* method: NULL for an rpc. */
+static bool is_label(const struct label *label, struct str text, const char *method)
+{
+    if (method == NULL) {
+        return is_text(label->rpc, text);
+    }
+    return is_text(label->route, text) && strcmp(label->method, method) == 0;
+}
+
+static uint32_t find_label(struct str text, const char *method)
+{
+    const uint32_t count = atomic_load_explicit(&label_count, memory_order_relaxed);
+    for (uint32_t id = 2; id < count; id++) {
+        if (is_label(&labels[id], text, method)) {
+            return id;
+        }
+    }
+    return LABEL_NONE;
+}
+
+static uint32_t add_label(struct str text, const char *method)
+{
+    const uint32_t id = atomic_load_explicit(&label_count, memory_order_relaxed);
+    if (id == LABEL_MAX) {
+        overflow_count++;
+        return LABEL_OTHER;
+    }
+    char *text_copy = copy_text(text);
+    char *method_copy = method == NULL ? NULL : copy_text(str_from(method));
+    if (text_copy == NULL || (method != NULL && method_copy == NULL)) {
+        free(text_copy);
         free(method_copy);
         return LABEL_OTHER;
     }
-    labels[id] = (struct label){route_copy, method_copy};
+    labels[id] = method == NULL ? (struct label){.rpc = text_copy}
+                                : (struct label){.route = text_copy, .method = method_copy};
     /* release: a reader that sees the count sees the texts */
     atomic_store_explicit(&label_count, id + 1, memory_order_release);
     return id;
@@ -41,18 +71,13 @@ static uint32_t add_label(uint32_t id, struct str route, const char *method)
 
 uint32_t label_intern(struct str route, const char *method)
 {
-    const uint32_t count = atomic_load_explicit(&label_count, memory_order_relaxed);
-    for (uint32_t id = 2; id < count; id++) {
-        if (str_equal(str_from(labels[id].route), route) &&
-            strcmp(labels[id].method, method) == 0) {
-            return id;
-        }
-    }
-    if (count == LABEL_MAX) {
-        overflow_count++;
-        return LABEL_OTHER;
-    }
-    return add_label(count, route, method);
+    const uint32_t id = find_label(route, method);
+    return id != LABEL_NONE ? id : add_label(route, method);
+}
+
+uint32_t label_intern_rpc(struct str rpc)
+{
+    return label_intern(rpc, NULL);
 }
 
 struct label label_get(uint32_t id)

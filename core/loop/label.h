@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * label.h - small numbers for the label sets that profiles and logs carry: a route and a method.
+ * label.h - small numbers for the label sets that profiles and logs carry: a route and a method, or an
+ * rpc.
  *
  * A CPU sample is taken in a signal handler, where only a number can be copied; so each set gets
  * one, at start, and keeps it until the process ends.
@@ -17,9 +18,11 @@
 #define LABEL_OTHER 1
 #define LABEL_MAX   1000
 
+/* Either route and method, or rpc; all are NULL in LABEL_NONE. */
 struct label {
-    const char *route;  /* template, "/v1/listings/:id"; NULL in LABEL_NONE */
+    const char *route;  /* template, "/v1/listings/:id" */
     const char *method; /* "GET" */
+    const char *rpc;    /* "toq.v1.ListingService/Get" */
 };
 
 /* label_intern returns the number of a label set, a new one the first time.
@@ -28,6 +31,9 @@ struct label {
  * Returns: 2..LABEL_MAX - 1, or LABEL_OTHER when the table is full or memory is missing.
  */
 uint32_t label_intern(struct str route, const char *method);
+
+/* label_intern_rpc is label_intern for the set of a gRPC method. */
+uint32_t label_intern_rpc(struct str rpc);
 
 /* label_get returns the set that has a number; the texts live as long as the process.
  *

@@ -32,6 +32,18 @@ static void test_a_set_keeps_its_number(void **state)
     assert_string_equal(label_get(id).method, "GET");
 }
 
+static void test_an_rpc_is_a_set_of_its_own(void **state)
+{
+    (void)state;
+    const uint32_t id = label_intern_rpc(STR("pkg.Service/Get"));
+    assert_true(id > LABEL_OTHER);
+    assert_int_equal(label_intern_rpc(STR("pkg.Service/Get")), id);
+    assert_int_not_equal(label_intern(STR("pkg.Service/Get"), "POST"), id);
+    assert_string_equal(label_get(id).rpc, "pkg.Service/Get");
+    assert_null(label_get(id).route);
+    assert_null(label_get(id).method);
+}
+
 static void test_numbers_that_nobody_has(void **state)
 {
     (void)state;
@@ -50,6 +62,9 @@ static void test_without_memory_it_is_other(void **state)
         allocations_left = SIZE_MAX;
     }
     assert_true(label_intern(STR("/no-memory"), "GET") > LABEL_OTHER);
+    allocations_left = 0;
+    assert_int_equal(label_intern_rpc(STR("no.Memory/Get")), LABEL_OTHER);
+    allocations_left = SIZE_MAX;
     assert_int_equal(label_overflow_count(), 0);
 }
 
@@ -75,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_set_keeps_its_number),
+        cmocka_unit_test(test_an_rpc_is_a_set_of_its_own),
         cmocka_unit_test(test_numbers_that_nobody_has),
         cmocka_unit_test(test_without_memory_it_is_other),
         cmocka_unit_test(test_one_too_many_is_other_and_counted),
