@@ -62,8 +62,9 @@ static uint32_t add_label(struct str text, const char *method)
         free(method_copy);
         return LABEL_OTHER;
     }
-    labels[id] = method == NULL ? (struct label){.rpc = text_copy}
-                                : (struct label){.route = text_copy, .method = method_copy};
+    labels[id].route = method == NULL ? NULL : text_copy;
+    labels[id].method = method_copy;
+    labels[id].rpc = method == NULL ? text_copy : NULL;
     /* release: a reader that sees the count sees the texts */
     atomic_store_explicit(&label_count, id + 1, memory_order_release);
     return id;
