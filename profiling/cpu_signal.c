@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "profiling/thread_signal.h"
+
 static atomic_bool is_enabled;
 static uint32_t (*read_label)(void);
 static int own_pid;
@@ -46,14 +48,9 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     ring_push(&slot->ring, sample);
 }
 
-static void on_sigprof(int signum, siginfo_t *info, void *context)
+static void on_timer(const siginfo_t *info, const struct unwind_table *table,
+                     const ucontext_t *context)
 {
-    (void)signum;
-    if (info->si_code != SI_TIMER) {
-        return;
-    }
-    int saved_errno = errno;
-    const struct unwind_table *table = unwind_enter();
     /* With no capture active the pointer in the signal may be some other timer's. */
     struct cpu_slot *slot =
         table == NULL || !atomic_load(&is_enabled) ? NULL : info->si_value.sival_ptr;
@@ -63,6 +60,18 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
                               memory_order_relaxed);
         take_sample(slot, table, context, info->si_overrun);
         atomic_fetch_add_explicit(&slot->handler_ns, now_ns() - start_ns, memory_order_relaxed);
+    }
+}
+
+static void on_sigprof(int signum, siginfo_t *info, void *context)
+{
+    (void)signum;
+    int saved_errno = errno;
+    const struct unwind_table *table = unwind_enter();
+    if (info->si_code == SI_TIMER) {
+        on_timer(info, table, context);
+    } else if (info->si_code == SI_QUEUE) {
+        thread_signal_answer((uintptr_t)info->si_value.sival_ptr, table, context, read_label());
     }
     unwind_exit();
     errno = saved_errno;

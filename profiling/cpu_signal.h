@@ -4,7 +4,8 @@
  * it.
  *
  * Flow:    a thread's CPU timer -> SIGPROF on that thread -> registers -> unwind_walk -> ring_push
- * Failure: a late signal, one that no timer sent, or one outside a capture does nothing.
+ *          thread_stack_take -> SIGPROF on that thread -> thread_signal_answer
+ * Failure: a late signal, one that neither sent, or a timer's outside a capture does nothing.
  * Memory:  a slot is never freed, because the kernel may still hold its address in a signal.
  * Thread:  the handler runs on every thread of the process: no lock, no malloc, errno kept.
  */

@@ -8,6 +8,7 @@
 #include "profiling/backtrace.h"
 #include "profiling/code.h"
 #include "profiling/cpu.h"
+#include "profiling/thread_stack.h"
 
 int profiler_start(const struct profiler_options *options)
 {
@@ -21,6 +22,7 @@ int profiler_start(const struct profiler_options *options)
         code_stop();
         return UV_ENOMEM;
     }
+    thread_stack_init();
     task_keep_await_stacks(true);
     return 0;
 }
