@@ -62,7 +62,7 @@ DEPFLAGS         = -MMD -MP
 LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
-LIBRARIES  := libuv libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto jansson
+LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto jansson
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $(call pkg_cflags))$(LIB_CFLAGS)
 pkg_cflags  = $(if $(shell pkg-config --exists $(LIBRARIES) && echo found),$(shell pkg-config \
               --cflags $(LIBRARIES)),$(error packages are missing; run: make deps))

@@ -72,6 +72,15 @@ struct config {
     uint64_t max_body_bytes;
     uint64_t max_connections; /* all listeners together */
     uint64_t listen_backlog;
+
+    uint64_t http2_max_concurrent_streams; /* of a connection: open, or running though reset */
+    uint64_t http2_stream_window_bytes;
+    uint64_t http2_connection_window_bytes;
+    uint64_t http2_max_continuations; /* of a header block */
+    uint64_t http2_control_burst;     /* frames that carry nothing of a request */
+    uint64_t http2_control_rate;      /* ... forgiven in a second */
+    uint64_t http2_reset_burst;
+    uint64_t http2_reset_rate;
 };
 
 /* config_load fills *ret_config from the process's environment and the env file.

@@ -45,6 +45,17 @@ static struct http_limits limits_of(const struct config *c)
         .idle_timeout_ms = c->idle_timeout_ms,
         .body_timeout_ms = c->body_timeout_ms,
         .request_timeout_ms = c->request_timeout_ms,
+        .http2 =
+            {
+                .max_streams = c->http2_max_concurrent_streams,
+                .stream_window_bytes = c->http2_stream_window_bytes,
+                .connection_window_bytes = c->http2_connection_window_bytes,
+                .max_continuations = c->http2_max_continuations,
+                .control_burst = c->http2_control_burst,
+                .control_rate = c->http2_control_rate,
+                .reset_burst = c->http2_reset_burst,
+                .reset_rate = c->http2_reset_rate,
+            },
     };
 }
 

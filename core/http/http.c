@@ -62,6 +62,25 @@ static void run_on_cancel(struct http_request *req, int status)
     }
 }
 
+/* cancel_politely lets a ROUTE_STREAM handler end its answer itself.
+ *
+ * Returns: whether it did; the request is gone then. */
+static bool cancel_politely(struct http_request *req, int status)
+{
+    const http_cancel_fn on_cancel = req->on_cancel;
+    const uint64_t id = req->task.id;
+    if (!req->is_dispatched || (req->route->flags & ROUTE_STREAM) == 0 || on_cancel == NULL) {
+        return false;
+    }
+    req->on_cancel = NULL;
+    struct task *previous = task_enter(&req->task);
+    on_cancel(req, status);
+    const struct task *current = task_current();
+    const bool has_ended = current == NULL || current->id != id;
+    task_leave(previous);
+    return has_ended;
+}
+
 /* on_task_cancel: the deadline passed, or a drain ran out of time. The peer is there and hears
  * about it. */
 static void on_task_cancel(struct task *task, int status)
@@ -76,6 +95,9 @@ static void on_task_cancel(struct task *task, int status)
         .headers = &retry_after,
         .header_count = 1,
     };
+    if (cancel_politely(req, status)) {
+        return;
+    }
     if (!req->is_streaming) {
         req->status = response.status;
     }
@@ -245,6 +267,44 @@ void http_stream_end(struct http_request *req)
     finish(req);
 }
 
+void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
+                          size_t count)
+{
+    REQUIRE(req->is_streaming && (req->route->flags & ROUTE_STREAM) != 0);
+    if (!req->is_detached) {
+        req->transport->stream_end_with(req, trailers, count);
+        account(req);
+    }
+    finish(req);
+}
+
+void http_reset(struct http_request *req, enum http_reset code)
+{
+    REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
+    if (!req->is_detached) {
+        if (!req->is_streaming) {
+            req->status = 500; /* nobody sees it but the accounts */
+        }
+        req->transport->reset(req, code);
+        account(req);
+    }
+    finish(req);
+}
+
+void http_on_body(struct http_request *req, http_body_fn on_body)
+{
+    REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
+    req->on_body = on_body;
+}
+
+void http_body_consume(struct http_request *req, size_t len)
+{
+    REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
+    if (!req->is_detached && len > 0) {
+        req->transport->consume(req, len);
+    }
+}
+
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
 {
     req->on_cancel = on_cancel;
@@ -335,6 +395,34 @@ int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct st
     }
     *ret_decoded = (struct str){out, len};
     return 0;
+}
+
+bool http_is_safe(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
+            return false; /* a CR or LF would start a field, or an answer, of someone else's making
+                           */
+        }
+    }
+    return true;
+}
+
+/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
+ * lets nothing through that means something elsewhere in a URL, a field or a page. */
+bool http_is_host(struct str host)
+{
+    static const bool is_host_byte[256] = {
+        ['!'] = true,         ['$' ... '+'] = true, ['-' ... '.'] = true, ['0' ... ';'] = true,
+        ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
+        ['a' ... 'z'] = true, ['~'] = true,
+    };
+    for (size_t i = 0; i < host.len; i++) {
+        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 const char *http_method_name(enum http_method method)

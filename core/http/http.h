@@ -3,7 +3,7 @@
  * http.h - what a handler sees: a request and the ways to answer it, whatever protocol carries it.
  *
  * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
- * or later Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs
+ * or later; a ROUTE_STREAM handler runs before the body and gets it by http_on_body. Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs
  * once; the handler still ends the request, and what it sends then is dropped. Memory:  everything
  * a request points at lives in its arena until the request is ended; a handler ends it exactly once
  * and does not touch it afterwards. Thread:  the loop.
@@ -54,7 +54,20 @@ struct http_response {
 typedef void (*http_cancel_fn)(struct http_request *req, int status);
 typedef void (*http_writable_fn)(struct http_request *req);
 
-/* What carries a request: HTTP/1 today. http.c calls it; a handler never does. */
+/* A http_body_fn takes a piece of the body of a ROUTE_STREAM request.
+ *
+ * data: borrowed until it returns; may be empty when is_end. is_end: nothing follows. */
+typedef void (*http_body_fn)(struct http_request *req, struct str data, bool is_end);
+
+/* Why a request is broken off: the codes of HTTP/2 (RFC 9113 7). */
+enum http_reset {
+    HTTP_RESET_NONE = 0,
+    HTTP_RESET_INTERNAL = 2, /* what was sent must not be used */
+    HTTP_RESET_REFUSED = 7,  /* nothing was done: it may be sent again */
+    HTTP_RESET_CANCEL = 8,   /* nobody needs it any more */
+};
+
+/* What carries a request: HTTP/1 or HTTP/2. http.c calls it; a handler never does. */
 struct http_transport {
     void (*respond)(struct http_request *req, const struct http_response *response);
     void (*stream_start)(struct http_request *req, const struct http_response *response);
@@ -64,6 +77,11 @@ struct http_transport {
     void (*cancel)(struct http_request *req, const struct http_response *response);
     void (*format_peer)(const struct http_request *req, char *out); /* CONN_PEER_BYTES */
     void (*release)(struct http_request *req); /* the request is over: take its memory back */
+    /* for ROUTE_STREAM, which HTTP/1 has not: */
+    void (*consume)(struct http_request *req, size_t len);
+    void (*stream_end_with)(struct http_request *req, const struct http_header *trailers,
+                            size_t count);
+    void (*reset)(struct http_request *req, enum http_reset code);
 };
 
 struct http_request {
@@ -88,9 +106,13 @@ struct http_request {
     struct wheel_timer deadline;
     int status; /* that was sent */
     uint64_t sent_body_bytes;
-    void *user;               /* the handler's */
+    uint64_t streamed_bytes; /* of a ROUTE_STREAM body, that came so far */
+    uint32_t
+        reset_code; /* the peer's reason, when on_cancel says UV_ECANCELED: http_reset or more */
+    void *user;     /* the handler's */
     http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
     http_writable_fn on_writable;
+    http_body_fn on_body; /* the handler's; http_on_body */
 };
 
 /* http_header_get finds a request field, its name compared without case.
@@ -133,7 +155,33 @@ MUST_USE bool http_stream_write(struct http_request *req, struct str data);
 /* http_stream_end ends the body and the request. */
 void http_stream_end(struct http_request *req);
 
-/* http_on_cancel says what to stop when the request is cancelled before it is answered. */
+/* http_stream_end_with ends the body with trailer fields, and the request. ROUTE_STREAM only.
+ *
+ * trailers: copied; names in lower case.
+ */
+void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
+                          size_t count);
+
+/* http_reset breaks the answer off, begun or not, and ends the request. ROUTE_STREAM only. */
+void http_reset(struct http_request *req, enum http_reset code);
+
+/* http_on_body says who takes the body of a ROUTE_STREAM request, piece by piece as it arrives.
+ *
+ * Called by the handler before it returns; without it the body is dropped. on_body never runs inside it,
+ * nor after the request has ended or been cancelled. Every byte that on_body gets is the handler's to
+ * keep or to use, and to report to http_body_consume: until then the peer's window for this request is
+ * smaller by it, so the handler never holds more than http_limits' http2.stream_window_bytes.
+ */
+void http_on_body(struct http_request *req, http_body_fn on_body);
+
+/* http_body_consume lets the peer send `len` more bytes of the body: that many of those that on_body got
+ * are used. What is not consumed when the request ends is so then. */
+void http_body_consume(struct http_request *req, size_t len);
+
+/* http_on_cancel says what to stop when the request is cancelled before it is answered.
+ *
+ * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it likes,
+ * with trailers for example; if it does not, the answer is broken off when it returns. */
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
 
 /* http_is_cancelled tells whether an answer would still reach anyone. */
@@ -147,6 +195,12 @@ bool http_is_cancelled(const struct http_request *req);
  */
 MUST_USE int http_decode(struct arena *arena, struct str s, bool is_plus_space,
                          struct str *ret_decoded);
+
+/* http_is_safe tells whether a text may stand in a field: it has no control byte. */
+bool http_is_safe(struct str s);
+
+/* http_is_host tells whether a text may be a Host field or an authority. */
+bool http_is_host(struct str host);
 
 /* http_method_name is the method's name, "_OTHER" for one we do not know. */
 const char *http_method_name(enum http_method method);

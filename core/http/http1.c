@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "core/http/http1_exchange.h"
+#include "core/http/http2.h"
 
 enum phase {
     PHASE_IDLE,    /* between requests, or before the first */
@@ -31,6 +32,7 @@ struct http1 {
     uint64_t used_ms;                /* when the last answer ended */
     enum phase phase;
     bool is_feeding; /* feed goes on with the next request by itself */
+    bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
 };
 
 /* --- answers -------------------------------------------------------------------------------------
@@ -158,6 +160,9 @@ static struct http1_fault prepare(struct http1_exchange *ex)
     }
     if (ex->body_left_bytes > req->server->limits.body_bytes) {
         return (struct http1_fault){413, NULL};
+    }
+    if ((req->route->flags & ROUTE_STREAM) != 0) {
+        return (struct http1_fault){505, "HTTP/2 is spoken here"};
     }
     ex->is_body_wanted = req->route->handler != NULL && (req->route->flags & ROUTE_BODY) != 0;
     return (struct http1_fault){0, NULL};
@@ -314,9 +319,45 @@ static void feed_kept(struct http1 *h1)
     }
 }
 
+static void destroy(struct http1 *h1)
+{
+    loop_undefer(&h1->resume);
+    list_unlink(&h1->link);
+    buf_deinit(&h1->in);
+    free(h1);
+}
+
+/* hand_over lets HTTP/2 have a connection that begins with its preface.
+ *
+ * Returns: whether the bytes are dealt with. */
+static bool hand_over(struct http1 *h1, const char *data, size_t len)
+{
+    struct conn *conn = h1->conn;
+    const size_t before = h1->in.len;
+    const size_t missing = HTTP2_PREFACE_BYTES - before;
+    const size_t count = len < missing ? len : missing;
+    if (memcmp(HTTP2_PREFACE + before, data, count) != 0) {
+        h1->is_fresh = false;
+        return false;
+    }
+    if (count < missing) {
+        keep_rest(h1, data, len); /* the header timeout runs since the connection was opened */
+        return true;
+    }
+    http2_attach(h1->server, conn);
+    destroy(h1);
+    if (len > count && conn_is_open(conn)) {
+        conn->events->on_data(conn, data + count, len - count);
+    }
+    return true;
+}
+
 static void on_data(struct conn *conn, const char *data, size_t len)
 {
     struct http1 *h1 = conn->ctx;
+    if (UNLIKELY(h1->is_fresh) && hand_over(h1, data, len)) {
+        return;
+    }
     if (h1->in.len == 0) {
         const size_t used = feed(h1, data, len);
         keep_rest(h1, data + used, len - used);
@@ -398,10 +439,7 @@ static void on_close(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
     abandon(h1);
-    loop_undefer(&h1->resume);
-    list_unlink(&h1->link);
-    buf_deinit(&h1->in);
-    free(h1);
+    destroy(h1);
 }
 
 void http1_attach(struct http_server *server, struct conn *conn)
@@ -420,6 +458,7 @@ void http1_attach(struct http_server *server, struct conn *conn)
     }
     h1->server = server;
     h1->conn = conn;
+    h1->is_fresh = true;
     h1->used_ms = loop_now_ms(server->loop);
     h1->resume.run = run_resume;
     list_init(&h1->resume.link);

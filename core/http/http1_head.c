@@ -259,23 +259,6 @@ static struct http1_fault split_target(struct http_request *req)
     return fault(0, NULL);
 }
 
-/* is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
- * lets nothing through that means something elsewhere in a URL, a field or a page. */
-static bool is_host(struct str host)
-{
-    static const bool is_host_byte[256] = {
-        ['!'] = true,         ['$' ... '+'] = true, ['-' ... '.'] = true, ['0' ... ';'] = true,
-        ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
-        ['a' ... 'z'] = true, ['~'] = true,
-    };
-    for (size_t i = 0; i < host.len; i++) {
-        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* refuse_coding: RFC 9112 6.1 has 501 for a coding that is not known, and 6.3 has 400 where the end
  * of the body cannot be told because the last one is not chunked. */
 static struct http1_fault refuse_coding(struct str value)
@@ -294,7 +277,7 @@ static struct http1_fault check_fields(struct http1_exchange *ex)
     for (size_t i = 0; i < req->header_count; i++) {
         const struct http_header h = req->headers[i];
         if (h.name.len == 4 && str_equal_nocase(h.name, STR("host"))) {
-            if (++hosts > 1 || !is_host(h.value)) {
+            if (++hosts > 1 || !http_is_host(h.value)) {
                 return fault(400, "a doubled or malformed Host field");
             }
         } else if (h.name.len == 17 && str_equal_nocase(h.name, STR("transfer-encoding"))) {

@@ -19,20 +19,9 @@ static char *put(char *out, struct str s)
     return out + s.len;
 }
 
-static bool is_safe(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
-            return false; /* a CR or LF would start a field, or an answer, of someone else's making
-                           */
-        }
-    }
-    return true;
-}
-
 static char *put_field(char *out, struct http_header h)
 {
-    if (!is_safe(h.name) || !is_safe(h.value)) {
+    if (!http_is_safe(h.name) || !http_is_safe(h.value)) {
         LOG(LOG_ERROR, "http", "a response field with a control byte was left out",
             log_str("name", h.name));
         return out;

@@ -108,6 +108,6 @@ void http_metrics_count(struct http_metrics *hm, const struct http_request *req,
         }
     }
     metric_observe(s->duration, (double)(now_ns - req->task.start_ns) * 1e-9);
-    metric_observe(s->request_bytes, (double)req->body.len);
+    metric_observe(s->request_bytes, (double)(req->body.len + req->streamed_bytes));
     metric_observe(s->response_bytes, (double)req->sent_body_bytes);
 }

@@ -58,6 +58,15 @@ static void destroy_node(struct node *node)
     free(node->parameter);
 }
 
+void router_set_fallback(struct router *router, route_handler_fn handler, void *arg, unsigned flags)
+{
+    for (int m = 0; m < METHOD_COUNT; m++) {
+        router->unmatched[m].handler = handler;
+        router->unmatched[m].arg = arg;
+        router->unmatched[m].flags = flags;
+    }
+}
+
 void router_destroy(struct router *router)
 {
     if (router != NULL) {

@@ -22,8 +22,10 @@ struct http_series;
 typedef void (*route_handler_fn)(struct http_request *req, void *arg);
 
 enum route_flags {
-    ROUTE_BODY = 1,       /* the handler wants the request's body; else it is read and dropped */
-    ROUTE_NO_DEADLINE = 2 /* the handler takes as long as its parameters say */
+    ROUTE_BODY = 1,        /* the handler wants the request's body; else it is read and dropped */
+    ROUTE_NO_DEADLINE = 2, /* the handler takes as long as its parameters say */
+    ROUTE_STREAM =
+        4 /* the handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505 */
 };
 
 struct route {
@@ -59,6 +61,11 @@ void router_destroy(struct router *router);
  */
 MUST_USE int router_add(struct router *router, enum http_method method, const char *path,
                         route_handler_fn handler, void *arg, unsigned flags);
+
+/* router_set_fallback gives requests that no route matches to a handler, whatever their method, in place
+ * of 404, 405 and 501. */
+void router_set_fallback(struct router *router, route_handler_fn handler, void *arg,
+                         unsigned flags);
 
 /* router_match finds the route of a request: HEAD takes GET's when it has none of its own.
  *

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * server.c - ties a listener to HTTP/1 and a router.
+ * server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the preface of
+ * HTTP/2.
  */
 #include "core/http/server.h"
 
 #include "core/http/http1.h"
+#include "core/http/http2.h"
 
 static void on_accept(struct listener *listener, struct conn *conn)
 {
@@ -23,6 +25,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .access_level = options->access_level,
     };
     list_init(&server->conns);
+    list_init(&server->http2_conns);
     const int rc = listener_open(&server->listener, conns, options->name, options->host,
                                  options->port, options->backlog, on_accept, server);
     if (rc < 0) {
@@ -37,12 +40,14 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *arg),
     server->is_draining = true;
     listener_close(&server->listener, on_closed, arg);
     http1_drain(server);
+    http2_drain(server);
 }
 
 void http_server_deinit(struct http_server *server)
 {
-    REQUIRE(list_is_empty(&server->conns));
+    REQUIRE(list_is_empty(&server->conns) && list_is_empty(&server->http2_conns));
     http1_free_spare(server);
+    http2_free_spare(server);
     router_destroy(server->router);
     server->router = NULL;
 }

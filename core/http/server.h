@@ -16,6 +16,18 @@
  * server drains: it may be on its way already, and closing would lose it. */
 #define HTTP_DRAIN_IDLE_MS 1000
 
+/* What HTTP/2 needs beside the limits that all protocols share. */
+struct http2_limits {
+    uint64_t max_streams; /* requests in flight on a connection, running or open: REFUSED_STREAM */
+    uint64_t stream_window_bytes;     /* of a body, sent and not yet used by its handler */
+    uint64_t connection_window_bytes; /* of all bodies of a connection together */
+    uint64_t max_continuations;       /* frames behind the first one of a header block */
+    uint64_t control_burst;           /* frames that carry no request: ENHANCE_YOUR_CALM */
+    uint64_t control_rate;            /* ... that are forgiven in a second */
+    uint64_t reset_burst;             /* streams that the peer resets, or makes us reset */
+    uint64_t reset_rate;
+};
+
 struct http_limits {
     uint64_t header_bytes; /* request line and fields together: 431 */
     uint64_t header_count; /* 431 */
@@ -25,9 +37,11 @@ struct http_limits {
     uint64_t idle_timeout_ms;
     uint64_t body_timeout_ms;
     uint64_t request_timeout_ms;
+    struct http2_limits http2;
 };
 
 struct http1_exchange;
+struct http2_stream;
 
 struct http_server {
     struct loop *loop;
@@ -40,8 +54,11 @@ struct http_server {
     enum log_level access_level;
     bool is_draining;
     struct list conns;            /* of protocol objects: http1.c's */
+    struct list http2_conns;      /* http2.c's */
     struct http1_exchange *spare; /* exchanges to use again */
+    struct http2_stream *http2_spare;
     size_t spare_count;
+    size_t http2_spare_count;
 };
 
 struct http_server_options {

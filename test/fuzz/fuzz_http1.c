@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "core/http/http1.h"
+#include "core/http/http2.h"
 #include "test/unit/support/http_fixture.h"
 
 #define INPUT_MAX_BYTES      8192
@@ -194,6 +195,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     const struct str bytes = {(const char *)data + 1, size - 1};
+    if (bytes.len >= HTTP2_PREFACE_BYTES &&
+        memcmp(bytes.ptr, HTTP2_PREFACE, HTTP2_PREFACE_BYTES) == 0) {
+        return 0; /* the rest would be HTTP/2's */
+    }
     struct outcome whole = converse(bytes, 0);
     struct outcome cut = converse(bytes, (size_t)data[0] + 1);
     INVARIANT(str_equal(buf_str(&whole.transcript), buf_str(&cut.transcript)));

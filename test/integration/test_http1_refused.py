@@ -272,8 +272,8 @@ def test_other_version(test_server, version):
     assert_refused(test_server, line(b"GET /health " + version), 505)
 
 
-def test_http_2_preface(test_server):
-    assert_refused(test_server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)
+def test_not_quite_the_http_2_preface(test_server):
+    assert_refused(test_server, b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 505)
 
 
 @pytest.mark.parametrize("value", [b"gzip, chunked", b"gzip,chunked", b"gzip\t, chunked"])

@@ -125,7 +125,7 @@ static void test_request_lines(void **state)
         {"HTTP/0.9", STR("GET /\r\n\r\n"), 400},
         {"HTTP/0.9 by name", STR("GET / HTTP/0.9\r\n" H "\r\n"), 400},
         {"HTTP/2.0", STR("GET / HTTP/2.0\r\n" H "\r\n"), 505},
-        {"HTTP/2 preface", STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505},
+        {"not quite the HTTP/2 preface", STR("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n"), 505},
         {"HTTP/1.2", STR("GET / HTTP/1.2\r\n" H "\r\n"), 505},
         {"HTTP/1.10", STR("GET / HTTP/1.10\r\n" H "\r\n"), 505},
         {"lower case version", STR("GET / http/1.1\r\n" H "\r\n"), 400},

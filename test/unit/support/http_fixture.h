@@ -34,6 +34,14 @@ static inline struct http_limits http_fixture_limits(void)
         .idle_timeout_ms = FIXTURE_LONG_MS,
         .body_timeout_ms = FIXTURE_LONG_MS,
         .request_timeout_ms = FIXTURE_LONG_MS,
+        .http2 = {.max_streams = 256,
+                  .stream_window_bytes = 1 << 20,
+                  .connection_window_bytes = 8 << 20,
+                  .max_continuations = 8,
+                  .control_burst = 1000,
+                  .control_rate = 100,
+                  .reset_burst = 1000,
+                  .reset_rate = 33},
     };
 }
 

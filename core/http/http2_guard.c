@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_guard.c - the heads of the frames that come, before nghttp2 sees them.
+ *
+ * nghttp2 checks frames and streams; it does not know how often a peer may send what makes work and
+ * brings none, nor which stream ids a peer has passed over. Frames that carry no part of a request
+ * (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and CONTINUATION, unknown ones) fill one bucket,
+ * which time empties, and each frame of an answer too: its reader has to send WINDOW_UPDATEs. Resets fill
+ * another, also those that the peer makes us send.
+ *
+ * Source: RFC 9113 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
+ */
+#include "core/http/http2_session.h"
+
+/* PING of the peer's bandwidth probe, and a WINDOW_UPDATE for the stream and for the connection */
+#define EARNED_FRAMES 3
+#define EVENT_MILLI   1000
+
+/* --- buckets ------------------------------------------------------------------------------------- */
+
+/* fill adds one event. Returns: whether there were too many. */
+static bool fill(struct http2_bucket *bucket, uint64_t now_ms, uint64_t burst, uint64_t rate)
+{
+    const uint64_t forgiven = (now_ms - bucket->at_ms) * rate; /* per s, so thousandths per ms */
+    bucket->at_ms = now_ms;
+    bucket->level_milli -= bucket->level_milli < forgiven ? bucket->level_milli : forgiven;
+    bucket->level_milli += EVENT_MILLI;
+    return bucket->level_milli > burst * EVENT_MILLI;
+}
+
+static void count_control(struct http2 *h2)
+{
+    const struct http2_limits *limits = &h2->server->limits.http2;
+    if (fill(&h2->control, loop_now_ms(h2->server->loop), limits->control_burst,
+             limits->control_rate)) {
+        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "control frames");
+    }
+}
+
+static void count_reset(struct http2 *h2)
+{
+    const struct http2_limits *limits = &h2->server->limits.http2;
+    if (fill(&h2->resets, loop_now_ms(h2->server->loop), limits->reset_burst, limits->reset_rate)) {
+        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "resets");
+    }
+}
+
+void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
+{
+    const uint64_t earned = EARNED_FRAMES * EVENT_MILLI;
+    struct http2_bucket *control = &h2->control;
+    switch (frame->hd.type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+        control->level_milli -= control->level_milli < earned ? control->level_milli : earned;
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
+            h2->is_reset_sent = true; /* counted between the frames: a session that sends is busy */
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- stream ids ---------------------------------------------------------------------------------- */
+
+/* check_id: a stream that was passed over is closed, and nghttp2 keeps no record of it. */
+static void check_id(struct http2 *h2, uint32_t id)
+{
+    if (id > h2->last_stream_id) {
+        if (id > h2->last_stream_id + 2) {
+            h2->gaps[h2->gap_count++ % HTTP2_GAPS_MAX] =
+                (struct http2_gap){h2->last_stream_id + 1, id - 1};
+        }
+        h2->last_stream_id = id;
+        return;
+    }
+    for (size_t i = 0; i < HTTP2_GAPS_MAX; i++) {
+        if (id >= h2->gaps[i].first && id <= h2->gaps[i].last) {
+            http2_end(h2, NGHTTP2_PROTOCOL_ERROR, "a stream id that was passed over");
+            return;
+        }
+    }
+}
+
+/* --- frames -------------------------------------------------------------------------------------- */
+
+static void check_frame(struct http2 *h2, uint32_t id)
+{
+    const struct http2_walk *walk = &h2->walk;
+    switch (walk->type) {
+    case NGHTTP2_DATA:
+        if (walk->left_bytes == 0 && (walk->flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+            count_control(h2);
+        }
+        break;
+    case NGHTTP2_HEADERS:
+        h2->is_head_new = true;
+        if (id % 2 == 1) {
+            check_id(h2, id);
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        count_reset(h2);
+        break;
+    case NGHTTP2_CONTINUATION:
+        if (walk->left_bytes == 0) {
+            count_control(h2);
+        }
+        break;
+    default:
+        count_control(h2);
+        break;
+    }
+}
+
+size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len)
+{
+    struct http2_walk *walk = &h2->walk;
+    size_t used = 0;
+    if (h2->is_reset_sent) {
+        h2->is_reset_sent = false;
+        count_reset(h2);
+    }
+    if (walk->left_bytes == 0) {
+        while (walk->head_len < HTTP2_FRAME_HEAD_BYTES && used < len) {
+            walk->head[walk->head_len++] = (uint8_t)data[used++];
+        }
+        if (walk->head_len < HTTP2_FRAME_HEAD_BYTES) {
+            return used;
+        }
+        const uint8_t *head = walk->head;
+        const uint32_t id = (uint32_t)(head[5] & 0x7F) << 24 | (uint32_t)head[6] << 16 |
+                            (uint32_t)head[7] << 8 | head[8];
+        walk->left_bytes = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
+        walk->type = head[3];
+        walk->flags = head[4];
+        walk->head_len = 0;
+        check_frame(h2, id);
+    }
+    const size_t rest = len - used < walk->left_bytes ? len - used : walk->left_bytes;
+    walk->left_bytes -= (uint32_t)rest;
+    return used + rest;
+}
+
+bool http2_guard_is_in_head(const struct http2 *h2)
+{
+    const struct http2_walk *walk = &h2->walk;
+    const bool is_head = walk->type == NGHTTP2_HEADERS || walk->type == NGHTTP2_CONTINUATION;
+    return is_head && (walk->left_bytes > 0 || (walk->flags & NGHTTP2_FLAG_END_HEADERS) == 0);
+}

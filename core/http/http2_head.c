@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_head.c - a request's fields, as nghttp2 decodes and checks them, become what handlers see.
+ *
+ * nghttp2 resets a stream whose head is malformed (RFC 9113 8.1.1): names in upper case, bad or doubled
+ * pseudo-headers, connection-specific fields, TE, Content-Length against the body. What is left here is
+ * what a server answers: limits, and what a target or a host may look like.
+ */
+#include "core/http/http2_session.h"
+
+#define FIRST_FIELDS         16
+#define FIELD_OVERHEAD_BYTES 32 /* RFC 9113 6.5.2 */
+
+static void refuse(struct http2_stream *st, int status, const char *detail)
+{
+    if (st->fault_status == 0) {
+        st->fault_status = status;
+        st->fault_detail = detail;
+    }
+}
+
+/* --- fields -------------------------------------------------------------------------------------- */
+
+static bool grow_fields(struct http2_stream *st)
+{
+    struct http_request *req = &st->req;
+    const size_t cap = st->header_cap == 0 ? FIRST_FIELDS : 2 * st->header_cap;
+    struct http_header *headers = arena_alloc(&req->arena, cap * sizeof(headers[0]));
+    if (headers == NULL) {
+        return false;
+    }
+    if (req->header_count > 0) {
+        memcpy(headers, req->headers, req->header_count * sizeof(headers[0]));
+    }
+    req->headers = headers;
+    st->header_cap = cap;
+    return true;
+}
+
+static struct http_header *find_field(struct http_request *req, struct str name)
+{
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (str_equal(req->headers[i].name, name)) {
+            return &req->headers[i];
+        }
+    }
+    return NULL;
+}
+
+static void put_field(struct http2_stream *st, struct str name, struct str value)
+{
+    struct http_request *req = &st->req;
+    if (req->header_count == req->server->limits.header_count) {
+        refuse(st, 431, "too many header fields");
+        return;
+    }
+    if (req->header_count == st->header_cap && !grow_fields(st)) {
+        refuse(st, 503, "out of memory");
+        return;
+    }
+    req->headers[req->header_count++] = (struct http_header){name, value};
+}
+
+/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. */
+static void add_cookie(struct http2_stream *st, struct http_header *first, struct str more)
+{
+    const size_t len = first->value.len + 2 + more.len;
+    char *joined = arena_alloc(&st->req.arena, len);
+    if (joined == NULL) {
+        refuse(st, 503, "out of memory");
+        return;
+    }
+    memcpy(joined, first->value.ptr, first->value.len);
+    memcpy(joined + first->value.len, "; ", 2);
+    memcpy(joined + first->value.len + 2, more.ptr, more.len);
+    first->value = (struct str){joined, len};
+}
+
+static enum http_method find_method(struct str name)
+{
+    for (int m = METHOD_OTHER + 1; m < METHOD_COUNT; m++) {
+        if (str_equal(name, str_from(http_method_name((enum http_method)m)))) {
+            return (enum http_method)m;
+        }
+    }
+    return METHOD_OTHER;
+}
+
+/* add_host keeps one host, whether the authority or the Host field brings it. */
+static void add_host(struct http2_stream *st, struct str value)
+{
+    if (st->host.ptr != NULL) {
+        if (!str_equal(st->host, value)) {
+            refuse(st, 400, "the Host field is not the authority");
+        }
+        return;
+    }
+    if (!http_is_host(value)) {
+        refuse(st, 400, "a malformed authority");
+        return;
+    }
+    st->host = value;
+    put_field(st, STR("host"), value);
+}
+
+static void add_pseudo(struct http2_stream *st, struct str name, struct str value)
+{
+    if (str_equal(name, STR(":path"))) {
+        st->req.target = value;
+    } else if (str_equal(name, STR(":method"))) {
+        st->req.method = find_method(value);
+    } else if (str_equal(name, STR(":authority"))) {
+        add_host(st, value);
+    }
+}
+
+static void add_regular(struct http2_stream *st, struct str name, struct str value)
+{
+    struct http_header *cookie = str_equal(name, STR("cookie")) ? find_field(&st->req, name) : NULL;
+    if (cookie != NULL) {
+        add_cookie(st, cookie, value);
+    } else if (str_equal(name, STR("host"))) {
+        add_host(st, value);
+    } else {
+        put_field(st, name, value);
+    }
+    if (str_equal(name, STR("expect"))) {
+        st->is_expecting = str_equal_nocase(value, STR("100-continue"));
+        if (!st->is_expecting) {
+            refuse(st, 417, "an unknown expectation");
+        }
+    }
+}
+
+void http2_head_add(struct http2_stream *st, struct str name, struct str value)
+{
+    struct arena *arena = &st->req.arena;
+    st->header_bytes += name.len + value.len + FIELD_OVERHEAD_BYTES;
+    if (st->header_bytes > st->req.server->limits.header_bytes) {
+        refuse(st, 431, "the header block is too big");
+    }
+    if (st->fault_status != 0) {
+        return; /* the rest is decoded and dropped */
+    }
+    struct str own_name = name;
+    struct str own_value;
+    const bool is_pseudo = name.len > 0 && name.ptr[0] == ':';
+    if ((!is_pseudo && !arena_copy(arena, name, &own_name)) ||
+        !arena_copy(arena, value, &own_value)) {
+        refuse(st, 503, "out of memory");
+    } else if (is_pseudo) {
+        add_pseudo(st, own_name, own_value);
+    } else {
+        add_regular(st, own_name, own_value);
+    }
+}
+
+/* --- the target ---------------------------------------------------------------------------------- */
+
+static void split_target(struct http2_stream *st)
+{
+    struct http_request *req = &st->req;
+    struct str path = req->target;
+    if (path.len > req->server->limits.target_bytes) {
+        refuse(st, 414, "the request target is too long");
+    }
+    if (memchr(path.ptr, '#', path.len) != NULL) {
+        refuse(st, 400, "a fragment in the request target");
+    }
+    if (req->method == METHOD_OTHER) {
+        path = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
+    } else if ((path.len == 0 || path.ptr[0] != '/') &&
+               (req->method != METHOD_OPTIONS || !str_equal(path, STR("*")))) {
+        refuse(st, 400, "the request target is not a path");
+    }
+    const char *mark = path.len == 0 ? NULL : memchr(path.ptr, '?', path.len);
+    req->path = path;
+    req->query = STR("");
+    if (mark != NULL) {
+        req->path.len = (size_t)(mark - path.ptr);
+        req->query = (struct str){mark + 1, path.len - req->path.len - 1};
+    }
+}
+
+static void check_length(struct http2_stream *st)
+{
+    const struct http_request *req = &st->req;
+    const struct str text = http_header_get(req, STR("content-length"));
+    uint64_t length = 0;
+    if (text.ptr == NULL || (req->route->flags & ROUTE_STREAM) != 0) {
+        return;
+    }
+    if (!str_parse_u64(text, UINT64_MAX, &length) || length > req->server->limits.body_bytes) {
+        refuse(st, 413, NULL);
+    }
+}
+
+void http2_head_finish(struct http2_stream *st)
+{
+    split_target(st);
+    if (st->fault_status != 0) {
+        return;
+    }
+    const int rc = http_request_route(&st->req);
+    if (rc == UV_EINVAL) {
+        refuse(st, 400, "a bad escape in the path");
+    } else if (rc < 0) {
+        refuse(st, 503, "out of memory");
+    } else {
+        check_length(st);
+    }
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_send.c - answers as frames. nghttp2 encodes heads and shares out the windows; the data of a body
+ * goes from the handler's memory into the connection's queue where the windows allow it, and waits in a
+ * queue of its stream's where they do not.
+ */
+#include "core/http/http2_session.h"
+
+#define FIXED_FIELDS   4                   /* :status, date, content-type, content-length */
+#define INLINE_FIELDS  (FIXED_FIELDS + 12) /* more are put into the arena */
+#define DATA_MAX_BYTES (OUTQ_BLOCK_BYTES - HTTP2_FRAME_HEAD_BYTES) /* a frame fills a block */
+
+/* --- data ---------------------------------------------------------------------------------------- */
+
+static size_t count_pending(const struct http2_stream *st)
+{
+    return st->borrowed.len + st->out.len;
+}
+
+static struct http2_stream *stream_of(struct http_request *req)
+{
+    return CONTAINER_OF(req, struct http2_stream, req);
+}
+
+/* check closes the connection when nghttp2 has no memory; its other errors are those of a stream that it
+ * has closed, which its callback tells. */
+static void check(struct http2 *h2, int rv)
+{
+    if (nghttp2_is_fatal(rv)) {
+        conn_close(h2->conn);
+        http2_wake(h2);
+    }
+}
+
+void http2_send_watch(struct http2_stream *st)
+{
+    const struct conn *conn = st->h2->conn;
+    if (count_pending(st) > 0) {
+        loop_set_timer(conn->set->loop, &st->timer, conn->set->write_timeout_ms);
+    } else {
+        wheel_unset(&st->timer);
+    }
+}
+
+void http2_send_drop(struct http2_stream *st)
+{
+    st->borrowed = STR("");
+    outq_consume(&st->out, &st->h2->conn->set->pool, st->out.len);
+}
+
+/* read_data is nghttp2's question how much of a body may go into a frame. */
+static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,
+                         uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
+{
+    (void)stream_id;
+    (void)buf;
+    (void)user_data;
+    struct http2_stream *st = source->ptr;
+    const size_t pending = count_pending(st);
+    size_t len = pending < length ? pending : length;
+    len = len < DATA_MAX_BYTES ? len : DATA_MAX_BYTES;
+    if (len == 0 && !st->is_ended) {
+        st->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (len == pending && st->is_ended) {
+        *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (st->trailer_count > 0) {
+            *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            if (nghttp2_submit_trailer(session, st->id, st->trailers, st->trailer_count) != 0) {
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
+            }
+        }
+    }
+    return (ssize_t)len;
+}
+
+/* take_data moves the next `len` bytes of the stream's body to `to`. */
+static void take_data(struct http2_stream *st, char *to, size_t len)
+{
+    const size_t first = len < st->borrowed.len ? len : st->borrowed.len;
+    if (first > 0) {
+        memcpy(to, st->borrowed.ptr, first);
+        st->borrowed = (struct str){st->borrowed.ptr + first, st->borrowed.len - first};
+        to += first;
+        len -= first;
+    }
+    while (len > 0) {
+        uv_buf_t bufs[1];
+        (void)outq_peek(&st->out, bufs, 1);
+        const size_t n = len < bufs[0].len ? len : bufs[0].len;
+        memcpy(to, bufs[0].base, n);
+        outq_consume(&st->out, &st->h2->conn->set->pool, n);
+        to += n;
+        len -= n;
+    }
+}
+
+int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                    size_t length, nghttp2_data_source *source, void *user_data)
+{
+    (void)session;
+    (void)frame;
+    struct http2 *h2 = user_data;
+    struct http2_stream *st = source->ptr;
+    char *room = conn_reserve(h2->conn, HTTP2_FRAME_HEAD_BYTES + length);
+    if (room == NULL) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    const uint32_t previous_label = task_swap_label(st->label);
+    memcpy(room, framehd, HTTP2_FRAME_HEAD_BYTES);
+    take_data(st, room + HTTP2_FRAME_HEAD_BYTES, length);
+    conn_commit(h2->conn, HTTP2_FRAME_HEAD_BYTES + length);
+    (void)task_swap_label(previous_label);
+    if (st->phase == PHASE_HANDLER) {
+        http2_send_watch(st);
+    }
+    return 0;
+}
+
+/* --- heads --------------------------------------------------------------------------------------- */
+
+/* is_hop tells whether a field belongs to a connection of HTTP/1: RFC 9113 8.2.2 forbids them. */
+static bool is_hop(struct str name)
+{
+    static const struct str names[] = {{"connection", 10},
+                                       {"keep-alive", 10},
+                                       {"proxy-connection", 16},
+                                       {"transfer-encoding", 17},
+                                       {"upgrade", 7}};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (str_equal_nocase(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct fields {
+    nghttp2_nv *list;
+    size_t count;
+};
+
+/* put adds a field; nghttp2 copies it and turns its name into lower case. */
+static void put(struct fields *fields, struct str name, struct str value)
+{
+    if (!http_is_safe(name) || !http_is_safe(value)) {
+        LOG(LOG_ERROR, "http", "a response field with a control byte was left out",
+            log_str("name", name));
+        return;
+    }
+    if (!is_hop(name)) {
+        fields->list[fields->count++] =
+            (nghttp2_nv){(uint8_t *)(uintptr_t)name.ptr, (uint8_t *)(uintptr_t)value.ptr, name.len,
+                         value.len, NGHTTP2_NV_FLAG_NONE};
+    }
+}
+
+static bool has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
+}
+
+/* submit_head gives nghttp2 the head of an answer.
+ *
+ * length: of the body, for Content-Length; NULL when it is not known. has_data: DATA follows. */
+static int submit_head(struct http2_stream *st, const struct http_response *response,
+                       const size_t *length, bool has_data)
+{
+    nghttp2_nv inline_list[INLINE_FIELDS];
+    struct fields fields = {.list = inline_list};
+    const size_t max = response->header_count + FIXED_FIELDS;
+    if (max > INLINE_FIELDS) {
+        fields.list = arena_alloc(&st->req.arena, max * sizeof(fields.list[0]));
+        if (fields.list == NULL) {
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+    }
+    char status[20];
+    char digits[20];
+    put(&fields, STR(":status"),
+        (struct str){status, str_format_u64(status, (uint64_t)response->status)});
+    put(&fields, STR("date"), loop_http_date(st->req.server->loop));
+    if (response->content_type != NULL) {
+        put(&fields, STR("content-type"), str_from(response->content_type));
+    }
+    if (length != NULL) {
+        put(&fields, STR("content-length"), (struct str){digits, str_format_u64(digits, *length)});
+    }
+    for (size_t i = 0; i < response->header_count; i++) {
+        put(&fields, response->headers[i].name, response->headers[i].value);
+    }
+    const nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
+    st->label = st->req.task.label;
+    return nghttp2_submit_response(st->h2->session, st->id, fields.list, fields.count,
+                                   has_data ? &provider : NULL);
+}
+
+void http2_send_continue(struct http2_stream *st)
+{
+    static const nghttp2_nv status = {(uint8_t *)(uintptr_t) ":status",
+                                      (uint8_t *)(uintptr_t) "100", 7, 3, NGHTTP2_NV_FLAG_NONE};
+    check(st->h2, nghttp2_submit_headers(st->h2->session, NGHTTP2_FLAG_NONE, st->id, NULL, &status,
+                                         1, NULL));
+    http2_pump(st->h2);
+}
+
+/* --- the transport ------------------------------------------------------------------------------- */
+
+/* reset breaks a stream off. */
+static void reset(struct http2_stream *st, uint32_t code)
+{
+    http2_stream_let_go(st);
+    http2_send_drop(st);
+    wheel_unset(&st->timer);
+    check(st->h2, nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, code));
+    http2_pump(st->h2);
+}
+
+/* push sends what it can of `data` and keeps the rest. */
+static void push(struct http2_stream *st, struct str data)
+{
+    struct http2 *h2 = st->h2;
+    if (st->out.len == 0 && !h2->is_busy) {
+        st->borrowed = data;
+        data = STR("");
+    } else if (data.len > 0 &&
+               outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
+        reset(st, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    if (st->is_deferred) {
+        st->is_deferred = false;
+        check(h2, nghttp2_session_resume_data(h2->session, st->id));
+    }
+    http2_pump(h2);
+    data = st->borrowed;
+    st->borrowed = STR("");
+    if (st->is_closed) {
+        return;
+    }
+    if (data.len > 0 && outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
+        reset(st, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    http2_send_watch(st);
+}
+
+static void respond(struct http_request *req, const struct http_response *response)
+{
+    struct http2_stream *st = stream_of(req);
+    const bool has_content = has_body(response->status);
+    const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
+    http2_stream_let_go(st);
+    st->is_ended = true;
+    const int rv = submit_head(st, response, has_content ? &response->body.len : NULL, has_data);
+    check(st->h2, rv);
+    if (rv != 0) {
+        reset(st, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    req->sent_body_bytes = has_data ? response->body.len : 0;
+    push(st, has_data ? response->body : STR(""));
+}
+
+static void stream_start(struct http_request *req, const struct http_response *response)
+{
+    struct http2_stream *st = stream_of(req);
+    st->is_bodyless = req->method == METHOD_HEAD || !has_body(response->status);
+    const int rv = submit_head(st, response, NULL, true);
+    check(st->h2, rv);
+    if (rv != 0) {
+        check(st->h2, nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id,
+                                                NGHTTP2_INTERNAL_ERROR));
+    }
+    http2_pump(st->h2);
+}
+
+static bool stream_write(struct http_request *req, struct str data)
+{
+    struct http2_stream *st = stream_of(req);
+    if (st->is_bodyless) {
+        return true;
+    }
+    req->sent_body_bytes += data.len;
+    push(st, data);
+    if (st->is_closed || http2_stream_has_room(st, HTTP2_HIGH_BYTES)) {
+        return true;
+    }
+    list_unlink(&st->thirsty);
+    list_push_back(&st->h2->thirsty, &st->thirsty);
+    return false;
+}
+
+static void stream_end(struct http_request *req)
+{
+    struct http2_stream *st = stream_of(req);
+    http2_stream_let_go(st);
+    st->is_ended = true;
+    push(st, STR(""));
+}
+
+/* copy_trailers puts the trailers into the arena, where they wait until the body has been sent. */
+static bool copy_trailers(struct http2_stream *st, const struct http_header *trailers, size_t count)
+{
+    struct arena *arena = &st->req.arena;
+    struct fields fields = {.list = arena_alloc(arena, (count + 1) * sizeof(fields.list[0]))};
+    if (fields.list == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct str name;
+        struct str value;
+        if (!arena_copy(arena, trailers[i].name, &name) ||
+            !arena_copy(arena, trailers[i].value, &value)) {
+            return false;
+        }
+        put(&fields, name, value);
+    }
+    st->trailers = fields.list;
+    st->trailer_count = fields.count;
+    return true;
+}
+
+static void stream_end_with(struct http_request *req, const struct http_header *trailers,
+                            size_t count)
+{
+    struct http2_stream *st = stream_of(req);
+    if (!copy_trailers(st, trailers, count)) {
+        reset(st, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    stream_end(req);
+}
+
+static void cancel(struct http_request *req, const struct http_response *response)
+{
+    if (req->is_streaming) {
+        reset(stream_of(req), NGHTTP2_CANCEL);
+    } else {
+        respond(req, response);
+    }
+}
+
+static void format_peer(const struct http_request *req, char *out)
+{
+    const struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
+    conn_format_peer(st->h2->conn, out);
+}
+
+static void consume(struct http_request *req, size_t len)
+{
+    struct http2_stream *st = stream_of(req);
+    http2_stream_consume(st, len);
+    http2_pump(st->h2);
+}
+
+static void break_off(struct http_request *req, enum http_reset code)
+{
+    reset(stream_of(req), (uint32_t)code);
+}
+
+const struct http_transport http2_transport = {
+    .respond = respond,
+    .stream_start = stream_start,
+    .stream_write = stream_write,
+    .stream_end = stream_end,
+    .cancel = cancel,
+    .format_peer = format_peer,
+    .release = http2_stream_release,
+    .consume = consume,
+    .stream_end_with = stream_end_with,
+    .reset = break_off,
+};

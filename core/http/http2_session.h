@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_session.h - a connection of HTTP/2 and its streams. Private to http2*.c.
+ *
+ * Memory: a stream lives from its HEADERS until its request has been ended by its handler and nghttp2
+ * has closed it, whichever is later; then it goes back to its server's spare list. nghttp2's callbacks
+ * only take notes: handlers run between the frames, when the session may be asked to send.
+ * Thread: the loop.
+ */
+#ifndef TOQ_CORE_HTTP_HTTP2_SESSION_H
+#define TOQ_CORE_HTTP_HTTP2_SESSION_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "core/http/server.h"
+
+#define HTTP2_FRAME_HEAD_BYTES 9
+#define HTTP2_GAPS_MAX         8
+#define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
+#define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
+
+/* How far the bytes of the frame that is coming have come. */
+struct http2_walk {
+    uint8_t head[HTTP2_FRAME_HEAD_BYTES];
+    uint8_t head_len;    /* while the head is not complete */
+    uint8_t type;        /* of the last complete head */
+    uint8_t flags;       /* ... */
+    uint32_t left_bytes; /* of its payload */
+};
+
+/* A limit on how often something happens: what is above the burst, and not forgiven by time, is too
+ * much. */
+struct http2_bucket {
+    uint64_t level_milli; /* thousandths of an event */
+    uint64_t at_ms;
+};
+
+/* Stream ids that a peer has passed over: they can never be used. */
+struct http2_gap {
+    uint32_t first;
+    uint32_t last;
+};
+
+/* What the connection's timer is set for. */
+enum http2_wait { WAIT_NOTHING, WAIT_SETTINGS, WAIT_HEAD, WAIT_STREAM, WAIT_PING };
+
+struct http2 {
+    struct list link; /* in server->http2_conns */
+    struct http_server *server;
+    struct conn *conn;
+    nghttp2_session *session;
+    struct list streams;          /* those that are not spare */
+    struct list thirsty;          /* of streams whose handler waits for on_writable */
+    size_t running_count;         /* requests that are not ended, also those of closed streams */
+    struct http2_stream *current; /* the one that is being advanced; NULL once it is gone */
+    struct http2_stream *event;   /* the stream that the last frame was about, if it was */
+    struct str event_data;        /* ... and what it brought */
+    struct loop_deferred wake;    /* runs what must not run inside another call */
+    uint64_t held_bytes;          /* of bodies, not yet used by handlers */
+    uint64_t owed_bytes;          /* of them, credit of the connection that waits */
+    uint32_t last_stream_id;      /* the highest that the peer has used */
+    struct http2_walk walk;
+    struct http2_bucket control; /* limits->control_* */
+    struct http2_bucket resets;  /* limits->reset_* */
+    struct http2_gap gaps[HTTP2_GAPS_MAX];
+    uint8_t gap_count; /* of all, so that the oldest is the one to overwrite */
+    enum http2_wait wait;
+    bool has_settings;   /* the peer's first frame has come */
+    bool is_head_new;    /* a header block has begun since the timer was set */
+    bool is_reset_sent;  /* one of ours went out, which the peer has brought about */
+    bool is_busy;        /* inside nghttp2, which must not be entered twice */
+    bool is_ending;      /* no more frames are read */
+    bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
+    bool is_goaway_sent; /* the one with the last stream's id */
+};
+
+/* How far the peer's half of a stream has come. */
+enum http2_phase {
+    PHASE_HEAD,    /* the header block is not complete */
+    PHASE_BODY,    /* a body comes, which is collected or dropped */
+    PHASE_HANDLER, /* a handler has the request; what comes is for its on_body, or dropped */
+};
+
+struct http2_stream {
+    struct http_request req;
+    struct list link;          /* in h2->streams */
+    struct list thirsty;       /* in h2->thirsty */
+    struct http2 *h2;          /* NULL once the connection is gone */
+    struct http2_stream *next; /* in the spare list */
+    int32_t id;
+    uint32_t label; /* of the request, which may have ended before its answer is sent */
+    enum http2_phase phase;
+    int fault_status; /* the head is refused with it; 0: it is not */
+    const char *fault_detail;
+    uint64_t header_bytes; /* as RFC 9113 6.5.2 counts them */
+    size_t header_cap;
+    struct str host;            /* the authority, or the Host field */
+    struct wheel_timer timer;   /* the peer sends no body, or takes no answer */
+    struct buf body;            /* collected for the handler */
+    uint64_t body_bytes;        /* that have come */
+    uint64_t held_bytes;        /* given to on_body and not consumed */
+    struct outq out;            /* of the answer's body, to be sent */
+    struct str borrowed;        /* sent before it; only inside the call that answers */
+    const nghttp2_nv *trailers; /* in the arena */
+    size_t trailer_count;
+    bool is_body_done; /* the peer has ended its half */
+    bool is_body_end_told;
+    bool is_expecting; /* 100-continue */
+    bool is_bodyless;  /* HEAD, 204, 304: what a handler writes is dropped */
+    bool is_ended;     /* the answer is whole: in `out`, or sent */
+    bool is_answered;  /* the handler has ended its answer, or it was broken off */
+    bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
+    bool is_over;      /* the request has been released */
+    bool is_closed;    /* nghttp2 has closed the stream */
+};
+
+/* --- http2.c --------------------------------------------------------------------------------------- */
+
+/* http2_pump sends what nghttp2 has, as far as the connection takes it; inside a callback of nghttp2's
+ * it does nothing, for the call that is under way ends with it. */
+void http2_pump(struct http2 *h2);
+
+/* http2_end ends the connection with a GOAWAY.
+ *
+ * code: NGHTTP2_NO_ERROR etc. reason: a literal, for the log and the counter.
+ */
+void http2_end(struct http2 *h2, uint32_t code, const char *reason);
+
+/* http2_wake runs the deferred part at the end of the turn. */
+void http2_wake(struct http2 *h2);
+
+/* --- http2_guard.c --------------------------------------------------------------------------------- */
+
+/* http2_guard_walk finds the end of the current frame, and ends the connection when the frame's head
+ * breaks a rule that nghttp2 does not know.
+ *
+ * Returns: how many bytes belong to the frame, or len; with h2->is_ending they are not for nghttp2.
+ */
+size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len);
+
+/* http2_guard_is_in_head tells whether a header block has begun and not ended. */
+bool http2_guard_is_in_head(const struct http2 *h2);
+
+/* http2_guard_sent accounts for a frame that was sent: an answer earns its reader control frames. */
+void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame);
+
+/* --- http2_head.c ---------------------------------------------------------------------------------- */
+
+/* http2_head_add takes one field of a request, pseudo-header or not, into its arena. What is wrong with
+ * it is told by fault_status. */
+void http2_head_add(struct http2_stream *st, struct str name, struct str value);
+
+/* http2_head_finish checks what needs the whole head, and sets method, path and query. */
+void http2_head_finish(struct http2_stream *st);
+
+/* --- http2_stream.c -------------------------------------------------------------------------------- */
+
+/* http2_stream_open takes a spare stream or makes one, and starts its request.
+ *
+ * Returns: the stream, in h2->streams; NULL when memory is missing.
+ */
+MUST_USE struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id);
+
+/* http2_stream_advance goes on with a stream after a frame: its head is complete, `data` of its body
+ * has come, or its end. */
+void http2_stream_advance(struct http2_stream *st, struct str data);
+
+/* http2_stream_closed lets go of a stream that nghttp2 has closed, or that dies with its connection.
+ *
+ * code: the error code of a reset.
+ */
+void http2_stream_closed(struct http2_stream *st, uint32_t code);
+
+/* http2_stream_let_go marks that the handler has given its answer: what it holds of the body is used. */
+void http2_stream_let_go(struct http2_stream *st);
+
+/* http2_stream_consume is the transport's consume. */
+void http2_stream_consume(struct http2_stream *st, size_t len);
+
+/* http2_stream_release is the transport's release. */
+void http2_stream_release(struct http_request *req);
+
+/* http2_stream_notify runs on_writable if the stream has room again. */
+void http2_stream_notify(struct http2_stream *st);
+
+/* http2_stream_has_room tells whether a stream's handler should produce more. */
+bool http2_stream_has_room(const struct http2_stream *st, size_t limit);
+
+/* --- http2_send.c ---------------------------------------------------------------------------------- */
+
+/* The transport of HTTP/2. */
+extern const struct http_transport http2_transport;
+
+/* http2_send_data is nghttp2's send_data callback: a DATA frame, straight into the connection's queue. */
+int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                    size_t length, nghttp2_data_source *source, void *user_data);
+
+/* http2_send_continue sends the interim answer to Expect: 100-continue. */
+void http2_send_continue(struct http2_stream *st);
+
+/* http2_send_watch sets the timer of a stream whose peer does not open its window, if something waits for
+ * it; else it unsets it. */
+void http2_send_watch(struct http2_stream *st);
+
+/* http2_send_drop drops what of an answer is not sent yet. */
+void http2_send_drop(struct http2_stream *st);
+
+#endif
