@@ -75,7 +75,14 @@ FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
 ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
 
 SOURCES := $(filter-out core/main.c,$(wildcard core/*.c)) $(call ours,core/*/*.c config/*.c)
-PROTOS  := $(wildcard handlers/*.proto)
+# A service's files lie below their root as their packages do, which is how clients import them.
+PROTO_ROOT     := handlers/proto
+PROTOC_INPUT   := -I$(PROTO_ROOT) -I/usr/include
+SERVICE_PROTOS := $(foreach depth,*/*/*.proto */*/*/*.proto,$(patsubst \
+                  $(PROTO_ROOT)/%,%,$(wildcard $(PROTO_ROOT)/$(depth))))
+# What they import of protobuf's own, and what reflection reads their descriptions with.
+PACKAGED_PROTOS := $(patsubst %,google/protobuf/%.proto,any descriptor)
+PROTOS          := $(SERVICE_PROTOS) $(PACKAGED_PROTOS)
 ifeq ($(PROFILING),no)
 SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
 else
@@ -86,8 +93,9 @@ LLHTTP_SOURCES := api http llhttp
 
 GENERATED   := $(PROTOS:%.proto=$(B)/gen/%.pb-c.c)
 GENERATED_H := $(GENERATED:.c=.h)
+DESCRIPTORS := $(B)/gen/descriptors.o
 OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
-LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
+LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
 MAIN_OBJECT := $(B)/core/main.o
 LIBRARY     := $(B)/libtoq.a
 
@@ -136,14 +144,32 @@ $(B)/llhttp/%.o: /usr/share/llhttp/%.c Makefile
 	$(Q)$(CC) -std=gnu11 $(LLHTTP_CPPFLAGS) $(DEPFLAGS) $(CODEGEN) -O2 -w -c -o $@ $<
 
 # The generated sources include their header by its path from gen/.
-$(B)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c Makefile
+$(B)/gen/%.o: $(B)/gen/%.c Makefile | $(GENERATED_H)
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 -I$(B)/gen $(LIB_CFLAGS) $(DEPFLAGS) $(CODEGEN) -w -c -o $@ $<
 
-$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: %.proto
+define protoc
 	$(call say,PROTOC)
 	$(Q)mkdir -p $(B)/gen
-	$(Q)protoc-c --c_out=$(B)/gen $<
+	$(Q)protoc-c $(1) --c_out=$(B)/gen $<
+endef
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(PROTO_ROOT)/%.proto
+	$(call protoc,$(PROTOC_INPUT))
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: /usr/include/%.proto
+	$(call protoc,-I/usr/include)
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: %.proto
+	$(call protoc)
+
+# What reflection tells clients: every file of the services, with what it imports.
+$(B)/gen/descriptors.set: $(SERVICE_PROTOS:%=$(PROTO_ROOT)/%)
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc $(PROTOC_INPUT) --include_imports --descriptor_set_out=$@ $(SERVICE_PROTOS)
+
+$(B)/gen/%.c: $(B)/gen/%.set scripts/embed
+	$(Q)scripts/embed $* $< >$@
 
 # Each header compiles alone, so the order of includes never matters.
 .PHONY: headers
