@@ -4,6 +4,7 @@
  */
 #include "handlers/pprof.h"
 
+#include "handlers/pprof_accounts.h"
 #include "handlers/pprof_respond.h"
 #include "profiling/cpu.h"
 #include "profiling/profiler.h"
@@ -34,6 +35,7 @@ static void on_profile(void *arg, int status, const char *data, size_t len)
 {
     struct http_request *req = arg;
     http_on_cancel(req, NULL);
+    pprof_accounts_count("profile", status == 0);
     if (status < 0) {
         pprof_respond_error(req, 500, "Could not enable CPU profiling: out of memory");
     } else {
@@ -46,6 +48,7 @@ static void on_cancel(struct http_request *req, int status)
 {
     (void)status;
     cpu_cancel(req->user);
+    pprof_accounts_count("profile", false);
     pprof_respond_error(req, 503, "cancelled");
 }
 
@@ -57,6 +60,9 @@ void pprof_handle_profile(struct http_request *req, void *arg)
     }
     struct cpu_capture *capture;
     const int rc = cpu_start(read_seconds(pprof, req), SAMPLES_HZ, on_profile, req, &capture);
+    if (rc < 0) {
+        pprof_accounts_count("profile", false);
+    }
     if (rc == UV_EBUSY) {
         pprof_respond_error(req, 500,
                             "Could not enable CPU profiling: cpu profiling already in use");
@@ -80,69 +86,12 @@ void pprof_handle_cmdline(struct http_request *req, void *arg)
     }
 }
 
-void pprof_handle_unknown(struct http_request *req, void *arg)
-{
-    if (pprof_is_allowed(arg, req)) {
-        pprof_respond_error(req, 404, "Unknown profile");
-    }
-}
-
 /* --- start and stop ------------------------------------------------------------------------------
  */
 
-struct account {
-    const char *name;
-    const char *help;
-    size_t offset;    /* in struct cpu_stats */
-    uint64_t divisor; /* of the printed value; 0: none */
-};
-
-static const struct account accounts[] = {
-    {"toq_profiler_samples_total", "CPU samples taken.", offsetof(struct cpu_stats, samples), 0},
-    {"toq_profiler_lost_samples_total", "CPU samples for which there was no room.",
-     offsetof(struct cpu_stats, lost), 0},
-    {"toq_profiler_truncated_stacks_total", "Stacks that could not be walked to their end.",
-     offsetof(struct cpu_stats, truncated), 0},
-    {"toq_profiler_untimed_threads_total", "Threads that no timer could be made for.",
-     offsetof(struct cpu_stats, threads_untimed), 0},
-    {"toq_profiler_captures_total", "CPU profiles handed out.",
-     offsetof(struct cpu_stats, captures), 0},
-    {"toq_profiler_handler_seconds_total", "Time spent in the sampling signal's handler.",
-     offsetof(struct cpu_stats, handler_ns), NS_PER_S},
-};
-
-static uint64_t *cells[ARRAY_COUNT(accounts)];
-
-static void collect(void *arg)
-{
-    (void)arg;
-    const struct cpu_stats stats = cpu_get_stats();
-    for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
-        *cells[i] = *(const uint64_t *)(const void *)((const char *)&stats + accounts[i].offset);
-    }
-}
-
-static int register_accounts(struct metrics *metrics)
-{
-    for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
-        const struct metric_family_options options = {
-            .type = METRIC_COUNTER,
-            .name = accounts[i].name,
-            .help = accounts[i].help,
-            .divisor = accounts[i].divisor,
-        };
-        struct metric_family *family = metrics_family(metrics, &options);
-        if (family == NULL) {
-            return UV_ENOMEM;
-        }
-        cells[i] = metric_counter(family, NULL);
-    }
-    return metrics_add_collector(metrics, collect, NULL);
-}
-
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
-    const int rc = register_accounts(metrics);
+    const int rc = pprof_accounts_register(metrics);
     return rc < 0 ? rc : profiler_start(&(struct profiler_options){.loop = pprof->loop});
 }
 

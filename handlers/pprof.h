@@ -42,7 +42,11 @@ void pprof_handle_profile(struct http_request *req, void *pprof);
 /* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */
 void pprof_handle_symbol(struct http_request *req, void *pprof);
 
-/* pprof_handle_unknown answers for a profile that does not exist. */
-void pprof_handle_unknown(struct http_request *req, void *pprof);
+/* pprof_handle_named answers with the profile that the path names: as it is now, as text with
+ * ?debug=, its change with ?seconds=. */
+void pprof_handle_named(struct http_request *req, void *pprof);
+
+/* pprof_handle_wall answers as fgprof does: where requests spend ?seconds=. */
+void pprof_handle_wall(struct http_request *req, void *pprof);
 
 #endif

@@ -17,7 +17,7 @@ void pprof_stop(struct pprof *pprof)
     (void)pprof;
 }
 
-void pprof_handle_unknown(struct http_request *req, void *pprof)
+void pprof_handle_named(struct http_request *req, void *pprof)
 {
     (void)pprof;
     http_respond_error(req, 404, NULL);
@@ -25,25 +25,30 @@ void pprof_handle_unknown(struct http_request *req, void *pprof)
 
 void pprof_handle_redirect(struct http_request *req, void *pprof)
 {
-    pprof_handle_unknown(req, pprof);
+    pprof_handle_named(req, pprof);
 }
 
 void pprof_handle_index(struct http_request *req, void *pprof)
 {
-    pprof_handle_unknown(req, pprof);
+    pprof_handle_named(req, pprof);
 }
 
 void pprof_handle_cmdline(struct http_request *req, void *pprof)
 {
-    pprof_handle_unknown(req, pprof);
+    pprof_handle_named(req, pprof);
 }
 
 void pprof_handle_profile(struct http_request *req, void *pprof)
 {
-    pprof_handle_unknown(req, pprof);
+    pprof_handle_named(req, pprof);
 }
 
 void pprof_handle_symbol(struct http_request *req, void *pprof)
 {
-    pprof_handle_unknown(req, pprof);
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_wall(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
 }

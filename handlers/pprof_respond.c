@@ -5,10 +5,12 @@
 #include "handlers/pprof_respond.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "handlers/auth.h"
 
-#define TEXT_TYPE "text/plain; charset=utf-8"
+#define TEXT_TYPE   "text/plain; charset=utf-8"
+#define PIECE_BYTES 65536u
 
 bool pprof_is_allowed(const struct pprof *pprof, struct http_request *req)
 {
@@ -50,34 +52,100 @@ void pprof_respond_error(struct http_request *req, int status, const char *messa
     http_respond(req, &response);
 }
 
-void pprof_respond_text(struct http_request *req, struct str body)
+/* The answer with a file when there is a name, and with text when there is none. */
+struct success {
+    struct http_header headers[2];
+    char disposition[64];
+    struct http_response response;
+};
+
+static void describe_success(struct success *success, const char *name, struct str body)
 {
-    const struct http_header nosniff = {STR("X-Content-Type-Options"), STR("nosniff")};
-    const struct http_response response = {
+    success->headers[0] = (struct http_header){STR("X-Content-Type-Options"), STR("nosniff")};
+    success->response = (struct http_response){
         .status = 200,
-        .content_type = TEXT_TYPE,
+        .content_type = name == NULL ? TEXT_TYPE : "application/octet-stream",
         .body = body,
-        .headers = &nosniff,
+        .headers = success->headers,
         .header_count = 1,
     };
-    http_respond(req, &response);
+    if (name != NULL) {
+        const int len = snprintf(success->disposition, sizeof(success->disposition),
+                                 "attachment; filename=\"%s\"", name);
+        REQUIRE(len < (int)sizeof(success->disposition)); /* the names are literals */
+        success->headers[1] =
+            (struct http_header){STR("Content-Disposition"), {success->disposition, (size_t)len}};
+        success->response.header_count = 2;
+    }
+}
+
+void pprof_respond_text(struct http_request *req, struct str body)
+{
+    pprof_respond_file(req, NULL, body);
 }
 
 void pprof_respond_file(struct http_request *req, const char *name, struct str body)
 {
-    char disposition[64];
-    const int len = snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", name);
-    REQUIRE(len < (int)sizeof(disposition)); /* the names are literals */
-    const struct http_header headers[] = {
-        {STR("X-Content-Type-Options"), STR("nosniff")},
-        {STR("Content-Disposition"), {disposition, (size_t)len}},
-    };
-    const struct http_response response = {
-        .status = 200,
-        .content_type = "application/octet-stream",
-        .body = body,
-        .headers = headers,
-        .header_count = ARRAY_COUNT(headers),
-    };
-    http_respond(req, &response);
+    struct success success;
+    describe_success(&success, name, body);
+    http_respond(req, &success.response);
+}
+
+/* --- bodies of any size --------------------------------------------------------------------------
+ */
+
+/* What is still to be sent; req->user has it. */
+struct download {
+    char *data; /* owned */
+    size_t len;
+    size_t sent;
+};
+
+static void end_download(struct http_request *req)
+{
+    struct download *download = req->user;
+    http_on_cancel(req, NULL);
+    free(download->data);
+    free(download);
+    http_stream_end(req);
+}
+
+static void on_download_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    end_download(req);
+}
+
+static void send_pieces(struct http_request *req)
+{
+    struct download *download = req->user;
+    while (download->sent < download->len) {
+        const size_t left = download->len - download->sent;
+        const struct str piece = {download->data + download->sent,
+                                  left < PIECE_BYTES ? left : PIECE_BYTES};
+        download->sent += piece.len;
+        if (!http_stream_write(req, piece)) {
+            task_park(&req->task, "write");
+            return;
+        }
+    }
+    end_download(req);
+}
+
+void pprof_send(struct http_request *req, const char *name, char *data, size_t len)
+{
+    struct success success;
+    describe_success(&success, name, (struct str){data, len});
+    struct download *download =
+        len <= PIECE_BYTES || req->method == METHOD_HEAD ? NULL : malloc(sizeof(*download));
+    if (download == NULL) {
+        http_respond(req, &success.response); /* copies the body, but for HEAD */
+        free(data);
+        return;
+    }
+    *download = (struct download){.data = data, .len = len};
+    req->user = download;
+    http_on_cancel(req, on_download_cancel);
+    http_stream_start(req, &success.response, send_pieces);
+    send_pieces(req);
 }

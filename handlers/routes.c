@@ -65,7 +65,8 @@ int routes_pprof(struct router *router, struct pprof *pprof)
         {METHOD_GET, "/debug/pprof/profile", pprof_handle_profile, ROUTE_NO_DEADLINE},
         {METHOD_GET, "/debug/pprof/symbol", pprof_handle_symbol, 0},
         {METHOD_POST, "/debug/pprof/symbol", pprof_handle_symbol, ROUTE_BODY},
-        {METHOD_GET, "/debug/pprof/:name", pprof_handle_unknown, 0},
+        {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/debug/fgprof", pprof_handle_wall, ROUTE_NO_DEADLINE},
     };
     return add_rows(router, rows, ARRAY_COUNT(rows), pprof);
 }

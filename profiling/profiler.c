@@ -8,6 +8,7 @@
 #include "profiling/backtrace.h"
 #include "profiling/code.h"
 #include "profiling/cpu.h"
+#include "profiling/named.h"
 #include "profiling/thread_stack.h"
 
 int profiler_start(const struct profiler_options *options)
@@ -23,12 +24,14 @@ int profiler_start(const struct profiler_options *options)
         return UV_ENOMEM;
     }
     thread_stack_init();
+    named_init(options->loop);
     task_keep_await_stacks(true);
     return 0;
 }
 
 void profiler_stop(void)
 {
+    named_deinit();
     task_keep_await_stacks(false);
     cpu_deinit();
     code_stop();

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_accounts.c - each module's statistics as rows of families with the profile as their label.
+ */
+#include "handlers/pprof_accounts.h"
+
+#include "core/http/http.h"
+#include "profiling/cpu.h"
+
+/* All modules' statistics at one moment. */
+struct snapshot {
+    struct cpu_stats cpu;
+    uint64_t label_overflow;
+};
+
+struct account {
+    const char *name;
+    const char *help;
+    const char *profile; /* value of the label; NULL: the family has none */
+    size_t offset;       /* in struct snapshot */
+    uint64_t divisor;    /* of the printed value; 0: none */
+};
+
+#define FIELD(field) offsetof(struct snapshot, field)
+
+/* A family's rows have the same help and divisor. */
+#define SAMPLES "toq_profiler_samples_total", "Samples taken."
+#define LOST    "toq_profiler_lost_samples_total", "Samples for which there was no room."
+#define TRUNCATED                                                                                  \
+    "toq_profiler_truncated_stacks_total", "Stacks that could not be walked to their end."
+#define HOOK "toq_profiler_hook_seconds_total", "Time spent in signal handlers and hooks."
+
+static const struct account accounts[] = {
+    {SAMPLES, "cpu", FIELD(cpu.samples), 0},
+    {LOST, "cpu", FIELD(cpu.lost), 0},
+    {TRUNCATED, "cpu", FIELD(cpu.truncated), 0},
+    {HOOK, "cpu", FIELD(cpu.handler_ns), NS_PER_S},
+    {"toq_profiler_untimed_threads_total", "Threads that no timer could be made for.", "cpu",
+     FIELD(cpu.threads_untimed), 0},
+    {"toq_profiler_label_overflow_total", "Label sets that became other: there were too many.",
+     NULL, FIELD(label_overflow), 0},
+};
+
+static const char *const profile_label[] = {"profile", NULL};
+
+static uint64_t *cells[ARRAY_COUNT(accounts)];
+static struct metric_family *served;
+static struct metric_family *failed;
+
+static void collect(void *arg)
+{
+    (void)arg;
+    const struct snapshot now = {
+        .cpu = cpu_get_stats(),
+        .label_overflow = label_overflow_count(),
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
+        *cells[i] = *(const uint64_t *)(const void *)((const char *)&now + accounts[i].offset);
+    }
+}
+
+static struct metric_family *add_family(struct metrics *metrics, const struct account *account)
+{
+    return metrics_family(metrics, &(struct metric_family_options){
+                                       .type = METRIC_COUNTER,
+                                       .name = account->name,
+                                       .help = account->help,
+                                       .labels = account->profile == NULL ? NULL : profile_label,
+                                       .divisor = account->divisor,
+                                   });
+}
+
+int pprof_accounts_register(struct metrics *metrics)
+{
+    static const struct account by_name[] = {
+        {"toq_profiler_profiles_total", "Profiles handed out.", "", 0, 0},
+        {"toq_profiler_errors_total", "Profiles that could not be handed out.", "", 0, 0},
+    };
+    served = add_family(metrics, &by_name[0]);
+    failed = add_family(metrics, &by_name[1]);
+    if (served == NULL || failed == NULL) {
+        return UV_ENOMEM;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
+        struct metric_family *family = add_family(metrics, &accounts[i]);
+        if (family == NULL) {
+            return UV_ENOMEM;
+        }
+        const struct str profile = str_from(accounts[i].profile);
+        cells[i] = metric_counter(family, accounts[i].profile == NULL ? NULL : &profile);
+    }
+    return metrics_add_collector(metrics, collect, NULL);
+}
+
+void pprof_accounts_count(const char *profile, bool is_served)
+{
+    const struct str value = str_from(profile);
+    *metric_counter(is_served ? served : failed, &value) += 1;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_named.c - the profiles that have a name: parameters, their errors in Go's order, the answer.
+ */
+#include <stdio.h>
+
+#include "handlers/pprof_accounts.h"
+#include "handlers/pprof_respond.h"
+#include "profiling/named.h"
+
+#define WALL_SECONDS 30 /* fgprof's */
+#define FILE_BYTES   40
+
+/* --- parameters ----------------------------------------------------------------------------------
+ */
+
+/* read_int reads a parameter as Go's Atoi with its error left out: its sign, or 0. */
+static int read_sign(struct http_request *req, struct str name)
+{
+    struct str text;
+    if (!http_query_get(req, name, &text) || text.len == 0) {
+        return 0;
+    }
+    const bool has_sign = text.ptr[0] == '-' || text.ptr[0] == '+';
+    const int sign = text.ptr[0] == '-' ? -1 : 1;
+    bool is_zero = true;
+    text = has_sign ? (struct str){text.ptr + 1, text.len - 1} : text;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') {
+            return 0;
+        }
+        is_zero = is_zero && text.ptr[i] == '0';
+    }
+    return is_zero ? 0 : sign;
+}
+
+/* parse_seconds reads a positive decimal integer, which may have a plus sign. */
+static bool parse_seconds(const struct pprof *pprof, struct str text, uint64_t *ret_seconds)
+{
+    uint64_t seconds;
+    if (text.len > 1 && text.ptr[0] == '+') {
+        text = (struct str){text.ptr + 1, text.len - 1};
+    }
+    if (!str_parse_u64(text, INT64_MAX, &seconds) || seconds == 0) {
+        return false;
+    }
+    *ret_seconds = seconds < pprof->max_seconds ? seconds : pprof->max_seconds;
+    return true;
+}
+
+/* read_options reads what is asked for, in Go's order of checks.
+ *
+ * Returns: NULL with *ret_options set; the sentence that says what is wrong.
+ */
+static const char *read_options(const struct pprof *pprof, struct http_request *req,
+                                const struct named *named, struct named_options *ret_options)
+{
+    struct str text;
+    struct named_options options = {0};
+    const int debug = read_sign(req, STR("debug"));
+    if (named_is_since_last(named)) {
+        /* A scraper that sends seconds to all profiles means to have a difference, and gets one. */
+    } else if (http_query_get(req, STR("seconds"), &text) && text.len > 0) {
+        if (!parse_seconds(pprof, text, &options.seconds)) {
+            return "invalid value for \"seconds\" - must be a positive integer";
+        }
+        if (debug != 0) {
+            return "seconds and debug params are incompatible";
+        }
+    } else {
+        options.is_text = debug != 0;
+    }
+    options.is_purging = options.seconds == 0 && read_sign(req, STR("gc")) > 0;
+    *ret_options = options;
+    return NULL;
+}
+
+/* --- the answer ----------------------------------------------------------------------------------
+ */
+
+/* What a request waits for; req->user has it. */
+struct waiting {
+    struct http_request *req;
+    const struct named *named;
+    struct named_query *query;
+    char file[FILE_BYTES]; /* "" for text */
+};
+
+static void fail(struct http_request *req, const struct named *named, const char *message)
+{
+    pprof_accounts_count(named_name(named), false);
+    pprof_respond_error(req, 500, message);
+}
+
+static void on_profile(void *arg, int status, char *data, size_t len)
+{
+    struct waiting *waiting = arg;
+    struct http_request *req = waiting->req;
+    http_on_cancel(req, NULL);
+    if (status < 0) {
+        fail(req, waiting->named, "failed to collect profile");
+    } else {
+        pprof_accounts_count(named_name(waiting->named), true);
+        pprof_send(req, waiting->file[0] == '\0' ? NULL : waiting->file, data, len);
+    }
+}
+
+static void on_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    const struct waiting *waiting = req->user;
+    named_cancel(waiting->query);
+    fail(req, waiting->named, "cancelled");
+}
+
+static void query(struct http_request *req, const struct named *named,
+                  const struct named_options *options, const char *file)
+{
+    struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
+    const char *reason = named_check(named);
+    if (reason != NULL) {
+        fail(req, named, reason);
+        return;
+    }
+    int rc = UV_ENOMEM;
+    if (waiting != NULL) {
+        *waiting = (struct waiting){.req = req, .named = named};
+        const char *suffix = options->seconds > 0 && file == NULL ? "-delta" : "";
+        if (!options->is_text) {
+            (void)snprintf(waiting->file, sizeof(waiting->file), "%s%s",
+                           file == NULL ? named_name(named) : file, suffix);
+        }
+        rc = named_query(named, options, on_profile, waiting, &waiting->query);
+    }
+    if (rc == UV_EBUSY) {
+        fail(req, named, "too many profiles are being taken");
+    } else if (rc < 0) {
+        fail(req, named, "failed to collect profile");
+    } else {
+        req->user = waiting;
+        http_on_cancel(req, on_cancel);
+        task_park(&req->task, "profile");
+    }
+}
+
+void pprof_handle_named(struct http_request *req, void *arg)
+{
+    const struct pprof *pprof = arg;
+    if (!pprof_is_allowed(pprof, req)) {
+        return;
+    }
+    struct named_options options;
+    const struct named *named = named_find(req->params[0]);
+    if (named == NULL) {
+        pprof_respond_error(req, 404, "Unknown profile");
+        return;
+    }
+    const char *problem = read_options(pprof, req, named, &options);
+    if (problem != NULL) {
+        pprof_respond_error(req, 400, problem);
+    } else {
+        query(req, named, &options, NULL);
+    }
+}
+
+void pprof_handle_wall(struct http_request *req, void *arg)
+{
+    const struct pprof *pprof = arg;
+    if (!pprof_is_allowed(pprof, req)) {
+        return;
+    }
+    struct str text;
+    struct named_options options = {.seconds = WALL_SECONDS};
+    const struct named *wall = named_find(STR("wall"));
+    if (wall == NULL) {
+        pprof_respond_error(req, 404, "Unknown profile");
+    } else if (http_query_get(req, STR("seconds"), &text) && text.len > 0 &&
+               !parse_seconds(pprof, text, &options.seconds)) {
+        pprof_respond_error(req, 400, "invalid value for \"seconds\" - must be a positive integer");
+    } else {
+        query(req, wall, &options, "fgprof");
+    }
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * named.c - a query as a state machine on the loop, and the table of what can be asked for.
+ */
+#include "profiling/named.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "profiling/code.h"
+#include "profiling/encode.h"
+#include "profiling/source.h"
+#include "profiling/text.h"
+
+#define COMMENT_BYTES 128
+
+enum query_state { QUERY_TAKING, QUERY_WAITING, QUERY_REFRESHING, QUERY_ENCODING };
+
+struct named_query {
+    struct list link;
+    const struct named *named;
+    struct named_options options;
+    named_done_fn done; /* NULL: cancelled */
+    void *arg;
+    enum query_state state;
+
+    bool has_first;
+    bool is_window_open; /* source->begin was called */
+    struct wheel_timer timer;
+    struct source_take take;
+    struct stacks first;  /* what is subtracted */
+    struct stacks answer; /* of a profile since the last time */
+    uint64_t wall_ns;     /* when the last look was done */
+    uint64_t start_ns;    /* when the first look was done */
+    uint64_t duration_ns;
+
+    struct code_wait code_wait;
+    struct loop_job job;
+    const struct maps *maps; /* code_get's */
+    int status;              /* of the job */
+    char *data;
+    size_t len;
+};
+
+/* One row per source: {.source = &source_heap}. */
+static const struct named profiles[] = {
+    {0}, /* the end */
+};
+
+static struct {
+    struct loop *loop; /* NULL: not started */
+    struct list queries;
+    size_t query_count; /* with those that are cancelled and have not come home */
+} state = {.queries = {&state.queries, &state.queries}};
+
+/* ---- the end of a query -----------------------------------------------------------------------
+ */
+
+static void close_window(struct named_query *query)
+{
+    if (query->is_window_open && query->named->source->end != NULL) {
+        query->named->source->end();
+    }
+    query->is_window_open = false;
+}
+
+/* The next answer is compared with `latest`; it is empty afterwards. */
+static void keep_base(struct named_query *query, struct stacks *latest)
+{
+    struct named_base *base = query->named->base;
+    if (base == NULL) {
+        return;
+    }
+    base->is_busy = false;
+    if (state.loop != NULL) {
+        base->stacks = *latest;
+        *latest = (struct stacks){0};
+    }
+}
+
+static void destroy(struct named_query *query)
+{
+    close_window(query);
+    list_unlink(&query->link);
+    state.query_count--;
+    code_put(query->maps);
+    stacks_deinit(&query->take.stacks);
+    stacks_deinit(&query->first);
+    stacks_deinit(&query->answer);
+    free(query->data);
+    free(query);
+}
+
+/* Nothing is out for the query any more. What was not answered counts for the next time. */
+static void finish(struct named_query *query, int status)
+{
+    const named_done_fn done = query->done;
+    void *arg = query->arg;
+    const bool is_answered = status == 0 && done != NULL;
+    char *data = is_answered ? query->data : NULL;
+    const size_t len = query->len;
+    query->data = is_answered ? NULL : query->data;
+    keep_base(query, is_answered ? &query->take.stacks : &query->first);
+    destroy(query);
+    if (done != NULL) {
+        done(arg, status, data, data == NULL ? 0 : len);
+    }
+}
+
+/* ---- on a worker thread -----------------------------------------------------------------------
+ */
+
+/* Values of the moment are not subtracted, and what grew smaller has not become less than none. */
+static void subtract_since_last(struct named_query *query)
+{
+    struct stacks *base = &query->first;
+    for (size_t i = 0; i < base->sample_count; i++) {
+        for (size_t v = query->named->difference_count; v < STACKS_VALUES_MAX; v++) {
+            base->samples[i].values[v] = 0;
+        }
+    }
+    stacks_merge(&query->answer, &query->take.stacks, 1);
+    stacks_merge(&query->answer, base, -1);
+    for (size_t i = 0; i < query->answer.sample_count; i++) {
+        for (size_t v = 0; v < STACKS_VALUES_MAX; v++) {
+            int64_t *value = &query->answer.samples[i].values[v];
+            *value = *value < 0 ? 0 : *value;
+        }
+    }
+}
+
+static void encode_work(struct loop_job *job)
+{
+    struct named_query *query = CONTAINER_OF(job, struct named_query, job);
+    const struct source *source = query->named->source;
+    struct stacks *stacks = &query->take.stacks;
+    if (query->named->base != NULL) {
+        subtract_since_last(query);
+        stacks = &query->answer;
+    } else if (query->has_first) {
+        stacks_merge(stacks, &query->first, -1);
+    }
+    /* Go leaves the default type out of differences; with it `go tool pprof` opens those of allocs
+     * as allocs, and no scraper minds. */
+    struct profile_spec spec = {0};
+    source->describe(&spec);
+    spec.time_ns = query->wall_ns;
+    spec.duration_ns = query->duration_ns;
+    if (query->options.is_text) {
+        query->status = text_encode(source, stacks, &spec, &query->data, &query->len);
+        return;
+    }
+    char comment[COMMENT_BYTES];
+    (void)snprintf(comment, sizeof(comment), "toq: %zu stacks, %" PRIu64 " %s without room",
+                   stacks->sample_count, stacks->dropped, spec.types[0].type);
+    query->status = encode_profile(stacks, &spec, query->maps, comment, &query->data, &query->len);
+}
+
+static void encode_done(struct loop_job *job, int status)
+{
+    struct named_query *query = CONTAINER_OF(job, struct named_query, job);
+    finish(query, status == 0 && query->status == 0 ? 0 : UV_ENOMEM);
+}
+
+/* ---- on the loop ------------------------------------------------------------------------------
+ */
+
+static void on_code_ready(struct code_wait *wait, int status)
+{
+    struct named_query *query = CONTAINER_OF(wait, struct named_query, code_wait);
+    query->maps = status == 0 ? code_get() : NULL;
+    query->state = QUERY_ENCODING;
+    query->job.work = encode_work;
+    query->job.done = encode_done;
+    if (query->maps == NULL || loop_submit(state.loop, &query->job) != 0) {
+        finish(query, status == UV_ECANCELED ? UV_ECANCELED : UV_ENOMEM);
+    }
+}
+
+static int take(struct named_query *query)
+{
+    query->state = QUERY_TAKING;
+    return query->named->source->take(state.loop, &query->take);
+}
+
+static void on_seconds_over(struct wheel_timer *timer)
+{
+    struct named_query *query = CONTAINER_OF(timer, struct named_query, timer);
+    if (take(query) != 0) {
+        finish(query, UV_ENOMEM);
+    }
+}
+
+/* The first look of two: what it saw is subtracted later. */
+static void wait_seconds(struct named_query *query)
+{
+    query->first = query->take.stacks;
+    query->take.stacks = (struct stacks){0};
+    query->has_first = true;
+    query->start_ns = clock_now_ns();
+    query->state = QUERY_WAITING;
+    loop_set_timer(state.loop, &query->timer, query->options.seconds * 1000);
+}
+
+static void on_taken(struct source_take *taken, int status)
+{
+    struct named_query *query = CONTAINER_OF(taken, struct named_query, take);
+    if (query->done == NULL || status != 0) {
+        finish(query, UV_ENOMEM);
+        return;
+    }
+    if (query->options.seconds > 0 && !query->has_first) {
+        wait_seconds(query);
+        return;
+    }
+    close_window(query);
+    query->wall_ns = clock_wall_ns();
+    query->duration_ns = query->has_first ? clock_now_ns() - query->start_ns : 0;
+    query->state = QUERY_REFRESHING;
+    if (code_refresh(&query->code_wait) != 0) {
+        finish(query, UV_ENOMEM);
+    }
+}
+
+/* ---- the door ---------------------------------------------------------------------------------
+ */
+
+void named_init(struct loop *loop)
+{
+    REQUIRE(state.loop == NULL);
+    state.loop = loop;
+}
+
+static void cancel(struct named_query *query, int status)
+{
+    close_window(query);
+    switch (query->state) {
+    case QUERY_WAITING:
+        wheel_unset(&query->timer);
+        finish(query, status);
+        return;
+    case QUERY_REFRESHING:
+        code_cancel(&query->code_wait);
+        finish(query, status);
+        return;
+    case QUERY_ENCODING:
+        (void)uv_cancel((uv_req_t *)&query->job.req); /* it comes home either way */
+        return;
+    case QUERY_TAKING:
+        return; /* so does this */
+    }
+}
+
+void named_cancel(struct named_query *query)
+{
+    REQUIRE(query->done != NULL);
+    query->done = NULL;
+    cancel(query, UV_ECANCELED);
+}
+
+void named_deinit(void)
+{
+    if (state.loop == NULL) {
+        return;
+    }
+    state.loop = NULL;
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &state.queries)
+    {
+        struct named_query *query = CONTAINER_OF(pos, struct named_query, link);
+        const named_done_fn done = query->done;
+        void *arg = query->arg;
+        query->done = NULL;
+        cancel(query, UV_ECANCELED);
+        if (done != NULL) {
+            done(arg, UV_ECANCELED, NULL, 0);
+        }
+    }
+    for (size_t i = 0; profiles[i].source != NULL; i++) {
+        if (profiles[i].base != NULL) {
+            stacks_deinit(&profiles[i].base->stacks);
+        }
+    }
+}
+
+const struct named *named_at(size_t position)
+{
+    return position + 1 < ARRAY_COUNT(profiles) ? &profiles[position] : NULL;
+}
+
+const struct named *named_find(struct str name)
+{
+    for (size_t i = 0; profiles[i].source != NULL; i++) {
+        if (str_equal(name, str_from(named_name(&profiles[i])))) {
+            return &profiles[i];
+        }
+    }
+    return NULL;
+}
+
+const char *named_name(const struct named *named)
+{
+    return named->base == NULL ? named->source->name : named->since_last_name;
+}
+
+const char *named_description(const struct named *named)
+{
+    return named->source->description;
+}
+
+bool named_is_since_last(const struct named *named)
+{
+    return named->base != NULL;
+}
+
+uint64_t named_count(const struct named *named)
+{
+    return named->source->count();
+}
+
+const char *named_check(const struct named *named)
+{
+    return named->source->check == NULL ? NULL : named->source->check();
+}
+
+static bool is_busy(const struct named *named)
+{
+    return state.query_count == NAMED_QUERIES_MAX || (named->base != NULL && named->base->is_busy);
+}
+
+static void borrow_base(struct named_query *query)
+{
+    struct named_base *base = query->named->base;
+    if (base != NULL) {
+        query->first = base->stacks;
+        base->stacks = (struct stacks){0};
+        base->is_busy = true;
+    }
+}
+
+static void open_window(struct named_query *query)
+{
+    query->is_window_open = query->options.seconds > 0;
+    if (query->is_window_open && query->named->source->begin != NULL) {
+        query->named->source->begin();
+    }
+}
+
+int named_query(const struct named *named, const struct named_options *options, named_done_fn done,
+                void *arg, struct named_query **ret_query)
+{
+    REQUIRE(state.loop != NULL && done != NULL);
+    REQUIRE(options->seconds == 0 || (!options->is_text && named->base == NULL));
+    if (is_busy(named)) {
+        return UV_EBUSY;
+    }
+    struct named_query *query = calloc(1, sizeof(*query));
+    if (query == NULL) {
+        return UV_ENOMEM;
+    }
+    query->named = named;
+    query->options = *options;
+    query->done = done;
+    query->arg = arg;
+    query->take.done = on_taken;
+    query->take.is_purging = options->is_purging;
+    query->take.is_raw = options->is_text;
+    query->code_wait.done = on_code_ready;
+    wheel_timer_init(&query->timer, on_seconds_over);
+    list_push_back(&state.queries, &query->link);
+    state.query_count++;
+    borrow_base(query);
+    open_window(query);
+    if (take(query) != 0) {
+        keep_base(query, &query->first);
+        destroy(query);
+        return UV_ENOMEM;
+    }
+    *ret_query = query;
+    return 0;
+}
