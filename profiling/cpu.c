@@ -2,10 +2,10 @@
  *
  * cpu.c - one capture at a time, as a state machine on the loop.
  *
- * Flow:    cpu_start -> code_refresh -> begin_window -> on_drain every 100 ms -> on_window_end
+ * Flow:    cpu_start -> code_refresh -> begin_window -> on_sample ... -> on_window_end
  *          -> [worker] encode -> on_done
  * Failure: whatever goes wrong ends the capture with UV_ENOMEM; a cancelled one ends silently.
- * Memory:  a capture is freed when its timers are closed and no worker holds it.
+ * Memory:  a capture is freed when its timer is closed and no worker holds it.
  */
 #include "profiling/cpu.h"
 
@@ -14,13 +14,12 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/encode.h"
-#include "profiling/threads.h"
+#include "profiling/sampler.h"
+#include "profiling/stacks.h"
 
 #define DRAIN_MS      100
-#define ARM_MS        1 /* between two drains while there are threads to arm */
 #define HZ_MAX        1000
 #define COMMENT_BYTES 256
 
@@ -30,18 +29,17 @@ struct cpu_capture {
     enum capture_state state;
     struct code_wait code_wait;
     uint64_t seconds;
-    unsigned hz;
     cpu_done_fn on_done; /* NULL: cancelled */
     void *arg;
 
-    uv_timer_t drain_timer;
     uv_timer_t window_timer;
-    int open_timers;
+    bool is_timer_open;
 
-    struct threads threads;
+    struct sampler_consumer consumer;
     struct stacks stacks;
-    uint64_t truncated; /* weight of stacks that do not reach the thread's start */
-    uint64_t wall_ns;   /* when the window began: wall clock, and the loop's */
+    uint64_t truncated;           /* weight of stacks that do not reach the thread's start */
+    struct sampler_stats sampler; /* at the window's start, and then what happened in it */
+    uint64_t wall_ns;             /* when the window began: wall clock, and the loop's */
     uint64_t start_ns;
     uint64_t duration_ns;
 
@@ -63,7 +61,7 @@ static struct {
 
 static void free_if_idle(struct cpu_capture *capture)
 {
-    if (capture->state == CAPTURE_ENDED && capture->open_timers == 0) {
+    if (capture->state == CAPTURE_ENDED && !capture->is_timer_open) {
         free(capture);
     }
 }
@@ -71,11 +69,11 @@ static void free_if_idle(struct cpu_capture *capture)
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct cpu_capture *capture = handle->data;
-    capture->open_timers--;
+    capture->is_timer_open = false;
     free_if_idle(capture);
 }
 
-/* The capture is over, its last worker home: only closing timers may keep its memory. */
+/* The capture is over, its last worker home: only a closing timer may keep its memory. */
 static void finish(struct cpu_capture *capture, int status)
 {
     profiler.capture = NULL;
@@ -98,9 +96,9 @@ static void format_account(const struct cpu_capture *capture, char *out)
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: %" PRIu64 " samples, %" PRIu64 " lost, %" PRIu64 " truncated, %" PRIu64
                    " threads without a timer, %" PRIu64 " us in the signal handler",
-                   capture->stacks.total, capture->threads.lost + capture->stacks.dropped,
-                   capture->truncated, capture->threads.untimed,
-                   capture->threads.handler_ns / NS_PER_US);
+                   capture->stacks.total, capture->sampler.lost + capture->stacks.dropped,
+                   capture->truncated, capture->sampler.untimed,
+                   capture->sampler.handler_ns / NS_PER_US);
 }
 
 static void encode_work(struct loop_job *job)
@@ -110,7 +108,7 @@ static void encode_work(struct loop_job *job)
         .types = {{"samples", "count"}, {"cpu", "nanoseconds"}},
         .type_count = 2,
         .period_type = {"cpu", "nanoseconds"},
-        .period = (int64_t)capture->threads.period_ns,
+        .period = (int64_t)capture->consumer.period_ns,
         .time_ns = capture->wall_ns,
         .duration_ns = capture->duration_ns,
     };
@@ -133,50 +131,45 @@ static void encode_done(struct loop_job *job, int status)
 /* ---- the window -------------------------------------------------------------------------------
  */
 
-static void on_sample(void *arg, const struct ring_sample *sample, const char *name)
+static void on_sample(struct sampler_consumer *consumer, const struct ring_sample *sample,
+                      const char *name)
 {
-    struct cpu_capture *capture = arg;
+    struct cpu_capture *capture = CONTAINER_OF(consumer, struct cpu_capture, consumer);
+    if (sample->period_ns > consumer->period_ns) {
+        return; /* of the time before */
+    }
     const struct stacks_labels labels = {
         .label = sample->label,
         .thread = stacks_name(&capture->stacks, str_from(name)),
     };
-    const int64_t values[STACKS_VALUES_MAX] = {
-        sample->weight, (int64_t)(sample->weight * capture->threads.period_ns)};
+    const int64_t values[STACKS_VALUES_MAX] = {sample->weight,
+                                               (int64_t)sample->weight * sample->period_ns};
     stacks_add(&capture->stacks, sample->frames, sample->frame_count, &labels, values);
     capture->truncated += sample->is_complete ? 0 : sample->weight;
 }
 
-static void on_drain(uv_timer_t *timer);
-
-static void schedule_drain(struct cpu_capture *capture)
+/* Makes of the account at the window's start the one of the window. */
+static void account(struct cpu_capture *capture)
 {
-    const uint64_t delay_ms = capture->threads.has_more ? ARM_MS : DRAIN_MS;
-    (void)uv_timer_start(&capture->drain_timer, on_drain, delay_ms, 0);
-}
+    const struct sampler_stats now = sampler_get_stats();
+    capture->sampler.lost = now.lost - capture->sampler.lost;
+    capture->sampler.handler_ns = now.handler_ns - capture->sampler.handler_ns;
+    capture->sampler.untimed = now.untimed - capture->sampler.untimed;
 
-static void on_drain(uv_timer_t *timer)
-{
-    struct cpu_capture *capture = timer->data;
-    threads_poll(&capture->threads);
-    schedule_drain(capture);
+    struct cpu_stats *stats = &profiler.stats;
+    stats->samples += capture->stacks.total + capture->stacks.dropped;
+    stats->lost += capture->sampler.lost + capture->stacks.dropped;
+    stats->truncated += capture->truncated;
+    stats->threads_untimed += capture->sampler.untimed;
 }
 
 /* Ends the sampling, keeps what was taken, and adds it to the profiler's account. */
 static void end_window(struct cpu_capture *capture)
 {
-    threads_disarm(&capture->threads);
-    cpu_signal_enable(false);
+    sampler_remove(&capture->consumer);
     capture->duration_ns = clock_now_ns() - capture->start_ns;
-    threads_deinit(&capture->threads);
-    uv_close((uv_handle_t *)&capture->drain_timer, on_timer_closed);
     uv_close((uv_handle_t *)&capture->window_timer, on_timer_closed);
-
-    struct cpu_stats *stats = &profiler.stats;
-    stats->samples += capture->stacks.total + capture->stacks.dropped;
-    stats->lost += capture->threads.lost + capture->stacks.dropped;
-    stats->truncated += capture->truncated;
-    stats->threads_untimed += capture->threads.untimed;
-    stats->handler_ns += capture->threads.handler_ns;
+    account(capture);
 }
 
 static void on_window_end(uv_timer_t *timer)
@@ -192,42 +185,29 @@ static void on_window_end(uv_timer_t *timer)
     }
 }
 
-static int open_timer(struct cpu_capture *capture, uv_timer_t *timer)
-{
-    int status = uv_timer_init(loop_uv(profiler.loop), timer);
-    timer->data = capture;
-    capture->open_timers += status == 0;
-    return status;
-}
-
 static void begin_window(struct cpu_capture *capture)
 {
-    (void)open_timer(capture, &capture->drain_timer); /* libuv: these cannot fail */
-    (void)open_timer(capture, &capture->window_timer);
+    (void)uv_timer_init(loop_uv(profiler.loop), &capture->window_timer); /* libuv: cannot fail */
+    capture->window_timer.data = capture;
+    capture->is_timer_open = true;
     capture->state = CAPTURE_SAMPLING;
+    sampler_retry();
+    sampler_drain(); /* so that the account has nothing of before */
+    capture->sampler = sampler_get_stats();
     capture->wall_ns = clock_wall_ns();
     capture->start_ns = clock_now_ns();
-    cpu_signal_enable(true);
-    threads_arm(&capture->threads);
-    uv_update_time(loop_uv(profiler.loop));
-    schedule_drain(capture);
+    sampler_add(&capture->consumer);
+    capture->sampler.untimed -= capture->sampler.untimed_now; /* these count as well */
     (void)uv_timer_start(&capture->window_timer, on_window_end, capture->seconds * 1000, 0);
 }
 
 /* ---- the door ---------------------------------------------------------------------------------
  */
 
-static uint32_t read_label(void)
-{
-    return task_current_label;
-}
-
-int cpu_init(struct loop *loop)
+void cpu_init(struct loop *loop)
 {
     REQUIRE(profiler.loop == NULL);
-    const int status = cpu_signal_install(read_label);
-    profiler.loop = status == 0 ? loop : NULL;
-    return status;
+    profiler.loop = loop;
 }
 
 void cpu_deinit(void)
@@ -265,12 +245,10 @@ int cpu_start(uint64_t seconds, unsigned hz, cpu_done_fn on_done, void *arg,
         return UV_ENOMEM;
     }
     capture->seconds = seconds;
-    capture->hz = hz;
     capture->on_done = on_done;
     capture->arg = arg;
-    capture->threads.period_ns = NS_PER_S / hz;
-    capture->threads.on_sample = on_sample;
-    capture->threads.arg = capture;
+    capture->consumer = (struct sampler_consumer){
+        .period_ns = NS_PER_S / hz, .drain_ms = DRAIN_MS, .on_sample = on_sample};
     profiler.capture = capture;
     *ret_capture = capture;
     return 0;
@@ -294,5 +272,7 @@ void cpu_cancel(struct cpu_capture *capture)
 
 struct cpu_stats cpu_get_stats(void)
 {
-    return profiler.stats;
+    struct cpu_stats stats = profiler.stats;
+    stats.handler_ns = sampler_get_stats().handler_ns;
+    return stats;
 }

@@ -2,8 +2,8 @@
  *
  * cpu.h - a CPU profile of the whole process over a window of time, as a gzipped pprof protobuf.
  *
- * Flow:    profiler_start (once) -> cpu_start -> uv timer drains the rings every 100 ms -> uv
- * timer ends the window -> symbols, protobuf and gzip on a worker thread -> on_done on the loop
+ * Flow:    profiler_start (once) -> cpu_start -> the sampler's samples, every 100 ms -> uv timer
+ *          ends the window -> symbols, protobuf and gzip on a worker thread -> on_done on the loop
  * Failure: a second capture gets UV_EBUSY; a thread without a timer is counted; lost samples are
  * counted. Memory:  one capture's stacks are bounded; what is dropped is counted. Thread:  the
  * loop.
@@ -19,7 +19,7 @@ struct cpu_stats {
     uint64_t truncated;       /* stacks that ended before the thread's start */
     uint64_t threads_untimed; /* threads for which no timer could be made */
     uint64_t captures;        /* captures that ended with a profile */
-    uint64_t handler_ns;      /* time spent in the signal handler */
+    uint64_t handler_ns;      /* time spent in the signal handler, for the history as well */
 };
 
 /* cpu_done_fn hands over the profile: `data` of `len` bytes, borrowed until it returns, when status
@@ -28,13 +28,10 @@ typedef void (*cpu_done_fn)(void *arg, int status, const char *data, size_t len)
 
 struct cpu_capture;
 
-/* cpu_init installs the signal handler; after code_start.
- *
- * Returns: 0, or a negative errno.
- */
-MUST_USE int cpu_init(struct loop *loop);
+/* cpu_init makes captures possible; after code_start and sampler_start. */
+void cpu_init(struct loop *loop);
 
-/* cpu_deinit cancels a running capture; before code_stop. */
+/* cpu_deinit cancels a running capture; before code_stop and sampler_stop. */
 void cpu_deinit(void);
 
 /* cpu_start begins a capture of `seconds` at `hz` samples per CPU second and thread.

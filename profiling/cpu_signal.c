@@ -43,6 +43,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     struct ring_sample *sample = &slot->scratch;
     sample->label = read_label();
     sample->weight = 1 + (overruns > 0 ? (uint32_t)overruns : 0);
+    sample->period_ns = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
     sample->frame_count = (uint32_t)unwind_walk(table, &stack, regs, sample->frames,
                                                 RING_FRAMES_MAX, &sample->is_complete);
     ring_push(&slot->ring, sample);
@@ -51,7 +52,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
 static void on_timer(const siginfo_t *info, const struct unwind_table *table,
                      const ucontext_t *context)
 {
-    /* With no capture active the pointer in the signal may be some other timer's. */
+    /* While nobody samples the pointer in the signal may be some other timer's. */
     struct cpu_slot *slot =
         table == NULL || !atomic_load(&is_enabled) ? NULL : info->si_value.sival_ptr;
     if (slot != NULL && atomic_load_explicit(&slot->is_armed, memory_order_acquire)) {

@@ -17,7 +17,8 @@
 
 /* What the handler knows of one thread; the address of its slot comes with each signal. */
 struct cpu_slot {
-    atomic_bool is_armed; /* the thread is sampled now */
+    atomic_bool is_armed;            /* the thread is sampled now */
+    atomic_uint_least32_t period_ns; /* of its timer */
 
     /* The bounds of the thread's stack; high 0: unknown, and thread_pointer helps to find them. */
     atomic_uint_fast64_t stack_low;

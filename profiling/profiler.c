@@ -9,6 +9,7 @@
 #include "profiling/code.h"
 #include "profiling/cpu.h"
 #include "profiling/named.h"
+#include "profiling/sampler.h"
 #include "profiling/thread_stack.h"
 
 int profiler_start(const struct profiler_options *options)
@@ -18,11 +19,12 @@ int profiler_start(const struct profiler_options *options)
     if (status != 0) {
         return status;
     }
-    status = cpu_init(options->loop);
+    status = sampler_start(options->loop);
     if (status != 0) {
         code_stop();
         return UV_ENOMEM;
     }
+    cpu_init(options->loop);
     thread_stack_init();
     named_init(options->loop);
     task_keep_await_stacks(true);
@@ -34,5 +36,6 @@ void profiler_stop(void)
     named_deinit();
     task_keep_await_stacks(false);
     cpu_deinit();
+    sampler_stop();
     code_stop();
 }

@@ -7,6 +7,7 @@
 
 #define HEADER_WORDS  2
 #define COMPLETE_FLAG (UINT64_C(1) << 32)
+#define PERIOD_SHIFT  33
 
 void ring_init(struct ring *ring, uint64_t *words, size_t count)
 {
@@ -28,8 +29,9 @@ void ring_push(struct ring *ring, const struct ring_sample *sample)
         return;
     }
     ring->words[at++ & ring->mask] = (uint64_t)sample->weight << 32 | sample->label;
-    ring->words[at++ & ring->mask] =
-        sample->frame_count | (sample->is_complete ? COMPLETE_FLAG : 0);
+    ring->words[at++ & ring->mask] = (uint64_t)sample->period_ns << PERIOD_SHIFT |
+                                     (sample->is_complete ? COMPLETE_FLAG : 0) |
+                                     sample->frame_count;
     for (uint32_t i = 0; i < sample->frame_count; i++) {
         ring->words[at++ & ring->mask] = sample->frames[i];
     }
@@ -47,6 +49,7 @@ bool ring_pop(struct ring *ring, struct ring_sample *ret_sample)
     ret_sample->label = (uint32_t)header;
     ret_sample->weight = (uint32_t)(header >> 32);
     ret_sample->frame_count = (uint32_t)shape;
+    ret_sample->period_ns = (uint32_t)(shape >> PERIOD_SHIFT);
     ret_sample->is_complete = (shape & COMPLETE_FLAG) != 0;
     for (uint32_t i = 0; i < ret_sample->frame_count; i++) {
         ret_sample->frames[i] = ring->words[at++ & ring->mask];

@@ -14,11 +14,13 @@
 
 #include "core/base/base.h"
 
-#define RING_FRAMES_MAX 128 /* as deep as Go's own profiles since 1.23 */
+#define RING_FRAMES_MAX    128       /* as deep as Go's own profiles since 1.23 */
+#define RING_PERIOD_NS_MAX INT32_MAX /* 31 bits of a word */
 
 struct ring_sample {
     uint32_t label;                   /* core/loop/label.h */
     uint32_t weight;                  /* timer periods that it stands for */
+    uint32_t period_ns;               /* of the timer; at most RING_PERIOD_NS_MAX */
     uint32_t frame_count;             /* 1..RING_FRAMES_MAX */
     bool is_complete;                 /* the stack reaches the thread's start */
     uint64_t frames[RING_FRAMES_MAX]; /* code addresses, the innermost first */

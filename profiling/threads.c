@@ -144,6 +144,15 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
 }
 
+/* Before the timer runs, so that no sample of the new period counts as one of the old. */
+static bool set_timer(struct thread *thread, uint64_t period_ns)
+{
+    atomic_store_explicit(&thread->slot->period_ns, (uint32_t)period_ns, memory_order_relaxed);
+    const struct itimerspec times = {.it_interval = to_timespec(period_ns),
+                                     .it_value = to_timespec(first_delay_ns(period_ns))};
+    return timer_settime(thread->timer, 0, &times, NULL) == 0;
+}
+
 static bool start_timer(struct thread *thread, uint64_t period_ns)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
@@ -154,24 +163,23 @@ static bool start_timer(struct thread *thread, uint64_t period_ns)
     if (timer_create(clock, &event, &thread->timer) != 0) {
         return false;
     }
-    struct itimerspec times = {.it_interval = to_timespec(period_ns),
-                               .it_value = to_timespec(first_delay_ns(period_ns))};
-    if (timer_settime(thread->timer, 0, &times, NULL) != 0) {
+    if (!set_timer(thread, period_ns)) {
         (void)timer_delete(thread->timer);
         return false;
     }
     return true;
 }
 
-static bool read_status(pid_t tid, char *out)
+/* Reads a file of /proc about a thread, as a string of at most `size` bytes with its NUL. */
+static bool read_about(pid_t tid, const char *file, char *out, size_t size)
 {
     char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)tid);
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return false;
     }
-    ssize_t got = read(fd, out, STATUS_BYTES - 1);
+    ssize_t got = read(fd, out, size - 1);
     (void)close(fd);
     out[got < 0 ? 0 : got] = '\0';
     return got > 0;
@@ -195,10 +203,21 @@ static bool has_sigprof_blocked(const char *status)
     return (mask >> (SIGPROF - 1) & 1) != 0;
 }
 
+/* Gives a thread its slot and timer, unless it blocks the signal. */
+static void arm(struct thread *thread, const char *status, uint64_t period_ns)
+{
+    thread->slot = has_sigprof_blocked(status) ? NULL : acquire_slot(thread->tid);
+    if (thread->slot != NULL && !start_timer(thread, period_ns)) {
+        atomic_store(&thread->slot->is_armed, false);
+        release_slot(thread->slot);
+        thread->slot = NULL;
+    }
+}
+
 static void add_thread(struct threads *threads, pid_t tid)
 {
     char status[STATUS_BYTES];
-    if (!read_status(tid, status)) {
+    if (!read_about(tid, "status", status, sizeof(status))) {
         return; /* it ended meanwhile */
     }
     if (!array_grow(&threads->items, threads->count, &threads->cap, sizeof(*threads->items),
@@ -210,14 +229,7 @@ static void add_thread(struct threads *threads, pid_t tid)
     const struct str name = find_field(status, "Name:");
     memcpy(thread.name, name.ptr,
            name.len < sizeof(thread.name) ? name.len : sizeof(thread.name) - 1);
-    if (!has_sigprof_blocked(status)) {
-        thread.slot = acquire_slot(tid);
-    }
-    if (thread.slot != NULL && !start_timer(&thread, threads->period_ns)) {
-        atomic_store(&thread.slot->is_armed, false);
-        release_slot(thread.slot);
-        thread.slot = NULL;
-    }
+    arm(&thread, status, threads->period_ns);
     threads->untimed += thread.slot == NULL;
     threads->items[threads->count++] = thread;
 }
@@ -265,13 +277,28 @@ void threads_arm(struct threads *threads)
     scan(threads);
 }
 
-static void drain(struct threads *threads, const struct thread *thread)
+/* The name that a thread has now: most get theirs when they run already. */
+static void read_name(struct thread *thread)
+{
+    char name[THREADS_NAME_BYTES + 1]; /* with a line break */
+    if (read_about(thread->tid, "comm", name, sizeof(name))) {
+        name[strcspn(name, "\n")] = '\0';
+        memcpy(thread->name, name, sizeof(thread->name));
+    }
+}
+
+static void drain(struct threads *threads, struct thread *thread)
 {
     if (thread->slot == NULL) {
         return;
     }
     struct ring_sample sample;
+    bool is_named = false;
     while (ring_pop(&thread->slot->ring, &sample)) {
+        if (!is_named) {
+            read_name(thread);
+            is_named = true;
+        }
         threads->on_sample(threads->arg, &sample, thread->name);
     }
     threads->lost += ring_take_lost(&thread->slot->ring);
@@ -326,6 +353,40 @@ void threads_poll(struct threads *threads)
         }
     }
     threads->count = kept;
+}
+
+void threads_set_period(struct threads *threads, uint64_t period_ns)
+{
+    threads->period_ns = period_ns;
+    for (size_t i = 0; i < threads->count; i++) {
+        if (threads->items[i].slot != NULL) {
+            (void)set_timer(&threads->items[i], period_ns); /* fails for what has ended */
+        }
+    }
+}
+
+void threads_retry(struct threads *threads)
+{
+    size_t budget = ARMED_PER_SCAN;
+    for (size_t i = 0; i < threads->count && budget > 0; i++) {
+        struct thread *thread = &threads->items[i];
+        char status[STATUS_BYTES];
+        if (thread->slot == NULL) {
+            budget--;
+            if (read_about(thread->tid, "status", status, sizeof(status))) {
+                arm(thread, status, threads->period_ns);
+            }
+        }
+    }
+}
+
+size_t threads_count_untimed(const struct threads *threads)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < threads->count; i++) {
+        count += threads->items[i].slot == NULL;
+    }
+    return count;
 }
 
 void threads_disarm(struct threads *threads)

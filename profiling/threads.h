@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads.h - a CPU timer on every thread of the process while a capture runs.
+ * threads.h - a CPU timer on every thread of the process while somebody samples.
  *
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm
@@ -32,7 +32,7 @@ typedef void (*threads_sample_fn)(void *arg, const struct ring_sample *sample, c
 
 struct threads {
     /* Set by the caller; the rest starts as zero. */
-    uint64_t period_ns; /* CPU time of a thread between two samples */
+    uint64_t period_ns; /* CPU time of a thread between two samples, RING_PERIOD_NS_MAX at most */
     threads_sample_fn on_sample;
     void *arg;
 
@@ -43,7 +43,7 @@ struct threads {
 
     uint64_t lost;       /* weight of samples that found their ring full */
     uint64_t handler_ns; /* spent in the signal handler */
-    uint64_t untimed;    /* threads that could not be sampled */
+    uint64_t untimed;    /* threads that could not be sampled when they were found */
 };
 
 /* threads_arm starts a timer on every thread, or on the first of many: see has_more. */
@@ -52,6 +52,17 @@ void threads_arm(struct threads *threads);
 /* threads_poll hands the samples taken so far to on_sample, arms threads that are new and forgets
  * those that ended. */
 void threads_poll(struct threads *threads);
+
+/* threads_set_period changes the CPU time between two samples of every thread, in the future ones as
+ * well. A sample carries the period at which it was taken. */
+void threads_set_period(struct threads *threads, uint64_t period_ns);
+
+/* threads_retry arms threads that could not be sampled when they were found, if they can now; only
+ * some of many. */
+void threads_retry(struct threads *threads);
+
+/* threads_count_untimed is the number of known threads that are not sampled. */
+size_t threads_count_untimed(const struct threads *threads);
 
 /* threads_disarm deletes the timers and hands over the last samples; harmless when done before. */
 void threads_disarm(struct threads *threads);

@@ -22,6 +22,7 @@ static struct ring_sample make_sample(uint32_t number, uint32_t frame_count)
 {
     struct ring_sample sample = {.label = number,
                                  .weight = number + 1,
+                                 .period_ns = RING_PERIOD_NS_MAX - number,
                                  .frame_count = frame_count,
                                  .is_complete = number % 2 == 0};
     for (uint32_t i = 0; i < frame_count; i++) {
@@ -35,6 +36,7 @@ static void assert_sample(const struct ring_sample *sample, uint32_t number, uin
     struct ring_sample wanted = make_sample(number, frame_count);
     assert_int_equal(sample->label, wanted.label);
     assert_int_equal(sample->weight, wanted.weight);
+    assert_int_equal(sample->period_ns, wanted.period_ns);
     assert_int_equal(sample->frame_count, frame_count);
     assert_int_equal(sample->is_complete, wanted.is_complete);
     assert_memory_equal(sample->frames, wanted.frames, frame_count * sizeof(uint64_t));

@@ -17,13 +17,15 @@
 #include "profiling/maps.h"
 #include "profiling/threads.h"
 
-#define PERIOD_NS 1000000
+#define PERIOD_NS      1000000
+#define SLOW_PERIOD_NS 7000000
 
 static struct threads threads;
 static struct maps *maps;
 static struct unwind_table *table;
 static uint64_t samples;       /* handed over */
 static uint64_t label_samples; /* of them the main thread's, by its label */
+static uint64_t slow_samples;  /* of them those of SLOW_PERIOD_NS */
 
 static uint32_t read_label(void)
 {
@@ -35,7 +37,9 @@ static void on_sample(void *arg, const struct ring_sample *sample, const char *n
     assert_true(name[0] != '\0');
     assert_ptr_equal(arg, &threads);
     assert_true(sample->weight > 0 && sample->frame_count > 0);
+    assert_true(sample->period_ns == PERIOD_NS || sample->period_ns == SLOW_PERIOD_NS);
     samples++;
+    slow_samples += sample->period_ns == SLOW_PERIOD_NS;
     label_samples += sample->label == 42;
 }
 
@@ -44,6 +48,7 @@ static int start(void **state)
     (void)state;
     samples = 0;
     label_samples = 0;
+    slow_samples = 0;
     memset(&threads, 0, sizeof(threads));
     threads.period_ns = PERIOD_NS;
     threads.on_sample = on_sample;
@@ -81,6 +86,7 @@ struct worker {
     pthread_barrier_t leave;
     pid_t tid;
     bool is_blocked;
+    pthread_barrier_t unblocked;
 };
 
 static void *work(void *arg)
@@ -93,6 +99,11 @@ static void *work(void *arg)
     (void)pthread_setname_np(pthread_self(), "worker");
     worker->tid = gettid();
     (void)pthread_barrier_wait(&worker->ready);
+    if (worker->is_blocked) {
+        (void)pthread_barrier_wait(&worker->unblocked);
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        (void)pthread_barrier_wait(&worker->unblocked);
+    }
     (void)pthread_barrier_wait(&worker->leave);
     return NULL;
 }
@@ -101,6 +112,7 @@ static void begin(struct worker *worker)
 {
     (void)pthread_barrier_init(&worker->ready, NULL, 2);
     (void)pthread_barrier_init(&worker->leave, NULL, 2);
+    (void)pthread_barrier_init(&worker->unblocked, NULL, 2);
     assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
     (void)pthread_barrier_wait(&worker->ready);
 }
@@ -111,6 +123,7 @@ static void end(struct worker *worker)
     (void)pthread_join(worker->thread, NULL);
     (void)pthread_barrier_destroy(&worker->ready);
     (void)pthread_barrier_destroy(&worker->leave);
+    (void)pthread_barrier_destroy(&worker->unblocked);
 }
 
 static void test_the_main_thread_is_sampled_with_its_label(void **state)
@@ -151,6 +164,25 @@ static void test_threads_come_and_go(void **state)
     end(&worker);
 }
 
+static void test_the_period_changes_and_samples_tell(void **state)
+{
+    (void)state;
+    threads_arm(&threads);
+    threads_set_period(&threads, SLOW_PERIOD_NS);
+    threads_poll(&threads); /* what was taken before */
+    while (slow_samples < 3) {
+        threads_poll(&threads);
+    }
+    threads_set_period(&threads, PERIOD_NS);
+    threads_poll(&threads);
+    const uint64_t before = slow_samples;
+    const uint64_t all = samples;
+    while (samples < all + 5) {
+        threads_poll(&threads);
+    }
+    assert_int_equal(slow_samples, before);
+}
+
 static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
 {
     (void)state;
@@ -160,6 +192,15 @@ static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
     assert_non_null(find(worker.tid));
     assert_null(find(worker.tid)->slot);
     assert_true(threads.untimed >= 1);
+    const size_t untimed = threads_count_untimed(&threads);
+    assert_true(untimed >= 1);
+    threads_retry(&threads);
+    assert_null(find(worker.tid)->slot);
+    (void)pthread_barrier_wait(&worker.unblocked);
+    (void)pthread_barrier_wait(&worker.unblocked);
+    threads_retry(&threads);
+    assert_non_null(find(worker.tid)->slot);
+    assert_int_equal(threads_count_untimed(&threads), untimed - 1);
     end(&worker);
 }
 
@@ -212,6 +253,7 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(test_a_thread_that_blocks_the_signal_is_counted, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(test_the_period_changes_and_samples_tell, start, stop),
     };
     return cmocka_run_group_tests(tests, create_table, destroy_table);
 }
