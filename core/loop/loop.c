@@ -9,6 +9,7 @@
 #include "core/loop/loop.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,9 +27,12 @@ struct loop {
     char date[CLOCK_HTTP_BYTES];
     uint64_t date_s;       /* the second that `date` names */
     uint64_t heartbeat_ms; /* when the next one is due */
-    uint64_t turn_ns;      /* when the last turn began to poll */
     uint64_t ready_ns;     /* loop_ready_ns; 0 until somebody asks in this turn */
-    uint64_t idle_ns;      /* time spent in poll until then */
+    /* What the clock had counted beside the time spent in poll when this turn began to poll; 0: the
+     * loop does not run. It stands still while the loop polls, so one number tells all. */
+    atomic_uint_fast64_t busy_ns;
+    loop_stall_fn on_stall; /* NULL: nobody asks */
+    uint64_t stall_ns;      /* how long a turn must take for it */
     uint64_t active_jobs;
     uint64_t submitted_jobs;
     bool is_stopped;                       /* loop_stop was called since loop_run */
@@ -59,19 +63,27 @@ static void on_idle(uv_idle_t *handle)
     (void)handle; /* its presence alone makes the poll return at once */
 }
 
+static uint64_t read_busy_ns(struct loop *loop)
+{
+    const uint64_t now_ns = clock_now_ns(); /* libuv's clock, too */
+    return now_ns - uv_metrics_idle_time(&loop->uv);
+}
+
 /* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
  */
 static void count_turn(struct loop *loop)
 {
-    const uint64_t now_ns = clock_now_ns();
-    const uint64_t idle_ns = uv_metrics_idle_time(&loop->uv);
-    const uint64_t idle_delta_ns = idle_ns - loop->idle_ns;
-    const uint64_t turn_ns = now_ns - loop->turn_ns;
-    loop->turn_ns = now_ns;
-    loop->idle_ns = idle_ns;
-    ++*loop->turns_total;
-    metric_observe(loop->turn_seconds,
-                   turn_ns > idle_delta_ns ? (double)(turn_ns - idle_delta_ns) * 1e-9 : 0);
+    const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
+    const uint64_t busy_ns = read_busy_ns(loop);
+    const uint64_t held_ns = turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
+    atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
+    if (loop->turn_seconds != NULL) {
+        ++*loop->turns_total;
+        metric_observe(loop->turn_seconds, (double)held_ns * 1e-9);
+    }
+    if (UNLIKELY(loop->on_stall != NULL && held_ns >= loop->stall_ns)) {
+        loop->on_stall(turn, held_ns);
+    }
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -83,9 +95,7 @@ static void on_prepare(uv_prepare_t *handle)
     } else {
         (void)uv_idle_stop(&loop->idle);
     }
-    if (loop->turn_seconds != NULL) {
-        count_turn(loop);
-    }
+    count_turn(loop);
     loop->ready_ns = 0;
 }
 
@@ -181,13 +191,14 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    loop->turn_ns = clock_now_ns();
+    atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (!list_is_empty(&loop->deferred) && !loop->is_stopped) {
         (void)uv_idle_start(&loop->idle, on_idle); /* libuv sees no work without a handle */
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
     loop->is_stopped = false;
+    atomic_store_explicit(&loop->busy_ns, 0, memory_order_relaxed);
 }
 
 void loop_stop(struct loop *loop)
@@ -217,6 +228,20 @@ uint64_t loop_ready_ns(struct loop *loop)
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms)
 {
     wheel_set(&loop->wheel, timer, uv_now(&loop->uv) + timeout_ms);
+}
+
+uint64_t loop_held_ns(struct loop *loop, uint64_t *ret_turn)
+{
+    const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
+    const uint64_t busy_ns = read_busy_ns(loop);
+    *ret_turn = turn;
+    return turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
+}
+
+void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall)
+{
+    loop->stall_ns = threshold_ns;
+    loop->on_stall = on_stall;
 }
 
 struct str loop_http_date(const struct loop *loop)

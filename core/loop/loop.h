@@ -3,7 +3,7 @@
  * loop.h - the one libuv loop: run it, give work to its threads, defer to the end of a turn.
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes -> next
- * turn Thread:  the loop's own, but for loop_post.
+ * turn Thread:  the loop's own, but for loop_held_ns.
  */
 #ifndef TOQ_CORE_LOOP_LOOP_H
 #define TOQ_CORE_LOOP_LOOP_H
@@ -31,6 +31,10 @@ struct loop_job {
     void (*done)(struct loop_job *job, int status);
     uint32_t label; /* loop_submit's: of the task that `work` is done for */
 };
+
+/* A loop_stall_fn is told of a turn that held the loop for long, when it is over: from the moment
+ * its poll returned to the next poll. turn: its number, see loop_held_ns. */
+typedef void (*loop_stall_fn)(uint64_t turn, uint64_t held_ns);
 
 /* loop_create makes the loop.
  *
@@ -60,6 +64,18 @@ uint64_t loop_now_ms(const struct loop *loop);
 /* loop_ready_ns is clock_now_ns as it was when this turn first asked: about when the events that it
  * now works through became known. What waits behind others in the turn so counts its wait. */
 uint64_t loop_ready_ns(struct loop *loop);
+
+/* loop_held_ns tells for how long the callbacks of this turn have held the loop by now.
+ *
+ * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn is a number that no other
+ *          turn has.
+ * Thread:  any.
+ */
+uint64_t loop_held_ns(struct loop *loop, uint64_t *ret_turn);
+
+/* loop_on_stall names who is told of each turn that held the loop for threshold_ns or longer; NULL:
+ * nobody. */
+void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall);
 
 /* loop_set_timer sets or moves a timer of the loop's wheel to `timeout_ms` from loop_now_ms. */
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms);

@@ -279,6 +279,53 @@ static void test_metrics_count_turns_and_jobs(void **state)
     metrics_destroy(metrics);
 }
 
+/* --- how long callbacks hold the loop ------------------------------------------------------------
+ */
+
+#define HELD_NS (5 * NS_PER_MS)
+
+static uint64_t stalled_ns;
+static uint64_t seen_turn;
+static uint64_t seen_ns;
+static uint64_t spun_ns;
+
+static void on_stall(uint64_t turn, uint64_t held_ns)
+{
+    if (turn == seen_turn) { /* a busy machine may hold it, too */
+        stalled_ns = held_ns;
+        loop_stop(loop);
+    }
+}
+
+static void hold(struct wheel_timer *timer)
+{
+    (void)timer;
+    const uint64_t start_ns = clock_now_ns();
+    while (clock_now_ns() - start_ns < HELD_NS) {
+    }
+    seen_ns = loop_held_ns(loop, &seen_turn);
+    spun_ns = clock_now_ns() - start_ns;
+}
+
+static void test_a_turn_that_holds_the_loop_is_told(void **state)
+{
+    (void)state;
+    uint64_t turn;
+    struct wheel_timer timer;
+    assert_int_equal(loop_held_ns(loop, &turn), 0); /* it does not run */
+    loop_on_stall(loop, HELD_NS, on_stall);
+    wheel_timer_init(&timer, hold);
+    loop_set_timer(loop, &timer, 1);
+    const uint64_t start_ns = clock_now_ns();
+    loop_run(loop);
+    assert_true(seen_ns >= HELD_NS);
+    assert_true(stalled_ns >= spun_ns);
+    const uint64_t idle_ns = uv_metrics_idle_time(loop_uv(loop));
+    assert_true(stalled_ns + idle_ns <= clock_now_ns() - start_ns);
+    assert_int_equal(loop_held_ns(loop, &turn), 0);
+    loop_on_stall(loop, 0, NULL);
+}
+
 static void test_without_memory_there_is_no_loop(void **state)
 {
     (void)state;
@@ -304,6 +351,7 @@ int main(void)
         WITH_LOOP(test_a_timer_of_the_wheel_fires_not_early),
         WITH_LOOP(test_the_date_is_a_date),
         WITH_LOOP(test_metrics_count_turns_and_jobs),
+        WITH_LOOP(test_a_turn_that_holds_the_loop_is_told),
         cmocka_unit_test(test_without_memory_there_is_no_loop),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
