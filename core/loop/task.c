@@ -19,6 +19,8 @@ static size_t living_count;
 static uint64_t last_id;
 static struct task *current;
 static task_wait_fn on_wait;
+static task_run_fn on_run;
+static uint64_t told_ns; /* up to when the current task's running is told */
 static bool is_keeping_stacks;
 
 void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
@@ -59,8 +61,21 @@ void task_end(struct task *task)
     }
 }
 
+/* tell_run accounts for what the current task ran since it was told of last. While it waits it only
+ * seems to run: its callback has not returned yet. */
+static void tell_run(uint64_t now_ns)
+{
+    if (current != NULL && current->await_depth == 0) {
+        on_run(current, now_ns - told_ns);
+    }
+    told_ns = now_ns;
+}
+
 static void set_current(struct task *task)
 {
+    if (UNLIKELY(on_run != NULL)) {
+        tell_run(clock_now_ns());
+    }
     current = task;
     task_current_label = task == NULL ? LABEL_NONE : task->label;
 }
@@ -107,10 +122,19 @@ keep_stack(struct task *task, const void *const *frame)
     task->await_depth = (uint8_t)depth;
 }
 
+/* tell_change accounts for what a task did until it begins to wait, or to run. */
+static void tell_change(const struct task *task, uint64_t now_ns)
+{
+    tell_wait(task, now_ns);
+    if (on_run != NULL && task == current) {
+        tell_run(now_ns);
+    }
+}
+
 void task_park(struct task *task, const char *state)
 {
     const uint64_t now_ns = clock_now_ns();
-    tell_wait(task, now_ns);
+    tell_change(task, now_ns);
     task->state = state;
     task->state_ns = now_ns;
     if (task->await_depth > 0) {
@@ -126,7 +150,7 @@ void task_park(struct task *task, const char *state)
 void task_unpark(struct task *task)
 {
     const uint64_t now_ns = clock_now_ns();
-    tell_wait(task, now_ns);
+    tell_change(task, now_ns);
     task->state = "running";
     task->state_ns = now_ns;
     task->await_depth = 0;
@@ -140,6 +164,12 @@ void task_keep_await_stacks(bool is_on)
 void task_on_wait(task_wait_fn fn)
 {
     on_wait = fn;
+}
+
+void task_on_run(task_run_fn fn)
+{
+    on_run = fn;
+    told_ns = clock_now_ns();
 }
 
 void task_cancel(struct task *task, int status)

@@ -47,6 +47,10 @@ struct task {
  * task->state_ns; now_ns is clock_now_ns. It does not touch the task. */
 typedef void (*task_wait_fn)(const struct task *task, uint64_t now_ns);
 
+/* A task_run_fn is told that the current task, running, has done so for ran_ns since it was told of
+ * last. It does not touch the task. */
+typedef void (*task_run_fn)(const struct task *task, uint64_t ran_ns);
+
 /* What the calling thread works for: on the loop's thread the label of the current task, LABEL_NONE
  * between tasks; on a worker thread that of the task whose job it runs. Volatile: signal handlers
  * and allocation hooks read it. */
@@ -98,6 +102,10 @@ void task_keep_await_stacks(bool is_on);
 
 /* task_on_wait names who is told of every wait that has ended; NULL: nobody. */
 void task_on_wait(task_wait_fn on_wait);
+
+/* task_on_run names who is told, from now on, how long tasks run; NULL: nobody. It costs a look at the
+ * clock each time that a task begins or stops to run. */
+void task_on_run(task_run_fn on_run);
 
 /* task_unpark says that a task runs again. */
 void task_unpark(struct task *task);

@@ -9,6 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include "core/base/clock.h"
 #include "core/loop/task.h"
 
 #define CANCELLED (-125)
@@ -185,6 +186,56 @@ static void test_every_wait_is_told_once(void **state)
     task_on_wait(NULL);
 }
 
+static uint64_t ran_ns[2]; /* of tasks with label 0 and 1 */
+
+static void on_run(const struct task *task, uint64_t ns)
+{
+    assert_int_equal(task->await_depth, 0);
+    ran_ns[task->label] += ns;
+}
+
+static uint64_t spin(uint64_t ns)
+{
+    const uint64_t start_ns = clock_now_ns();
+    while (clock_now_ns() - start_ns < ns) {
+    }
+    return clock_now_ns() - start_ns;
+}
+
+static void test_running_is_told_while_somebody_asks(void **state)
+{
+    (void)state;
+    struct task outer;
+    struct task inner;
+    task_start(&outer, "test", 0, NULL);
+    task_start(&inner, "test", 0, NULL);
+    outer.label = 0;
+    inner.label = 1;
+    struct task *none = task_enter(&outer);
+    task_on_run(on_run);
+    const uint64_t start_ns = clock_now_ns();
+    uint64_t inner_ns = 0;
+    (void)spin(NS_PER_MS);
+    struct task *previous = task_enter(&inner);
+    inner_ns += spin(NS_PER_MS);
+    task_park(&inner, "sleep");
+    const uint64_t waited_ns = spin(10 * NS_PER_MS); /* it waits: this is nobody's */
+    task_unpark(&inner);
+    inner_ns += spin(NS_PER_MS);
+    task_end(&inner);
+    task_leave(previous);
+    (void)spin(NS_PER_MS);
+    task_leave(none);
+    const uint64_t all_ns = clock_now_ns() - start_ns;
+    (void)spin(NS_PER_MS);
+    task_on_run(NULL);
+    assert_true(ran_ns[0] >= 2 * NS_PER_MS);
+    assert_true(ran_ns[1] >= inner_ns);
+    /* it began to be told before the clock was read here, by less than the last spin */
+    assert_true(ran_ns[0] + ran_ns[1] + waited_ns <= all_ns + NS_PER_MS);
+    task_end(&outer);
+}
+
 static void test_cancel_runs_once(void **state)
 {
     (void)state;
@@ -232,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_parked_task_says_where, setup),
         cmocka_unit_test(test_a_parked_task_keeps_its_callers_when_asked),
         cmocka_unit_test(test_every_wait_is_told_once),
+        cmocka_unit_test(test_running_is_told_while_somebody_asks),
         cmocka_unit_test_setup(test_cancel_runs_once, setup),
         cmocka_unit_test_setup(test_cancelling_one_may_end_another, setup),
         cmocka_unit_test_setup(test_what_a_cancel_starts_is_not_cancelled, setup),
