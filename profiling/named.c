@@ -201,6 +201,7 @@ static void wait_seconds(struct named_query *query)
     query->has_first = true;
     query->start_ns = clock_now_ns();
     query->state = QUERY_WAITING;
+    uv_update_time(loop_uv(state.loop)); /* the seconds begin now, not when the turn did */
     loop_set_timer(state.loop, &query->timer, query->options.seconds * 1000);
 }
 
