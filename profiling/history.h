@@ -31,7 +31,7 @@ struct history_options {
 };
 
 struct history_stats {
-    uint64_t samples; /* taken since the start, weighted by timer overruns */
+    uint64_t samples; /* taken, since the process began, weighted by timer overruns */
     uint64_t lost;    /* for want of room, as of the last full window */
     uint64_t windows; /* in the ring */
     uint64_t bytes;   /* of the ring and the window that is being filled */

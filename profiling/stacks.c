@@ -152,6 +152,48 @@ void stacks_merge(struct stacks *stacks, const struct stacks *from, int64_t fact
     stacks->dropped += from->dropped;
 }
 
+/* An array of no items is NULL. */
+static bool copy_array(const void *items, size_t count, size_t item_bytes, void *ret_items)
+{
+    if (count == 0) {
+        return true;
+    }
+    void *copy = malloc(count * item_bytes);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, items, count * item_bytes);
+    memcpy(ret_items, &copy, sizeof(copy));
+    return true;
+}
+
+bool stacks_copy(const struct stacks *stacks, struct stacks *ret_copy)
+{
+    struct stacks *copy = ret_copy;
+    if (!copy_array(stacks->nodes, stacks->node_count, sizeof(*stacks->nodes), &copy->nodes) ||
+        !copy_array(stacks->samples, stacks->sample_count, sizeof(*stacks->samples),
+                    &copy->samples)) {
+        stacks_deinit(copy);
+        return false;
+    }
+    copy->node_count = stacks->node_count;
+    copy->node_cap = stacks->node_count;
+    copy->sample_count = stacks->sample_count;
+    copy->sample_cap = stacks->sample_count;
+    memcpy(copy->names, stacks->names, sizeof(copy->names));
+    copy->name_count = stacks->name_count;
+    copy->total = stacks->total;
+    copy->dropped = stacks->dropped;
+    return true;
+}
+
+size_t stacks_bytes(const struct stacks *stacks)
+{
+    return stacks->node_cap * sizeof(*stacks->nodes) +
+           stacks->sample_cap * sizeof(*stacks->samples) +
+           (stacks->node_lookup.cap + stacks->sample_lookup.cap) * sizeof(struct lookup_cell);
+}
+
 size_t stacks_read(const struct stacks *stacks, uint32_t leaf, uint64_t *ret_frames, size_t max)
 {
     size_t count = 0;

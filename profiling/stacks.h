@@ -83,6 +83,17 @@ void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
  * subtract. */
 void stacks_merge(struct stacks *stacks, const struct stacks *from, int64_t factor);
 
+/* stacks_copy makes a copy that takes no more memory than it needs. It can be read, merged from and
+ * freed; nothing can be added to it.
+ *
+ * ret_copy: all zero.
+ * Returns: true; false when memory is missing, and then nothing is left to free.
+ */
+MUST_USE bool stacks_copy(const struct stacks *stacks, struct stacks *ret_copy);
+
+/* stacks_bytes is the memory behind a struct stacks, itself not included. */
+size_t stacks_bytes(const struct stacks *stacks);
+
 /* stacks_read writes the addresses of a stack, the innermost first.
  *
  * Returns: how many, at most max.

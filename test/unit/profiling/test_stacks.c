@@ -2,7 +2,8 @@
  *
  * test_stacks.c - equal samples are counted together, different ones apart; the memory has a bound.
  *
- * lookup.c, which allocates for stacks.c, is included with an allocator that fails on demand.
+ * stacks.c, and lookup.c which allocates for it, are included with an allocator that fails on
+ * demand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,13 +38,19 @@ static void *failing_realloc(void *old, size_t size)
     return realloc(old, size);
 }
 
+static void *failing_malloc(size_t size)
+{
+    return failing_realloc(NULL, size);
+}
+
+#define malloc  failing_malloc
 #define calloc  failing_calloc
 #define realloc failing_realloc
 #include "profiling/lookup.c"
+#include "profiling/stacks.c"
+#undef malloc
 #undef calloc
 #undef realloc
-
-#include "profiling/stacks.h"
 
 static void add(struct stacks *stacks, const uint64_t *frames, size_t count,
                 struct stacks_labels labels, int64_t value)
@@ -190,6 +197,36 @@ static void test_without_memory_samples_are_counted_as_dropped(void **state)
     }
 }
 
+static void test_a_copy_has_all_in_less_memory(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    struct stacks copy = {0};
+    assert_true(stacks_copy(&stacks, &copy)); /* of nothing */
+    assert_int_equal(stacks_bytes(&copy), 0);
+    add_many(&stacks);
+    const struct stacks_labels worker = {.thread = stacks_name(&stacks, STR("worker"))};
+    add(&stacks, (const uint64_t[]){30, 10}, 2, worker, 7);
+    stacks.dropped = 3;
+    for (size_t i = 0; i < 2; i++) {
+        allocations_left = i;
+        assert_false(stacks_copy(&stacks, &copy));
+        assert_null(copy.nodes);
+    }
+    allocations_left = SIZE_MAX;
+    assert_true(stacks_copy(&stacks, &copy));
+    assert_in_range(stacks_bytes(&copy), 1, stacks_bytes(&stacks) - 1);
+    stacks_deinit(&stacks);
+    struct stacks merged = {0};
+    stacks_merge(&merged, &copy, 1);
+    assert_int_equal(merged.sample_count, 201);
+    assert_int_equal(merged.total, 207);
+    assert_int_equal(merged.dropped, 3);
+    assert_string_equal(merged.names[merged.samples[200].labels.thread], "worker");
+    stacks_deinit(&copy);
+    stacks_deinit(&merged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_is_counted),
         cmocka_unit_test(test_what_is_subtracted_leaves_the_difference),
         cmocka_unit_test(test_names_have_a_bound),
+        cmocka_unit_test(test_a_copy_has_all_in_less_memory),
         cmocka_unit_test(test_without_memory_samples_are_counted_as_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
