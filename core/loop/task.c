@@ -4,9 +4,12 @@
  */
 #include "core/loop/task.h"
 
+#include <stdatomic.h>
+
 #include "core/base/clock.h"
 
 #define FRAME_BYTES_MAX 65536 /* a frame pointer that is further away is none */
+#define IDS_PER_BLOCK   1024
 
 _Thread_local volatile uint32_t task_current_label = LABEL_NONE;
 
@@ -16,17 +19,34 @@ extern const char etext[];
 
 static struct list tasks = {&tasks, &tasks};
 static size_t living_count;
-static uint64_t last_id;
+static _Atomic uint64_t next_new_id = 2;
+/* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
+static uint64_t next_id;
+static uint64_t ids_end;
 static struct task *current;
 static task_wait_fn on_wait;
 static task_run_fn on_run;
 static uint64_t told_ns; /* up to when the current task's running is told */
 static bool is_keeping_stacks;
 
+uint64_t task_new_id(void)
+{
+    return atomic_fetch_add_explicit(&next_new_id, 1, memory_order_relaxed);
+}
+
+static uint64_t draw_id(void)
+{
+    if (next_id == ids_end) {
+        next_id = atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
+        ids_end = next_id + IDS_PER_BLOCK;
+    }
+    return next_id++;
+}
+
 void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
 {
     *task = (struct task){
-        .id = ++last_id,
+        .id = draw_id(),
         .kind = kind,
         .state = "running",
         .start_ns = now_ns,

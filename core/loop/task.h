@@ -29,7 +29,7 @@ typedef void (*task_cancel_fn)(struct task *task, int status);
 
 struct task {
     struct list link;    /* in the registry */
-    uint64_t id;         /* 1, 2, 3 ... */
+    uint64_t id;         /* grows; see task_new_id */
     const char *kind;    /* "http" */
     const char *state;   /* "running", "write", "sleep" ... : a literal */
     const void *handler; /* code of the function that serves it; NULL: unknown */
@@ -85,6 +85,13 @@ static inline uint32_t task_swap_label(uint32_t label)
     task_current_label = label;
     return previous;
 }
+
+/* task_new_id is an id that no task has or gets, for what is listed beside tasks: threads. 1 is never
+ * given out: it stands for the main thread.
+ *
+ * Thread: any.
+ */
+uint64_t task_new_id(void);
 
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
