@@ -46,7 +46,7 @@ struct named_query {
 
 /* One row per source: {.source = &source_heap}. */
 static const struct named profiles[] = {
-    {0}, /* the end */
+    {.source = &source_goroutine}, {0}, /* the end */
 };
 
 static struct {
