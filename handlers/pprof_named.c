@@ -34,6 +34,20 @@ static int read_sign(struct http_request *req, struct str name)
     return is_zero ? 0 : sign;
 }
 
+/* is_dump_wanted: of all profiles this one alone has a second text, from debug=2 on. */
+static bool is_dump_wanted(struct http_request *req, const struct named *named)
+{
+    struct str text;
+    uint64_t debug;
+    if (strcmp(named_name(named), "goroutine") != 0 || !http_query_get(req, STR("debug"), &text)) {
+        return false;
+    }
+    if (text.len > 1 && text.ptr[0] == '+') {
+        text = (struct str){text.ptr + 1, text.len - 1};
+    }
+    return str_parse_u64(text, INT64_MAX, &debug) && debug >= 2;
+}
+
 /* parse_seconds reads a positive decimal integer, which may have a plus sign. */
 static bool parse_seconds(const struct pprof *pprof, struct str text, uint64_t *ret_seconds)
 {
@@ -158,6 +172,8 @@ void pprof_handle_named(struct http_request *req, void *arg)
     const char *problem = read_options(pprof, req, named, &options);
     if (problem != NULL) {
         pprof_respond_error(req, 400, problem);
+    } else if (options.is_text && is_dump_wanted(req, named)) {
+        pprof_respond_dump(pprof, req);
     } else {
         query(req, named, &options, NULL);
     }

@@ -30,4 +30,7 @@ void pprof_respond_file(struct http_request *req, const char *name, struct str b
  */
 void pprof_send(struct http_request *req, const char *name, char *data, size_t len);
 
+/* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2. */
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req);
+
 #endif

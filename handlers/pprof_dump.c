@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_dump.c - goroutine?debug=2: everything in flight, as a Go program prints its goroutines.
+ */
+#include "handlers/pprof_accounts.h"
+#include "handlers/pprof_respond.h"
+#include "profiling/goroutine.h"
+
+static void fail(struct http_request *req, const char *message)
+{
+    pprof_accounts_count("goroutine", false);
+    pprof_respond_error(req, 500, message);
+}
+
+static void on_dump(void *arg, int status, char *data, size_t len)
+{
+    struct http_request *req = arg;
+    http_on_cancel(req, NULL);
+    if (status < 0) {
+        fail(req, "failed to collect profile");
+    } else {
+        pprof_accounts_count("goroutine", true);
+        pprof_send(req, NULL, data, len);
+    }
+}
+
+static void on_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    goroutine_dump_cancel(req->user);
+    fail(req, "cancelled");
+}
+
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
+{
+    struct goroutine_dump *dump;
+    if (goroutine_dump_start(pprof->loop, on_dump, req, &dump) != 0) {
+        fail(req, "failed to collect profile");
+        return;
+    }
+    req->user = dump;
+    http_on_cancel(req, on_cancel);
+    task_park(&req->task, "profile");
+}
