@@ -74,6 +74,10 @@ LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIB_L
 FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
 ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
 
+# What the executable defines in place of the C library. A sanitizer defines the same: TSan must see
+# each lock, and ASan each thread, so its builds do without.
+HOOKS_OUT := profiling/%$(if $(SANITIZE),_hook,_hook_none).c
+
 SOURCES := $(filter-out core/main.c,$(wildcard core/*.c)) $(call ours,core/*/*.c config/*.c)
 # A service's files lie below their root as their packages do, which is how clients import them.
 PROTO_ROOT     := handlers/proto
@@ -86,7 +90,8 @@ PROTOS          := $(SERVICE_PROTOS) $(PACKAGED_PROTOS)
 ifeq ($(PROFILING),no)
 SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
 else
-SOURCES += $(filter-out handlers/pprof_none.c,$(wildcard handlers/*.c)) $(call ours,profiling/*.c)
+SOURCES += $(filter-out handlers/pprof_none.c,$(wildcard handlers/*.c))
+SOURCES += $(filter-out $(HOOKS_OUT),$(call ours,profiling/*.c))
 PROTOS  += $(wildcard profiling/*.proto)
 endif
 LLHTTP_SOURCES := api http llhttp

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex.h - which code holds mutexes that others wait for, libraries' mutexes included:
+ * source_mutex. mutex_wait.h says what is counted, mutex_hook.h what is seen.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_PROFILING_MUTEX_H
+#define TOQ_PROFILING_MUTEX_H
+
+#include "profiling/mutex_wait.h"
+
+/* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0: none.
+ * After backtrace_init. */
+void mutex_start(uint32_t fraction);
+
+/* mutex_stop ends it; what was recorded stays. */
+void mutex_stop(void);
+
+#endif
