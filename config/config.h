@@ -39,6 +39,7 @@ struct config {
     uint64_t pprof_port;
     char pprof_token[CONFIG_TEXT_BYTES]; /* secret; required when pprof_host is not loopback */
     uint64_t pprof_max_seconds;
+    uint64_t pprof_mutex_fraction; /* contentions per sample; 0: no samples */
 
     char mysql_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
     uint64_t mysql_port;

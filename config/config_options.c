@@ -69,6 +69,10 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "PPROF_MAX_SECONDS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_max_seconds),
      .value = "300", .min = 1, .max = 3600, .unit = "seconds",
      .help = "longest capture"},
+    {.name = "PPROF_MUTEX_FRACTION", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_mutex_fraction),
+     .value = "1", .value_prod = "0", .max = 1000000, .unit = "contentions per sample",
+     .zero = "samples none",
+     .help = "how rare samples of the mutex profile are"},
 
     {.name = "MYSQL_HOST", .kind = CONFIG_TEXT, .offset = FIELD(mysql_host),
      .value = "localhost", .min = 1, .max = CONFIG_TEXT_BYTES - 1,

@@ -206,6 +206,7 @@ static int start_pprof(struct app *app)
         .token = str_from(app->config->pprof_token),
         .cmdline = buf_str(&app->cmdline),
         .max_seconds = app->config->pprof_max_seconds,
+        .mutex_fraction = app->config->pprof_mutex_fraction,
     };
     const int rc = pprof_start(&app->pprof, app->metrics);
     if (rc == UV_ENOSYS) {

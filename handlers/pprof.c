@@ -91,8 +91,12 @@ void pprof_handle_cmdline(struct http_request *req, void *arg)
 
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
+    const struct profiler_options options = {
+        .loop = pprof->loop,
+        .mutex_fraction = (uint32_t)pprof->mutex_fraction,
+    };
     const int rc = pprof_accounts_register(metrics);
-    return rc < 0 ? rc : profiler_start(&(struct profiler_options){.loop = pprof->loop});
+    return rc < 0 ? rc : profiler_start(&options);
 }
 
 void pprof_stop(struct pprof *pprof)

@@ -15,6 +15,7 @@ struct pprof {
     struct str token;   /* that every request must carry; empty: none. Borrowed */
     struct str cmdline; /* argv joined with NULs. Borrowed */
     uint64_t max_seconds;
+    uint64_t mutex_fraction; /* struct profiler_options' */
 };
 
 /* pprof_start starts the profiler and registers its own accounts.

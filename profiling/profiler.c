@@ -8,6 +8,7 @@
 #include "profiling/backtrace.h"
 #include "profiling/code.h"
 #include "profiling/cpu.h"
+#include "profiling/mutex.h"
 #include "profiling/named.h"
 #include "profiling/sampler.h"
 #include "profiling/thread_stack.h"
@@ -28,11 +29,13 @@ int profiler_start(const struct profiler_options *options)
     thread_stack_init();
     named_init(options->loop);
     task_keep_await_stacks(true);
+    mutex_start(options->mutex_fraction);
     return 0;
 }
 
 void profiler_stop(void)
 {
+    mutex_stop();
     named_deinit();
     task_keep_await_stacks(false);
     cpu_deinit();

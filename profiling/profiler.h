@@ -11,6 +11,7 @@
 
 struct profiler_options {
     struct loop *loop;
+    uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */
 };
 
 /* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds
