@@ -63,10 +63,14 @@ LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SAN
 
 # Asked once and only when something is compiled or linked: see the head.
 LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto jansson
+# A sanitizer has a malloc of its own.
+ifeq ($(SANITIZE),)
+LIBRARIES  += jemalloc
+endif
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $(call pkg_cflags))$(LIB_CFLAGS)
 pkg_cflags  = $(if $(shell pkg-config --exists $(LIBRARIES) && echo found),$(shell pkg-config \
               --cflags $(LIBRARIES)),$(error packages are missing; run: make deps))
-LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIB_LIBS)
+LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)) -lm)$(LIB_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
 
