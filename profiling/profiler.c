@@ -8,6 +8,7 @@
 #include "profiling/backtrace.h"
 #include "profiling/code.h"
 #include "profiling/cpu.h"
+#include "profiling/heap.h"
 #include "profiling/mutex.h"
 #include "profiling/named.h"
 #include "profiling/sampler.h"
@@ -25,6 +26,12 @@ int profiler_start(const struct profiler_options *options)
         code_stop();
         return UV_ENOMEM;
     }
+    status = heap_start();
+    if (status != 0) {
+        sampler_stop();
+        code_stop();
+        return UV_ENOMEM;
+    }
     cpu_init(options->loop);
     thread_stack_init();
     named_init(options->loop);
@@ -39,6 +46,7 @@ void profiler_stop(void)
     named_deinit();
     task_keep_await_stacks(false);
     cpu_deinit();
+    heap_stop();
     sampler_stop();
     code_stop();
 }
