@@ -6,10 +6,12 @@
 
 #include "core/http/http.h"
 #include "profiling/cpu.h"
+#include "profiling/heap.h"
 
 /* All modules' statistics at one moment. */
 struct snapshot {
     struct cpu_stats cpu;
+    struct heap_stats heap;
     uint64_t label_overflow;
 };
 
@@ -24,17 +26,24 @@ struct account {
 #define FIELD(field) offsetof(struct snapshot, field)
 
 /* A family's rows have the same help and divisor. */
-#define SAMPLES "toq_profiler_samples_total", "Samples taken."
-#define LOST    "toq_profiler_lost_samples_total", "Samples for which there was no room."
+#define SAMPLES  "toq_profiler_samples_total", "Samples taken."
+#define LOST     "toq_profiler_lost_samples_total", "Samples for which there was no room."
+#define FAILURES "toq_profiler_stackless_samples_total", "Samples whose stack could not be walked."
 #define TRUNCATED                                                                                  \
     "toq_profiler_truncated_stacks_total", "Stacks that could not be walked to their end."
+#define DUMP "toq_profiler_dump_seconds_total", "Time that worker threads collected samples."
 #define HOOK "toq_profiler_hook_seconds_total", "Time spent in signal handlers and hooks."
 
 static const struct account accounts[] = {
     {SAMPLES, "cpu", FIELD(cpu.samples), 0},
+    {SAMPLES, "heap", FIELD(heap.samples), 0},
     {LOST, "cpu", FIELD(cpu.lost), 0},
+    {FAILURES, "heap", FIELD(heap.failures), 0},
     {TRUNCATED, "cpu", FIELD(cpu.truncated), 0},
+    {TRUNCATED, "heap", FIELD(heap.truncated), 0},
     {HOOK, "cpu", FIELD(cpu.handler_ns), NS_PER_S},
+    {HOOK, "heap", FIELD(heap.hook_ns), NS_PER_S},
+    {DUMP, "heap", FIELD(heap.dump_ns), NS_PER_S},
     {"toq_profiler_untimed_threads_total", "Threads that no timer could be made for.", "cpu",
      FIELD(cpu.threads_untimed), 0},
     {"toq_profiler_label_overflow_total", "Label sets that became other: there were too many.",
@@ -52,6 +61,7 @@ static void collect(void *arg)
     (void)arg;
     const struct snapshot now = {
         .cpu = cpu_get_stats(),
+        .heap = heap_get_stats(),
         .label_overflow = label_overflow_count(),
     };
     for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {

@@ -110,6 +110,7 @@ void heap_facts_append(struct buf *out, uint64_t purges)
     if (!heap_ctl_write("epoch", &epoch, sizeof(epoch))) {
         return; /* without it there are no statistics */
     }
+    buf_append_cstr(out, "# runtime.MemStats\n");
     put_sizes(out);
     put_collector(out, purges);
     for (size_t i = 0; i < ARRAY_COUNT(own); i++) {

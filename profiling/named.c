@@ -44,9 +44,15 @@ struct named_query {
     size_t len;
 };
 
-/* One row per source: {.source = &source_heap}. */
+static struct named_base delta_heap;
+
+/* One row per profile. */
 static const struct named profiles[] = {
-    {.source = &source_goroutine}, {0}, /* the end */
+    {.source = &source_allocs},
+    {.source = &source_goroutine},
+    {.source = &source_heap},
+    {&source_heap, "delta_heap", 2, &delta_heap},
+    {0}, /* the end */
 };
 
 static struct {
