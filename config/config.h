@@ -40,6 +40,7 @@ struct config {
     char pprof_token[CONFIG_TEXT_BYTES]; /* secret; required when pprof_host is not loopback */
     uint64_t pprof_max_seconds;
     uint64_t pprof_mutex_fraction; /* contentions per sample; 0: no samples */
+    uint64_t pprof_history_windows;
 
     char mysql_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
     uint64_t mysql_port;

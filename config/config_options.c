@@ -73,6 +73,9 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .value = "1", .value_prod = "0", .max = 1000000, .unit = "contentions per sample",
      .zero = "samples none",
      .help = "how rare samples of the mutex profile are"},
+    {.name = "PPROF_HISTORY_WINDOWS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_history_windows),
+     .value = "60", .max = 360, .unit = "windows", .zero = "keeps none",
+     .help = "10 s each of the CPU profile that is always taken, for /debug/pprof/profile?ago="},
 
     {.name = "MYSQL_HOST", .kind = CONFIG_TEXT, .offset = FIELD(mysql_host),
      .value = "localhost", .min = 1, .max = CONFIG_TEXT_BYTES - 1,

@@ -207,6 +207,7 @@ static int start_pprof(struct app *app)
         .cmdline = buf_str(&app->cmdline),
         .max_seconds = app->config->pprof_max_seconds,
         .mutex_fraction = app->config->pprof_mutex_fraction,
+        .history_windows = app->config->pprof_history_windows,
     };
     const int rc = pprof_start(&app->pprof, app->metrics);
     if (rc == UV_ENOSYS) {

@@ -5,6 +5,7 @@
 #include "handlers/pprof.h"
 
 #include "handlers/pprof_accounts.h"
+#include "handlers/pprof_past.h"
 #include "handlers/pprof_respond.h"
 #include "profiling/cpu.h"
 #include "profiling/profiler.h"
@@ -58,6 +59,11 @@ void pprof_handle_profile(struct http_request *req, void *arg)
     if (!pprof_is_allowed(pprof, req)) {
         return;
     }
+    struct str ago;
+    if (http_query_get(req, STR("ago"), &ago)) {
+        pprof_past_respond(req, ago, read_seconds(pprof, req));
+        return;
+    }
     struct cpu_capture *capture;
     const int rc = cpu_start(read_seconds(pprof, req), SAMPLES_HZ, on_profile, req, &capture);
     if (rc < 0) {
@@ -94,6 +100,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
     const struct profiler_options options = {
         .loop = pprof->loop,
         .mutex_fraction = (uint32_t)pprof->mutex_fraction,
+        .history_windows = pprof->history_windows,
     };
     const int rc = pprof_accounts_register(metrics);
     return rc < 0 ? rc : profiler_start(&options);

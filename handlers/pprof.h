@@ -16,6 +16,7 @@ struct pprof {
     struct str cmdline; /* argv joined with NULs. Borrowed */
     uint64_t max_seconds;
     uint64_t mutex_fraction; /* struct profiler_options' */
+    size_t history_windows;  /* kept of the past; 0: none */
 };
 
 /* pprof_start starts the profiler and registers its own accounts.
@@ -37,7 +38,8 @@ void pprof_handle_index(struct http_request *req, void *pprof);
 /* pprof_handle_cmdline answers with the command line. */
 void pprof_handle_cmdline(struct http_request *req, void *pprof);
 
-/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile. */
+/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?ago= it answers
+ * at once with what the history has of the seconds that began so long ago. */
 void pprof_handle_profile(struct http_request *req, void *pprof);
 
 /* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */

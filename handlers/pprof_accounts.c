@@ -7,11 +7,13 @@
 #include "core/http/http.h"
 #include "profiling/cpu.h"
 #include "profiling/heap.h"
+#include "profiling/history.h"
 
 /* All modules' statistics at one moment. */
 struct snapshot {
     struct cpu_stats cpu;
     struct heap_stats heap;
+    struct history_stats history;
     uint64_t label_overflow;
 };
 
@@ -37,7 +39,9 @@ struct account {
 static const struct account accounts[] = {
     {SAMPLES, "cpu", FIELD(cpu.samples), 0},
     {SAMPLES, "heap", FIELD(heap.samples), 0},
+    {SAMPLES, "history", FIELD(history.samples), 0},
     {LOST, "cpu", FIELD(cpu.lost), 0},
+    {LOST, "history", FIELD(history.lost), 0},
     {FAILURES, "heap", FIELD(heap.failures), 0},
     {TRUNCATED, "cpu", FIELD(cpu.truncated), 0},
     {TRUNCATED, "heap", FIELD(heap.truncated), 0},
@@ -53,6 +57,8 @@ static const struct account accounts[] = {
 static const char *const profile_label[] = {"profile", NULL};
 
 static uint64_t *cells[ARRAY_COUNT(accounts)];
+static double *history_windows;
+static double *history_bytes;
 static struct metric_family *served;
 static struct metric_family *failed;
 
@@ -62,8 +68,11 @@ static void collect(void *arg)
     const struct snapshot now = {
         .cpu = cpu_get_stats(),
         .heap = heap_get_stats(),
+        .history = history_get_stats(),
         .label_overflow = label_overflow_count(),
     };
+    *history_windows = (double)now.history.windows;
+    *history_bytes = (double)now.history.bytes;
     for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
         *cells[i] = *(const uint64_t *)(const void *)((const char *)&now + accounts[i].offset);
     }
@@ -78,6 +87,26 @@ static struct metric_family *add_family(struct metrics *metrics, const struct ac
                                        .labels = account->profile == NULL ? NULL : profile_label,
                                        .divisor = account->divisor,
                                    });
+}
+
+static int add_gauge(struct metrics *metrics, const char *name, const char *help, double **ret_cell)
+{
+    const struct metric_family_options options = {.type = METRIC_GAUGE, .name = name, .help = help};
+    struct metric_family *family = metrics_family(metrics, &options);
+    if (family == NULL) {
+        return UV_ENOMEM;
+    }
+    *ret_cell = metric_gauge(family, NULL);
+    return 0;
+}
+
+static int add_gauges(struct metrics *metrics)
+{
+    const int rc = add_gauge(metrics, "toq_profiler_history_windows",
+                             "Full windows of the CPU history.", &history_windows);
+    return rc < 0 ? rc
+                  : add_gauge(metrics, "toq_profiler_history_bytes", "Memory of the CPU history.",
+                              &history_bytes);
 }
 
 int pprof_accounts_register(struct metrics *metrics)
@@ -99,7 +128,8 @@ int pprof_accounts_register(struct metrics *metrics)
         const struct str profile = str_from(accounts[i].profile);
         cells[i] = metric_counter(family, accounts[i].profile == NULL ? NULL : &profile);
     }
-    return metrics_add_collector(metrics, collect, NULL);
+    const int rc = add_gauges(metrics);
+    return rc < 0 ? rc : metrics_add_collector(metrics, collect, NULL);
 }
 
 void pprof_accounts_count(const char *profile, bool is_served)

@@ -9,10 +9,22 @@
 #include "profiling/code.h"
 #include "profiling/cpu.h"
 #include "profiling/heap.h"
+#include "profiling/history.h"
 #include "profiling/mutex.h"
 #include "profiling/named.h"
 #include "profiling/sampler.h"
 #include "profiling/thread_stack.h"
+
+static int start_history(const struct profiler_options *options)
+{
+    const struct history_options history = {
+        .loop = options->loop,
+        .windows = options->history_windows,
+        .window_ms = HISTORY_WINDOW_MS,
+        .bytes_max = HISTORY_BYTES_MAX,
+    };
+    return history.windows == 0 ? 0 : history_start(&history);
+}
 
 int profiler_start(const struct profiler_options *options)
 {
@@ -26,8 +38,10 @@ int profiler_start(const struct profiler_options *options)
         code_stop();
         return UV_ENOMEM;
     }
-    status = heap_start();
+    status = start_history(options);
+    status = status == 0 ? heap_start() : status;
     if (status != 0) {
+        history_stop();
         sampler_stop();
         code_stop();
         return UV_ENOMEM;
@@ -47,6 +61,7 @@ void profiler_stop(void)
     task_keep_await_stacks(false);
     cpu_deinit();
     heap_stop();
+    history_stop();
     sampler_stop();
     code_stop();
 }

@@ -12,6 +12,7 @@
 struct profiler_options {
     struct loop *loop;
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */
+    size_t history_windows;  /* kept; 0: no history. HISTORY_WINDOWS_MAX at most */
 };
 
 /* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds

@@ -152,27 +152,23 @@ void stacks_merge(struct stacks *stacks, const struct stacks *from, int64_t fact
     stacks->dropped += from->dropped;
 }
 
-/* An array of no items is NULL. */
-static bool copy_array(const void *items, size_t count, size_t item_bytes, void *ret_items)
+/* Returns: NULL for an array of no items, and when memory is missing. */
+static void *copy_array(const void *items, size_t count, size_t item_bytes)
 {
-    if (count == 0) {
-        return true;
+    void *copy = count == 0 ? NULL : malloc(count * item_bytes);
+    if (copy != NULL) {
+        memcpy(copy, items, count * item_bytes);
     }
-    void *copy = malloc(count * item_bytes);
-    if (copy == NULL) {
-        return false;
-    }
-    memcpy(copy, items, count * item_bytes);
-    memcpy(ret_items, &copy, sizeof(copy));
-    return true;
+    return copy;
 }
 
 bool stacks_copy(const struct stacks *stacks, struct stacks *ret_copy)
 {
     struct stacks *copy = ret_copy;
-    if (!copy_array(stacks->nodes, stacks->node_count, sizeof(*stacks->nodes), &copy->nodes) ||
-        !copy_array(stacks->samples, stacks->sample_count, sizeof(*stacks->samples),
-                    &copy->samples)) {
+    copy->nodes = copy_array(stacks->nodes, stacks->node_count, sizeof(*stacks->nodes));
+    copy->samples = copy_array(stacks->samples, stacks->sample_count, sizeof(*stacks->samples));
+    if ((copy->nodes == NULL && stacks->node_count > 0) ||
+        (copy->samples == NULL && stacks->sample_count > 0)) {
         stacks_deinit(copy);
         return false;
     }

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_past.c - a question about the past, checked against what the history covers.
+ */
+#include "handlers/pprof_past.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/base/duration.h"
+#include "handlers/pprof_accounts.h"
+#include "handlers/pprof_respond.h"
+#include "profiling/history.h"
+
+#define MESSAGE_BYTES 160
+
+static void refuse(struct http_request *req, int status, const char *message)
+{
+    pprof_accounts_count("history", false);
+    pprof_respond_error(req, status, message);
+}
+
+static void on_read(void *arg, int status, const char *data, size_t len)
+{
+    struct http_request *req = arg;
+    http_on_cancel(req, NULL);
+    if (status < 0) {
+        refuse(req, 500, "Could not read the history: out of memory");
+        return;
+    }
+    pprof_accounts_count("history", true);
+    pprof_respond_file(req, "profile", (struct str){data, len});
+}
+
+static void on_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    history_cancel(req->user);
+    refuse(req, 503, "cancelled");
+}
+
+/* Why an interval cannot be had, as a status with a message; 0: it can. */
+static int check(uint64_t ago_ns, uint64_t seconds, char *message)
+{
+    const uint64_t span_s = history_get_span_ns() / NS_PER_S;
+    const uint64_t ago_s = ago_ns / NS_PER_S;
+    if (ago_s == 0) {
+        (void)snprintf(message, MESSAGE_BYTES, "\"ago\" must be 1s or more");
+        return 400;
+    }
+    if (seconds > ago_s) {
+        (void)snprintf(message, MESSAGE_BYTES,
+                       "the interval ends in the future: with this \"ago\" seconds=%" PRIu64
+                       " is the most",
+                       ago_s);
+        return 400;
+    }
+    if (!history_is_on()) {
+        (void)snprintf(message, MESSAGE_BYTES, "No history is kept: PPROF_HISTORY_WINDOWS is 0");
+        return 404;
+    }
+    if (ago_ns > history_get_span_ns()) {
+        (void)snprintf(message, MESSAGE_BYTES,
+                       "The history does not go back so far: ago=%" PRIu64 "s is the most now",
+                       span_s);
+        return 404;
+    }
+    return 0;
+}
+
+static void read_past(struct http_request *req, uint64_t ago_ns, uint64_t seconds)
+{
+    struct history_read *read;
+    const int rc = history_read(ago_ns, seconds * NS_PER_S, on_read, req, &read);
+    if (rc == 0) {
+        req->user = read;
+        http_on_cancel(req, on_cancel);
+        task_park(&req->task, "history");
+    } else if (rc == UV_ERANGE) {
+        refuse(req, 404, "The history does not go back so far");
+    } else if (rc == UV_EBUSY) {
+        refuse(req, 503, "Could not read the history: too many are reading it");
+    } else {
+        refuse(req, 500, "Could not read the history: out of memory");
+    }
+}
+
+void pprof_past_respond(struct http_request *req, struct str ago, uint64_t seconds)
+{
+    uint64_t ago_ns;
+    struct str text;
+    if (!duration_parse(ago, &ago_ns)) {
+        refuse(req, 400, "invalid value for \"ago\" - must be a duration like 90s, 2m or 1h30m");
+        return;
+    }
+    const bool is_chosen = http_query_get(req, STR("seconds"), &text);
+    if (!is_chosen && seconds > ago_ns / NS_PER_S) {
+        seconds = ago_ns / NS_PER_S;
+    }
+    char message[MESSAGE_BYTES];
+    const int status = check(ago_ns, seconds, message);
+    if (status != 0) {
+        refuse(req, status, message);
+    } else {
+        read_past(req, ago_ns, seconds);
+    }
+}
