@@ -6,6 +6,7 @@
 
 #include "core/loop/task.h"
 #include "profiling/backtrace.h"
+#include "profiling/block.h"
 #include "profiling/code.h"
 #include "profiling/cpu.h"
 #include "profiling/heap.h"
@@ -38,16 +39,18 @@ int profiler_start(const struct profiler_options *options)
         code_stop();
         return UV_ENOMEM;
     }
+    thread_stack_init();
     status = start_history(options);
+    status = status == 0 ? block_start(options->loop, options->block_ms) : status;
     status = status == 0 ? heap_start() : status;
     if (status != 0) {
+        block_stop();
         history_stop();
         sampler_stop();
         code_stop();
         return UV_ENOMEM;
     }
     cpu_init(options->loop);
-    thread_stack_init();
     named_init(options->loop);
     task_keep_await_stacks(true);
     mutex_start(options->mutex_fraction);
@@ -62,6 +65,7 @@ void profiler_stop(void)
     cpu_deinit();
     heap_stop();
     history_stop();
+    block_stop();
     sampler_stop();
     code_stop();
 }

@@ -13,6 +13,7 @@ struct profiler_options {
     struct loop *loop;
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */
     size_t history_windows;  /* kept; 0: no history. HISTORY_WINDOWS_MAX at most */
+    uint64_t block_ms;       /* callbacks that hold the loop for so long are recorded; 0: none */
 };
 
 /* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds
