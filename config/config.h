@@ -41,6 +41,7 @@ struct config {
     uint64_t pprof_max_seconds;
     uint64_t pprof_mutex_fraction; /* contentions per sample; 0: no samples */
     uint64_t pprof_history_windows;
+    uint64_t pprof_block_ms;
 
     char mysql_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
     uint64_t mysql_port;

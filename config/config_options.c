@@ -76,6 +76,9 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "PPROF_HISTORY_WINDOWS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_history_windows),
      .value = "60", .max = 360, .unit = "windows", .zero = "keeps none",
      .help = "10 s each of the CPU profile that is always taken, for /debug/pprof/profile?ago="},
+    {.name = "PPROF_BLOCK_MS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_block_ms),
+     .value = "20", .max = 60000, .unit = "milliseconds", .zero = "looks for none",
+     .help = "a callback that holds the loop for so long is in the block profile"},
 
     {.name = "MYSQL_HOST", .kind = CONFIG_TEXT, .offset = FIELD(mysql_host),
      .value = "localhost", .min = 1, .max = CONFIG_TEXT_BYTES - 1,

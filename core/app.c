@@ -208,6 +208,7 @@ static int start_pprof(struct app *app)
         .max_seconds = app->config->pprof_max_seconds,
         .mutex_fraction = app->config->pprof_mutex_fraction,
         .history_windows = app->config->pprof_history_windows,
+        .block_ms = app->config->pprof_block_ms,
     };
     const int rc = pprof_start(&app->pprof, app->metrics);
     if (rc == UV_ENOSYS) {

@@ -101,6 +101,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
         .loop = pprof->loop,
         .mutex_fraction = (uint32_t)pprof->mutex_fraction,
         .history_windows = pprof->history_windows,
+        .block_ms = pprof->block_ms,
     };
     const int rc = pprof_accounts_register(metrics);
     return rc < 0 ? rc : profiler_start(&options);

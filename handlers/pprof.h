@@ -17,6 +17,7 @@ struct pprof {
     uint64_t max_seconds;
     uint64_t mutex_fraction; /* struct profiler_options' */
     size_t history_windows;  /* kept of the past; 0: none */
+    uint64_t block_ms;       /* struct profiler_options' */
 };
 
 /* pprof_start starts the profiler and registers its own accounts.

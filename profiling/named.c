@@ -44,14 +44,18 @@ struct named_query {
     size_t len;
 };
 
+static struct named_base delta_block;
 static struct named_base delta_heap;
 
 /* One row per profile. */
 static const struct named profiles[] = {
     {.source = &source_allocs},
+    {.source = &source_block},
+    {&source_block, "delta_block", 2, &delta_block},
     {.source = &source_goroutine},
     {.source = &source_heap},
     {&source_heap, "delta_heap", 2, &delta_heap},
+    {.source = &source_wall},
     {0}, /* the end */
 };
 
