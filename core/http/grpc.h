@@ -96,8 +96,8 @@ MUST_USE int grpc_create(const struct grpc_limits *limits, struct metrics *metri
 /* grpc_destroy frees it; takes NULL. No call is left, and its router is gone. */
 void grpc_destroy(struct grpc *grpc);
 
-/* grpc_add_interceptor puts one behind those that are there. Returns: 0; UV_ENOMEM. */
-MUST_USE int grpc_add_interceptor(struct grpc *grpc, const struct grpc_interceptor *interceptor);
+/* grpc_add_interceptor puts one behind those that are there; at most 8. It is copied. */
+void grpc_add_interceptor(struct grpc *grpc, const struct grpc_interceptor *interceptor);
 
 /* grpc_add_service mounts a service, before grpc_mount. Its metrics begin at zero.
  *

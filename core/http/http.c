@@ -20,12 +20,19 @@ static void log_access(const struct http_request *req, uint64_t now_ns)
 {
     char peer[CONN_PEER_BYTES];
     req->transport->format_peer(req, peer);
-    LOG(req->server->access_level, "access", "request",
+    const struct log_field fields[] = {
         log_cstr("server", req->server->listener.name),
-        log_cstr("method", http_method_name(req->method)), log_str("target", req->target),
-        log_cstr("route", req->route->path), log_i64("status", req->status),
+        log_cstr("method", http_method_name(req->method)),
+        log_str("target", req->target),
+        log_cstr("route", req->route->path),
+        log_i64("status", req->status),
         log_u64("body_bytes", req->sent_body_bytes),
-        log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US), log_cstr("peer", peer));
+        log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US),
+        log_cstr("peer", peer),
+        log_cstr("rpc_status", req->rpc_status), /* last: others than gRPC calls have none */
+    };
+    log_event(req->server->access_level, "access", "request", fields,
+              ARRAY_COUNT(fields) - (req->rpc_status == NULL ? 1 : 0));
 }
 
 static void account(struct http_request *req)
@@ -64,7 +71,7 @@ static void run_on_cancel(struct http_request *req, int status)
 
 /* cancel_politely lets a ROUTE_STREAM handler end its answer itself.
  *
- * Returns: whether it did; the request is gone then. */
+ * Returns: whether it did; the request may be gone then. */
 static bool cancel_politely(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
@@ -78,7 +85,7 @@ static bool cancel_politely(struct http_request *req, int status)
     const struct task *current = task_current();
     const bool has_ended = current == NULL || current->id != id;
     task_leave(previous);
-    return has_ended;
+    return has_ended || req->is_detached;
 }
 
 /* on_task_cancel: the deadline passed, or a drain ran out of time. The peer is there and hears
@@ -276,6 +283,20 @@ void http_stream_end_with(struct http_request *req, const struct http_header *tr
         account(req);
     }
     finish(req);
+}
+
+void http_stream_leave(struct http_request *req, const struct http_header *trailers, size_t count)
+{
+    REQUIRE(req->is_streaming && (req->route->flags & ROUTE_STREAM) != 0);
+    if (req->is_detached) {
+        return;
+    }
+    req->transport->stream_end_with(req, trailers, count);
+    account(req);
+    req->is_detached = true;
+    req->on_cancel = NULL;
+    req->task.on_cancel = NULL;
+    wheel_unset(&req->deadline);
 }
 
 void http_reset(struct http_request *req, enum http_reset code)

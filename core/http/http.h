@@ -46,6 +46,10 @@ struct http_response {
     const struct http_header
         *headers; /* more fields; one with a control byte is left out and logged */
     size_t header_count;
+    /* ROUTE_STREAM only: */
+    const struct http_header *trailers; /* behind the body; http_respond only */
+    size_t trailer_count;
+    bool is_bare; /* no field but those named here: no Date, no Content-Length */
 };
 
 /* A http_cancel_fn stops what was started for a request.
@@ -104,7 +108,8 @@ struct http_request {
     struct str body;
     struct arena arena;
     struct wheel_timer deadline;
-    int status; /* that was sent */
+    int status;             /* that was sent */
+    const char *rpc_status; /* how a gRPC call ended, a literal; NULL: it is none */
     uint64_t sent_body_bytes;
     uint64_t streamed_bytes; /* of a ROUTE_STREAM body, that came so far */
     uint32_t
@@ -161,6 +166,13 @@ void http_stream_end(struct http_request *req);
  */
 void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
                           size_t count);
+
+/* http_stream_leave ends the body with trailer fields, but not the request, whose handler is still to end
+ * it: what it sends then is dropped, and it is not cancelled any more. ROUTE_STREAM only.
+ *
+ * trailers: as http_stream_end_with.
+ */
+void http_stream_leave(struct http_request *req, const struct http_header *trailers, size_t count);
 
 /* http_reset breaks the answer off, begun or not, and ends the request. ROUTE_STREAM only. */
 void http_reset(struct http_request *req, enum http_reset code);

@@ -181,11 +181,13 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     char digits[20];
     put(&fields, STR(":status"),
         (struct str){status, str_format_u64(status, (uint64_t)response->status)});
-    put(&fields, STR("date"), loop_http_date(st->req.server->loop));
+    if (!response->is_bare) {
+        put(&fields, STR("date"), loop_http_date(st->req.server->loop));
+    }
     if (response->content_type != NULL) {
         put(&fields, STR("content-type"), str_from(response->content_type));
     }
-    if (length != NULL) {
+    if (length != NULL && !response->is_bare) {
         put(&fields, STR("content-length"), (struct str){digits, str_format_u64(digits, *length)});
     }
     for (size_t i = 0; i < response->header_count; i++) {
@@ -247,14 +249,45 @@ static void push(struct http2_stream *st, struct str data)
     http2_send_watch(st);
 }
 
+/* copy_trailers puts the trailers into the arena, where they wait until the body has been sent. */
+static bool copy_trailers(struct http2_stream *st, const struct http_header *trailers, size_t count)
+{
+    struct arena *arena = &st->req.arena;
+    if (count == 0) {
+        return true;
+    }
+    struct fields fields = {.list = arena_alloc(arena, (count + 1) * sizeof(fields.list[0]))};
+    if (fields.list == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct str name;
+        struct str value;
+        if (!arena_copy(arena, trailers[i].name, &name) ||
+            !arena_copy(arena, trailers[i].value, &value)) {
+            return false;
+        }
+        put(&fields, name, value);
+    }
+    st->trailers = fields.list;
+    st->trailer_count = fields.count;
+    return true;
+}
+
 static void respond(struct http_request *req, const struct http_response *response)
 {
     struct http2_stream *st = stream_of(req);
     const bool has_content = has_body(response->status);
     const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
+    const bool has_more = has_data || response->trailer_count > 0;
     http2_stream_let_go(st);
     st->is_ended = true;
-    const int rv = submit_head(st, response, has_content ? &response->body.len : NULL, has_data);
+    int rv = copy_trailers(st, response->trailers, response->trailer_count)
+                 ? 0
+                 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (rv == 0) {
+        rv = submit_head(st, response, has_content ? &response->body.len : NULL, has_more);
+    }
     check(st->h2, rv);
     if (rv != 0) {
         reset(st, NGHTTP2_INTERNAL_ERROR);
@@ -299,28 +332,6 @@ static void stream_end(struct http_request *req)
     http2_stream_let_go(st);
     st->is_ended = true;
     push(st, STR(""));
-}
-
-/* copy_trailers puts the trailers into the arena, where they wait until the body has been sent. */
-static bool copy_trailers(struct http2_stream *st, const struct http_header *trailers, size_t count)
-{
-    struct arena *arena = &st->req.arena;
-    struct fields fields = {.list = arena_alloc(arena, (count + 1) * sizeof(fields.list[0]))};
-    if (fields.list == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct str name;
-        struct str value;
-        if (!arena_copy(arena, trailers[i].name, &name) ||
-            !arena_copy(arena, trailers[i].value, &value)) {
-            return false;
-        }
-        put(&fields, name, value);
-    }
-    st->trailers = fields.list;
-    st->trailer_count = fields.count;
-    return true;
 }
 
 static void stream_end_with(struct http_request *req, const struct http_header *trailers,

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_call.c - the life of a call: from the fields of a request through the interceptors to a handler, and
+ * its one end.
+ */
+#include "core/base/clock.h"
+#include "core/http/grpc_internal.h"
+#include "core/telemetry/log.h"
+
+#define TIMEOUT_MAX_MS UINT64_C(1000000000000) /* 30 years: nobody waits for more */
+
+/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight. */
+#define UNPACKED_FACTOR    8
+#define UNPACKED_MIN_BYTES (64u << 10)
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+static void account(struct grpc_call *call, const struct grpc_status *status)
+{
+    const uint64_t now_ns = clock_now_ns();
+    grpc_metrics_count(&call->entry->series, status->code, now_ns - call->req->task.start_ns);
+    while (call->started_count > 0) {
+        const struct grpc_interceptor *interceptor =
+            &call->grpc->interceptors[--call->started_count];
+        if (interceptor->on_end != NULL) {
+            interceptor->on_end(call, status, interceptor->arg);
+        }
+    }
+}
+
+/* finish ends the call, with a message before the trailers or without. */
+static void finish(struct grpc_call *call, struct grpc_status status, struct str body)
+{
+    if (call->is_cancelled) {
+        status = call->cancel_status;
+    } else if (call->is_send_failed) {
+        status = GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent");
+    }
+    if (status.code >= GRPC_CODE_COUNT) {
+        status.code = GRPC_UNKNOWN;
+    }
+    account(call, &status);
+    if (call->grpc->current == call) {
+        call->grpc->current = NULL;
+    }
+    list_unlink(&call->link);
+    loop_undefer(&call->resume);
+    struct arena messages = call->messages; /* the status may point into it */
+    grpc_reader_deinit(&call->reader);
+    buf_deinit(&call->held);
+    grpc_send_status(call, &status, body, false);
+    arena_deinit(&messages);
+}
+
+void grpc_end(struct grpc_call *call, struct grpc_status status)
+{
+    finish(call, status, STR(""));
+}
+
+void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message)
+{
+    struct str bytes = STR("");
+    if (!call->is_cancelled && !call->is_send_failed) {
+        call->is_send_failed = grpc_pack(call, message, &bytes) < 0;
+    }
+    if (call->is_cancelled || call->is_send_failed) {
+        bytes = STR("");
+    } else {
+        grpc_count_sent(call, bytes.len);
+    }
+    finish(call, (struct grpc_status){0}, bytes);
+}
+
+void grpc_fail(struct grpc_call *call, int error)
+{
+    const struct grpc_status status = grpc_status_of(error);
+    if (status.code == GRPC_INTERNAL) {
+        LOG(LOG_ERROR, "grpc", "call failed", log_cstr("method", call->entry->name),
+            log_cstr("error", uv_err_name(error)));
+    }
+    grpc_end(call, status);
+}
+
+/* on_cancel: the client left, or the call has run out of time, which the client hears at once, and the
+ * handler may take its time to end it. */
+static void on_cancel(struct http_request *req, int error)
+{
+    struct grpc_call *call = req->user;
+    const grpc_cancel_fn handler_on_cancel = call->on_cancel;
+    const bool has_client = !http_is_cancelled(req);
+    call->cancel_status =
+        has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left");
+    if (has_client) {
+        grpc_send_status(call, &call->cancel_status, STR(""), true);
+    }
+    call->is_cancelled = true;
+    call->on_message = NULL;
+    call->on_writable = NULL;
+    call->on_drain = NULL;
+    call->on_cancel = NULL;
+    loop_undefer(&call->resume);
+    if (!call->is_running) {
+        finish(call, call->cancel_status, STR("")); /* no handler is there to end it */
+    } else if (handler_on_cancel != NULL) {
+        handler_on_cancel(call, error);
+    }
+}
+
+/* --- the beginning ------------------------------------------------------------------------------- */
+
+static struct grpc_call *create(struct http_request *req, struct grpc_entry *entry)
+{
+    struct grpc_call *call = arena_alloc(&req->arena, sizeof(*call));
+    if (call == NULL) {
+        return NULL;
+    }
+    const size_t receive_bytes = entry->grpc->limits.receive_bytes;
+    *call = (struct grpc_call){.req = req, .grpc = entry->grpc, .entry = entry};
+    list_init(&call->link);
+    arena_init(&call->messages, receive_bytes * UNPACKED_FACTOR + UNPACKED_MIN_BYTES);
+    grpc_receive_init(call);
+    return call;
+}
+
+static void refuse(struct grpc_call *call, const struct grpc_refusal *refusal)
+{
+    if (refusal->http == 200) {
+        *call->entry->series.started += 1;
+        account(call, &refusal->status);
+    }
+    grpc_send_refusal(call, refusal);
+}
+
+/* set_deadline: without one of its own, a call whose request is one message has the server's, at least
+ * until that has come. */
+static void set_deadline(struct grpc_call *call, uint64_t timeout_ns)
+{
+    struct http_request *req = call->req;
+    uint64_t timeout_ms = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS > 0 ? 1 : 0);
+    call->is_timed = timeout_ns != UINT64_MAX;
+    if (!call->is_timed) {
+        if ((call->entry->kind & GRPC_CLIENT_STREAM) != 0) {
+            return;
+        }
+        timeout_ms = req->server->limits.request_timeout_ms;
+    }
+    timeout_ms = timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS;
+    loop_set_timer(req->server->loop, &req->deadline, timeout_ms);
+}
+
+/* intercept asks the interceptors.
+ *
+ * Returns: false when one of them has refused the call, which is gone. */
+static bool intercept(struct grpc_call *call)
+{
+    const struct grpc *grpc = call->grpc;
+    for (size_t i = 0; i < grpc->interceptor_count; i++) {
+        const struct grpc_interceptor *interceptor = &grpc->interceptors[i];
+        struct grpc_status status = {0};
+        if (interceptor->on_start != NULL) {
+            status = interceptor->on_start(call, interceptor->arg);
+        }
+        call->started_count++;
+        if (status.code != GRPC_OK) {
+            grpc_end(call, status);
+            return false;
+        }
+    }
+    return true;
+}
+
+void grpc_call_run(struct grpc_call *call)
+{
+    struct http_request *req = call->req;
+    const struct grpc_entry *entry = call->entry;
+    if (entry->kind == GRPC_SERVER_STREAM && !call->is_timed) {
+        wheel_unset(&req->deadline);
+    }
+    call->is_running = true;
+    task_unpark(&req->task);
+    req->task.handler = (const void *)(uintptr_t)entry->handler;
+    entry->handler(call, call->request, entry->arg);
+}
+
+void grpc_call_begin(struct http_request *req, void *arg)
+{
+    struct grpc_entry *entry = arg;
+    struct grpc_call *call = create(req, entry);
+    if (call == NULL) {
+        http_respond_error(req, 503, "out of memory");
+        return;
+    }
+    req->user = call;
+    req->rpc_status = grpc_code_name(GRPC_CANCELLED); /* unless it ends otherwise */
+    req->task.kind = "grpc";
+    req->task.label = entry->label;
+    (void)task_swap_label(entry->label); /* http_request_dispatch sets the one before again */
+    uint64_t timeout_ns;
+    const struct grpc_refusal refusal = grpc_check(call, &timeout_ns);
+    if (refusal.http != 0) {
+        refuse(call, &refusal);
+        return;
+    }
+    *entry->series.started += 1;
+    list_push_back(&call->grpc->calls, &call->link);
+    http_on_cancel(req, on_cancel);
+    set_deadline(call, timeout_ns);
+    if (!intercept(call)) {
+        return;
+    }
+    http_on_body(req, grpc_receive_body);
+    if ((entry->kind & GRPC_CLIENT_STREAM) != 0) {
+        grpc_call_run(call);
+    } else {
+        task_park(&req->task, "receive");
+    }
+}
+
+/* --- what handlers ask --------------------------------------------------------------------------- */
+
+void grpc_set_user(struct grpc_call *call, void *user)
+{
+    call->user = user;
+}
+
+void *grpc_user(const struct grpc_call *call)
+{
+    return call->user;
+}
+
+struct http_request *grpc_request(struct grpc_call *call)
+{
+    return call->req;
+}
+
+void *grpc_alloc(struct grpc_call *call, size_t size)
+{
+    return arena_alloc(&call->req->arena, size);
+}
+
+const char *grpc_full_name(const struct grpc_call *call)
+{
+    return call->entry->name;
+}
+
+/* nth_value cuts the index-th value out of a field that may hold several.
+ *
+ * Returns: true with *ret_value set; false with *index less by what the field holds. */
+static bool nth_value(struct str field, bool is_binary, size_t *index, struct str *ret_value)
+{
+    if (!is_binary) {
+        *ret_value = field;
+        return (*index)-- == 0;
+    }
+    while (str_next_field(&field, ',', ret_value)) {
+        if ((*index)-- == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index)
+{
+    const struct http_request *req = call->req;
+    const bool is_binary = grpc_is_binary_name(name);
+    struct str value;
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (!str_equal(req->headers[i].name, name) ||
+            !nth_value(req->headers[i].value, is_binary, &index, &value)) {
+            continue;
+        }
+        if (is_binary && !grpc_base64_decode(&call->req->arena, value, &value)) {
+            break;
+        }
+        return value;
+    }
+    return (struct str){NULL, 0};
+}
+
+void grpc_compress(struct grpc_call *call, bool is_on)
+{
+    call->is_compressing = is_on;
+    call->was_compression_chosen = true;
+}
+
+bool grpc_is_compressed(const struct grpc_call *call)
+{
+    return call->was_compressed;
+}
+
+void grpc_on_writable(struct grpc_call *call, grpc_event_fn on_writable)
+{
+    call->on_writable = on_writable;
+}
+
+void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn handler_on_cancel)
+{
+    call->on_cancel = handler_on_cancel;
+}
+
+void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain)
+{
+    call->on_drain = on_drain;
+    if (call->grpc->is_draining && !call->is_cancelled) {
+        call->is_drain_due = true;
+        loop_defer(call->req->server->loop, &call->resume);
+    }
+}
+
+bool grpc_is_cancelled(const struct grpc_call *call)
+{
+    return call->is_cancelled;
+}

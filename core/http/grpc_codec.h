@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_codec.h - the small encodings of gRPC's header fields. Private to grpc*.c.
+ *
+ * Thread: any. Source: PROTOCOL-HTTP2.md.
+ */
+#ifndef TOQ_CORE_HTTP_GRPC_CODEC_H
+#define TOQ_CORE_HTTP_GRPC_CODEC_H
+
+#include "core/base/arena.h"
+
+/* grpc_is_content_type tells whether a Content-Type field says gRPC: "application/grpc", alone or with
+ * "+subtype" or ";parameters" behind it. */
+bool grpc_is_content_type(struct str value);
+
+/* grpc_parse_timeout reads a grpc-timeout: at most 8 digits and one of H M S m u n.
+ *
+ * Returns: true with *ret_ns set; false.
+ */
+MUST_USE bool grpc_parse_timeout(struct str value, uint64_t *ret_ns);
+
+/* grpc_has_token looks for a token in a list with commas, without case: an encoding in
+ * grpc-accept-encoding. */
+bool grpc_has_token(struct str list, struct str token);
+
+/* grpc_is_binary_name tells whether a metadata name ends in "-bin". */
+bool grpc_is_binary_name(struct str name);
+
+/* grpc_is_free_name tells whether metadata may have this name: the letters are allowed, and neither gRPC nor
+ * HTTP means something by it. */
+bool grpc_is_free_name(struct str name);
+
+/* grpc_is_ascii_value tells whether metadata may have this value: printable ASCII. */
+bool grpc_is_ascii_value(struct str value);
+
+/* grpc_base64_is_valid tells whether all of the values in a list with commas are base64, padded or not. */
+bool grpc_base64_is_valid(struct str list);
+
+/* grpc_base64_decode decodes one value that is valid.
+ *
+ * Returns: true with *ret_bytes set, in the arena; false when memory is missing.
+ */
+MUST_USE bool grpc_base64_decode(struct arena *arena, struct str value, struct str *ret_bytes);
+
+/* grpc_base64_encode encodes without padding.
+ *
+ * Returns: true with *ret_value set, in the arena; false when memory is missing.
+ */
+MUST_USE bool grpc_base64_encode(struct arena *arena, struct str bytes, struct str *ret_value);
+
+/* grpc_encode_message writes a text as grpc-message has it: what is not printable ASCII, and "%", as %XX;
+ * each byte that is not UTF-8 as U+FFFD.
+ *
+ * Returns: true with *ret_value set, in the arena, or `text` itself when nothing needs it; false when
+ * memory is missing.
+ */
+MUST_USE bool grpc_encode_message(struct arena *arena, struct str text, struct str *ret_value);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_gzip.h - messages in gzip and out of it, within a limit. Private to grpc*.c.
+ *
+ * Memory: zlib's state, about 300 KiB, is made when it is first needed, and used for every message.
+ * Thread: one at a time.
+ */
+#ifndef TOQ_CORE_HTTP_GRPC_GZIP_H
+#define TOQ_CORE_HTTP_GRPC_GZIP_H
+
+#include "core/base/buf.h"
+
+struct grpc_gzip;
+
+/* grpc_gzip_create makes one that has no state yet. Returns: NULL when memory is missing. */
+MUST_USE struct grpc_gzip *grpc_gzip_create(void);
+
+/* grpc_gzip_destroy frees it; takes NULL. */
+void grpc_gzip_destroy(struct grpc_gzip *gzip);
+
+/* grpc_gzip_inflate appends what a gzip file holds to `out`, and stops at out->max_bytes: a small file
+ * may promise much.
+ *
+ * Returns: 0; UV_EMSGSIZE it is more; UV_EINVAL it is no gzip, is cut off, or has something behind its
+ *          end; UV_ENOMEM.
+ */
+MUST_USE int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct buf *out);
+
+/* grpc_gzip_deflate appends a gzip file that holds `data` to `out`.
+ *
+ * data: less than 4 GiB. Returns: 0; UV_ENOMEM, also when out->max_bytes does not hold it.
+ */
+MUST_USE int grpc_gzip_deflate(struct grpc_gzip *gzip, struct str data, struct buf *out);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_receive.c - what comes in: bytes into messages, and messages to whoever asks for them.
+ *
+ * What nobody has asked for is held, and not reported as used, so that the client's window closes. Bytes of
+ * the message that was asked for are reported as they come, for it may be longer than the window.
+ */
+#include "core/http/grpc_internal.h"
+
+#define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
+#define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */
+
+static bool is_client_stream(const struct grpc_call *call)
+{
+    return (call->entry->kind & GRPC_CLIENT_STREAM) != 0;
+}
+
+/* is_wanted tells whether the next message may be taken. */
+static bool is_wanted(const struct grpc_call *call)
+{
+    return !is_client_stream(call) || call->on_message != NULL;
+}
+
+/* --- one message --------------------------------------------------------------------------------- */
+
+/* inflate makes the message what it was before it was compressed. */
+static struct grpc_status inflate_message(struct grpc_call *call, struct str *message)
+{
+    struct buf *inflated = &call->grpc->inflated;
+    if (!call->is_inflating) {
+        return GRPC_STATUS(GRPC_INTERNAL, "a compressed message without grpc-encoding");
+    }
+    buf_deinit(inflated);
+    buf_init(inflated, call->grpc->limits.receive_bytes);
+    switch (grpc_gzip_inflate(call->grpc->gzip, *message, inflated)) {
+    case 0:
+        *message = buf_str(inflated);
+        return (struct grpc_status){0};
+    case UV_EMSGSIZE:
+        return GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED,
+                           "the inflated message is longer than the limit");
+    case UV_ENOMEM:
+        return grpc_status_of(UV_ENOMEM);
+    default:
+        return GRPC_STATUS(GRPC_INTERNAL, "the message is not gzip");
+    }
+}
+
+struct unpacking {
+    struct arena *arena;
+    bool is_full;
+};
+
+static void *alloc_in_arena(void *arg, size_t size)
+{
+    struct unpacking *unpacking = arg;
+    void *memory = arena_alloc(unpacking->arena, size);
+    unpacking->is_full = unpacking->is_full || memory == NULL;
+    return memory;
+}
+
+static void free_in_arena(void *arg, void *memory)
+{
+    (void)arg;
+    (void)memory; /* all of it goes at once */
+}
+
+/* unpack makes a struct of a message.
+ *
+ * Returns: GRPC_OK with *ret_message set; INTERNAL, as statuscodes.md has it; RESOURCE_EXHAUSTED. */
+static struct grpc_status unpack(struct grpc_call *call, struct str message,
+                                 ProtobufCMessage **ret_message)
+{
+    const bool is_small = message.len <= SMALL_BYTES && !is_client_stream(call);
+    struct unpacking unpacking = {.arena = is_small ? &call->req->arena : &call->messages};
+    ProtobufCAllocator allocator = {alloc_in_arena, free_in_arena, &unpacking};
+    ProtobufCMessage *unpacked = protobuf_c_message_unpack(
+        call->entry->input, &allocator, message.len, (const uint8_t *)message.ptr);
+    if (unpacked == NULL) {
+        return unpacking.is_full ? grpc_status_of(UV_ENOMEM)
+                                 : GRPC_STATUS(GRPC_INTERNAL, "the message cannot be parsed");
+    }
+    *ret_message = unpacked;
+    return (struct grpc_status){0};
+}
+
+static void count_received(struct grpc_call *call, size_t bytes)
+{
+    *call->entry->series.received += 1;
+    for (size_t i = 0; i < call->started_count; i++) {
+        const struct grpc_interceptor *interceptor = &call->grpc->interceptors[i];
+        if (interceptor->on_message != NULL) {
+            interceptor->on_message(call, false, bytes, interceptor->arg);
+        }
+    }
+}
+
+static void hand_over(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    const grpc_message_fn on_message = call->on_message;
+    call->on_message = NULL;
+    task_unpark(&call->req->task);
+    on_message(call, message);
+}
+
+/* take deals with a message that is complete; the call may be gone afterwards. */
+static void take(struct grpc_call *call, const struct grpc_frame *frame)
+{
+    struct str message = frame->message;
+    ProtobufCMessage *unpacked = NULL;
+    struct grpc_status status = {0};
+    if (call->request != NULL) {
+        grpc_end(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "more than one message"));
+        return;
+    }
+    if (is_client_stream(call)) {
+        arena_reset(&call->messages);
+    }
+    call->was_compressed = frame->is_compressed;
+    if (frame->is_compressed) {
+        status = inflate_message(call, &message);
+    }
+    if (status.code == GRPC_OK) {
+        status = unpack(call, message, &unpacked);
+    }
+    if (frame->is_compressed) {
+        buf_deinit(&call->grpc->inflated);
+    }
+    if (status.code != GRPC_OK) {
+        grpc_end(call, status);
+        return;
+    }
+    count_received(call, frame->message.len);
+    if (is_client_stream(call)) {
+        hand_over(call, unpacked);
+    } else {
+        call->request = unpacked;
+    }
+}
+
+/* take_end deals with the end of what the client sends; the call may be gone afterwards. */
+static void take_end(struct grpc_call *call)
+{
+    if (!grpc_reader_is_between(&call->reader)) {
+        grpc_end(call, GRPC_STATUS(GRPC_INTERNAL, "the stream ended inside a message"));
+    } else if (is_client_stream(call)) {
+        hand_over(call, NULL);
+    } else if (call->request == NULL) {
+        grpc_end(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "no message"));
+    } else {
+        grpc_call_run(call);
+    }
+}
+
+/* --- bytes --------------------------------------------------------------------------------------- */
+
+static struct grpc_status status_of_reader(int rc)
+{
+    switch (rc) {
+    case UV_EPROTO:
+        return GRPC_STATUS(GRPC_INTERNAL, "a message's flag is neither 0 nor 1");
+    case UV_EMSGSIZE:
+        return GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the message is longer than the limit");
+    default:
+        return grpc_status_of(rc);
+    }
+}
+
+/* feed takes what is wanted from the front of *data, and the end when nothing is left.
+ *
+ * Returns: false when the call is gone. */
+static bool feed(struct grpc_call *call, struct str *data)
+{
+    struct grpc *grpc = call->grpc;
+    const size_t all = data->len;
+    grpc->current = call;
+    while (is_wanted(call) && data->len > 0) {
+        struct grpc_frame frame;
+        const int rc = grpc_reader_next(&call->reader, data, &frame);
+        if (rc < 0) {
+            grpc_end(call, status_of_reader(rc));
+        } else if (rc == 1) {
+            take(call, &frame);
+        }
+        if (grpc->current != call) {
+            return false;
+        }
+    }
+    http_body_consume(call->req, all - data->len);
+    if (data->len == 0 && call->is_input_ended && is_wanted(call)) {
+        take_end(call);
+    }
+    const bool is_alive = grpc->current == call;
+    grpc->current = NULL;
+    return is_alive;
+}
+
+static bool has_held(const struct grpc_call *call)
+{
+    return call->held_from < call->held.len;
+}
+
+static void hold(struct grpc_call *call, struct str data)
+{
+    if (call->held_from > call->held.len / 2) {
+        buf_consume(&call->held, call->held_from);
+        call->held_from = 0;
+    }
+    buf_append_str(&call->held, data);
+    if (call->held.is_failed) {
+        grpc_end(call, grpc_status_of(UV_ENOMEM));
+    }
+}
+
+void grpc_receive_body(struct http_request *req, struct str data, bool is_end)
+{
+    struct grpc_call *call = req->user;
+    call->is_input_ended = is_end;
+    if (has_held(call)) {
+        hold(call, data); /* what came first is taken first */
+    } else if (feed(call, &data) && data.len > 0) {
+        hold(call, data);
+    }
+}
+
+/* feed_held goes on with what is held. */
+static void feed_held(struct grpc_call *call)
+{
+    struct str data = {call->held.data + call->held_from, call->held.len - call->held_from};
+    if (!feed(call, &data)) {
+        return;
+    }
+    call->held_from = call->held.len - data.len;
+    if (data.len == 0) {
+        const size_t max_bytes = call->held.max_bytes;
+        buf_deinit(&call->held);
+        buf_init(&call->held, max_bytes);
+        call->held_from = 0;
+    }
+}
+
+/* resume runs what grpc_receive and grpc_on_drain have put off to the end of the turn. */
+static void resume(struct loop_deferred *deferred)
+{
+    struct grpc_call *call = CONTAINER_OF(deferred, struct grpc_call, resume);
+    struct grpc *grpc = call->grpc;
+    struct task *previous = task_enter(&call->req->task);
+    const grpc_event_fn on_drain = call->is_drain_due ? call->on_drain : NULL;
+    call->is_drain_due = false;
+    grpc->current = call;
+    if (on_drain != NULL) {
+        call->on_drain = NULL;
+        on_drain(call);
+    }
+    if (grpc->current == call && is_client_stream(call) && is_wanted(call)) {
+        feed_held(call);
+    }
+    grpc->current = NULL;
+    task_leave(previous);
+}
+
+void grpc_receive(struct grpc_call *call, grpc_message_fn on_message)
+{
+    REQUIRE(is_client_stream(call) && call->on_message == NULL);
+    if (call->is_cancelled) {
+        return; /* on_cancel has run */
+    }
+    REQUIRE(call->on_cancel != NULL);
+    call->on_message = on_message;
+    task_park(&call->req->task, "receive");
+    if (call->grpc->current != call && (has_held(call) || call->is_input_ended)) {
+        loop_defer(call->req->server->loop, &call->resume);
+    }
+}
+
+void grpc_receive_init(struct grpc_call *call)
+{
+    const struct http_limits *limits = &call->req->server->limits;
+    grpc_reader_init(&call->reader, call->grpc->limits.receive_bytes);
+    buf_init(&call->held, 2 * (size_t)limits->http2.stream_window_bytes + HELD_SPARE);
+    call->resume.run = resume;
+    list_init(&call->resume.link);
+}
