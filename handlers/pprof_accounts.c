@@ -5,12 +5,14 @@
 #include "handlers/pprof_accounts.h"
 
 #include "core/http/http.h"
+#include "profiling/block.h"
 #include "profiling/cpu.h"
 #include "profiling/heap.h"
 #include "profiling/history.h"
 
 /* All modules' statistics at one moment. */
 struct snapshot {
+    struct block_stats block;
     struct cpu_stats cpu;
     struct heap_stats heap;
     struct history_stats history;
@@ -37,19 +39,25 @@ struct account {
 #define HOOK "toq_profiler_hook_seconds_total", "Time spent in signal handlers and hooks."
 
 static const struct account accounts[] = {
+    {SAMPLES, "block", FIELD(block.waits), 0},
     {SAMPLES, "cpu", FIELD(cpu.samples), 0},
     {SAMPLES, "heap", FIELD(heap.samples), 0},
     {SAMPLES, "history", FIELD(history.samples), 0},
+    {LOST, "block", FIELD(block.dropped), 0},
     {LOST, "cpu", FIELD(cpu.lost), 0},
     {LOST, "history", FIELD(history.lost), 0},
+    {FAILURES, "block", FIELD(block.watchdog.unsampled), 0},
     {FAILURES, "heap", FIELD(heap.failures), 0},
     {TRUNCATED, "cpu", FIELD(cpu.truncated), 0},
     {TRUNCATED, "heap", FIELD(heap.truncated), 0},
+    {HOOK, "block", FIELD(block.watchdog.signal_ns), NS_PER_S},
     {HOOK, "cpu", FIELD(cpu.handler_ns), NS_PER_S},
     {HOOK, "heap", FIELD(heap.hook_ns), NS_PER_S},
     {DUMP, "heap", FIELD(heap.dump_ns), NS_PER_S},
     {"toq_profiler_untimed_threads_total", "Threads that no timer could be made for.", "cpu",
      FIELD(cpu.threads_untimed), 0},
+    {"toq_profiler_loop_stalls_total", "Callbacks that held the loop for PPROF_BLOCK_MS or longer.",
+     NULL, FIELD(block.watchdog.stalls), 0},
     {"toq_profiler_label_overflow_total", "Label sets that became other: there were too many.",
      NULL, FIELD(label_overflow), 0},
 };
@@ -66,6 +74,7 @@ static void collect(void *arg)
 {
     (void)arg;
     const struct snapshot now = {
+        .block = block_get_stats(),
         .cpu = cpu_get_stats(),
         .heap = heap_get_stats(),
         .history = history_get_stats(),

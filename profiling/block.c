@@ -29,10 +29,11 @@ void block_stop(void)
 struct block_stats block_get_stats(void)
 {
     const struct sites *sites = waits_sites();
+    const struct watchdog_stats watchdog = watchdog_get_stats();
     return (struct block_stats){
         .waits = waits_count(),
-        .dropped = sites == NULL ? 0 : sites->dropped,
-        .watchdog = watchdog_get_stats(),
+        .dropped = (sites == NULL ? 0 : sites->dropped) + watchdog.dropped,
+        .watchdog = watchdog,
     };
 }
 

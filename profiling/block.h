@@ -12,7 +12,7 @@
 
 struct block_stats {
     uint64_t waits;   /* that have ended */
-    uint64_t dropped; /* of them, those whose place found no room */
+    uint64_t dropped; /* waits, and stacks of stalls, that found no room */
     struct watchdog_stats watchdog;
 };
 
