@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/http/server.h"
 #include "profiling/symbol.h"
+#include "test/support/routes_block.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
@@ -302,5 +303,6 @@ int __wrap_routes_public(struct router *router, struct health *health)
             return rc;
         }
     }
-    return __real_routes_public(router, health);
+    const int rc = routes_block_add(router, health);
+    return rc < 0 ? rc : __real_routes_public(router, health);
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * routes_block.h - routes of the test server that wait, and that hold the loop, for known times.
+ *
+ * Thread: main, before the loop runs.
+ */
+#ifndef TOQ_TEST_SUPPORT_ROUTES_BLOCK_H
+#define TOQ_TEST_SUPPORT_ROUTES_BLOCK_H
+
+#include "core/http/router.h"
+#include "handlers/health.h"
+
+/* routes_block_add adds them. Returns: 0; UV_ENOMEM. */
+MUST_USE int routes_block_add(struct router *router, struct health *health);
+
+#endif
