@@ -8,7 +8,7 @@
 #include "handlers/routes.h"
 
 #include <pthread.h>
-
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/base/buf.h"
@@ -273,6 +273,52 @@ static void handle_tasks(struct http_request *req, void *arg)
     buf_deinit(&body);
 }
 
+/* --- /test/leak?count=N&bytes=B: blocks that stay until /test/unleak; /test/churn: some that do not - */
+
+#define LEAKED_MAX 4096
+
+static void *volatile leaked[LEAKED_MAX];
+static size_t leaked_count;
+
+static void __attribute__((noinline)) leak_blocks(uint64_t count, size_t bytes)
+{
+    for (uint64_t i = 0; i < count && leaked_count < LEAKED_MAX; i++) {
+        leaked[leaked_count] = malloc(bytes);
+        leaked_count++;
+    }
+}
+
+static void __attribute__((noinline)) churn_blocks(uint64_t count, size_t bytes)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        void *volatile block = malloc(bytes);
+        free(block);
+    }
+}
+
+static void handle_leak(struct http_request *req, void *arg)
+{
+    (void)arg;
+    leak_blocks(query_number(req, STR("count"), 1), query_number(req, STR("bytes"), 1));
+    respond_text(req, STR("leaked\n"));
+}
+
+static void handle_unleak(struct http_request *req, void *arg)
+{
+    (void)arg;
+    for (; leaked_count > 0; leaked_count--) {
+        free(leaked[leaked_count - 1]);
+    }
+    respond_text(req, STR("freed\n"));
+}
+
+static void handle_churn(struct http_request *req, void *arg)
+{
+    (void)arg;
+    churn_blocks(query_number(req, STR("count"), 1), query_number(req, STR("bytes"), 1));
+    respond_text(req, STR("churned\n"));
+}
+
 /* --- the table ------------------------------------------------------------------------------------ */
 
 int __wrap_routes_public(struct router *router, struct health *health)
@@ -288,6 +334,9 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
         {METHOD_GET, "/test/tasks", handle_tasks, 0},
+        {METHOD_GET, "/test/leak", handle_leak, 0},
+        {METHOD_GET, "/test/unleak", handle_unleak, 0},
+        {METHOD_GET, "/test/churn", handle_churn, 0},
         {METHOD_POST, "/test/echo", handle_echo, ROUTE_BODY},
         {METHOD_POST, "/test/no-body", handle_cancelled, 0},
         {METHOD_GET, "/test/params/:a/:b", handle_params, 0},
