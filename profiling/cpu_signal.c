@@ -12,7 +12,7 @@
 #include "profiling/thread_signal.h"
 
 static atomic_bool is_enabled;
-static uint32_t (*read_label)(void);
+static uint32_t (*_Atomic read_label)(void); /* atomic: a signal may come as soon as it is set */
 static int own_pid;
 static bool is_installed;
 
