@@ -55,6 +55,7 @@ static const struct named profiles[] = {
     {.source = &source_goroutine},
     {.source = &source_heap},
     {&source_heap, "delta_heap", 2, &delta_heap},
+    {.source = &source_threadcreate},
     {.source = &source_wall},
     {0}, /* the end */
 };
