@@ -9,6 +9,7 @@
 #include "profiling/cpu.h"
 #include "profiling/heap.h"
 #include "profiling/history.h"
+#include "profiling/mutex.h"
 
 /* All modules' statistics at one moment. */
 struct snapshot {
@@ -16,6 +17,7 @@ struct snapshot {
     struct cpu_stats cpu;
     struct heap_stats heap;
     struct history_stats history;
+    struct mutex_stats mutex;
     uint64_t label_overflow;
 };
 
@@ -43,16 +45,21 @@ static const struct account accounts[] = {
     {SAMPLES, "cpu", FIELD(cpu.samples), 0},
     {SAMPLES, "heap", FIELD(heap.samples), 0},
     {SAMPLES, "history", FIELD(history.samples), 0},
+    {SAMPLES, "mutex", FIELD(mutex.events), 0},
     {LOST, "block", FIELD(block.dropped), 0},
     {LOST, "cpu", FIELD(cpu.lost), 0},
     {LOST, "history", FIELD(history.lost), 0},
+    {LOST, "mutex", FIELD(mutex.lost), 0},
     {FAILURES, "block", FIELD(block.watchdog.unsampled), 0},
     {FAILURES, "heap", FIELD(heap.failures), 0},
+    {FAILURES, "mutex", FIELD(mutex.failures), 0},
     {TRUNCATED, "cpu", FIELD(cpu.truncated), 0},
     {TRUNCATED, "heap", FIELD(heap.truncated), 0},
+    {TRUNCATED, "mutex", FIELD(mutex.truncated), 0},
     {HOOK, "block", FIELD(block.watchdog.signal_ns), NS_PER_S},
     {HOOK, "cpu", FIELD(cpu.handler_ns), NS_PER_S},
     {HOOK, "heap", FIELD(heap.hook_ns), NS_PER_S},
+    {HOOK, "mutex", FIELD(mutex.hook_ns), NS_PER_S},
     {DUMP, "heap", FIELD(heap.dump_ns), NS_PER_S},
     {"toq_profiler_untimed_threads_total", "Threads that no timer could be made for.", "cpu",
      FIELD(cpu.threads_untimed), 0},
@@ -78,6 +85,7 @@ static void collect(void *arg)
         .cpu = cpu_get_stats(),
         .heap = heap_get_stats(),
         .history = history_get_stats(),
+        .mutex = mutex_get_stats(),
         .label_overflow = label_overflow_count(),
     };
     *history_windows = (double)now.history.windows;

@@ -5,6 +5,7 @@
 #include "profiling/mutex.h"
 
 #include "profiling/mutex_hook.h"
+#include "profiling/mutex_wait.h"
 #include "profiling/source.h"
 
 void mutex_start(uint32_t fraction)
@@ -15,6 +16,11 @@ void mutex_start(uint32_t fraction)
 void mutex_stop(void)
 {
     mutex_wait_set_fraction(0);
+}
+
+struct mutex_stats mutex_get_stats(void)
+{
+    return mutex_wait_get_stats();
 }
 
 static void describe(struct profile_spec *spec)

@@ -40,6 +40,7 @@ static struct {
     _Atomic uint64_t events;
     _Atomic uint64_t lost;
     _Atomic uint64_t failures;
+    _Atomic uint64_t truncated;
     _Atomic uint64_t hook_ns;
 } stats;
 
@@ -195,6 +196,8 @@ static struct contention_record *find_record(uint64_t caller)
         frames[0] = caller;
         first = 0;
         left = 1;
+    } else if (!is_complete) {
+        count(&stats.truncated, 1);
     }
     left = left < CONTENTION_FRAMES_MAX ? left : CONTENTION_FRAMES_MAX;
     struct contention_record *record =
@@ -224,13 +227,14 @@ const struct contention *mutex_wait_records(void)
     return &records;
 }
 
-struct mutex_wait_stats mutex_wait_get_stats(void)
+struct mutex_stats mutex_wait_get_stats(void)
 {
-    return (struct mutex_wait_stats){
+    return (struct mutex_stats){
         .events = atomic_load_explicit(&stats.events, memory_order_relaxed),
         .lost = atomic_load_explicit(&stats.lost, memory_order_relaxed) +
                 atomic_load_explicit(&records.overflows, memory_order_relaxed),
         .failures = atomic_load_explicit(&stats.failures, memory_order_relaxed),
+        .truncated = atomic_load_explicit(&stats.truncated, memory_order_relaxed),
         .hook_ns = atomic_load_explicit(&stats.hook_ns, memory_order_relaxed),
     };
 }

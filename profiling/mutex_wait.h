@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "profiling/contention.h"
+#include "profiling/mutex.h"
 
 #define MUTEX_WAITERS_BITS 10
 #define MUTEX_WAITERS_MAX  (1u << MUTEX_WAITERS_BITS) /* threads that wait at a time */
@@ -32,14 +33,6 @@ struct mutex_waiter;
 struct mutex_home {
     _Atomic uint32_t waiters; /* now */
     _Atomic uint32_t reach;   /* places from here on that they ever took */
-};
-
-struct mutex_wait_stats {
-    uint64_t events; /* unlocks that somebody waited for */
-    uint64_t lost; /* waiters that nobody was charged for, and stacks for which there was no room */
-    uint64_t
-        failures;     /* stacks that could not be walked: the caller of the unlock alone is known */
-    uint64_t hook_ns; /* time that unlockers spent on it */
 };
 
 /* For the inline functions below. */
@@ -90,6 +83,6 @@ void mutex_wait_release(const void *mutex, uint64_t caller);
 const struct contention *mutex_wait_records(void);
 
 /* mutex_wait_get_stats reads the account. */
-struct mutex_wait_stats mutex_wait_get_stats(void);
+struct mutex_stats mutex_wait_get_stats(void);
 
 #endif

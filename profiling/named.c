@@ -46,6 +46,7 @@ struct named_query {
 
 static struct named_base delta_block;
 static struct named_base delta_heap;
+static struct named_base delta_mutex;
 
 /* One row per profile. */
 static const struct named profiles[] = {
@@ -55,6 +56,8 @@ static const struct named profiles[] = {
     {.source = &source_goroutine},
     {.source = &source_heap},
     {&source_heap, "delta_heap", 2, &delta_heap},
+    {.source = &source_mutex},
+    {&source_mutex, "delta_mutex", 2, &delta_mutex},
     {.source = &source_threadcreate},
     {.source = &source_wall},
     {0}, /* the end */

@@ -51,16 +51,16 @@ int profiler_start(const struct profiler_options *options)
         return UV_ENOMEM;
     }
     cpu_init(options->loop);
+    mutex_start(options->mutex_fraction);
     named_init(options->loop);
     task_keep_await_stacks(true);
-    mutex_start(options->mutex_fraction);
     return 0;
 }
 
 void profiler_stop(void)
 {
-    mutex_stop();
     named_deinit();
+    mutex_stop();
     task_keep_await_stacks(false);
     cpu_deinit();
     heap_stop();

@@ -16,6 +16,7 @@
 #include "core/http/server.h"
 #include "profiling/symbol.h"
 #include "test/support/routes_block.h"
+#include "test/support/routes_mutex.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
@@ -332,6 +333,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/burn", handle_burn, 0},
         {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
+        {METHOD_GET, "/test/contend", contend_handle, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
         {METHOD_GET, "/test/tasks", handle_tasks, 0},
         {METHOD_GET, "/test/leak", handle_leak, 0},

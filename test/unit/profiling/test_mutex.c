@@ -23,6 +23,7 @@
 #include "profiling/maps.h"
 #include "profiling/mutex.h"
 #include "profiling/mutex_hook.h"
+#include "profiling/mutex_wait.h"
 #include "profiling/source.h"
 #include "profiling/symbol.h"
 #include "profiling/unwind.h"
@@ -34,13 +35,13 @@
  */
 
 static struct stacks before;
-static struct mutex_wait_stats stats_before;
+static struct mutex_stats stats_before;
 
 static int set_up(void **state)
 {
     (void)state;
     mutex_start(1);
-    stats_before = mutex_wait_get_stats();
+    stats_before = mutex_get_stats();
     contention_read(mutex_wait_records(), &before);
     return 0;
 }
@@ -55,7 +56,7 @@ static int tear_down(void **state)
 
 static uint64_t events(void)
 {
-    return mutex_wait_get_stats().events - stats_before.events;
+    return mutex_get_stats().events - stats_before.events;
 }
 
 struct tally {

@@ -20,6 +20,7 @@
 #include "core/base/clock.h"
 #include "profiling/mutex.h"
 #include "profiling/mutex_hook.h"
+#include "profiling/mutex_wait.h"
 
 #define STRESS_ROUNDS 1000000
 #define ANSWERS_MAX   32

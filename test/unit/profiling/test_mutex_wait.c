@@ -23,7 +23,7 @@
 static char mutexes[2 * MUTEX_WAITERS_MAX]; /* only their addresses matter */
 
 static struct stacks before;
-static struct mutex_wait_stats stats_before;
+static struct mutex_stats stats_before;
 
 static int set_up(void **state)
 {
@@ -220,7 +220,7 @@ static void test_it_accounts_for_itself(void **state)
     struct mutex_waiter *waiter = mutex_wait_begin(mutexes);
     mutex_wait_release(mutexes, CALLER);
     mutex_wait_end(waiter);
-    const struct mutex_wait_stats stats = mutex_wait_get_stats();
+    const struct mutex_stats stats = mutex_wait_get_stats();
     assert_int_equal(stats.failures, stats_before.failures + 1); /* no unwind table */
     assert_true(stats.hook_ns > stats_before.hook_ns);
 }
