@@ -79,8 +79,9 @@ FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
 ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
 
 # What the executable defines in place of the C library. A sanitizer defines the same: TSan must see
-# each lock, and ASan each thread, so its builds do without.
-HOOKS_OUT := profiling/%$(if $(SANITIZE),_hook,_hook_none).c
+# each lock, and ASan each thread, so its builds take the stand-ins, *_hook_none.c.
+STAND_INS := $(wildcard profiling/*_hook_none.c)
+HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 
 SOURCES := $(filter-out core/main.c,$(wildcard core/*.c)) $(call ours,core/*/*.c config/*.c)
 # A service's files lie below their root as their packages do, which is how clients import them.
