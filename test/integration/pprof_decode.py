@@ -22,7 +22,7 @@ LABEL_KEYS = {"route", "method", "thread"}
 FOREIGN = re.compile(r"^(/usr/local/go/|java/|sun/|gems/|\./node_modules/|System\.|Microsoft\.)"
                      r"|(\.go|\.rb|\.js|\.py|main\.rs|core\.rs)$")
 # What the sampling leaves on the stack of the thread that it interrupts.
-MACHINERY = re.compile(r"on_sigprof|take_sample|unwind_|ring_push|restore_rt|killpg|sighandler")
+MACHINERY = re.compile(r"on_sigprof|ring_push|restore_rt|killpg|sighandler")
 
 Frame = collections.namedtuple("Frame", "function file line address mapping")
 Sample = collections.namedtuple("Sample", "frames values labels")

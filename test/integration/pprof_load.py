@@ -85,10 +85,13 @@ class CpuClock:
         (low_ns, low_cpu), (high_ns, high_cpu) = self._marks[i - 1], self._marks[i]
         return low_cpu + (high_cpu - low_cpu) * (wall_ns - low_ns) / (high_ns - low_ns)
 
+    def used_between(self, start_ns, end_ns):
+        return self.at(end_ns) - self.at(start_ns)
+
     def used_in(self, profile):
         """What the process used in the window that a profile covers."""
         start_ns = profile.message.time_nanos
-        return self.at(start_ns + profile.message.duration_nanos) - self.at(start_ns)
+        return self.used_between(start_ns, start_ns + profile.message.duration_nanos)
 
 
 def get_profile(server, seconds, **options):
