@@ -57,8 +57,12 @@ void waits_stop(void)
 
 void waits_measure_runs(bool is_on)
 {
+    REQUIRE(is_on || waits.measurers > 0);
+    const bool was_on = waits.measurers > 0;
     waits.measurers += is_on ? 1 : -1u;
-    task_on_run(waits.measurers > 0 && waits.sites != NULL ? on_run : NULL);
+    if (was_on != (waits.measurers > 0)) {
+        task_on_run(is_on ? on_run : NULL);
+    }
 }
 
 const struct sites *waits_sites(void)

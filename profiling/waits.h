@@ -18,7 +18,8 @@ MUST_USE int waits_start(void);
 /* waits_stop stops and forgets. Harmless when it was not started. */
 void waits_stop(void);
 
-/* waits_measure_runs counts the time that tasks run, too, until as often `false` as `true` was said. */
+/* waits_measure_runs counts the time that tasks run, too, until as often `false` as `true` was said;
+ * between waits_start and waits_stop. */
 void waits_measure_runs(bool is_on);
 
 /* waits_sites is the table, valid until waits_stop. */
