@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_watchdog.c - callbacks that hold the loop, burning or sleeping: the time they held it, and
- * where they were. The times are compared with what the callbacks measured.
+ * where they were. The times are compared with what the callbacks measured. What a stall is made of is
+ * tested with samples made up.
  *
  * ThreadSanitizer hands signals over when the thread next calls the C library, with a stale stack:
  * what a stack contains is only asserted without it.
@@ -13,8 +14,12 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include <errno.h>
 #include <time.h>
+
+#include "test/unit/support/failing_alloc.h"
+#define calloc failing_calloc
+#include "profiling/watchdog.c"
+#undef calloc
 
 #include "core/base/clock.h"
 #include "core/loop/task.h"
@@ -24,6 +29,8 @@
 #include "profiling/source.h"
 #include "profiling/synthetic.h"
 #include "test/unit/support/source_rig.h"
+
+#include <errno.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define HAS_EXACT_SIGNALS false
@@ -152,6 +159,135 @@ static void test_a_callback_that_sleeps(void **state)
     hold_and_take(sleep_in_callback);
 }
 
+static void test_a_deaf_thread_is_counted_without_a_stack(void **state)
+{
+    (void)state;
+    sigset_t set;
+    sigset_t before;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPROF);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+    hold_by(burn);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    source_rig_take(rig, &source_block);
+    const struct watchdog_stats stats = block_get_stats().watchdog;
+    assert_true(stats.unsampled >= 1);
+    assert_true(stats.failures >= 1);
+    int64_t unsampled_ns = 0;
+    for (size_t i = 0; i < rig->take.stacks.sample_count; i++) {
+        const struct stacks_sample *sample = &rig->take.stacks.samples[i];
+        uint64_t frames[STACKS_FRAMES_MAX];
+        (void)stacks_read(&rig->take.stacks, sample->leaf, frames, STACKS_FRAMES_MAX);
+        unsampled_ns += frames[0] == synthetic_state("not sampled") ? sample->values[1] : 0;
+    }
+    assert_true(unsampled_ns >= (int64_t)held_ns);
+}
+
+/* --- made up samples: the thread never takes any of its own --------------------------------------
+ */
+
+#define NEVER_MS 3600000
+
+static int set_up_quiet(void **state)
+{
+    rig = NULL;
+    const int status = source_rig_set_up_with(state, NEVER_MS);
+    rig = *state;
+    return status;
+}
+
+static void put_sample(uint64_t turn, uint64_t at_ns, uint64_t frame, uint32_t its_label)
+{
+    watchdog->stack.frame_count = 1;
+    watchdog->stack.frames[0] = frame;
+    watchdog->stack.label = its_label;
+    keep_sample(watchdog, turn, at_ns);
+}
+
+static const struct stacks_sample *find_leaf(uint64_t frame)
+{
+    for (size_t i = 0; i < rig->take.stacks.sample_count; i++) {
+        const struct stacks_sample *sample = &rig->take.stacks.samples[i];
+        uint64_t frames[2];
+        assert_int_equal(stacks_read(&rig->take.stacks, sample->leaf, frames, 2), 2);
+        if (frames[0] == frame) {
+            return sample;
+        }
+    }
+    return NULL;
+}
+
+static void test_the_delay_is_shared_by_what_is_nearest(void **state)
+{
+    (void)state;
+    put_sample(1, 5, 7, label); /* of another turn: forgotten */
+    put_sample(2, 20, 100, label);
+    put_sample(2, 40, 200, label);
+    put_sample(2, 60, 100, label);
+    on_stall(2, 90);
+    source_rig_take(rig, &source_block);
+    assert_int_equal(rig->take.stacks.sample_count, 2);
+    assert_int_equal(find_leaf(100)->values[0], 1);
+    assert_int_equal(find_leaf(100)->values[1], 30 + 40);
+    assert_int_equal(find_leaf(200)->values[0], 0);
+    assert_int_equal(find_leaf(200)->values[1], 20);
+    assert_int_equal(source_block.count(), 2);
+}
+
+static void test_a_stall_that_was_sampled_too_late_has_no_stack(void **state)
+{
+    (void)state;
+    put_sample(2, 20, 100, label);
+    on_stall(3, 90);
+    source_rig_take(rig, &source_block);
+    assert_int_equal(rig->take.stacks.sample_count, 1);
+    assert_int_equal(find_leaf(synthetic_state("not sampled"))->values[1], 90);
+    assert_int_equal(block_get_stats().watchdog.unsampled, 1);
+}
+
+static void test_a_long_stall_keeps_its_first_samples(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < WATCHDOG_SAMPLES_MAX + 10; i++) {
+        put_sample(1, 2 * i + 2, i + 1, label);
+    }
+    on_stall(1, 1000);
+    source_rig_take(rig, &source_block);
+    assert_int_equal(rig->take.stacks.sample_count, WATCHDOG_SAMPLES_MAX);
+    assert_true(find_leaf(WATCHDOG_SAMPLES_MAX)->values[1] ==
+                1000 - (2 * WATCHDOG_SAMPLES_MAX - 1));
+}
+
+static void test_stacks_that_find_no_room_are_other(void **state)
+{
+    (void)state;
+    const uint64_t extra = 10;
+    const uint64_t room = WATCHDOG_STALLS_MAX - 2; /* two are stand-ins */
+    for (uint64_t i = 0; i < room + extra; i++) {
+        put_sample(i + 1, 1, i + 1, label);
+        on_stall(i + 1, 3);
+    }
+    source_rig_take(rig, &source_block);
+    assert_int_equal(rig->take.stacks.sample_count, room + 1);
+    assert_int_equal(find_leaf(synthetic_state("other"))->values[0], extra);
+    assert_int_equal(find_leaf(synthetic_state("other"))->values[1], 3 * extra);
+    assert_int_equal(block_get_stats().dropped, extra);
+}
+
+static void test_without_memory_nothing_starts(void **state)
+{
+    (void)state;
+    profiler_stop();
+    const struct profiler_options options = {.loop = rig->loop, .block_ms = NEVER_MS};
+    allocations_left = 0;
+    assert_int_equal(profiler_start(&options), UV_ENOMEM);
+    allocations_left = SIZE_MAX;
+    assert_int_equal(profiler_start(&options), 0);
+}
+
+/* --- start and stop ------------------------------------------------------------------------------
+ */
+
 static void test_started_and_stopped_again_and_again(void **state)
 {
     (void)state;
@@ -176,12 +312,20 @@ static void test_without_a_threshold_nobody_watches(void **state)
 
 #define WATCHDOG_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, source_rig_tear_down)
 
+#define QUIET_TEST(test) cmocka_unit_test_setup_teardown(test, set_up_quiet, source_rig_tear_down)
+
 int main(void)
 {
     label = label_intern(STR("/stalls/:id"), "GET");
     const struct CMUnitTest tests[] = {
         WATCHDOG_TEST(test_a_callback_that_burns),
         WATCHDOG_TEST(test_a_callback_that_sleeps),
+        WATCHDOG_TEST(test_a_deaf_thread_is_counted_without_a_stack),
+        QUIET_TEST(test_the_delay_is_shared_by_what_is_nearest),
+        QUIET_TEST(test_a_stall_that_was_sampled_too_late_has_no_stack),
+        QUIET_TEST(test_a_long_stall_keeps_its_first_samples),
+        QUIET_TEST(test_stacks_that_find_no_room_are_other),
+        QUIET_TEST(test_without_memory_nothing_starts),
         WATCHDOG_TEST(test_started_and_stopped_again_and_again),
         WATCHDOG_TEST(test_without_a_threshold_nobody_watches),
     };
