@@ -24,6 +24,13 @@ FOREIGN = re.compile(r"^(/usr/local/go/|java/|sun/|gems/|\./node_modules/|System
 # What the sampling leaves on the stack of the thread that it interrupts.
 MACHINERY = re.compile(r"on_sigprof|ring_push|restore_rt|killpg|sighandler")
 
+# The allocator and what takes the stacks for it.
+ALLOCATOR = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|on_sample"
+                       r"|backtrace_take|unwind_here)$|libjemalloc")
+HEAP_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"),
+              ("inuse_objects", "count"), ("inuse_space", "bytes")]
+HEAP_PERIOD_BYTES = 524288
+
 Frame = collections.namedtuple("Frame", "function file line address mapping")
 Sample = collections.namedtuple("Sample", "frames values labels")
 
@@ -65,7 +72,8 @@ class Profile:
 
     def _resolve(self, sample):
         frames = [frame for number in sample.location_id for frame in self.frames[number]]
-        labels = {self.text[label.key]: self.text[label.str] for label in sample.label}
+        labels = {self.text[label.key]: self.text[label.str] or label.num
+                  for label in sample.label}
         return Sample(frames, list(sample.value), labels)
 
     def sample_types(self):
@@ -120,8 +128,8 @@ def assert_samples(profile, is_rooted=True):
         assert all(value >= 0 for value in sample.value) and any(sample.value)
         keys = [label.key for label in sample.label]
         assert 0 not in keys and len(set(keys)) == len(keys)
-        assert all(label.str and not label.num for label in sample.label)
-    rows = [(tuple(s.location_id), tuple((l.key, l.str) for l in s.label))
+        assert all(bool(label.str) != bool(label.num) for label in sample.label)
+    rows = [(tuple(s.location_id), tuple((l.key, l.str, l.num) for l in s.label))
             for s in profile.message.sample]
     assert len(set(rows)) == len(rows)  # equal stacks with equal labels are one sample
 
@@ -165,4 +173,38 @@ def decode_cpu(body, seconds):
     assert_samples(profile)
     assert_flags(profile)
     assert_cpu(profile, seconds)
+    return profile
+
+
+def assert_moment(profile):
+    """What all profiles of a moment have: scrapers take one with a duration for a difference."""
+    message = profile.message
+    assert message.time_nanos > 1_600_000_000 * 10**9
+    assert message.duration_nanos == 0
+    assert [text for text in profile.text if FOREIGN.search(text)] == []
+
+
+def assert_heap(profile):
+    """What the profiles of memory have."""
+    message = profile.message
+    assert profile.sample_types() == HEAP_TYPES
+    assert (profile.text[message.period_type.type], profile.text[message.period_type.unit]) == (
+        "space", "bytes")
+    assert message.period == HEAP_PERIOD_BYTES
+    for sample in profile.samples:
+        objects, space, used_objects, used_space = sample.values
+        assert used_objects <= objects and used_space <= space
+        assert set(sample.labels) <= {"route", "method", "bytes"}
+        assert sample.labels["bytes"] > 0
+        assert not any(ALLOCATOR.search(frame.function) for frame in sample.frames)
+
+
+def decode_heap(body):
+    """Decodes a profile of memory of a moment and checks every rule that there is."""
+    profile = Profile(body)
+    assert_tables(profile)
+    assert_samples(profile)
+    assert_flags(profile)
+    assert_moment(profile)
+    assert_heap(profile)
     return profile
