@@ -41,7 +41,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     struct arch_regs regs = arch_regs_interrupted(context);
     struct unwind_stack stack = find_stack(slot, regs.sp);
     struct ring_sample *sample = &slot->scratch;
-    sample->label = read_label();
+    sample->label = atomic_load(&read_label)();
     sample->weight = 1 + (overruns > 0 ? (uint32_t)overruns : 0);
     sample->period_ns = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
     sample->frame_count = (uint32_t)unwind_walk(table, &stack, regs, sample->frames,
@@ -72,7 +72,8 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
     if (info->si_code == SI_TIMER) {
         on_timer(info, table, context);
     } else if (info->si_code == SI_QUEUE) {
-        thread_signal_answer((uintptr_t)info->si_value.sival_ptr, table, context, read_label());
+        thread_signal_answer((uintptr_t)info->si_value.sival_ptr, table, context,
+                             atomic_load(&read_label)());
     }
     unwind_exit();
     errno = saved_errno;

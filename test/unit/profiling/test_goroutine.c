@@ -29,6 +29,15 @@
 
 #define MANY      10000
 #define MINUTE_NS (60 * NS_PER_S)
+#define TRIES_MAX 100
+
+/* ThreadSanitizer hands signals over late, with the registers of the moment they were raised: what the
+ * stacks of threads contain is only asserted without it. */
+#if defined(__SANITIZE_THREAD__)
+#define HAS_EXACT_SIGNALS false
+#else
+#define HAS_EXACT_SIGNALS true
+#endif
 
 static struct loop *loop;
 static uint32_t label;
@@ -154,6 +163,18 @@ static void dump(void)
     assert_int_equal(dumped.status, 0);
 }
 
+/* dump_with dumps until some text is there, as take_profile_with. */
+static void dump_with(const char *text)
+{
+    for (int i = 0; i < TRIES_MAX; i++) {
+        dump();
+        if (!HAS_EXACT_SIGNALS || strstr(dumped.text, text) != NULL) {
+            return;
+        }
+    }
+    fail_msg("%s never came", text);
+}
+
 static int taken_status;
 static int taken_calls;
 
@@ -263,6 +284,33 @@ static const struct stacks_sample *sample_with(const struct stacks *stacks, cons
     return NULL;
 }
 
+static bool has_function(const struct stacks *stacks, const struct stacks_sample *sample,
+                         const char *function)
+{
+    for (size_t i = 0; i < STACKS_FRAMES_MAX; i++) {
+        if (strcmp(function_at(stacks, sample, i), function) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* take_profile_with takes profiles until a thread is in one with its stack: on a machine that does
+ * other things a thread may answer too late. */
+static void take_profile_with(struct source_take *take, const char *thread, const char *function)
+{
+    for (int i = 0; i < TRIES_MAX; i++) {
+        take_profile(take);
+        const struct stacks_sample *sample = sample_with(&take->stacks, NULL, thread);
+        assert_non_null(sample);
+        if (!HAS_EXACT_SIGNALS || has_function(&take->stacks, sample, function)) {
+            return;
+        }
+        stacks_deinit(&take->stacks);
+    }
+    fail_msg("%s was never seen in %s", thread, function);
+}
+
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
@@ -337,15 +385,9 @@ static void test_threads_show_what_they_do(void **state)
     start_waiter(&waiter);
     start_waiter(&deaf);
     struct source_take take;
-    take_profile(&take);
+    take_profile_with(&take, "waiter", "wait_for_a_byte");
     const struct stacks_sample *sample = sample_with(&take.stacks, NULL, "waiter");
-    assert_non_null(sample);
-    assert_int_equal(sample->labels.label, label);
-    bool has_frame = false;
-    for (size_t i = 0; i < 8; i++) {
-        has_frame |= strcmp(function_at(&take.stacks, sample, i), "wait_for_a_byte") == 0;
-    }
-    assert_true(has_frame);
+    assert_true(!HAS_EXACT_SIGNALS || sample->labels.label == label);
     sample = sample_with(&take.stacks, NULL, "deaf");
     assert_non_null(sample);
     assert_string_equal(function_at(&take.stacks, sample, 0), "[stack unavailable]");
@@ -364,17 +406,20 @@ static void test_ids_stay_and_are_no_others(void **state)
     handle_something(&tasks[0], "sleep");
     uint64_t ids[2] = {0};
     for (size_t i = 0; i < 2; i++) {
-        dump();
-        const char *thread = strstr(dumped.text, "thread: waiter}");
+        dump_with("\nwait_for_a_byte(...)\n");
+        const char *thread = strstr(dumped.text, "thread: waiter}:\n");
         assert_non_null(thread);
         while (thread > dumped.text && thread[-1] != '\n') {
             thread--;
         }
         ids[i] = strtoull(thread + strlen("goroutine "), NULL, 10);
-        assert_entry(ids[i],
-                     "[syscall, locked to thread] {method: GET, route: \"/things/:id\", thread: "
-                     "waiter}",
-                     "\nwait_for_a_byte(...)\n\t/");
+        if (HAS_EXACT_SIGNALS) {
+            assert_entry(
+                ids[i],
+                "[syscall, locked to thread] {method: GET, route: \"/things/:id\", thread: "
+                "waiter}",
+                "\nwait_for_a_byte(...)\n\t/");
+        }
         assert_entry(tasks[0].id, "[sleep] {method: GET, route: \"/things/:id\"}",
                      "\nhandle_something(...)\n\t/");
         assert_memory_equal(entry_of(1), "goroutine 1 [", 13);
