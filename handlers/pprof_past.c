@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/base/clock.h"
 #include "core/base/duration.h"
 #include "handlers/pprof_accounts.h"
 #include "handlers/pprof_respond.h"
@@ -71,7 +72,7 @@ static int check(uint64_t ago_ns, uint64_t seconds, char *message)
 static void read_past(struct http_request *req, uint64_t ago_ns, uint64_t seconds)
 {
     struct history_read *read;
-    const int rc = history_read(ago_ns, seconds * NS_PER_S, on_read, req, &read);
+    const int rc = history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, req, &read);
     if (rc == 0) {
         req->user = read;
         http_on_cancel(req, on_cancel);

@@ -96,6 +96,12 @@ static struct window *window_at(size_t i)
     return &history.ring[(history.first + i) % history.options.windows];
 }
 
+/* Returns: 0 before the first window. */
+static uint64_t oldest_start_ns(void)
+{
+    return history.count > 0 ? window_at(0)->start_ns : history.window.start_ns;
+}
+
 static void drop_oldest(void)
 {
     const struct window *oldest = window_at(0);
@@ -288,8 +294,7 @@ static void on_code_ready(struct code_wait *wait, int status)
 }
 
 /* Adds the windows that overlap the time from start_ns to end_ns. */
-static void add_windows(struct history_read *read, uint64_t start_ns, uint64_t end_ns,
-                        uint64_t now_ns)
+static void add_windows(struct history_read *read, uint64_t start_ns, uint64_t end_ns)
 {
     for (size_t i = 0; i < history.count; i++) {
         const struct window *window = window_at(i);
@@ -301,17 +306,17 @@ static void add_windows(struct history_read *read, uint64_t start_ns, uint64_t e
         }
     }
     if (history.window.start_ns < end_ns) {
-        read->windows[read->count++] = copy_window(now_ns);
+        read->windows[read->count++] = copy_window(clock_now_ns());
     }
     INVARIANT(read->count > 0); /* the windows follow each other without a gap */
 }
 
-int history_read(uint64_t ago_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
+int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
                  struct history_read **ret_read)
 {
-    REQUIRE(history.is_on && length_ns > 0 && length_ns <= ago_ns && on_done != NULL);
+    REQUIRE(history.is_on && length_ns > 0 && start_ns <= clock_now_ns() && on_done != NULL);
     sampler_drain(); /* may end a window, and drop another */
-    if (ago_ns > history_get_span_ns()) {
+    if (oldest_start_ns() == 0 || start_ns < oldest_start_ns()) {
         return UV_ERANGE;
     }
     if (history.read_count == HISTORY_READS_MAX) {
@@ -331,8 +336,7 @@ int history_read(uint64_t ago_ns, uint64_t length_ns, history_done_fn on_done, v
     read->arg = arg;
     list_push_back(&history.reads, &read->link);
     history.read_count++;
-    const uint64_t now_ns = clock_now_ns();
-    add_windows(read, now_ns - ago_ns, now_ns - ago_ns + length_ns, now_ns);
+    add_windows(read, start_ns, start_ns + length_ns);
     *ret_read = read;
     return 0;
 }
@@ -423,7 +427,7 @@ bool history_is_on(void)
 
 uint64_t history_get_span_ns(void)
 {
-    const uint64_t start_ns = history.count > 0 ? window_at(0)->start_ns : history.window.start_ns;
+    const uint64_t start_ns = oldest_start_ns();
     return start_ns == 0 ? 0 : clock_now_ns() - start_ns;
 }
 

@@ -60,16 +60,16 @@ bool history_is_on(void);
 /* history_get_span_ns is how long ago the oldest window began; 0 while there is none. */
 uint64_t history_get_span_ns(void);
 
-/* history_read begins to make the profile of the windows that overlap the interval that began `ago_ns`
- * ago.
+/* history_read begins to make the profile of the windows that overlap an interval that has begun.
  *
- * length_ns: of the interval; not 0, not more than ago_ns. on_done runs exactly once, on the loop, never from
- * inside history_read, unless history_cancel or history_stop came first.
+ * start_ns: of clock_now_ns. length_ns: not 0; what is yet to come of it is left out. on_done runs
+ * exactly once, on the loop, never from inside history_read, unless history_cancel or history_stop came
+ * first.
  *
- * Returns: 0 with *ret_read set, valid until on_done or history_cancel; UV_ERANGE ago_ns is more than
- *          history_get_span_ns; UV_EBUSY HISTORY_READS_MAX are being read; UV_ENOMEM.
+ * Returns: 0 with *ret_read set, valid until on_done or history_cancel; UV_ERANGE the oldest window began
+ *          later; UV_EBUSY HISTORY_READS_MAX are being read; UV_ENOMEM.
  */
-MUST_USE int history_read(uint64_t ago_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
+MUST_USE int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
                           struct history_read **ret_read);
 
 /* history_cancel ends a read; on_done does not run. */
