@@ -135,6 +135,9 @@ void http2_pump(struct http2 *h2)
         finish(h2);
         return;
     }
+    if (h2->is_window_broken) {
+        http2_end(h2, NGHTTP2_FLOW_CONTROL_ERROR, "a window above its maximum");
+    }
     if (has_thirsty(h2)) {
         http2_wake(h2);
     }

@@ -58,6 +58,9 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
             h2->is_reset_sent = true; /* counted between the frames: a session that sends is busy */
         }
+        if (frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+            h2->is_window_broken = true;
+        }
         break;
     default:
         break;

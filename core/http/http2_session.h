@@ -65,11 +65,12 @@ struct http2 {
     struct http2_gap gaps[HTTP2_GAPS_MAX];
     uint8_t gap_count; /* of all, so that the oldest is the one to overwrite */
     enum http2_wait wait;
-    bool has_settings;   /* the peer's first frame has come */
-    bool is_head_new;    /* a header block has begun since the timer was set */
-    bool is_reset_sent;  /* one of ours went out, which the peer has brought about */
-    bool is_busy;        /* inside nghttp2, which must not be entered twice */
-    bool is_ending;      /* no more frames are read */
+    bool has_settings;     /* the peer's first frame has come */
+    bool is_head_new;      /* a header block has begun since the timer was set */
+    bool is_reset_sent;    /* one of ours went out, which the peer has brought about */
+    bool is_window_broken; /* by WINDOW_UPDATE, or by SETTINGS, which must end the connection */
+    bool is_busy;          /* inside nghttp2, which must not be entered twice */
+    bool is_ending;        /* no more frames are read */
     bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
     bool is_goaway_sent; /* the one with the last stream's id */
 };
