@@ -168,8 +168,9 @@ static void begin(struct http2_stream *st)
         refuse(st, st->fault_status, st->fault_detail);
     } else if (st->req.route->handler != NULL && (st->req.route->flags & ROUTE_STREAM) != 0) {
         run(st);
-    } else if (st->is_body_done || (st->is_expecting && !is_body_wanted(st))) {
-        run(st); /* a body that nobody asked to continue does not come */
+    } else if (st->is_body_done || st->req.method == METHOD_OTHER ||
+               (st->is_expecting && !is_body_wanted(st))) {
+        run(st); /* what comes of the body is dropped; CONNECT has none that ends */
     } else {
         st->phase = PHASE_BODY;
         await_body(st);

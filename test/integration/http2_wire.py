@@ -64,6 +64,7 @@ def fields(target=TARGET, *more, method="GET"):
 class Frame:
     def __init__(self, kind, flags, stream, payload):
         self.kind, self.flags, self.stream, self.payload = kind, flags, stream, payload
+        self.pairs = None  # of HEADERS, decoded
 
     def __repr__(self):
         return f"<type {self.kind} flags {self.flags:#x} stream {self.stream} {self.payload[:40]!r}>"
@@ -84,7 +85,11 @@ class Frame:
 
 class Answer:
     def __init__(self):
-        self.fields, self.trailers, self.body, self.interim = [], [], b"", []
+        self.fields, self.trailers, self.pieces, self.interim = [], [], [], []
+
+    @property
+    def body(self):
+        return b"".join(self.pieces)
 
     @property
     def status(self):
@@ -173,6 +178,8 @@ class Http2Peer:
             return None
         payload, self.received = self.received[9:9 + length], self.received[9 + length:]
         one = Frame(kind, flags, stream, payload)
+        if kind == HEADERS:
+            one.pairs = self.decoder.decode(payload)  # each, in order: the table depends on it
         if kind == SETTINGS and not flags & ACK:
             for at in range(0, length, 6):
                 name, value = struct.unpack(">HI", payload[at:at + 6])
@@ -198,15 +205,12 @@ class Http2Peer:
             seen.append(one)
         raise AssertionError(f"no frame of type {kind} before the end: {seen}")
 
-    def decode(self, one):
-        return self.decoder.decode(one.payload)
-
     def answer(self, stream=1, credit=True):
         """Reads the answer on a stream; frames of others are skipped."""
         answer = Answer()
         for one in self.frames():
             if one.kind == HEADERS:
-                pairs = self.decode(one)
+                pairs = one.pairs
                 if one.stream != stream:
                     continue
                 if dict(pairs).get(":status", "").startswith("1"):
@@ -222,7 +226,7 @@ class Http2Peer:
                         self.send(window_update(one.stream, len(one.payload)))
                 if one.stream != stream:
                     continue
-                answer.body += one.payload
+                answer.pieces.append(one.payload)
             assert one.kind not in (RST_STREAM, GOAWAY) or one.stream not in (stream, 0), one
             if one.stream == stream and one.is_end:
                 return answer

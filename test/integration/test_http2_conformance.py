@@ -622,7 +622,7 @@ def test_8_1_head(peer):
     peer.send(peer.headers(1, fields(method="HEAD")))
     one = peer.await_frame(HEADERS, stream=1)
     assert one.is_end
-    assert dict(peer.decode(one))["content-length"] == "6"
+    assert dict(one.pairs)["content-length"] == "6"
 
 
 def test_8_1_post(peer):

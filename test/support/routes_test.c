@@ -105,7 +105,7 @@ static void handle_thread(struct http_request *req, void *arg)
     respond_text(req, STR("started\n"));
 }
 
-/* --- /test/sleep?ms=N: waits on the loop --------------------------- */
+/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled ------------ */
 
 struct sleeper {
     uv_timer_t timer;
@@ -133,9 +133,8 @@ static void on_cancel(struct http_request *req, int status)
     uv_close((uv_handle_t *)&sleeper->timer, on_sleeper_closed);
 }
 
-static void handle_sleep(struct http_request *req, void *arg)
+static void start_sleep(struct http_request *req, http_cancel_fn stop)
 {
-    (void)arg;
     struct sleeper *sleeper = arena_alloc(&req->arena, sizeof(*sleeper));
     if (sleeper == NULL) {
         http_respond_error(req, 503, NULL);
@@ -146,8 +145,20 @@ static void handle_sleep(struct http_request *req, void *arg)
     req->user = sleeper;
     (void)uv_timer_init(req->server->listener.poll.loop, &sleeper->timer);
     (void)uv_timer_start(&sleeper->timer, on_awake, query_number(req, STR("ms"), 10), 0);
-    http_on_cancel(req, on_cancel);
+    http_on_cancel(req, stop);
     task_park(&req->task, "sleep");
+}
+
+static void handle_sleep(struct http_request *req, void *arg)
+{
+    (void)arg;
+    start_sleep(req, on_cancel);
+}
+
+static void handle_stubborn(struct http_request *req, void *arg)
+{
+    (void)arg;
+    start_sleep(req, NULL);
 }
 
 static void handle_cancelled(struct http_request *req, void *arg)
@@ -251,6 +262,113 @@ static void handle_streamed(struct http_request *req, void *arg)
     respond_text(req, (struct str){digits, str_format_u64(digits, streamed_bytes)});
 }
 
+/* --- /test/relay: the body back as it comes, at the pace of the slower side; its length as a trailer --- */
+
+struct relay {
+    uint64_t total_bytes;
+    size_t owed_bytes; /* not consumed until the peer reads */
+    bool is_slow;      /* on_writable is to come */
+    bool is_end;
+};
+
+static void end_relay(struct http_request *req)
+{
+    const struct relay *relay = req->user;
+    char digits[20];
+    const struct http_header trailers[] = {
+        {STR("x-bytes"), {digits, str_format_u64(digits, relay->total_bytes)}},
+        {STR("x-end"), STR("yes")},
+    };
+    http_stream_end_with(req, trailers, ARRAY_COUNT(trailers));
+}
+
+static void on_relay_writable(struct http_request *req)
+{
+    struct relay *relay = req->user;
+    relay->is_slow = false;
+    http_body_consume(req, relay->owed_bytes);
+    relay->owed_bytes = 0;
+    if (relay->is_end) {
+        end_relay(req);
+    }
+}
+
+static void on_relay_body(struct http_request *req, struct str data, bool is_end)
+{
+    struct relay *relay = req->user;
+    relay->total_bytes += data.len;
+    relay->owed_bytes += data.len;
+    relay->is_end = is_end;
+    streamed_bytes += data.len;
+    relay->is_slow = !http_stream_write(req, data) || relay->is_slow;
+    if (relay->is_slow) {
+        task_park(&req->task, "write");
+        return;
+    }
+    http_body_consume(req, relay->owed_bytes);
+    relay->owed_bytes = 0;
+    if (is_end) {
+        end_relay(req);
+    }
+}
+
+static void on_relay_cancel(struct http_request *req, int status)
+{
+    cancelled_count++;
+    if (status == UV_ETIMEDOUT) {
+        end_relay(req); /* a deadline: the peer is there, and gets the trailers */
+    } else {
+        http_stream_end(req);
+    }
+}
+
+static void handle_relay(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct relay *relay = arena_alloc(&req->arena, sizeof(*relay));
+    if (relay == NULL) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    *relay = (struct relay){0};
+    req->user = relay;
+    const struct http_response response = {.status = 200, .content_type = TEXT_TYPE};
+    http_stream_start(req, &response, on_relay_writable);
+    http_on_cancel(req, on_relay_cancel);
+    http_on_body(req, on_relay_body);
+}
+
+/* --- /test/hold: takes a body and uses none of it, until it has all; /test/reset?code=N ------------- */
+
+static void on_held_body(struct http_request *req, struct str data, bool is_end)
+{
+    (void)data;
+    if (is_end) {
+        respond_text(req, STR("held\n"));
+    }
+}
+
+static void on_held_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    cancelled_count += req->reset_code == HTTP_RESET_CANCEL ? 1 : 1000;
+    http_respond_error(req, 503, NULL);
+}
+
+static void handle_hold(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_on_body(req, on_held_body);
+    http_on_cancel(req, on_held_cancel);
+    task_park(&req->task, "hold");
+}
+
+static void handle_reset(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_reset(req, (enum http_reset)query_number(req, STR("code"), HTTP_RESET_INTERNAL));
+}
+
 /* --- /test/tasks: what is in flight, a line each: method, route, state, handler ------------- */
 
 /* All tasks are requests: nothing else makes tasks yet. */
@@ -346,6 +464,10 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/header", handle_header, 0},
         {METHOD_GET, "/test/stream", handle_stream, ROUTE_NO_DEADLINE},
         {METHOD_GET, "/test/streamed", handle_streamed, 0},
+        {METHOD_GET, "/test/stubborn", handle_stubborn, 0},
+        {METHOD_POST, "/test/relay", handle_relay, ROUTE_STREAM},
+        {METHOD_POST, "/test/hold", handle_hold, ROUTE_STREAM | ROUTE_NO_DEADLINE},
+        {METHOD_POST, "/test/reset", handle_reset, ROUTE_STREAM},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const int rc =
