@@ -15,6 +15,8 @@
 #include "core/http/http2_session.h"
 
 #define PING_BYTES 8
+/* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
+#define QUEUE_FRAMES 100
 
 static const uint8_t drain_ping[PING_BYTES] = "toqdrain";
 
@@ -40,19 +42,28 @@ static void finish(struct http2 *h2)
     http2_wake(h2);
 }
 
-void http2_end(struct http2 *h2, uint32_t code, const char *reason)
+/* end sends a GOAWAY and closes. */
+static void end(struct http2 *h2, uint32_t code)
+{
+    if (!h2->is_ending) {
+        h2->is_ending = true;
+        (void)nghttp2_session_terminate_session(h2->session, code);
+        http2_pump(h2);
+        finish(h2);
+    }
+}
+
+void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut)
 {
     if (h2->is_ending) {
         return;
     }
-    h2->is_ending = true;
     char peer[CONN_PEER_BYTES];
     conn_format_peer(h2->conn, peer);
-    LOG(LOG_DEBUG, "http2", "ending a connection", log_cstr("reason", reason),
+    LOG(LOG_DEBUG, "http2", "cutting off a connection", log_cstr("reason", http2_cut_name(cut)),
         log_cstr("code", nghttp2_http2_strerror(code)), log_cstr("peer", peer));
-    (void)nghttp2_session_terminate_session(h2->session, code);
-    http2_pump(h2);
-    finish(h2);
+    ++*h2->server->metrics->http2_cuts[cut];
+    end(h2, code);
 }
 
 /* --- timers -------------------------------------------------------------------------------------- */
@@ -135,9 +146,7 @@ void http2_pump(struct http2 *h2)
         finish(h2);
         return;
     }
-    if (h2->is_window_broken) {
-        http2_end(h2, NGHTTP2_FLOW_CONTROL_ERROR, "a window above its maximum");
-    }
+    http2_guard_settle(h2);
     if (has_thirsty(h2)) {
         http2_wake(h2);
     }
@@ -148,9 +157,9 @@ void http2_pump(struct http2 *h2)
 static void fail(struct http2 *h2, int rv)
 {
     if (rv == NGHTTP2_ERR_FLOODED) {
-        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "unread acknowledgements");
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTROL_FRAMES);
     } else if (rv == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "continuations");
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTINUATIONS);
     } else {
         conn_close(h2->conn); /* no memory */
         finish(h2);
@@ -183,6 +192,9 @@ static void feed(struct http2 *h2, const char *data, size_t len)
             break;
         }
         advance(h2);
+        if (nghttp2_session_get_outbound_queue_size(h2->session) > QUEUE_FRAMES) {
+            http2_pump(h2);
+        }
         data += count;
         len -= count;
     }
@@ -258,7 +270,7 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static void send_goaway(struct http2 *h2)
+void http2_goaway(struct http2 *h2)
 {
     h2->is_goaway_sent = true;
     (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
@@ -281,7 +293,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->wait == WAIT_PING &&
             memcmp(frame->ping.opaque_data, drain_ping, PING_BYTES) == 0) {
-            send_goaway(h2);
+            http2_goaway(h2);
         }
         break;
     case NGHTTP2_SETTINGS:
@@ -307,6 +319,11 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct http2 *h2 = user_data;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.last_stream_id == INT32_MAX &&
+        frame->goaway.error_code == NGHTTP2_NO_ERROR) {
+        /* now, for its acknowledgement is to tell that the GOAWAY has arrived */
+        (void)nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping);
+    }
     const bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
                         (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
     http2_guard_sent(h2, frame);
@@ -378,13 +395,15 @@ static void on_timeout(struct conn *conn)
 {
     struct http2 *h2 = conn->ctx;
     if (h2->wait == WAIT_HEAD) {
-        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "header timeout");
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_HEADER_TIMEOUT);
+    } else if (h2->wait == WAIT_SETTINGS) {
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_SETTINGS_TIMEOUT);
     } else if (h2->wait == WAIT_PING) {
-        send_goaway(h2); /* it does not answer, but may have opened streams meanwhile */
+        http2_goaway(h2); /* it does not answer, but may have opened streams meanwhile */
         http2_pump(h2);
         settle(h2);
     } else {
-        http2_end(h2, NGHTTP2_NO_ERROR, "idle");
+        end(h2, NGHTTP2_NO_ERROR); /* nobody has used it for so long */
     }
 }
 
@@ -470,7 +489,6 @@ static void start_drain(struct http2 *h2)
 {
     if (conn_is_open(h2->conn)) {
         (void)nghttp2_submit_shutdown_notice(h2->session);
-        (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, drain_ping);
         http2_pump(h2);
         settle(h2);
     }

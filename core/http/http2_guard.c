@@ -33,7 +33,7 @@ static void count_control(struct http2 *h2)
     const struct http2_limits *limits = &h2->server->limits.http2;
     if (fill(&h2->control, loop_now_ms(h2->server->loop), limits->control_burst,
              limits->control_rate)) {
-        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "control frames");
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTROL_FRAMES);
     }
 }
 
@@ -41,7 +41,7 @@ static void count_reset(struct http2 *h2)
 {
     const struct http2_limits *limits = &h2->server->limits.http2;
     if (fill(&h2->resets, loop_now_ms(h2->server->loop), limits->reset_burst, limits->reset_rate)) {
-        http2_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "resets");
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_RESETS);
     }
 }
 
@@ -56,14 +56,30 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
         break;
     case NGHTTP2_RST_STREAM:
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
-            h2->is_reset_sent = true; /* counted between the frames: a session that sends is busy */
+            h2->resets_sent++;
         }
         if (frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
             h2->is_window_broken = true;
         }
         break;
+    case NGHTTP2_GOAWAY:
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !h2->is_ending) {
+            ++*h2->server->metrics->http2_cuts[HTTP2_CUT_PROTOCOL];
+        }
+        break;
     default:
         break;
+    }
+}
+
+void http2_guard_settle(struct http2 *h2)
+{
+    while (h2->resets_sent > 0) {
+        h2->resets_sent--;
+        count_reset(h2);
+    }
+    if (h2->is_window_broken) {
+        http2_cut_off(h2, NGHTTP2_FLOW_CONTROL_ERROR, HTTP2_CUT_WINDOW);
     }
 }
 
@@ -82,7 +98,7 @@ static void check_id(struct http2 *h2, uint32_t id)
     }
     for (size_t i = 0; i < HTTP2_GAPS_MAX; i++) {
         if (id >= h2->gaps[i].first && id <= h2->gaps[i].last) {
-            http2_end(h2, NGHTTP2_PROTOCOL_ERROR, "a stream id that was passed over");
+            http2_cut_off(h2, NGHTTP2_PROTOCOL_ERROR, HTTP2_CUT_PROTOCOL);
             return;
         }
     }
@@ -123,10 +139,6 @@ size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len)
 {
     struct http2_walk *walk = &h2->walk;
     size_t used = 0;
-    if (h2->is_reset_sent) {
-        h2->is_reset_sent = false;
-        count_reset(h2);
-    }
     if (walk->left_bytes == 0) {
         while (walk->head_len < HTTP2_FRAME_HEAD_BYTES && used < len) {
             walk->head[walk->head_len++] = (uint8_t)data[used++];

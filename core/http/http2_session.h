@@ -58,6 +58,7 @@ struct http2 {
     struct loop_deferred wake;    /* runs what must not run inside another call */
     uint64_t held_bytes;          /* of bodies, not yet used by handlers */
     uint64_t owed_bytes;          /* of them, credit of the connection that waits */
+    uint32_t resets_sent;         /* of ours, which the peer has brought about; not counted yet */
     uint32_t last_stream_id;      /* the highest that the peer has used */
     struct http2_walk walk;
     struct http2_bucket control; /* limits->control_* */
@@ -67,7 +68,6 @@ struct http2 {
     enum http2_wait wait;
     bool has_settings;     /* the peer's first frame has come */
     bool is_head_new;      /* a header block has begun since the timer was set */
-    bool is_reset_sent;    /* one of ours went out, which the peer has brought about */
     bool is_window_broken; /* by WINDOW_UPDATE, or by SETTINGS, which must end the connection */
     bool is_busy;          /* inside nghttp2, which must not be entered twice */
     bool is_ending;        /* no more frames are read */
@@ -121,11 +121,11 @@ struct http2_stream {
  * it does nothing, for the call that is under way ends with it. */
 void http2_pump(struct http2 *h2);
 
-/* http2_end ends the connection with a GOAWAY.
- *
- * code: NGHTTP2_NO_ERROR etc. reason: a literal, for the log and the counter.
- */
-void http2_end(struct http2 *h2, uint32_t code, const char *reason);
+/* http2_cut_off ends the connection with a GOAWAY because of what the peer does. */
+void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut);
+
+/* http2_goaway tells the peer which stream is the last that will be answered. */
+void http2_goaway(struct http2 *h2);
 
 /* http2_wake runs the deferred part at the end of the turn. */
 void http2_wake(struct http2 *h2);
@@ -144,6 +144,9 @@ bool http2_guard_is_in_head(const struct http2 *h2);
 
 /* http2_guard_sent accounts for a frame that was sent: an answer earns its reader control frames. */
 void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame);
+
+/* http2_guard_settle ends the connection for what http2_guard_sent has noted, outside of nghttp2. */
+void http2_guard_settle(struct http2 *h2);
 
 /* --- http2_head.c ---------------------------------------------------------------------------------- */
 

@@ -7,11 +7,24 @@
 
 #include "core/http/router.h"
 
+/* Why a connection of HTTP/2 was ended by a GOAWAY with an error code. */
+enum http2_cut {
+    HTTP2_CUT_PROTOCOL,         /* what nghttp2 found */
+    HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came behind the preface */
+    HTTP2_CUT_HEADER_TIMEOUT,
+    HTTP2_CUT_CONTROL_FRAMES,
+    HTTP2_CUT_RESETS,
+    HTTP2_CUT_CONTINUATIONS,
+    HTTP2_CUT_WINDOW,
+    HTTP2_CUT_COUNT
+};
+
 struct http_metrics {
     struct metric_family *duration;
     struct metric_family *request_bytes;
     struct metric_family *response_bytes;
     double *active;
+    uint64_t *http2_cuts[HTTP2_CUT_COUNT];
     struct http_series *spare; /* all series, for http_metrics_deinit */
 };
 
@@ -23,6 +36,9 @@ MUST_USE int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 
 /* http_metrics_deinit forgets the series that routes point at. */
 void http_metrics_deinit(struct http_metrics *hm);
+
+/* http2_cut_name is the reason as metrics and logs have it: "protocol error". */
+const char *http2_cut_name(enum http2_cut cut);
 
 /* http_metrics_count counts one answered request.
  *

@@ -51,8 +51,8 @@ size_t conn_set_close_all(struct conn_set *set)
     LIST_FOR_EACH(pos, tmp, &set->conns)
     {
         struct conn *conn = CONTAINER_OF(pos, struct conn, link);
-        if (conn->state == CONN_FLUSHING) {
-            flush(conn); /* what the socket takes: the last answer was given a moment ago */
+        if (conn->state == CONN_FLUSHING || conn->state == CONN_OPEN) {
+            flush(conn); /* what the socket takes: the last answers were given a moment ago */
         }
         conn_close(conn); /* leaves the list later, in on_closed */
     }

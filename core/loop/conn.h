@@ -92,7 +92,7 @@ MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_c
 void conn_set_deinit(struct conn_set *set);
 
 /* conn_set_close_all closes every connection at once, for a drain that ran out of time. Of what is
- * queued on a finished one goes out what its socket takes.
+ * queued goes out what the sockets take.
  *
  * Returns: how many.
  */
