@@ -31,6 +31,10 @@ struct config {
 
     char http_host[CONFIG_TEXT_BYTES];
     uint64_t http_port;
+    char grpc_host[CONFIG_TEXT_BYTES];
+    uint64_t grpc_port;
+    uint64_t grpc_max_receive_bytes; /* of a message, also inflated */
+    uint64_t grpc_max_send_bytes;    /* 0: unlimited */
     bool enable_metrics;
     char metrics_host[CONFIG_TEXT_BYTES];
     uint64_t metrics_port;

@@ -51,6 +51,7 @@ static bool check_listeners(const struct config *config, char *error)
 {
     const struct listener listeners[] = {
         {"HTTP", config->http_host, config->http_port, true},
+        {"GRPC", config->grpc_host, config->grpc_port, true},
         {"METRICS", config->metrics_host, config->metrics_port, config->enable_metrics},
         {"PPROF", config->pprof_host, config->pprof_port, config->enable_pprof},
     };

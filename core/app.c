@@ -20,6 +20,7 @@
 #include "core/telemetry/metrics_process.h"
 
 #define LOG_FLUSH_MS  1000
+#define LAST_WORDS_MS 100  /* what a cancelled request is answered with leaves in this time */
 #define DATA_CLOSE_MS 1000 /* an attempt to connect to a server that says nothing takes longer */
 
 struct app {
@@ -36,6 +37,7 @@ struct app {
     struct signals signals;
     struct wheel_timer shutdown_timer;
     struct wheel_timer data_timer;
+    bool is_cancelled; /* the requests that a drain has left over */
     bool is_data_closing;
     bool is_data_closed;
     struct loop_job reload;
@@ -71,13 +73,19 @@ static void close_data_when_drained(void *arg)
     }
 }
 
+/* on_shutdown_timeout cancels what is left, lets the clients hear of it, and cuts them off. */
 static void on_shutdown_timeout(struct wheel_timer *timer)
 {
     struct app *app = CONTAINER_OF(timer, struct app, shutdown_timer);
+    if (app->is_cancelled) {
+        (void)conn_set_close_all(&app->conns);
+        return;
+    }
+    app->is_cancelled = true;
     const size_t requests = task_cancel_all(UV_ECANCELED);
-    const size_t connections = conn_set_close_all(&app->conns);
     LOG(LOG_WARN, "main", "shutdown timed out", log_u64("cancelled_requests", requests),
-        log_u64("closed_connections", connections));
+        log_u64("connections", app->conns.count));
+    loop_set_timer(app->loop, &app->shutdown_timer, LAST_WORDS_MS);
 }
 
 static void on_stop(void *arg, int signo)

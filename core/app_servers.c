@@ -7,9 +7,27 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-static int add_routes(struct router *router, const struct app_served *served, enum app_server which)
+static int add_services(struct router *router, const struct app_served *served,
+                        struct grpc_services *services)
+{
+    const struct config *c = served->config;
+    const struct grpc_services_options options = {
+        .limits = {.receive_bytes = c->grpc_max_receive_bytes,
+                   .send_bytes = c->grpc_max_send_bytes},
+        .loop = served->conns->loop,
+        .metrics = served->metrics,
+        .health = served->health,
+    };
+    const int rc = grpc_services_create(services, &options);
+    return rc < 0 ? rc : grpc_mount(services->grpc, router);
+}
+
+static int add_routes(struct router *router, struct app_servers *servers,
+                      const struct app_served *served, enum app_server which)
 {
     switch (which) {
+    case APP_SERVER_GRPC:
+        return add_services(router, served, &servers->grpc);
     case APP_SERVER_METRICS:
         return routes_metrics(router, served->metrics);
     case APP_SERVER_PPROF:
@@ -21,11 +39,11 @@ static int add_routes(struct router *router, const struct app_served *served, en
     return rc < 0 ? rc : routes_listings(router, served->listings);
 }
 
-static int make_router(const struct app_served *served, enum app_server which,
-                       struct router **ret_router)
+static int make_router(struct app_servers *servers, const struct app_served *served,
+                       enum app_server which, struct router **ret_router)
 {
     struct router *router = router_create();
-    const int rc = router == NULL ? UV_ENOMEM : add_routes(router, served, which);
+    const int rc = router == NULL ? UV_ENOMEM : add_routes(router, servers, served, which);
     if (rc < 0) {
         router_destroy(router);
         return rc;
@@ -92,7 +110,7 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };
     struct router *router = NULL;
-    int rc = make_router(served, face->which, &router);
+    int rc = make_router(servers, served, face->which, &router);
     if (rc == 0) {
         rc = http_server_open(&servers->list[face->which], served->conns, router,
                               &servers->http_metrics, &options);
@@ -122,6 +140,7 @@ int app_servers_open(struct app_servers *servers, const struct app_served *serve
     const struct config *c = served->config;
     const struct face faces[] = {
         {APP_SERVER_HTTP, "http", c->http_host, c->http_port, "HTTP_PORT", true},
+        {APP_SERVER_GRPC, "grpc", c->grpc_host, c->grpc_port, "GRPC_PORT", true},
         {APP_SERVER_METRICS, "metrics", c->metrics_host, c->metrics_port, "METRICS_PORT",
          c->enable_metrics},
         {APP_SERVER_PPROF, "pprof", c->pprof_host, c->pprof_port, "PPROF_PORT", c->enable_pprof},
@@ -163,6 +182,7 @@ void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg)
 {
     servers->on_closed = on_closed;
     servers->on_closed_arg = arg;
+    grpc_drain(servers->grpc.grpc);
     for (int i = 0; i < APP_SERVER_COUNT; i++) {
         if (servers->is_serving[i]) {
             http_server_drain(&servers->list[i], on_listener_closed, servers);
@@ -177,5 +197,6 @@ void app_servers_deinit(struct app_servers *servers)
             http_server_deinit(&servers->list[i]);
         }
     }
+    grpc_services_destroy(&servers->grpc);
     http_metrics_deinit(&servers->http_metrics);
 }

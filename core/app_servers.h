@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_servers.h - the listeners with their routes: public, metrics, pprof.
+ * app_servers.h - the listeners with their routes: public, gRPC, metrics, pprof.
  *
  * Thread: main, before the loop runs, and the loop's afterwards.
  */
@@ -10,9 +10,16 @@
 #include "config/config.h"
 #include "core/http/server.h"
 #include "core/loop/listener_metrics.h"
+#include "handlers/grpc_services.h"
 #include "handlers/routes.h"
 
-enum app_server { APP_SERVER_HTTP, APP_SERVER_METRICS, APP_SERVER_PPROF, APP_SERVER_COUNT };
+enum app_server {
+    APP_SERVER_HTTP,
+    APP_SERVER_GRPC,
+    APP_SERVER_METRICS,
+    APP_SERVER_PPROF,
+    APP_SERVER_COUNT
+};
 
 /* What the listeners share, and what their handlers work on. */
 struct app_served {
@@ -27,6 +34,7 @@ struct app_served {
 struct app_servers {
     struct http_metrics http_metrics;
     struct listener_metrics listener_metrics;
+    struct grpc_services grpc;
     struct http_server list[APP_SERVER_COUNT];
     bool is_serving[APP_SERVER_COUNT];
     size_t open_count; /* listeners that are not closed yet */

@@ -32,9 +32,14 @@ static const char *status_of(const struct health *health)
                                                                               : "unavailable";
 }
 
+bool health_is_ready(const struct health *health)
+{
+    return strcmp(status_of(health), "ok") == 0;
+}
+
 static int code_of(const struct health *health)
 {
-    return strcmp(status_of(health), "ok") == 0 ? 200 : 503;
+    return health_is_ready(health) ? 200 : 503;
 }
 
 /* put_dependency writes one member of "dependencies". Why one is down is for the log: the message may

@@ -22,6 +22,9 @@ struct health {
     const struct redis *redis; /* as well */
 };
 
+/* health_is_ready tells whether the server should be sent work. */
+bool health_is_ready(const struct health *health);
+
 /* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200, or 503
  * when no work should be sent. */
 void health_handle(struct http_request *req, void *health);

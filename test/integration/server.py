@@ -22,12 +22,14 @@ LISTENING = re.compile(r'"?server"?[=:]"?(\w+)"?[, ]"?address"?[=:]"?([^ "}]+):(
 # changes what is tested.
 INHERITED = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 
-PORTS = {"http": "HTTP_PORT", "metrics": "METRICS_PORT", "pprof": "PPROF_PORT"}
+PORTS = {"http": "HTTP_PORT", "grpc": "GRPC_PORT", "metrics": "METRICS_PORT", "pprof": "PPROF_PORT"}
 
 # No MySQL and no Redis, whatever the machine has: a test that needs them names them.
 DEFAULTS = {
     "HTTP_HOST": "127.0.0.1",
     "HTTP_PORT": "0",
+    "GRPC_HOST": "127.0.0.1",
+    "GRPC_PORT": "0",
     "METRICS_PORT": "0",
     "PPROF_PORT": "0",
     "LOG_LEVEL": "info",

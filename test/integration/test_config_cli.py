@@ -123,7 +123,7 @@ def test_nothing_is_opened_when_the_configuration_is_wrong(run):
         assert (ended.code, ended.error_line().split(":")[0]) == (CONFIG, "LISTEN_BACKLOG")
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PORT", "METRICS_PORT", "PPROF_PORT"])
+@pytest.mark.parametrize("variable", ["HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "PPROF_PORT"])
 def test_a_port_in_use(run, variable):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -312,7 +312,7 @@ def test_a_listener_that_is_off_is_not_open(start_server):
     port = free_port()
     server = start_server({"ENABLE_PPROF": "false", "PPROF_PORT": port, "ENABLE_METRICS": "false"})
     assert [line for line in server.lines if "main: listening " in line] == [
-        server.wait_line("server=http")]
+        server.wait_line("server=http"), server.wait_line("server=grpc")]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

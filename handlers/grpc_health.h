@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_health.h - grpc.health.v1: is the server ready, asked once or watched.
+ *
+ * All services are ready when the server is (health.h): they share its database. Once it drains, none is,
+ * and those who watch are told before their stream ends.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_HANDLERS_GRPC_HEALTH_H
+#define TOQ_HANDLERS_GRPC_HEALTH_H
+
+#include "core/http/grpc.h"
+#include "handlers/health.h"
+
+struct grpc_health {
+    struct grpc *grpc;
+    struct loop *loop;
+    const struct health *health;
+    struct list watchers;
+    struct wheel_timer timer; /* set while somebody watches */
+};
+
+/* grpc_health_mount mounts the service.
+ *
+ * Owns:    gh is the caller's and outlives grpc; health is borrowed as long.
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *loop,
+                               const struct health *health);
+
+#endif
