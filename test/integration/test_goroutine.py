@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""What is in flight: the goroutine profile and its dump, of requests that really wait, and threadcreate."""
+
+import contextlib
+import re
+
+import httpx
+import pytest
+
+from listings import PATH, Api
+from pprof_decode import Profile, assert_flags, assert_samples, assert_tables, has_frame
+from pprof_load import is_deferring
+from proxy import Proxy
+from server import PATIENCE_S, wait_until
+from wire import Peer, request
+
+HEAD = re.compile(r"goroutine (\d+) \[([^\],]+)((?:, [^\],]+)*)\](?: \{(.*)\})?:")
+LABEL = re.compile(r'(\w+): (?:([A-Za-z0-9./_]+)|"((?:[^"\\]|\\.)*)")(?:, |$)')
+FUNCTION = re.compile(r"(\S.*)\(\.\.\.\)")
+PLACE = re.compile(r"\t(.+):(\d+)( \+0x[0-9a-f]+)?")
+NO_STACK = "\tgoroutine running on other thread; stack unavailable"
+ELIDED = "...additional frames elided..."
+MAIN_ID = 1
+
+
+class Entry:
+    """One goroutine of a dump. Every line must be as Go prints it."""
+
+    def __init__(self, text):
+        head, *lines = text.split("\n")
+        match = HEAD.fullmatch(head)
+        assert match, head
+        self.id = int(match.group(1))
+        self.state = match.group(2)
+        self.flags = [flag for flag in match.group(3).split(", ") if flag]
+        self.labels = {}
+        rest = match.group(4) or ""
+        while rest:
+            label = LABEL.match(rest)
+            assert label, head
+            self.labels[label.group(1)] = label.group(2) or label.group(3)
+            rest = rest[label.end():]
+        assert list(self.labels) == sorted(self.labels)
+        self.functions = []
+        if lines == [NO_STACK]:
+            return
+        if lines[-1] == ELIDED:
+            lines.pop()
+        assert lines and len(lines) % 2 == 0, text
+        for function, place in zip(lines[::2], lines[1::2]):
+            assert FUNCTION.fullmatch(function), text
+            assert PLACE.fullmatch(place), text
+            self.functions.append(FUNCTION.fullmatch(function).group(1))
+
+
+def ask(server, query=""):
+    answer = httpx.get(server.url(f"/debug/pprof/goroutine{query}", "pprof"), timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def dump(server):
+    """The entries of a dump by their ids."""
+    answer = ask(server, "?debug=2")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.text.endswith("\n\n")
+    entries = [Entry(text) for text in answer.text[:-2].split("\n\n")]
+    assert len({entry.id for entry in entries}) == len(entries)
+    return {entry.id: entry for entry in entries}
+
+
+def of_route(entries, route):
+    return [entry for entry in entries.values() if entry.labels.get("route") == route
+            and "locked to thread" not in entry.flags]
+
+
+def threads_of(entries):
+    return [entry for entry in entries.values() if "locked to thread" in entry.flags]
+
+
+def profile(server):
+    decoded = Profile(ask(server).content)
+    assert_tables(decoded)
+    assert_samples(decoded)
+    assert_flags(decoded)
+    assert decoded.sample_types() == [("goroutine", "count")]
+    message = decoded.message
+    assert (decoded.text[message.period_type.type], message.period) == ("goroutine", 1)
+    assert message.time_nanos > 1_600_000_000 * 10**9 and message.duration_nanos == 0
+    return decoded
+
+
+@contextlib.contextmanager
+def sleeping(server, count):
+    with contextlib.ExitStack() as stack:
+        for peer in [stack.enter_context(Peer(server)) for _ in range(count)]:
+            peer.send(request("/test/sleep?ms=600000"))
+        wait_until(lambda: len(of_route(dump(server), "/test/sleep")) == count, "all to sleep")
+        yield
+
+
+def test_each_request_has_an_entry_that_keeps_its_id(start_server):
+    server = start_server()
+    with sleeping(server, 5):
+        first, second = dump(server), dump(server)
+        slept = of_route(first, "/test/sleep")
+        assert len(slept) == 5
+        for entry in slept:
+            assert (entry.state, entry.flags) == ("sleep", [])
+            assert entry.labels == {"method": "GET", "route": "/test/sleep"}
+            assert entry.functions[-1] == "handle_sleep"
+            assert second[entry.id].labels == entry.labels
+        # The request that asks is there as well, and is another each time.
+        own = [of_route(entries, "/debug/pprof/:name")[0] for entries in (first, second)]
+        assert own[0].id < own[1].id
+        assert "pprof_handle_named" in own[0].functions
+        decoded = profile(server)
+        of_sleep = [s for s in decoded.samples if s.labels.get("route") == "/test/sleep"]
+        assert sum(s.values[0] for s in of_sleep) == 5
+        for sample in of_sleep:
+            assert sample.labels == {"route": "/test/sleep", "method": "GET", "state": "sleep"}
+            assert [frame.function for frame in sample.frames[-2:]] == [
+                "handle_sleep", "[GET /test/sleep]"]
+    wait_until(lambda: not of_route(dump(server), "/test/sleep"), "those that left to be gone")
+
+
+def test_each_thread_has_an_entry_that_keeps_its_id(start_server, test_server_binary):
+    server = start_server()
+    wait_until(lambda: len(threads_of(dump(server))) >= 6, "all threads to be there")
+    first, second = dump(server), dump(server)
+    named = {entry.id: entry.labels["thread"] for entry in threads_of(first)}
+    assert named[MAIN_ID] == "toq_test_server"
+    assert sorted(named.values()).count("toq-pool") == 4 and "toq-log" in named.values()
+    assert {entry.id: entry.labels["thread"] for entry in threads_of(second)} == named
+    assert all(entry.state in ("running", "syscall") for entry in threads_of(first))
+    if is_deferring(test_server_binary):
+        return
+
+    def has_stacks():
+        found = [(entry.labels["thread"], entry.functions) for entry in threads_of(dump(server))]
+        return all(any(function in functions for name, functions in found if name == thread)
+                   for thread, function in (("toq_test_server", "main"), ("toq-log", "take_batch"),
+                                            ("toq-pool", "uv_cond_wait"), ("toq-pool", "run_job")))
+    wait_until(has_stacks, "the stacks of all threads")
+
+
+def test_requests_that_wait_for_mysql_show_their_handler(database, start_server, server_binary):
+    server = start_server({**database.variables, "MYSQL_POOL_SIZE": 2, "CACHE_TTL_MS": 0},
+                          binary=server_binary)
+    with Api(server) as client:
+        made = [client.create() for _ in range(6)]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(database.paused("mysql"))
+        for one in made:
+            stack.enter_context(Peer(server)).send(request(f"{PATH}/{one['id']}"))
+        route = f"{PATH}/:id"
+        wait_until(lambda: len(of_route(dump(server), route)) == 6, "all to wait")
+        entries = of_route(dump(server), route)
+        assert {entry.state for entry in entries} == {"mysql", "mysql pool"}
+        for entry in entries:
+            assert "listings_handle_get" in entry.functions
+            assert "sql_query_start" in entry.functions
+        decoded = profile(server)
+        waiting = [s for s in decoded.samples if s.labels.get("state") in ("mysql", "mysql pool")]
+        assert sum(s.values[0] for s in waiting) == 6
+        assert all(has_frame(s, "listings_handle_get") for s in waiting)
+
+
+def test_requests_that_wait_for_redis_show_it(database, start_server, server_binary):
+    proxy = Proxy(int(database.variables["REDIS_PORT"]))
+    try:
+        server = start_server({**database.variables, "REDIS_HOST": "127.0.0.1",
+                               "REDIS_PORT": proxy.port, "CACHE_TIMEOUT_MS": 60000},
+                              binary=server_binary)
+        with Api(server) as client:
+            made = client.create()
+            client.read(made["id"])
+        proxy.stall()
+        with Peer(server) as peer:
+            peer.send(request(f"{PATH}/{made['id']}"))
+            wait_until(lambda: [e for e in of_route(dump(server), f"{PATH}/:id")
+                                if e.state == "redis"], "it to wait for Redis")
+        proxy.heal()
+    finally:
+        proxy.close()
+
+
+def test_the_short_text_counts_equal_stacks(start_server):
+    server = start_server()
+    with sleeping(server, 3):
+        lines = ask(server, "?debug=1").text.split("\n")
+    total = re.fullmatch(r"goroutine profile: total (\d+)", lines[0])
+    counts = [int(line.split(" @ ")[0]) for line in lines if " @ " in line]
+    assert int(total.group(1)) == sum(counts)
+    assert counts == sorted(counts, reverse=True)
+    labels = '# labels: {"method":"GET", "route":"/test/sleep", "state":"sleep"}'
+    assert lines[lines.index(labels) - 1].startswith("3 @ 0x")
+
+
+@pytest.mark.parametrize("debug", ["2", "3", "+2", "9223372036854775807"])
+def test_from_debug_2_on_it_is_a_dump(test_server, debug):
+    assert ask(test_server, f"?debug={debug.replace('+', '%2B')}").text.startswith("goroutine 1 [")
+
+
+def test_seconds_and_debug_do_not_go_together(test_server):
+    url = test_server.url("/debug/pprof/goroutine?debug=2&seconds=1", "pprof")
+    answer = httpx.get(url, timeout=PATIENCE_S)
+    assert (answer.status_code, answer.text) == (400, "seconds and debug params are incompatible\n")
+
+
+def test_clients_that_leave_a_dump_do_no_harm(start_server):
+    server = start_server()
+    with sleeping(server, 50):
+        for _ in range(20):
+            with Peer(server, "pprof") as peer:
+                peer.send(request("/debug/pprof/goroutine?debug=2"))
+        assert len(of_route(dump(server), "/test/sleep")) == 50
+
+
+def test_threads_show_who_created_them(start_server):
+    server = start_server()
+    ask(server)
+    httpx.get(server.url("/test/thread?ms=1"), timeout=PATIENCE_S)
+    httpx.get(server.url("/test/thread?ms=1"), timeout=PATIENCE_S)
+    answer = httpx.get(server.url("/debug/pprof/threadcreate", "pprof"), timeout=PATIENCE_S)
+    decoded = Profile(answer.content)
+    assert_tables(decoded)
+    assert_samples(decoded)
+    assert_flags(decoded)
+    assert decoded.sample_types() == [("threadcreate", "count")]
+    assert decoded.message.duration_nanos == 0
+
+    def created_by(function):
+        return sum(s.values[0] for s in decoded.samples if has_frame(s, function))
+    assert created_by("handle_thread") == 2
+    assert created_by("log_writer_start") == 1
+    assert created_by("loop_submit") == 4  # libuv's pool
+    assert not created_by("pthread_create")
+    assert all(has_frame(s, "main") for s in decoded.samples)
+    assert [s.labels for s in decoded.samples if has_frame(s, "handle_thread")] == [
+        {"route": "/test/thread", "method": "GET"}]
+    text = httpx.get(server.url("/debug/pprof/threadcreate?debug=1", "pprof"), timeout=PATIENCE_S).text
+    assert text.startswith(f"threadcreate profile: total {sum(s.values[0] for s in decoded.samples)}\n")
