@@ -130,6 +130,7 @@ static int start(void **state)
 {
     (void)state;
     assert_int_equal(loop_create(&loop), 0);
+    assert_false(heap_ctl_bool("prof.active")); /* without the profiler nothing is sampled */
     assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
     while (heap_ctl_exists() && !heap_ctl_bool("prof.active")) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
