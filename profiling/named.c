@@ -167,8 +167,8 @@ static void encode_work(struct loop_job *job)
         return;
     }
     char comment[COMMENT_BYTES];
-    (void)snprintf(comment, sizeof(comment), "toq: %zu stacks, %" PRIu64 " %s without room",
-                   stacks->sample_count, stacks->dropped, spec.types[0].type);
+    (void)snprintf(comment, sizeof(comment), "toq: %zu stacks, %" PRIu64 " samples dropped",
+                   stacks->sample_count, stacks->dropped);
     query->status = encode_profile(stacks, &spec, query->maps, comment, &query->data, &query->len);
 }
 

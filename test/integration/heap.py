@@ -5,7 +5,7 @@ import httpx
 
 import server as server_module
 from conftest import binary_path
-from pprof_decode import decode_heap, has_frame
+from pprof_decode import decode_named, has_frame
 
 ALLOC_OBJECTS, ALLOC_SPACE, INUSE_OBJECTS, INUSE_SPACE = range(4)
 MIB = 1 << 20
@@ -39,7 +39,7 @@ def wait_sampling(server):
 def take(server, name="heap"):
     answer = ask(server, name)
     assert answer.status_code == 200, answer.text
-    return decode_heap(answer.content)
+    return decode_named(answer.content, name.partition("?")[0])
 
 
 def total(profile, function, value):

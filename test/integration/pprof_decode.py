@@ -12,12 +12,15 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GENERATED = os.path.join(ROOT, "build", "python")
 PERIOD_NS = 10_000_000  # 100 Hz
 LOOP_TICK_NS = 1_000_000  # libuv counts whole milliseconds, so a window may lack a part of one
-LABEL_KEYS = {"route", "method", "thread"}
+LABEL_KEYS = {"route", "method", "rpc", "thread"}
+NAMED_LABEL_KEYS = LABEL_KEYS | {"state", "bytes"}
+LABEL_SETS_MAX = 1000
 # Pyroscope takes a program for one in another language by the first string with one of these.
 FOREIGN = re.compile(r"^(/usr/local/go/|java/|sun/|gems/|\./node_modules/|System\.|Microsoft\.)"
                      r"|(\.go|\.rb|\.js|\.py|main\.rs|core\.rs)$")
@@ -30,6 +33,28 @@ ALLOCATOR = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|on
 HEAP_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"),
               ("inuse_objects", "count"), ("inuse_space", "bytes")]
 HEAP_PERIOD_BYTES = 524288
+CONTENTION_TYPES = [("contentions", "count"), ("delay", "nanoseconds")]
+
+# What Pyroscope takes by default.
+BYTES_MAX = 4 << 20
+SAMPLES_MAX = 16_000
+DEPTH_MAX = 1000
+
+# What Go's profile of a name has: types, period type, period, default type.
+Kind = collections.namedtuple("Kind", "types period_type period default")
+KINDS = {
+    "allocs": Kind(HEAP_TYPES, ("space", "bytes"), HEAP_PERIOD_BYTES, "alloc_space"),
+    "block": Kind(CONTENTION_TYPES, ("contentions", "count"), 1, ""),
+    "goroutine": Kind([("goroutine", "count")], ("goroutine", "count"), 1, ""),
+    "heap": Kind(HEAP_TYPES, ("space", "bytes"), HEAP_PERIOD_BYTES, ""),
+    "mutex": Kind(CONTENTION_TYPES, ("contentions", "count"), 1, ""),
+    "threadcreate": Kind([("threadcreate", "count")], ("threadcreate", "count"), 1, ""),
+    # As fgprof, which samples at 99 Hz, writes it.
+    "wall": Kind([("samples", "count"), ("time", "nanoseconds")], ("wallclock", "nanoseconds"),
+                 10**9 // 99, ""),
+}
+for delta in ("heap", "mutex", "block"):
+    KINDS["delta_" + delta] = KINDS[delta]
 
 Frame = collections.namedtuple("Frame", "function file line address mapping")
 Sample = collections.namedtuple("Sample", "frames values labels")
@@ -118,14 +143,16 @@ def assert_tables(profile):
         assert profile.text[function.name] and function.system_name == function.name
 
 
-def assert_samples(profile, is_rooted=True):
-    """is_rooted: each sample has a location. Ours do; Go now and then writes one that has none."""
+def assert_samples(profile, is_rooted=True, is_signed=False):
+    """is_rooted: each sample has a location. Ours do; Go now and then writes one that has none.
+    is_signed: what went away is below zero."""
     count = len(profile.message.sample_type)
     for sample in profile.message.sample:
         assert sample.location_id or not is_rooted
         assert all(1 <= one <= len(profile.message.location) for one in sample.location_id)
         assert len(sample.value) == count
-        assert all(value >= 0 for value in sample.value) and any(sample.value)
+        assert is_signed or all(value >= 0 for value in sample.value)
+        assert any(sample.value)
         keys = [label.key for label in sample.label]
         assert 0 not in keys and len(set(keys)) == len(keys)
         assert all(bool(label.str) != bool(label.num) for label in sample.label)
@@ -149,16 +176,33 @@ def assert_flags(profile):
         assert not mapping.has_line_numbers or all(frame.line for frame in frames)
 
 
+def assert_common(profile):
+    """What scrapers ask of all profiles."""
+    message = profile.message
+    assert [text for text in profile.text if FOREIGN.search(text)] == []
+    assert "toq" in profile.text[message.mapping[0].filename]
+    assert 1_600_000_000 < message.time_nanos / 1e9 < time.time() + 60
+    assert not message.drop_frames and not message.keep_frames
+    assert not any(profile.text[one].startswith("executableInfo=") for one in message.comment)
+    assert message.ByteSize() < BYTES_MAX and len(message.sample) < SAMPLES_MAX
+    label_sets = set()
+    for sample in profile.samples:
+        assert len(sample.frames) < DEPTH_MAX
+        assert not any(key.startswith("pprof::") for key in sample.labels)
+        label_sets.add(tuple(sorted((key, value) for key, value in sample.labels.items()
+                                    if isinstance(value, str))))
+    assert len(label_sets) <= LABEL_SETS_MAX
+
+
 def assert_cpu(profile, seconds):
     """What only the CPU profile has."""
     message = profile.message
-    assert [text for text in profile.text if FOREIGN.search(text)] == []
+    assert_common(profile)
     assert profile.sample_types() == [("samples", "count"), ("cpu", "nanoseconds")]
     assert (profile.text[message.period_type.type], profile.text[message.period_type.unit]) == (
         "cpu", "nanoseconds")
     assert message.period == PERIOD_NS
     assert message.default_sample_type == 0
-    assert message.time_nanos > 1_600_000_000 * 10**9
     assert message.duration_nanos >= seconds * 10**9 - LOOP_TICK_NS
     for sample in profile.samples:
         assert sample.values[1] == sample.values[0] * PERIOD_NS
@@ -176,35 +220,41 @@ def decode_cpu(body, seconds):
     return profile
 
 
-def assert_moment(profile):
-    """What all profiles of a moment have: scrapers take one with a duration for a difference."""
-    message = profile.message
-    assert message.time_nanos > 1_600_000_000 * 10**9
-    assert message.duration_nanos == 0
-    assert [text for text in profile.text if FOREIGN.search(text)] == []
+def assert_named(profile, name, seconds):
+    """What the profile of a name has; seconds: of a difference, else 0."""
+    message, kind = profile.message, KINDS[name]
+    assert_common(profile)
+    assert profile.sample_types() == kind.types
+    assert (profile.text[message.period_type.type],
+            profile.text[message.period_type.unit]) == kind.period_type
+    assert message.period == kind.period
+    assert profile.text[message.default_sample_type] == kind.default
+    if seconds == 0:  # Parca takes anything else for a difference
+        assert message.duration_nanos == 0
+    else:
+        assert message.duration_nanos >= seconds * 10**9 - LOOP_TICK_NS
+    for sample in profile.samples:
+        assert set(sample.labels) <= NAMED_LABEL_KEYS
+        assert not any(MACHINERY.search(frame.function) for frame in sample.frames)
 
 
-def assert_heap(profile):
-    """What the profiles of memory have."""
-    message = profile.message
-    assert profile.sample_types() == HEAP_TYPES
-    assert (profile.text[message.period_type.type], profile.text[message.period_type.unit]) == (
-        "space", "bytes")
-    assert message.period == HEAP_PERIOD_BYTES
+def assert_heap(profile, is_moment):
+    """What the profiles of memory have. is_moment: all values are those of one moment."""
     for sample in profile.samples:
         objects, space, used_objects, used_space = sample.values
-        assert used_objects <= objects and used_space <= space
-        assert set(sample.labels) <= {"route", "method", "bytes"}
+        assert not is_moment or used_objects <= objects and used_space <= space
+        assert set(sample.labels) <= {"route", "method", "rpc", "bytes"}
         assert sample.labels["bytes"] > 0
         assert not any(ALLOCATOR.search(frame.function) for frame in sample.frames)
 
 
-def decode_heap(body):
-    """Decodes a profile of memory of a moment and checks every rule that there is."""
+def decode_named(body, name, seconds=0):
+    """Decodes a profile of a name and checks every rule that there is."""
     profile = Profile(body)
     assert_tables(profile)
-    assert_samples(profile)
+    assert_samples(profile, is_signed=seconds > 0)
     assert_flags(profile)
-    assert_moment(profile)
-    assert_heap(profile)
+    assert_named(profile, name, seconds)
+    if KINDS[name].types == HEAP_TYPES:
+        assert_heap(profile, seconds == 0 and not name.startswith("delta_"))
     return profile
