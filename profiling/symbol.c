@@ -80,6 +80,13 @@ static const char *keep_text(struct str text)
     return copy.ptr;
 }
 
+/* A function always has a name: a profile without one is refused. */
+static const char *keep_function(const char *name)
+{
+    const char *kept = keep_text(str_from(name));
+    return kept[0] == '\0' ? UNKNOWN_NAME : kept;
+}
+
 /* Debug information names files relative to the directory that the compiler ran in. */
 static const char *keep_path(const char *path, Dwarf_Die *unit)
 {
@@ -140,7 +147,6 @@ static void report_objects(struct maps *maps)
 static Dwfl_Module *find_module(uint64_t addr)
 {
     if (state.dwfl == NULL) {
-        arena_init(&state.texts, TEXTS_BYTES_MAX);
         state.dwfl = dwfl_begin(&callbacks);
     }
     if (state.dwfl == NULL) {
@@ -298,7 +304,7 @@ static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
         const char *base = slash == NULL ? path : slash + 1;
         char name[256];
         (void)snprintf(name, sizeof(name), base[0] == '[' ? "%s" : "[%s]", base);
-        function = keep_text(str_from(name));
+        function = keep_function(name);
     }
     result->frames[0] = (struct symbol_frame){.function = function, .file = ""};
     result->count = 1;
@@ -309,7 +315,7 @@ static void use_synthetic_name(uint64_t addr, struct symbol_result *result)
 {
     char name[SYNTHETIC_NAME_BYTES];
     synthetic_name(addr, name);
-    result->frames[0] = (struct symbol_frame){.function = keep_text(str_from(name)), .file = ""};
+    result->frames[0] = (struct symbol_frame){.function = keep_function(name), .file = ""};
     result->count = 1;
 }
 
@@ -379,6 +385,9 @@ static bool find_cached(uint64_t addr, struct symbol_result *result)
 void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
 {
     (void)pthread_mutex_lock(&state.lock);
+    if (state.texts.max_bytes == 0) {
+        arena_init(&state.texts, TEXTS_BYTES_MAX);
+    }
     if (!find_cached(addr, ret_result)) {
         find_symbol(addr, ret_result);
         cache(addr, ret_result);
@@ -392,8 +401,8 @@ void symbol_stop(void)
     if (state.dwfl != NULL) {
         dwfl_end(state.dwfl);
         state.dwfl = NULL;
-        arena_deinit(&state.texts);
     }
+    arena_deinit(&state.texts);
     maps_destroy(state.maps);
     state.maps = NULL;
     lookup_deinit(&state.entry_lookup);

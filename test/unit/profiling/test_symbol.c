@@ -19,6 +19,7 @@
 #include "profiling/arch.h"
 #include "profiling/maps.h"
 #include "profiling/symbol.h"
+#include "profiling/synthetic.h"
 
 static uint64_t inner_address;
 static int inner_line;
@@ -153,6 +154,17 @@ static void test_it_starts_again_after_a_stop(void **state)
     assert_string_equal(result.frames[result.count - 1].function, "outer_function");
 }
 
+/* A profile of tasks may have nothing but synthetic frames. */
+static void test_what_is_no_code_has_a_name_before_any_code(void **state)
+{
+    (void)state;
+    symbol_stop();
+    struct symbol_result result;
+    symbol_lookup(synthetic_state("a wait"), &result);
+    assert_true(result.is_named);
+    assert_string_equal(result.frames[0].function, "[a wait]");
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -163,6 +175,7 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_no_code_has_a_name_before_any_code),
         cmocka_unit_test(test_a_function_has_name_file_and_line),
         cmocka_unit_test(test_inlined_calls_come_innermost_first),
         cmocka_unit_test(test_the_second_answer_is_the_first),
