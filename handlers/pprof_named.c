@@ -186,7 +186,8 @@ void pprof_handle_wall(struct http_request *req, void *arg)
         return;
     }
     struct str text;
-    struct named_options options = {.seconds = WALL_SECONDS};
+    struct named_options options = {
+        .seconds = pprof->max_seconds < WALL_SECONDS ? pprof->max_seconds : WALL_SECONDS};
     const struct named *wall = named_find(STR("wall"));
     if (wall == NULL) {
         pprof_respond_error(req, 404, "Unknown profile");

@@ -17,7 +17,7 @@
 #include "profiling/stacks.h"
 
 /* Two scrapers that ask for the differences of everything at once, and some people. */
-#define NAMED_QUERIES_MAX 16
+#define NAMED_QUERIES_MAX 24
 
 struct source;
 
