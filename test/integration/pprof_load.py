@@ -26,6 +26,13 @@ def is_deferring(binary):
         return b"__tsan_init" in file.read()
 
 
+def is_sanitized(binary):
+    """Whether it has a sanitizer's malloc and mutexes: heap, allocs and mutex cannot be taken then."""
+    with open(binary, "rb") as file:
+        content = file.read()
+    return b"__asan_init" in content or b"__tsan_init" in content
+
+
 @contextlib.contextmanager
 def load(server, path, connections=64):
     """Connections that ask for `path` as fast as they are answered."""
