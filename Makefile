@@ -92,6 +92,10 @@ SERVICE_PROTOS := $(foreach depth,*/*/*.proto */*/*/*.proto,$(patsubst \
 # What they import of protobuf's own, and what reflection reads their descriptions with.
 PACKAGED_PROTOS := $(patsubst %,google/protobuf/%.proto,any descriptor)
 PROTOS          := $(SERVICE_PROTOS) $(PACKAGED_PROTOS)
+# The test server has services of its own.
+TEST_PROTO_ROOT := test/support/proto
+TEST_PROTOS     := $(foreach depth,*/*.proto */*/*.proto */*/*/*.proto,$(patsubst \
+                   $(TEST_PROTO_ROOT)/%,%,$(wildcard $(TEST_PROTO_ROOT)/$(depth))))
 ifeq ($(PROFILING),no)
 SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
 else
@@ -111,7 +115,9 @@ LIBRARY     := $(B)/libtoq.a
 
 HEADERS := $(call ours,core/*.h core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
 
-TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c))
+TEST_GENERATED := $(TEST_PROTOS:%.proto=$(B)/gen/%.pb-c.c)
+TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)) \
+                $(TEST_GENERATED:.c=.o) $(B)/gen/test_descriptors.o
 UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/*/test_*.c))
 FUZZERS      := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
 REPLAYS      := $(FUZZERS:%=$(B)/replay/%)
@@ -132,11 +138,12 @@ $(B)/toq_server: $(MAIN_OBJECT) $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
-# The server with routes that only tests have: routes_public is replaced at link time, so nothing
-# of them is in the server that ships.
+# The server with routes and services that only tests have: routes_public and grpc_services_mount are
+# replaced at link time, so nothing of them is in the server that ships.
 $(B)/toq_test_server: $(MAIN_OBJECT) $(TEST_SUPPORT) $(LIBRARY)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=routes_public -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=routes_public \
+	    -Wl,--wrap=grpc_services_mount -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 # Made anew each time, and also when a source is gone: ar would keep its object.
 $(LIBRARY): $(LIB_OBJECTS) $(B)/objects
@@ -167,6 +174,9 @@ endef
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(PROTO_ROOT)/%.proto
 	$(call protoc,$(PROTOC_INPUT))
 
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(TEST_PROTO_ROOT)/%.proto
+	$(call protoc,$(PROTOC_INPUT) -I$(TEST_PROTO_ROOT))
+
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: /usr/include/%.proto
 	$(call protoc,-I/usr/include)
 
@@ -178,8 +188,15 @@ $(B)/gen/descriptors.set: $(SERVICE_PROTOS:%=$(PROTO_ROOT)/%)
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc $(PROTOC_INPUT) --include_imports --descriptor_set_out=$@ $(SERVICE_PROTOS)
 
+$(B)/gen/test_descriptors.set: $(TEST_PROTOS:%=$(TEST_PROTO_ROOT)/%)
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc $(PROTOC_INPUT) -I$(TEST_PROTO_ROOT) --include_imports --descriptor_set_out=$@ \
+	    $(TEST_PROTOS)
+
 $(B)/gen/%.c: $(B)/gen/%.set scripts/embed
 	$(Q)scripts/embed $* $< >$@
+
+$(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)): | $(TEST_GENERATED:.c=.h)
 
 # Each header compiles alone, so the order of includes never matters.
 .PHONY: headers

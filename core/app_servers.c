@@ -18,7 +18,8 @@ static int add_services(struct router *router, const struct app_served *served,
         .metrics = served->metrics,
         .health = served->health,
     };
-    const int rc = grpc_services_create(services, &options);
+    int rc = grpc_services_create(services, &options);
+    rc = rc < 0 ? rc : grpc_services_mount(services, &options);
     return rc < 0 ? rc : grpc_mount(services->grpc, router);
 }
 

@@ -15,8 +15,7 @@ int grpc_services_create(struct grpc_services *services,
                          const struct grpc_services_options *options)
 {
     *services = (struct grpc_services){0};
-    const int rc = grpc_create(&options->limits, options->metrics, &services->grpc);
-    return rc < 0 ? rc : grpc_services_mount(services, options);
+    return grpc_create(&options->limits, options->metrics, &services->grpc);
 }
 
 void grpc_services_destroy(struct grpc_services *services)

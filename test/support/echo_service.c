@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * echo_service.c - toq.test.v1.Echo: calls of all four kinds that do what the request says.
+ *
+ * The test server is linked with --wrap=grpc_services_mount: what the server calls is the function below,
+ * which adds to the real table.
+ */
+#include "core/http/server.h"
+#include "google/rpc/status.pb-c.h"
+#include "handlers/grpc_services.h"
+#include <stdlib.h>
+
+#include "toq/test/v1/echo.pb-c.h"
+
+#define GIVE_UP_MS 200 /* how long a call takes that is slow to give up */
+
+int __real_grpc_services_mount(struct grpc_services *services,
+                               const struct grpc_services_options *options);
+int __wrap_grpc_services_mount(struct grpc_services *services,
+                               const struct grpc_services_options *options);
+
+extern const unsigned char test_descriptors[];
+extern const size_t test_descriptors_len;
+
+typedef Toq__Test__V1__EchoRequest echo_request;
+typedef Toq__Test__V1__EchoReply echo_reply;
+
+/* One call. */
+struct echo {
+    struct grpc_call *call;
+    const echo_request *request; /* NULL in client streams */
+    struct wheel_timer timer;
+    uint64_t total;
+    char *payload; /* of replies that are as big as the request says */
+    size_t payload_cap;
+    bool is_slow_to_give_up;
+};
+
+static Toq__Test__V1__Counts counts = TOQ__TEST__V1__COUNTS__INIT;
+
+static void set_timer(struct echo *echo, uint64_t timeout_ms,
+                      void (*on_fire)(struct wheel_timer *timer))
+{
+    wheel_timer_init(&echo->timer, on_fire);
+    loop_set_timer(grpc_request(echo->call)->server->loop, &echo->timer, timeout_ms);
+    task_park(&grpc_request(echo->call)->task, "sleep");
+}
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+static void end(struct echo *echo, struct grpc_status status)
+{
+    free(echo->payload);
+    wheel_unset(&echo->timer);
+    grpc_end(echo->call, status);
+}
+
+static void on_given_up(struct wheel_timer *timer)
+{
+    end(CONTAINER_OF(timer, struct echo, timer), GRPC_STATUS(GRPC_OK, "too late"));
+}
+
+static void on_cancel(struct grpc_call *call, int status)
+{
+    struct echo *echo = grpc_user(call);
+    *(status == UV_ETIMEDOUT ? &counts.timed_out : &counts.cancelled) += 1;
+    wheel_unset(&echo->timer);
+    if (echo->is_slow_to_give_up) {
+        set_timer(echo, GIVE_UP_MS, on_given_up);
+    } else {
+        end(echo, GRPC_STATUS(GRPC_CANCELLED, "cancelled"));
+    }
+}
+
+/* end_as_asked ends the call with the status that a request names. */
+static void end_as_asked(struct echo *echo, const echo_request *request)
+{
+    if (request->is_error) {
+        free(echo->payload);
+        grpc_fail(echo->call, -(int)request->code);
+        return;
+    }
+    Google__Rpc__Status *details = NULL;
+    if (request->detail.len > 0) {
+        details = google__rpc__status__unpack(NULL, request->detail.len, request->detail.data);
+    }
+    end(echo, (struct grpc_status){(enum grpc_code)request->code, str_from(request->message),
+                                   details == NULL ? NULL : &details->base});
+    google__rpc__status__free_unpacked(details, NULL);
+}
+
+/* --- replies ------------------------------------------------------------------------------------- */
+
+static void make_reply(struct echo *echo, const echo_request *request, echo_reply *reply)
+{
+    toq__test__v1__echo_reply__init(reply);
+    reply->payload = request->payload;
+    reply->was_compressed = grpc_is_compressed(echo->call);
+    if (request->size > 0) {
+        if (request->size > echo->payload_cap) {
+            free(echo->payload);
+            echo->payload = calloc(1, request->size);
+            echo->payload_cap = echo->payload == NULL ? 0 : request->size;
+        }
+        reply->payload = (ProtobufCBinaryData){echo->payload_cap == 0 ? 0 : request->size,
+                                               (void *)echo->payload};
+    }
+    if (request->compression != TOQ__TEST__V1__COMPRESSION__COMPRESSION_DEFAULT) {
+        grpc_compress(echo->call,
+                      request->compression == TOQ__TEST__V1__COMPRESSION__COMPRESSION_ON);
+    }
+}
+
+static struct echo *start(struct grpc_call *call, const ProtobufCMessage *request)
+{
+    struct echo *echo = grpc_alloc(call, sizeof(*echo));
+    if (echo == NULL) {
+        grpc_fail(call, UV_ENOMEM);
+        return NULL;
+    }
+    *echo = (struct echo){.call = call, .request = (const echo_request *)request};
+    wheel_timer_init(&echo->timer, NULL);
+    const struct str initial = grpc_metadata(call, STR("x-echo-initial"), 0);
+    int rc = initial.ptr == NULL ? 0 : grpc_add_header(call, STR("x-echo-initial"), initial);
+    for (size_t i = 0; rc == 0; i++) {
+        const struct str trailing = grpc_metadata(call, STR("x-echo-trailing-bin"), i);
+        if (trailing.ptr == NULL) {
+            break;
+        }
+        rc = grpc_add_trailer(call, STR("x-echo-trailing-bin"), trailing);
+    }
+    if (rc < 0) {
+        grpc_fail(call, rc);
+        return NULL;
+    }
+    grpc_set_user(call, echo);
+    grpc_on_cancel(call, on_cancel);
+    return echo;
+}
+
+/* --- Unary --------------------------------------------------------------------------------------- */
+
+static void answer(struct echo *echo)
+{
+    echo_reply reply;
+    if (echo->request->code != 0) {
+        end_as_asked(echo, echo->request);
+        return;
+    }
+    make_reply(echo, echo->request, &reply);
+    char *payload = echo->payload;
+    grpc_respond(echo->call, &reply.base);
+    free(payload);
+}
+
+static void on_slept(struct wheel_timer *timer)
+{
+    struct echo *echo = CONTAINER_OF(timer, struct echo, timer);
+    task_unpark(&grpc_request(echo->call)->task);
+    answer(echo);
+}
+
+static void handle_unary(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)arg;
+    const echo_request *request = (const echo_request *)message;
+    struct echo *echo = start(call, message);
+    if (echo == NULL) {
+        return;
+    }
+    echo->is_slow_to_give_up = request->is_slow_to_give_up;
+    if (request->is_stuck) {
+        task_park(&grpc_request(call)->task, "stuck");
+    } else if (request->sleep_ms > 0) {
+        set_timer(echo, request->sleep_ms, on_slept);
+    } else {
+        answer(echo);
+    }
+}
+
+/* --- Collect: bytes of all payloads -------------------------------------------------------------- */
+
+static void collect(struct grpc_call *call, const ProtobufCMessage *message);
+
+static void collect_more(struct wheel_timer *timer)
+{
+    grpc_receive(CONTAINER_OF(timer, struct echo, timer)->call, collect);
+}
+
+static void collect(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    struct echo *echo = grpc_user(call);
+    const echo_request *request = (const echo_request *)message;
+    if (request == NULL) {
+        echo_reply reply = TOQ__TEST__V1__ECHO_REPLY__INIT;
+        reply.total = echo->total;
+        reply.was_compressed = grpc_is_compressed(call);
+        grpc_respond(call, &reply.base);
+        return;
+    }
+    counts.received++;
+    echo->total += request->payload.len;
+    if (request->code != 0) {
+        end_as_asked(echo, request);
+    } else if (request->sleep_ms > 0) {
+        set_timer(echo, request->sleep_ms, collect_more);
+    } else {
+        grpc_receive(call, collect);
+    }
+}
+
+static void handle_collect(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)arg;
+    if (start(call, message) != NULL) {
+        grpc_receive(call, collect);
+    }
+}
+
+/* --- Spread: as many replies as asked for -------------------------------------------------------- */
+
+static void spread(struct grpc_call *call)
+{
+    struct echo *echo = grpc_user(call);
+    const echo_request *request = echo->request;
+    echo_reply reply;
+    while (echo->total < request->count) {
+        make_reply(echo, request, &reply);
+        reply.total = echo->total++;
+        counts.sent++;
+        if (!grpc_send(call, &reply.base)) {
+            return;
+        }
+    }
+    if (!request->is_stuck) {
+        end_as_asked(echo, request);
+    }
+}
+
+static void handle_spread(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)arg;
+    if (start(call, message) != NULL) {
+        grpc_on_writable(call, spread);
+        spread(call);
+    }
+}
+
+/* --- Chat: a reply to each message --------------------------------------------------------------- */
+
+static void chat(struct grpc_call *call, const ProtobufCMessage *message);
+
+static void chat_on(struct grpc_call *call)
+{
+    grpc_on_writable(call, NULL);
+    grpc_receive(call, chat);
+}
+
+static void chat(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    struct echo *echo = grpc_user(call);
+    const echo_request *request = (const echo_request *)message;
+    if (request == NULL) {
+        end(echo, (struct grpc_status){0});
+        return;
+    }
+    counts.received++;
+    if (request->code != 0) {
+        end_as_asked(echo, request);
+        return;
+    }
+    echo_reply reply;
+    make_reply(echo, request, &reply);
+    reply.total = echo->total++;
+    if (grpc_send(call, &reply.base)) {
+        grpc_receive(call, chat);
+    } else {
+        grpc_on_writable(call, chat_on);
+    }
+}
+
+static void handle_chat(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)arg;
+    if (start(call, message) != NULL) {
+        grpc_receive(call, chat);
+    }
+}
+
+static void handle_counts(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)message;
+    (void)arg;
+    grpc_respond(call, &counts.base);
+}
+
+/* --- the table ----------------------------------------------------------------------------------- */
+
+int __wrap_grpc_services_mount(struct grpc_services *services,
+                               const struct grpc_services_options *options)
+{
+    static const struct grpc_method methods[] = {
+        {"Unary", GRPC_UNARY, handle_unary},
+        {"Collect", GRPC_CLIENT_STREAM, handle_collect},
+        {"Spread", GRPC_SERVER_STREAM, handle_spread},
+        {"Chat", GRPC_BIDI_STREAM, handle_chat},
+        {"ReadCounts", GRPC_UNARY, handle_counts},
+    };
+    const struct grpc_service service = {&toq__test__v1__echo__descriptor, methods,
+                                         ARRAY_COUNT(methods), NULL};
+    int rc = __real_grpc_services_mount(services, options);
+    rc = rc < 0 ? rc : grpc_add_service(services->grpc, &service);
+    return rc < 0
+               ? rc
+               : grpc_reflection_add(&services->reflection, test_descriptors, test_descriptors_len);
+}
