@@ -154,7 +154,7 @@ void http2_pump(struct http2 *h2)
 
 /* --- input --------------------------------------------------------------------------------------- */
 
-static void fail(struct http2 *h2, int rv)
+static void give_up(struct http2 *h2, int rv)
 {
     if (rv == NGHTTP2_ERR_FLOODED) {
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTROL_FRAMES);
@@ -188,7 +188,7 @@ static void feed(struct http2 *h2, const char *data, size_t len)
         const ssize_t rv = nghttp2_session_mem_recv(h2->session, (const uint8_t *)data, count);
         h2->is_busy = false;
         if (rv < 0) {
-            fail(h2, (int)rv);
+            give_up(h2, (int)rv);
             break;
         }
         advance(h2);
@@ -455,6 +455,31 @@ static nghttp2_option *make_option(const struct http2_limits *limits)
     return option;
 }
 
+/* nghttp2's memory comes from here, so that a test can let it fail. */
+static void *take_memory(size_t size, void *arg)
+{
+    (void)arg;
+    return malloc(size);
+}
+
+static void *take_zeroed(size_t count, size_t size, void *arg)
+{
+    (void)arg;
+    return calloc(count, size);
+}
+
+static void *take_more(void *old, size_t size, void *arg)
+{
+    (void)arg;
+    return realloc(old, size);
+}
+
+static void give_back(void *memory, void *arg)
+{
+    (void)arg;
+    free(memory);
+}
+
 static int submit_settings(struct http2 *h2)
 {
     const struct http_limits *limits = &h2->server->limits;
@@ -474,11 +499,13 @@ static int submit_settings(struct http2 *h2)
 
 static int make_session(struct http2 *h2)
 {
+    static nghttp2_mem memory = {
+        .malloc = take_memory, .free = give_back, .calloc = take_zeroed, .realloc = take_more};
     nghttp2_session_callbacks *callbacks = make_callbacks();
     nghttp2_option *option = make_option(&h2->server->limits.http2);
     int rv = NGHTTP2_ERR_NOMEM;
     if (callbacks != NULL && option != NULL) {
-        rv = nghttp2_session_server_new2(&h2->session, callbacks, h2, option);
+        rv = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
