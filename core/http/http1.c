@@ -336,7 +336,7 @@ static bool hand_over(struct http1 *h1, const char *data, size_t len)
     const size_t before = h1->in.len;
     const size_t missing = HTTP2_PREFACE_BYTES - before;
     const size_t count = len < missing ? len : missing;
-    if (memcmp(HTTP2_PREFACE + before, data, count) != 0) {
+    if (memcmp(&HTTP2_PREFACE[before], data, count) != 0) {
         h1->is_fresh = false;
         return false;
     }
