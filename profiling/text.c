@@ -130,9 +130,11 @@ static int compare_entries(const void *a, const void *b)
     return strcmp(one->key, other->key);
 }
 
+/* A line of counts shows one value, whatever else the profile has. */
 static bool is_zero(const struct text *text, const int64_t *values)
 {
-    for (size_t i = 0; i < text->spec->type_count; i++) {
+    const size_t shown = text->source->text == SOURCE_TEXT_COUNT ? 1 : text->spec->type_count;
+    for (size_t i = 0; i < shown; i++) {
         if (values[i] != 0) {
             return false;
         }

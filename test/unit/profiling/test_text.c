@@ -89,7 +89,8 @@ static void test_counts_are_sorted_by_count_and_then_by_key(void **state)
     add(&frames[1], 1, (struct stacks_labels){0}, 2, 0, 0, 0);
     add(frames, 3, (struct stacks_labels){0}, 3, 0, 0, 0);
     add(frames, 1, (struct stacks_labels){0}, 2, 0, 0, 0);
-    add(&frames[2], 1, (struct stacks_labels){0}, 0, 0, 0, 0);
+    add(&frames[2], 1, (struct stacks_labels){0}, 0, 9, 0, 0);
+    spec.type_count = 2;
     assert_text("goroutine profile: total 7\n"
                 "3 @ 0x10 0x20 0x30\n#\t0xf\n#\t0x1f\n#\t0x2f\n\n"
                 "2 @ 0x10\n#\t0xf\n\n"
