@@ -12,10 +12,14 @@
 #include <uv.h>
 
 #include "core/loop/label.h"
+#include "profiling/lookup.h"
 #include "profiling/symbol.h"
 
 #define NS_PER_MINUTE   (60 * NS_PER_S)
 #define ENTRY_BYTES_MAX (256u << 10) /* what is left free at the end, so that no entry is cut */
+
+#define SLOTS           64
+#define TEXTS_BYTES_MAX (1u << 20)
 
 /* In Go's words, as parsers know them. */
 #define NO_STACK "\tgoroutine running on other thread; stack unavailable\n"
@@ -105,8 +109,53 @@ static void put_task_stack(struct buf *out, const struct task_frames *task)
     buf_append_cstr(out, count == 0 ? NO_STACK : is_cut ? ELIDED : "");
 }
 
+/* A stack as it was printed for some task. */
+struct printed {
+    const struct task_frames *frames; /* NULL: none */
+    size_t start;                     /* in struct printer */
+    size_t len;
+};
+
+/* What was printed lately: ten thousand tasks wait in a few places. */
+struct printer {
+    struct printed slots[SLOTS];
+    struct buf texts;
+};
+
+static struct printed *find_slot(struct printer *printer, const struct task_frames *frames)
+{
+    uint64_t hash = (uintptr_t)frames->handler;
+    for (size_t i = 0; i < frames->await_depth; i++) {
+        hash = lookup_mix(hash, (uintptr_t)frames->await_stack[i]);
+    }
+    return &printer->slots[hash % SLOTS];
+}
+
+static bool is_same_stack(const struct task_frames *a, const struct task_frames *b)
+{
+    return a != NULL && a->handler == b->handler && a->await_depth == b->await_depth &&
+           memcmp(a->await_stack, b->await_stack, a->await_depth * sizeof(a->await_stack[0])) == 0;
+}
+
+/* put_known_stack prints a stack, or copies what was printed for another task. */
+static void put_known_stack(struct buf *out, struct printer *printer,
+                            const struct task_frames *frames)
+{
+    struct printed *slot = find_slot(printer, frames);
+    if (!is_same_stack(slot->frames, frames)) {
+        const size_t start = printer->texts.len;
+        put_task_stack(&printer->texts, frames);
+        if (printer->texts.is_failed) {
+            put_task_stack(out, frames); /* there are too many to keep them all */
+            return;
+        }
+        *slot = (struct printed){frames, start, printer->texts.len - start};
+    }
+    buf_append(out, printer->texts.data + slot->start, slot->len);
+}
+
 static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
-                     const struct goroutine_task *task)
+                     const struct goroutine_task *task, struct printer *printer)
 {
     const uint64_t age_ns = tasks->now_ns > task->state_ns ? tasks->now_ns - task->state_ns : 0;
     buf_printf(out, "goroutine %" PRIu64 " [%s", task->id, task->state);
@@ -116,7 +165,7 @@ static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
     buf_append_char(out, ']');
     put_labels(out, task->frames.label, NULL);
     buf_append_cstr(out, ":\n");
-    put_task_stack(out, &task->frames);
+    put_known_stack(out, printer, &task->frames);
     buf_append_char(out, '\n');
 }
 
@@ -149,8 +198,11 @@ int goroutine_text_write(const struct goroutine_tasks *tasks,
     for (size_t i = 0; i < threads->count && has_room(out); i++) {
         put_thread(out, &threads->items[i]);
     }
+    struct printer printer = {0};
+    buf_init(&printer.texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < tasks->count && has_room(out); i++) {
-        put_task(out, tasks, &tasks->items[i]);
+        put_task(out, tasks, &tasks->items[i], &printer);
     }
+    buf_deinit(&printer.texts);
     return out->is_failed ? UV_ENOMEM : 0;
 }
