@@ -27,6 +27,7 @@
 #include "profiling/code.h"
 #include "profiling/profiler.h"
 #include "profiling/source.h"
+#include "profiling/symbol.h"
 #include "profiling/synthetic.h"
 #include "test/unit/support/source_rig.h"
 
@@ -108,7 +109,9 @@ static bool is_in(const struct stacks_sample *sample, void (*function)(uint64_t)
     uint64_t frames[STACKS_FRAMES_MAX];
     const size_t count = stacks_read(&rig->take.stacks, sample->leaf, frames, STACKS_FRAMES_MAX);
     for (size_t i = 0; i < count; i++) {
-        if (frames[i] > (uintptr_t)function && frames[i] < (uintptr_t)function + 256) {
+        struct symbol_result symbol;
+        symbol_lookup(frames[i], &symbol);
+        if (symbol.entry == (uintptr_t)function) {
             assert_int_equal(frames[count - 1], synthetic_route(label));
             return true;
         }
