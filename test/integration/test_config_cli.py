@@ -69,6 +69,7 @@ def env_file(tmp_path):
     ("HTTP_HOST", "256.0.0.1", "an IPv4 or IPv6 address, or localhost"),
     ("PPROF_MAX_SECONDS", "0", "1 to 3600"),
     ("PPROF_MUTEX_FRACTION", "-1", "contentions per sample, 0 to 1000000"),
+    ("PPROF_BLOCK_MS", "60001", "milliseconds, 0 to 60000"),
     ("PPROF_HISTORY_WINDOWS", "361", "windows, 0 to 360"),
     ("SHUTDOWN_TIMEOUT_MS", "30s", "milliseconds"),
     ("REQUEST_TIMEOUT_MS", "0", "milliseconds, 1 to"),
