@@ -185,7 +185,9 @@ static void feed(struct http2 *h2, const char *data, size_t len)
             break;
         }
         h2->is_busy = true;
+        h2->is_reading = true;
         const ssize_t rv = nghttp2_session_mem_recv(h2->session, (const uint8_t *)data, count);
+        h2->is_reading = false;
         h2->is_busy = false;
         if (rv < 0) {
             give_up(h2, (int)rv);
@@ -337,8 +339,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)
 {
-    (void)user_data;
+    struct http2 *h2 = user_data;
     struct http2_stream *st = find(session, id);
+    const bool is_reset = h2->is_reading && h2->walk.type == NGHTTP2_RST_STREAM;
+    http2_guard_closed(h2, id, is_reset || (st != NULL && st->is_body_done));
     if (st != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, id, NULL);
         http2_stream_closed(st, code);
@@ -449,6 +453,7 @@ static nghttp2_option *make_option(const struct http2_limits *limits)
     }
     nghttp2_option_set_no_recv_client_magic(option, 1); /* HTTP/1 has seen it */
     nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1); /* the guard remembers them */
     nghttp2_option_set_max_continuations(option, (size_t)limits->max_continuations);
     /* the guard counts resets, with a limit that is configured and an answer that tells */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);

@@ -3,7 +3,8 @@
  * http2_guard.c - the heads of the frames that come, before nghttp2 sees them.
  *
  * nghttp2 checks frames and streams; it does not know how often a peer may send what makes work and
- * brings none, nor which stream ids a peer has passed over. Frames that carry no part of a request
+ * brings none, nor which stream ids a peer has passed over; and which ones are closed is kept here in less
+ * memory. Frames that carry no part of a request
  * (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and CONTINUATION, unknown ones) fill one bucket,
  * which time empties, and each frame of an answer too: its reader has to send WINDOW_UPDATEs. Resets fill
  * another, also those that the peer makes us send.
@@ -85,6 +86,24 @@ void http2_guard_settle(struct http2 *h2)
 
 /* --- stream ids ---------------------------------------------------------------------------------- */
 
+void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer)
+{
+    struct http2_closed *closed = &h2->closed;
+    closed->ids[closed->count++ % HTTP2_CLOSED_MAX] =
+        (uint32_t)id | (is_by_peer ? HTTP2_CLOSED_BY_PEER : 0);
+}
+
+/* check_closed: whoever has ended a stream, or reset it, sends no more on it. */
+static void check_closed(struct http2 *h2, uint32_t id)
+{
+    for (size_t i = 0; i < HTTP2_CLOSED_MAX; i++) {
+        if (h2->closed.ids[i] == (id | HTTP2_CLOSED_BY_PEER)) {
+            http2_cut_off(h2, NGHTTP2_STREAM_CLOSED, HTTP2_CUT_PROTOCOL);
+            return;
+        }
+    }
+}
+
 /* check_id: a stream that was passed over is closed, and nghttp2 keeps no record of it. */
 static void check_id(struct http2 *h2, uint32_t id)
 {
@@ -102,6 +121,7 @@ static void check_id(struct http2 *h2, uint32_t id)
             return;
         }
     }
+    check_closed(h2, id);
 }
 
 /* --- frames -------------------------------------------------------------------------------------- */
@@ -114,6 +134,7 @@ static void check_frame(struct http2 *h2, uint32_t id)
         if (walk->left_bytes == 0 && (walk->flags & NGHTTP2_FLAG_END_STREAM) == 0) {
             count_control(h2);
         }
+        check_closed(h2, id);
         break;
     case NGHTTP2_HEADERS:
         h2->is_head_new = true;

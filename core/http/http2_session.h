@@ -16,6 +16,8 @@
 
 #define HTTP2_FRAME_HEAD_BYTES 9
 #define HTTP2_GAPS_MAX         8
+#define HTTP2_CLOSED_MAX       64 /* a power of 2 */
+#define HTTP2_CLOSED_BY_PEER   0x80000000u
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
 #define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
 
@@ -41,6 +43,14 @@ struct http2_gap {
     uint32_t last;
 };
 
+/* The streams that closed last. nghttp2 would keep up to max_streams whole ones to know them by, 64 KiB on
+ * a connection that has served some hundred requests. */
+struct http2_closed {
+    uint32_t
+        ids[HTTP2_CLOSED_MAX]; /* with HTTP2_CLOSED_BY_PEER where the peer had ended its half */
+    uint8_t count;             /* of all, so that the oldest is the one to overwrite */
+};
+
 /* What the connection's timer is set for. */
 enum http2_wait { WAIT_NOTHING, WAIT_SETTINGS, WAIT_HEAD, WAIT_STREAM, WAIT_PING };
 
@@ -63,12 +73,14 @@ struct http2 {
     struct http2_walk walk;
     struct http2_bucket control; /* limits->control_* */
     struct http2_bucket resets;  /* limits->reset_* */
+    struct http2_closed closed;
     struct http2_gap gaps[HTTP2_GAPS_MAX];
     uint8_t gap_count; /* of all, so that the oldest is the one to overwrite */
     enum http2_wait wait;
     bool has_settings;     /* the peer's first frame has come */
     bool is_head_new;      /* a header block has begun since the timer was set */
     bool is_window_broken; /* by WINDOW_UPDATE, or by SETTINGS, which must end the connection */
+    bool is_reading;       /* inside nghttp2, because of what has come */
     bool is_busy;          /* inside nghttp2, which must not be entered twice */
     bool is_ending;        /* no more frames are read */
     bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
@@ -138,6 +150,11 @@ void http2_wake(struct http2 *h2);
  * Returns: how many bytes belong to the frame, or len; with h2->is_ending they are not for nghttp2.
  */
 size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len);
+
+/* http2_guard_closed remembers a stream that nghttp2 has closed.
+ *
+ * is_by_peer: it sends no more on it; else what it still sends left before it knew. */
+void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer);
 
 /* http2_guard_is_in_head tells whether a header block has begun and not ended. */
 bool http2_guard_is_in_head(const struct http2 *h2);
