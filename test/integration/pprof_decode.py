@@ -108,9 +108,9 @@ class Profile:
         """The sum of one value, by default CPU nanoseconds, over the samples that are wanted."""
         return sum(sample.values[value] for sample in self.samples if wanted(sample))
 
-    def total_of(self, function):
-        """The CPU time of a function and all that it calls."""
-        return self.total(lambda sample: has_frame(sample, function))
+    def total_of(self, function, value=1):
+        """The CPU time of a function and all that it calls; value 0: how many samples."""
+        return self.total(lambda sample: has_frame(sample, function), value)
 
 
 def has_frame(sample, function):

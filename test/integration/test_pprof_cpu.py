@@ -11,7 +11,8 @@ from pprof_decode import has_frame, is_named
 from pprof_load import CpuClock, capture, is_deferring, load
 
 WINDOW_S = 4
-BURN_WINDOW_S = 10  # some 1,000 samples: fewer scatter by more than the tenth that is allowed
+BURN_WINDOW_S = 10
+ENOUGH_SAMPLES = 900  # fewer scatter by more than the tenth that is allowed
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +64,17 @@ def test_every_frame_of_toq_has_a_name_a_file_and_a_line(what, request):
     assert {f.function for f in own} >= {"main", "http_request_dispatch"}
 
 
-def test_two_functions_that_burn_three_to_one_show_it(burnt, test_server_binary):
-    profile, _ = burnt
-    assert profile.total_of("burn_three_parts") == pytest.approx(
-        3 * profile.total_of("burn_one_part"), rel=0.5 if is_deferring(test_server_binary) else 0.1)
+def test_two_functions_that_burn_three_to_one_show_it(burnt, test_server, test_server_binary):
+    profiles = [burnt[0]]
+    # A machine with other work gives the server less CPU time, and a window fewer samples.
+    while sum(profile.total_of("handle_burn", value=0) for profile in profiles) < ENOUGH_SAMPLES:
+        with load(test_server, "/test/burn?ms=23", connections=2):
+            profiles.append(capture(test_server, BURN_WINDOW_S))
+    three, one, both = (sum(profile.total_of(name) for profile in profiles)
+                        for name in ("burn_three_parts", "burn_one_part", "handle_burn"))
+    assert three == pytest.approx(3 * one, rel=0.5 if is_deferring(test_server_binary) else 0.1)
     # A sample or two may fall into what the handler does beside.
-    assert profile.total_of("burn_three_parts") + profile.total_of("burn_one_part") == (
-        pytest.approx(profile.total_of("handle_burn"), rel=0.05))
+    assert three + one == pytest.approx(both, rel=0.05)
 
 
 def test_samples_know_the_route_and_the_method(burnt):

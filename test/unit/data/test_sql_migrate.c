@@ -68,7 +68,9 @@ static void finish(struct run *run)
         rig_turn(run->rig);
     }
     assert_int_equal(run->done_count, 1);
-    assert_int_equal(mariadb_number(&db, "SELECT IS_FREE_LOCK(" LOCK ")"), 1);
+    /* Of a connection that broke the server learns in its own time. */
+    while (mariadb_number(&db, "SELECT IS_FREE_LOCK(" LOCK ")") != 1) {
+    }
 }
 
 /* migrate runs steps to their end on a pool of their own. */
