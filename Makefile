@@ -49,6 +49,10 @@ SANITIZE      := $(SANITIZE_$(VARIANT))
 # Frame pointers and -g in every object: the profiler names each frame and the unwinder's tests
 # compare against them. No PLT: a call through it would cost a jump and show up as a frame.
 CODEGEN  := $(OPTIMIZE) $(SANITIZE) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread
+# A call that ends a function stays a call where requests begin to wait, so that the stack of the wait
+# has the handler in it.
+$(B)/handlers/%.o $(B)/core/data/%.o $(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
+
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wformat=2 $(WERROR)
 # clang's idea of -Wconversion is another one; gcc is the judge.
