@@ -240,14 +240,16 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 
 FORMATTED = $(shell find core handlers profiling config test -name '*.[ch]')
 
-.PHONY: help deps run-dev run-prod debug-server test test-asan test-tsan fuzz check fmt bench \
-        install clean FORCE
+.PHONY: help deps run-dev run-prod debug-server interop-server test test-asan test-tsan fuzz check \
+        fmt bench install clean FORCE
 help:
 	@echo 'make               build build/toq_server'
 	@echo 'make run-dev       install what is missing, build, start private MySQL and Redis, and run'
 	@echo '                   with config/development.env'
 	@echo 'make run-prod      the same with config/production.env, and with the servers it names'
 	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345'
+	@echo 'make interop-server  the server with the service of gRPC'"'"'s interoperability tests, on'
+	@echo '                   127.0.0.1:50051; it needs neither MySQL nor Redis'
 	@echo 'make test          checks, unit tests, corpora, integration tests'
 	@echo 'make test-asan     the tests with AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan     the tests with ThreadSanitizer'
@@ -277,6 +279,13 @@ debug-server:
 	@echo 'waiting for a debugger on 127.0.0.1:2345'
 	@scripts/run development $(B)/toq_server socat TCP-LISTEN:2345,bind=127.0.0.1,reuseaddr \
 	    EXEC:'gdbserver --once - $(B)/toq_server'
+
+# Loopback alone, for it serves whatever load a request asks for.
+interop-server:
+	@scripts/deps build
+	@$(MAKE) $(B)/toq_test_server
+	@ENV=development HTTP_HOST=127.0.0.1 GRPC_HOST=127.0.0.1 LOG_LEVEL=$${LOG_LEVEL:-info} \
+	    $(B)/toq_test_server
 
 test:
 	@scripts/deps test

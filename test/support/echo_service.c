@@ -10,6 +10,7 @@
 #include "handlers/grpc_services.h"
 #include <stdlib.h>
 
+#include "test/support/interop_service.h"
 #include "toq/test/v1/echo.pb-c.h"
 
 #define GIVE_UP_MS 200 /* how long a call takes that is slow to give up */
@@ -310,6 +311,7 @@ int __wrap_grpc_services_mount(struct grpc_services *services,
                                          ARRAY_COUNT(methods), NULL};
     int rc = __real_grpc_services_mount(services, options);
     rc = rc < 0 ? rc : grpc_add_service(services->grpc, &service);
+    rc = rc < 0 ? rc : interop_service_mount(services->grpc);
     return rc < 0
                ? rc
                : grpc_reflection_add(&services->reflection, test_descriptors, test_descriptors_len);
