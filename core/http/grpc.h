@@ -158,7 +158,8 @@ MUST_USE int grpc_add_header(struct grpc_call *call, struct str name, struct str
 MUST_USE int grpc_add_trailer(struct grpc_call *call, struct str name, struct str value);
 
 /* grpc_compress says whether messages that are sent from now on are compressed, where the client takes
- * gzip. At first it is so when the client says that its own are (grpc-encoding). */
+ * gzip. At first it is so when the client says that its own are (grpc-encoding). The headers announce
+ * it: called for the first time when they have been sent, it cannot turn compression on. */
 void grpc_compress(struct grpc_call *call, bool is_on);
 
 /* grpc_is_compressed tells whether the message received last was. */

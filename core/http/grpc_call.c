@@ -280,6 +280,9 @@ struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index)
 
 void grpc_compress(struct grpc_call *call, bool is_on)
 {
+    if (call->req->is_streaming && !call->is_compressing && !call->was_compression_chosen) {
+        return; /* the headers went out without grpc-encoding */
+    }
     call->is_compressing = is_on;
     call->was_compression_chosen = true;
 }
