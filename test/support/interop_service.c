@@ -283,7 +283,6 @@ static void handle_full_duplex(struct grpc_call *call, const ProtobufCMessage *m
     (void)arg;
     if (start(call, receive_next, on_awake)) {
         grpc_on_writable(call, send_replies);
-        grpc_send_headers(call); /* a client may want to see them before it asks */
         receive_next(call);
     }
 }
