@@ -35,6 +35,13 @@ struct config {
     uint64_t grpc_port;
     uint64_t grpc_max_receive_bytes; /* of a message, also inflated */
     uint64_t grpc_max_send_bytes;    /* 0: unlimited */
+    uint64_t grpc_keepalive_time_ms; /* 0: no PINGs of ours */
+    uint64_t grpc_keepalive_timeout_ms;
+    uint64_t grpc_keepalive_min_time_ms; /* 0: any number of the client's */
+    bool grpc_keepalive_permit_without_stream;
+    uint64_t grpc_max_connection_idle_ms; /* 0: no limit, as for the two below */
+    uint64_t grpc_max_connection_age_ms;
+    uint64_t grpc_max_connection_age_grace_ms;
     bool enable_metrics;
     char metrics_host[CONFIG_TEXT_BYTES];
     uint64_t metrics_port;

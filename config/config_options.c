@@ -4,10 +4,11 @@
  */
 #include "config/config_options.h"
 
-#define TIMEOUT_MAX_MS  3600000 /* an hour: longer is a unit mistaken for another */
-#define NAME_MAX_BYTES  64
-#define FILE_SUFFIX     "_FILE"
-#define NEAREST_CHANGES 3 /* and no more than a third of what was typed */
+#define TIMEOUT_MAX_MS   3600000    /* an hour: longer is a unit mistaken for another */
+#define KEEPALIVE_MAX_MS 2592000000 /* 30 days */
+#define NAME_MAX_BYTES   64
+#define FILE_SUFFIX      "_FILE"
+#define NEAREST_CHANGES  3 /* and no more than a third of what was typed */
 
 /* the order is that of the enums: config_env here, log_level and log_format in core/telemetry,
  * sql_tls in core/data */
@@ -58,6 +59,39 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "GRPC_MAX_SEND_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(grpc_max_send_bytes),
      .value = "0", .max = 1073741824, .unit = "bytes", .zero = "sets no limit",
      .help = "a message to a client; more is RESOURCE_EXHAUSTED"},
+    {.name = "GRPC_KEEPALIVE_TIME_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_keepalive_time_ms),
+     .value = "7200000", .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .zero = "sends none",
+     .help = "without a byte from a client before it is asked by PING"},
+    {.name = "GRPC_KEEPALIVE_TIMEOUT_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_keepalive_timeout_ms),
+     .value = "20000", .min = 1, .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .help = "how long it has to answer"},
+    {.name = "GRPC_KEEPALIVE_MIN_TIME_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_keepalive_min_time_ms),
+     .value = "300000", .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .zero = "takes any number",
+     .help = "between PINGs of a client; the third that is early ends it"},
+    {.name = "GRPC_KEEPALIVE_PERMIT_WITHOUT_STREAM", .kind = CONFIG_BOOL,
+     .offset = FIELD(grpc_keepalive_permit_without_stream),
+     .value = "false",
+     .help = "whether a client without a call may send PINGs as often"},
+    {.name = "GRPC_MAX_CONNECTION_IDLE_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_max_connection_idle_ms),
+     .value = "0", .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .zero = "sets no limit",
+     .help = "how long a connection may have no call"},
+    {.name = "GRPC_MAX_CONNECTION_AGE_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_max_connection_age_ms),
+     .value = "0", .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .zero = "sets no limit",
+     .help = "how long a connection takes new calls, a tenth more or less"},
+    {.name = "GRPC_MAX_CONNECTION_AGE_GRACE_MS", .kind = CONFIG_NUMBER,
+     .offset = FIELD(grpc_max_connection_age_grace_ms),
+     .value = "0", .max = KEEPALIVE_MAX_MS, .unit = "milliseconds",
+     .zero = "sets no limit",
+     .help = "how long its calls may go on after that"},
     {.name = "ENABLE_METRICS", .kind = CONFIG_BOOL, .offset = FIELD(enable_metrics),
      .value = "true",
      .help = "whether /metrics is served"},

@@ -97,6 +97,25 @@ static int refuse(const struct face *face, int error)
     return is_taken ? EX_UNAVAILABLE : EX_OSERR;
 }
 
+/* limits_for adds what differs between listeners: gRPC has rules of its own for connections. */
+static struct http_limits limits_for(const struct config *c, enum app_server which)
+{
+    struct http_limits limits = limits_of(c);
+    limits.http2.idle_timeout_ms = c->idle_timeout_ms;
+    if (which == APP_SERVER_GRPC) {
+        limits.http2.idle_timeout_ms = c->grpc_max_connection_idle_ms;
+        limits.http2.keepalive = (struct http2_keepalive_limits){
+            .time_ms = c->grpc_keepalive_time_ms,
+            .timeout_ms = c->grpc_keepalive_timeout_ms,
+            .min_time_ms = c->grpc_keepalive_min_time_ms,
+            .may_ping_idle = c->grpc_keepalive_permit_without_stream,
+            .max_age_ms = c->grpc_max_connection_age_ms,
+            .max_age_grace_ms = c->grpc_max_connection_age_grace_ms,
+        };
+    }
+    return limits;
+}
+
 static int open_face(struct app_servers *servers, const struct app_served *served,
                      const struct face *face)
 {
@@ -106,7 +125,7 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .host = face->host,
         .port = (uint16_t)face->port,
         .backlog = (int)c->listen_backlog,
-        .limits = limits_of(c),
+        .limits = limits_for(c, face->which),
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };

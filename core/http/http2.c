@@ -42,12 +42,13 @@ static void finish(struct http2 *h2)
     http2_wake(h2);
 }
 
-/* end sends a GOAWAY and closes. */
-static void end(struct http2 *h2, uint32_t code)
+void http2_end(struct http2 *h2, uint32_t code, struct str why)
 {
     if (!h2->is_ending) {
         h2->is_ending = true;
-        (void)nghttp2_session_terminate_session(h2->session, code);
+        (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                                    nghttp2_session_get_last_proc_stream_id(h2->session), code,
+                                    (const uint8_t *)why.ptr, why.len);
         http2_pump(h2);
         finish(h2);
     }
@@ -63,7 +64,14 @@ void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut)
     LOG(LOG_DEBUG, "http2", "cutting off a connection", log_cstr("reason", http2_cut_name(cut)),
         log_cstr("code", nghttp2_http2_strerror(code)), log_cstr("peer", peer));
     ++*h2->server->metrics->http2_cuts[cut];
-    end(h2, code);
+    http2_end(h2, code, str_from(http2_cut_name(cut)));
+}
+
+void http2_drop(struct http2 *h2, enum http2_cut cut)
+{
+    ++*h2->server->metrics->http2_cuts[cut];
+    conn_close(h2->conn);
+    finish(h2);
 }
 
 /* --- timers -------------------------------------------------------------------------------------- */
@@ -72,6 +80,11 @@ static void set_wait(struct http2 *h2, enum http2_wait wait, uint64_t timeout_ms
 {
     h2->wait = wait;
     conn_set_timeout(h2->conn, timeout_ms);
+}
+
+bool http2_is_leaving(const struct http2 *h2)
+{
+    return h2->is_leaving || h2->server->is_draining;
 }
 
 /* settle sets the timer for what the connection waits for now. A stream's waits have timers of its own. */
@@ -89,7 +102,7 @@ static void settle(struct http2 *h2)
         if (h2->wait != WAIT_HEAD || h2->is_head_new) {
             set_wait(h2, WAIT_HEAD, limits->header_timeout_ms);
         }
-    } else if (h2->server->is_draining && !h2->is_goaway_sent) {
+    } else if (http2_is_leaving(h2) && !h2->is_goaway_sent) {
         if (h2->wait != WAIT_PING) {
             set_wait(h2, WAIT_PING, HTTP_DRAIN_IDLE_MS);
         }
@@ -97,7 +110,7 @@ static void settle(struct http2 *h2)
         set_wait(h2, WAIT_NOTHING, 0);
     } else if (h2->wait != WAIT_STREAM) {
         /* once: PINGs do not keep a connection that nobody uses */
-        set_wait(h2, WAIT_STREAM, limits->idle_timeout_ms);
+        set_wait(h2, WAIT_STREAM, limits->http2.idle_timeout_ms);
     }
     h2->is_head_new = false;
 }
@@ -175,6 +188,10 @@ static void advance(struct http2 *h2)
     if (st != NULL && !st->is_closed) {
         http2_stream_advance(st, data);
     }
+    if (h2->keepalive.is_asked) {
+        h2->keepalive.is_asked = false;
+        http2_keepalive_asked(h2);
+    }
 }
 
 static void feed(struct http2 *h2, const char *data, size_t len)
@@ -205,6 +222,8 @@ static void feed(struct http2 *h2, const char *data, size_t len)
 static void on_data(struct conn *conn, const char *data, size_t len)
 {
     struct http2 *h2 = conn->ctx;
+    h2->keepalive.received_ms = loop_now_ms(h2->server->loop);
+    h2->keepalive.is_asking = false;
     feed(h2, data, len);
     http2_pump(h2);
     if (conn_is_open(conn) && conn_is_clogged(conn)) {
@@ -293,6 +312,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_PING:
+        h2->keepalive.is_asked = (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->wait == WAIT_PING &&
             memcmp(frame->ping.opaque_data, drain_ping, PING_BYTES) == 0) {
             http2_goaway(h2);
@@ -407,7 +427,7 @@ static void on_timeout(struct conn *conn)
         http2_pump(h2);
         settle(h2);
     } else {
-        end(h2, NGHTTP2_NO_ERROR); /* nobody has used it for so long */
+        http2_end(h2, NGHTTP2_NO_ERROR, STR("")); /* nobody has used it for so long */
     }
 }
 
@@ -421,6 +441,7 @@ static void on_close(struct conn *conn)
         st->h2 = NULL; /* its handler will end it */
     }
     loop_undefer(&h2->wake);
+    http2_keepalive_stop(h2);
     list_unlink(&h2->link);
     nghttp2_session_del(h2->session);
     free(h2);
@@ -517,9 +538,10 @@ static int make_session(struct http2 *h2)
     return rv == 0 ? submit_settings(h2) : rv;
 }
 
-static void start_drain(struct http2 *h2)
+void http2_leave(struct http2 *h2)
 {
-    if (conn_is_open(h2->conn)) {
+    if (conn_is_open(h2->conn) && !h2->is_leaving) {
+        h2->is_leaving = true;
         (void)nghttp2_submit_shutdown_notice(h2->session);
         http2_pump(h2);
         settle(h2);
@@ -549,6 +571,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     list_init(&h2->thirsty);
     list_push_back(&server->http2_conns, &h2->link);
     conn_attach(conn, &events, h2);
+    http2_keepalive_start(h2);
     if (make_session(h2) != 0) {
         conn_close(conn);
         return;
@@ -556,7 +579,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     http2_pump(h2);
     settle(h2);
     if (server->is_draining) {
-        start_drain(h2);
+        http2_leave(h2);
     }
 }
 
@@ -566,6 +589,6 @@ void http2_drain(struct http_server *server)
     struct list *tmp;
     LIST_FOR_EACH(pos, tmp, &server->http2_conns)
     {
-        start_drain(CONTAINER_OF(pos, struct http2, link));
+        http2_leave(CONTAINER_OF(pos, struct http2, link));
     }
 }

@@ -53,6 +53,7 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
+        h2->keepalive.has_sent = true;
         control->level_milli -= control->level_milli < earned ? control->level_milli : earned;
         break;
     case NGHTTP2_RST_STREAM:

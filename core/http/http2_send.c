@@ -348,7 +348,7 @@ static void stream_end_with(struct http_request *req, const struct http_header *
 static void cancel(struct http_request *req, const struct http_response *response)
 {
     struct http2 *h2 = stream_of(req)->h2;
-    if (req->server->is_draining && !h2->is_goaway_sent) {
+    if (http2_is_leaving(h2) && !h2->is_goaway_sent) {
         http2_goaway(h2); /* the time may be up, and the connection about to be closed */
     }
     if (req->is_streaming) {

@@ -51,6 +51,19 @@ struct http2_closed {
     uint8_t count;             /* of all, so that the oldest is the one to overwrite */
 };
 
+/* Is the peer there, and how often does it ask the same. */
+struct http2_keepalive {
+    struct wheel_timer ping_timer;
+    struct wheel_timer age_timer;
+    uint64_t received_ms;   /* when the last byte came */
+    uint64_t last_asked_ms; /* when the peer's last PING came */
+    uint8_t strikes;        /* PINGs of the peer's that came too early */
+    bool is_asking;         /* by a PING of ours, and nothing has come since */
+    bool is_asked;          /* a PING of the peer's is to be looked at */
+    bool has_been_asked;
+    bool has_sent; /* HEADERS or DATA since the last one */
+};
+
 /* What the connection's timer is set for. */
 enum http2_wait { WAIT_NOTHING, WAIT_SETTINGS, WAIT_HEAD, WAIT_STREAM, WAIT_PING };
 
@@ -70,6 +83,7 @@ struct http2 {
     uint64_t owed_bytes;          /* of them, credit of the connection that waits */
     uint32_t resets_sent;         /* of ours, which the peer has brought about; not counted yet */
     uint32_t last_stream_id;      /* the highest that the peer has used */
+    struct http2_keepalive keepalive;
     struct http2_walk walk;
     struct http2_bucket control; /* limits->control_* */
     struct http2_bucket resets;  /* limits->reset_* */
@@ -84,6 +98,7 @@ struct http2 {
     bool is_busy;          /* inside nghttp2, which must not be entered twice */
     bool is_ending;        /* no more frames are read */
     bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
+    bool is_leaving;     /* it is to take no more streams, as all are when the server drains */
     bool is_goaway_sent; /* the one with the last stream's id */
 };
 
@@ -139,6 +154,19 @@ void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut);
 /* http2_goaway tells the peer which stream is the last that will be answered. */
 void http2_goaway(struct http2 *h2);
 
+/* http2_end sends a GOAWAY that says why, and closes. */
+void http2_end(struct http2 *h2, uint32_t code, struct str why);
+
+/* http2_drop closes at once, for a peer that is not there any more. */
+void http2_drop(struct http2 *h2, enum http2_cut cut);
+
+/* http2_leave tells the peer to open no more streams; the connection closes when the last one has ended.
+ * Harmless when done twice. */
+void http2_leave(struct http2 *h2);
+
+/* http2_is_leaving tells whether it was told so, or is about to be. */
+bool http2_is_leaving(const struct http2 *h2);
+
 /* http2_wake runs the deferred part at the end of the turn. */
 void http2_wake(struct http2 *h2);
 
@@ -164,6 +192,17 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame);
 
 /* http2_guard_settle ends the connection for what http2_guard_sent has noted, outside of nghttp2. */
 void http2_guard_settle(struct http2 *h2);
+
+/* --- http2_keepalive.c ----------------------------------------------------------------------------- */
+
+/* http2_keepalive_start sets the timers of a connection that begins. */
+void http2_keepalive_start(struct http2 *h2);
+
+/* http2_keepalive_stop unsets them. */
+void http2_keepalive_stop(struct http2 *h2);
+
+/* http2_keepalive_asked counts a PING of the peer's, and cuts it off when there are too many. */
+void http2_keepalive_asked(struct http2 *h2);
 
 /* --- http2_head.c ---------------------------------------------------------------------------------- */
 

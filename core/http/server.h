@@ -16,6 +16,16 @@
  * server drains: it may be on its way already, and closing would lose it. */
 #define HTTP_DRAIN_IDLE_MS 1000
 
+/* PINGs, and how long a connection of HTTP/2 may live. 0 turns each off. */
+struct http2_keepalive_limits {
+    uint64_t time_ms;     /* without a byte from the peer, after which it is asked by PING ... */
+    uint64_t timeout_ms;  /* ... and has so long to send anything */
+    uint64_t min_time_ms; /* between PINGs of the peer's: ENHANCE_YOUR_CALM after two strikes */
+    bool may_ping_idle;   /* as often without a stream as with one */
+    uint64_t max_age_ms;  /* then it takes no more streams */
+    uint64_t max_age_grace_ms; /* ... and so long after, those that are left are broken off */
+};
+
 /* What HTTP/2 needs beside the limits that all protocols share. */
 struct http2_limits {
     uint64_t max_streams; /* requests in flight on a connection, running or open: REFUSED_STREAM */
@@ -26,6 +36,8 @@ struct http2_limits {
     uint64_t control_rate;            /* ... that are forgiven in a second */
     uint64_t reset_burst;             /* streams that the peer resets, or makes us reset */
     uint64_t reset_rate;
+    uint64_t idle_timeout_ms; /* without a stream; 0: none */
+    struct http2_keepalive_limits keepalive;
 };
 
 struct http_limits {

@@ -41,7 +41,8 @@ static inline struct http_limits http_fixture_limits(void)
                   .control_burst = 1000,
                   .control_rate = 100,
                   .reset_burst = 1000,
-                  .reset_rate = 33},
+                  .reset_rate = 33,
+                  .idle_timeout_ms = FIXTURE_LONG_MS},
     };
 }
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_keepalive.c - is the peer still there; does it ask that too often; how long may a connection live.
+ *
+ * Source: gRPC's keepalive.md, and what grpc-go makes of it.
+ */
+#include "core/base/clock.h"
+#include "core/http/http2_session.h"
+
+#define STRIKES_MAX  2                 /* pings that come too early, before the third ends it */
+#define IDLE_PING_MS UINT64_C(7200000) /* between pings without a stream, where none are wanted */
+#define JITTER_PARTS 10                /* an age is longer or shorter by up to a tenth */
+
+static const uint8_t alive_ping[8] = "toqalive";
+
+/* on_ping_timer: nothing has been received for so long, or a moment less. */
+static void on_ping_timer(struct wheel_timer *timer)
+{
+    struct http2 *h2 = CONTAINER_OF(timer, struct http2, keepalive.ping_timer);
+    struct http2_keepalive *alive = &h2->keepalive;
+    const struct http2_keepalive_limits *limits = &h2->server->limits.http2.keepalive;
+    const uint64_t now_ms = loop_now_ms(h2->server->loop);
+    const uint64_t quiet_ms = now_ms - alive->received_ms;
+    if (!conn_is_open(h2->conn)) {
+        return;
+    }
+    if (alive->is_asking) {
+        http2_drop(h2, HTTP2_CUT_KEEPALIVE);
+        return;
+    }
+    if (quiet_ms < limits->time_ms) {
+        loop_set_timer(h2->server->loop, timer, limits->time_ms - quiet_ms);
+        return;
+    }
+    alive->is_asking = true;
+    loop_set_timer(h2->server->loop, timer, limits->timeout_ms);
+    (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, alive_ping);
+    http2_pump(h2);
+}
+
+/* on_age_timer: the connection is as old as it may get, or has had the time to end what was under way. */
+static void on_age_timer(struct wheel_timer *timer)
+{
+    struct http2 *h2 = CONTAINER_OF(timer, struct http2, keepalive.age_timer);
+    const uint64_t grace_ms = h2->server->limits.http2.keepalive.max_age_grace_ms;
+    if (h2->is_leaving) {
+        http2_end(h2, NGHTTP2_NO_ERROR, STR("max_age"));
+        return;
+    }
+    if (grace_ms > 0) {
+        loop_set_timer(h2->server->loop, timer, grace_ms);
+    }
+    http2_leave(h2);
+}
+
+/* jitter keeps connections that began together from ending together. */
+static uint64_t jitter(uint64_t age_ms)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t spread_ms = age_ms / JITTER_PARTS;
+    const struct str seed = {(const char *)&now_ns, sizeof(now_ns)};
+    return age_ms - spread_ms + str_hash(seed) % (2 * spread_ms + 1);
+}
+
+void http2_keepalive_start(struct http2 *h2)
+{
+    struct http2_keepalive *alive = &h2->keepalive;
+    const struct http2_keepalive_limits *limits = &h2->server->limits.http2.keepalive;
+    wheel_timer_init(&alive->ping_timer, on_ping_timer);
+    wheel_timer_init(&alive->age_timer, on_age_timer);
+    alive->received_ms = loop_now_ms(h2->server->loop);
+    if (limits->time_ms > 0) {
+        loop_set_timer(h2->server->loop, &alive->ping_timer, limits->time_ms);
+    }
+    if (limits->max_age_ms > 0) {
+        loop_set_timer(h2->server->loop, &alive->age_timer, jitter(limits->max_age_ms));
+    }
+}
+
+void http2_keepalive_stop(struct http2 *h2)
+{
+    wheel_unset(&h2->keepalive.ping_timer);
+    wheel_unset(&h2->keepalive.age_timer);
+}
+
+void http2_keepalive_asked(struct http2 *h2)
+{
+    struct http2_keepalive *alive = &h2->keepalive;
+    const struct http2_keepalive_limits *limits = &h2->server->limits.http2.keepalive;
+    const uint64_t now_ms = loop_now_ms(h2->server->loop);
+    const bool is_idle = list_is_empty(&h2->streams) && !limits->may_ping_idle;
+    const uint64_t apart_ms = is_idle ? IDLE_PING_MS : limits->min_time_ms;
+    const bool is_early = alive->has_been_asked && now_ms - alive->last_asked_ms < apart_ms;
+    alive->has_been_asked = true;
+    alive->last_asked_ms = now_ms;
+    if (limits->min_time_ms == 0) {
+        return;
+    }
+    if (alive->has_sent) {
+        alive->has_sent = false; /* a client that is answered may see whether more comes */
+        alive->strikes = 0;
+    } else if (is_early && ++alive->strikes > STRIKES_MAX) {
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_PINGS);
+    }
+}
