@@ -255,7 +255,8 @@ help:
 	@echo 'make test-tsan     the tests with ThreadSanitizer'
 	@echo 'make check         the checks alone: format, cppcheck, house rules'
 	@echo 'make fuzz          each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make bench         speed and memory beside nginx, and the listings beside a Go service'
+	@echo 'make bench         speed and memory beside nginx, the listings beside a Go service, and gRPC'
+	@echo '                   beside grpc-go and grpc++'
 	@echo 'make fmt           format every C file'
 	@echo 'make deps          install packages; FOR=run, services, test, check, fuzz, bench, debug, all'
 	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
@@ -320,7 +321,7 @@ $(FUZZERS:%=run-%): run-fuzz_%:
 
 bench:
 	@scripts/deps bench
-	@$(MAKE) all
+	@$(MAKE) all $(B)/toq_test_server
 	@/usr/bin/python3 test/bench/bench.py
 
 install: all

@@ -3,13 +3,15 @@
 """Speed and memory of toq beside nginx (and h2o, where it is installed), and the listings beside a
 Go service that does the same, in one run.
 
-usage: bench.py [--server FILE] [--json FILE] [--part http|listings]
+usage: bench.py [--server FILE] [--json FILE] [--part http|listings|grpc]
+                [--test-server FILE]
 
 BENCH_ROUNDS (5), BENCH_SECONDS (4, per server, kind of load and round) and BENCH_CONNECTIONS
 (10000) size it. The servers take turns: a figure is the median over the rounds, a ratio the median
 of the ratios within a round, so what disturbs the machine for a while disturbs both. Servers run on
 one core and wrk on another where there are two. Then 10,000 idle connections; then what a CPU
-profile costs, from pairs of runs with and without one; then the listings (listings_bench.py).
+profile costs, from pairs of runs with and without one; then the listings (listings_bench.py);
+then gRPC (grpc_bench.py).
 
 Exit code: 1 when a server failed its requests or there is nothing to compare with; 0 otherwise,
 whether the goals are met or not.
@@ -27,6 +29,7 @@ import time
 import urllib.request
 
 sys.dont_write_bytecode = True
+import grpc_bench
 import idle
 import listings_bench
 import load
@@ -118,14 +121,19 @@ def measure(args, folder):
     if args.part in (None, "listings"):
         results["listings"] = listings_bench.compare(args.server, folder, results["rounds"],
                                                      results["seconds"], note)
+    if args.part in (None, "grpc"):
+        results["grpc"] = grpc_bench.compare(args.test_server, folder, results["rounds"],
+                                             results["seconds"], note)
     return results
 
 
 def main():
     parser = argparse.ArgumentParser(description="Speed and memory of toq beside others.")
     parser.add_argument("--server", default=os.path.join(servers.ROOT, "build", "toq_server"))
+    parser.add_argument("--test-server",
+                        default=os.path.join(servers.ROOT, "build", "release", "toq_test_server"))
     parser.add_argument("--json", help="also write every figure of every round to this file")
-    parser.add_argument("--part", choices=("http", "listings"), help="measure this alone")
+    parser.add_argument("--part", choices=("http", "listings", "grpc"), help="measure this alone")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda signo, frame: sys.exit(128 + signo))  # ends the servers
     build = os.path.join(servers.ROOT, "build")

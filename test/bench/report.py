@@ -9,6 +9,7 @@ asks was the limit and the rate compares nothing; CPU per request still does.
 import statistics
 import typing
 
+import grpc_bench
 import listings_bench
 import load
 
@@ -65,19 +66,34 @@ def _listing_goals(listings):
             ("Listing, Redis hit: rate, toq / Go", ">= 2", rate, rate.median >= 2)]
 
 
+def _grpc_goals(calls):
+    rows = []
+    for name, by_server in calls.items():
+        cpu = ratio(by_server["toq"], by_server["grpc-go"], "cpu_ns")
+        rows.append((f"gRPC, {name}: CPU per call, toq / grpc-go", "<= 0.33", cpu,
+                     cpu.median <= 1 / 3))
+        cpu = ratio(by_server["toq"], by_server["grpc++"], "cpu_ns")
+        rows.append((f"gRPC, {name}: CPU per call, toq / grpc++", "< 1", cpu, cpu.median < 1))
+    rate = ratio(calls["many"]["toq"], calls["many"]["grpc++"], "rate")
+    rows.append(("gRPC, many: rate, toq / grpc++", "> 1", rate, rate.median > 1))
+    return rows
+
+
 def goals(results):
     """The goals that this bench can judge: (what, goal, Spread, is_met)."""
     rows = _http_goals(results) if "load" in results else []
+    rows += _grpc_goals(results["grpc"]) if "grpc" in results else []
     return rows + (_listing_goals(results["listings"]) if "listings" in results else [])
 
 
 def _show_load(title, by_server, results):
-    print(f"\n{title}: {load.CONNECTIONS} connections, medians of {results['rounds']} "
-          f"rounds of {results['seconds']} s")
-    print(f"  {'server':<8}{'requests/s':>12}{'p99 ms':>9}{'user us':>10}{'system us':>11}"
+    # wrk tells what the slowest take, h2load what they take in the mean.
+    latency = next(name for name in ("p99_us", "mean_us") if name in by_server["toq"][0])
+    print(f"\n{title}, medians of {results['rounds']} rounds of {results['seconds']} s")
+    print(f"  {'server':<8}{'requests/s':>12}{latency.replace('_us', ' ms'):>9}{'user us':>10}{'system us':>11}"
           f"{'CPU us':>9}{'core busy':>11}")
     for name, rounds in by_server.items():
-        print(f"  {name:<8}{median(rounds, 'rate'):>12.0f}{median(rounds, 'p99_us') / 1e3:>9.2f}"
+        print(f"  {name:<8}{median(rounds, 'rate'):>12.0f}{median(rounds, latency) / 1e3:>9.2f}"
               f"{median(rounds, 'user_ns') / 1e3:>10.3f}{median(rounds, 'system_ns') / 1e3:>11.3f}"
               f"{median(rounds, 'cpu_ns') / 1e3:>9.3f}{median(rounds, 'busy') * 100:>10.0f}%")
     for peer in [name for name in by_server if name != "toq"]:
@@ -106,12 +122,15 @@ def _show_idle(results):
 
 def show(results):
     for kind, by_server in results.get("load", {}).items():
-        _show_load(KIND_TITLES[kind], by_server, results)
+        _show_load(f"{KIND_TITLES[kind]}: {load.CONNECTIONS} connections", by_server, results)
     if "load" in results:
         _show_profile(results["profile"])
         _show_idle(results)
     for kind, by_server in results.get("listings", {}).items():
-        _show_load(listings_bench.KINDS[kind].title, by_server, results)
+        title = f"{listings_bench.KINDS[kind].title}: {load.CONNECTIONS} connections"
+        _show_load(title, by_server, results)
+    for kind, by_server in results.get("grpc", {}).items():
+        _show_load(grpc_bench.KINDS[kind].title, by_server, results)
     print("\nGoals: median over the rounds (lowest to highest)")
     for what, goal, spread, is_met in goals(results):
         print(f"  {what:<45}{goal:>8}  {spread!s:<24}{'met' if is_met else 'NOT MET'}")
