@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_grpc.c - calls over a transport of the test's own: what no real client provokes, and memory that is
+ * missing at each place.
+ *
+ * The sources that allocate are included, with an allocator that fails on demand.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "test/unit/support/failing_alloc.h"
+#define malloc  failing_malloc
+#define calloc  failing_calloc
+#define realloc failing_realloc
+#include "core/base/arena.c"
+#include "core/base/buf.c"
+#include "core/http/grpc.c"
+#include "core/http/grpc_gzip.c"
+#undef malloc
+#undef calloc
+#undef realloc
+
+#include "grpc/health/v1/health.pb-c.h"
+#include "test/unit/support/http_fixture.h"
+
+typedef Grpc__Health__V1__HealthCheckRequest check_request;
+typedef Grpc__Health__V1__HealthCheckResponse check_response;
+
+#define CHECK "/grpc.health.v1.Health/Check"
+#define WATCH "/grpc.health.v1.Health/Watch"
+
+/* What the transport was told. */
+static struct {
+    int status;
+    char rpc_status[8]; /* of the trailers */
+    size_t body_bytes;
+    size_t consumed_bytes;
+    size_t end_count;
+    size_t release_count;
+    bool has_room;
+} seen;
+
+static struct http_fixture f;
+static struct http_request req;
+static struct http_header headers[16];
+static struct grpc_call *held_call; /* a handler's that does not end its call */
+
+/* --- the transport -------------------------------------------------------------------------------- */
+
+static void take_fields(const struct http_header *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(list[i].name, STR("grpc-status"))) {
+            (void)snprintf(seen.rpc_status, sizeof(seen.rpc_status), "%.*s", (int)list[i].value.len,
+                           list[i].value.ptr);
+            seen.end_count++;
+        }
+    }
+}
+
+static void on_respond(struct http_request *r, const struct http_response *response)
+{
+    (void)r;
+    seen.status = response->status;
+    seen.body_bytes += response->body.len;
+    take_fields(response->headers, response->header_count);
+    take_fields(response->trailers, response->trailer_count);
+}
+
+static void on_start(struct http_request *r, const struct http_response *response)
+{
+    (void)r;
+    seen.status = response->status;
+}
+
+static bool on_write(struct http_request *r, struct str data)
+{
+    (void)r;
+    seen.body_bytes += data.len;
+    return seen.has_room;
+}
+
+static void on_end(struct http_request *r)
+{
+    (void)r;
+}
+
+static void on_end_with(struct http_request *r, const struct http_header *trailers, size_t count)
+{
+    (void)r;
+    take_fields(trailers, count);
+}
+
+static void on_transport_cancel(struct http_request *r, const struct http_response *response)
+{
+    (void)r;
+    (void)response;
+}
+
+static void on_format_peer(const struct http_request *r, char *text)
+{
+    (void)r;
+    text[0] = '\0';
+}
+
+static void on_release(struct http_request *r)
+{
+    (void)r;
+    seen.release_count++;
+}
+
+static void on_consume(struct http_request *r, size_t len)
+{
+    (void)r;
+    seen.consumed_bytes += len;
+}
+
+static void on_reset(struct http_request *r, enum http_reset code)
+{
+    (void)r;
+    (void)code;
+}
+
+static const struct http_transport transport = {
+    on_respond,     on_start,   on_write,   on_end,      on_transport_cancel,
+    on_format_peer, on_release, on_consume, on_end_with, on_reset};
+
+/* --- a service ------------------------------------------------------------------------------------- */
+
+static void handle_check(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)message;
+    (void)arg;
+    check_response response = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+    response.status = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+    const struct str value = grpc_metadata(call, STR("x-data-bin"), 0);
+    int rc = value.ptr == NULL ? UV_ENOMEM : grpc_add_header(call, STR("x-data-bin"), value);
+    rc = rc < 0 ? rc : grpc_add_trailer(call, STR("x-text"), STR("text"));
+    if (rc < 0) {
+        grpc_fail(call, rc);
+        return;
+    }
+    grpc_compress(call, true);
+    grpc_respond(call, &response.base);
+}
+
+static void end_cancelled(struct grpc_call *call, int status)
+{
+    (void)status;
+    grpc_end(call, GRPC_STATUS(GRPC_CANCELLED, "cancelled"));
+}
+
+static void on_watched(struct grpc_call *call, const ProtobufCMessage *message)
+{
+    if (message == NULL) {
+        grpc_end(call, GRPC_STATUS(GRPC_NOT_FOUND, "100 % \xFF"));
+        return;
+    }
+    check_response response = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+    (void)!grpc_send(call, &response.base);
+    grpc_receive(call, on_watched);
+}
+
+static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)message;
+    (void)arg;
+    grpc_on_cancel(call, end_cancelled);
+    grpc_receive(call, on_watched);
+}
+
+static void hold_call(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    (void)message;
+    (void)arg;
+    held_call = call;
+}
+
+static const struct grpc_method methods[] = {
+    {"Check", GRPC_UNARY, handle_check},
+    {"Watch", GRPC_BIDI_STREAM, handle_watch},
+    {"List", GRPC_SERVER_STREAM, hold_call},
+};
+static const struct grpc_service service = {&grpc__health__v1__health__descriptor, methods,
+                                            ARRAY_COUNT(methods), NULL};
+
+/* --- calls ----------------------------------------------------------------------------------------- */
+
+static void setup_server(void)
+{
+    http_fixture_init(&f);
+    f.server = (struct http_server){.loop = f.loop,
+                                    .router = f.router,
+                                    .limits = http_fixture_limits(),
+                                    .metrics = &f.http_metrics};
+    memset(&seen, 0, sizeof(seen));
+    seen.has_room = true;
+}
+
+static void teardown_server(struct grpc *grpc)
+{
+    arena_deinit(&req.arena);
+    router_destroy(f.router);
+    grpc_destroy(grpc);
+    f.router = NULL;
+    peer_turn(f.loop, 1);
+    conn_set_deinit(&f.conns);
+    http_metrics_deinit(&f.http_metrics);
+    metrics_destroy(f.metrics);
+    uv_close((uv_handle_t *)&f.keep, NULL);
+    loop_destroy(f.loop);
+}
+
+/* make_server makes a server of gRPC. Returns: NULL when memory is missing. */
+static struct grpc *make_server(void)
+{
+    const struct grpc_limits limits = {.receive_bytes = 1 << 20};
+    struct grpc *grpc = NULL;
+    int rc = grpc_create(&limits, f.metrics, &grpc);
+    if (rc == 0) {
+        rc = grpc_add_service(grpc, &service);
+    }
+    rc = rc < 0 ? rc : grpc_mount(grpc, f.router);
+    if (rc < 0) {
+        assert_int_equal(rc, UV_ENOMEM);
+        grpc_destroy(grpc);
+        return NULL;
+    }
+    return grpc;
+}
+
+static void begin(const char *path)
+{
+    size_t count = 0;
+    headers[count++] = (struct http_header){STR("content-type"), STR("application/grpc+proto")};
+    headers[count++] = (struct http_header){STR("x-data-bin"), STR("AAEC")};
+    headers[count++] = (struct http_header){STR("grpc-accept-encoding"), STR("gzip")};
+    arena_init(&req.arena, 1 << 20);
+    http_request_init(&req, &f.server, &transport, clock_now_ns());
+    req.method = METHOD_POST;
+    req.path = str_from(path);
+    req.headers = headers;
+    req.header_count = count;
+    if (http_request_route(&req) == 0) {
+        http_request_dispatch(&req);
+    } else {
+        http_respond_error(&req, 503, NULL);
+    }
+}
+
+static void feed(struct str data, bool is_end)
+{
+    if (seen.release_count == 0 && req.on_body != NULL) {
+        struct task *previous = task_enter(&req.task);
+        req.on_body(&req, data, is_end);
+        task_leave(previous);
+    }
+}
+
+/* converse makes a server, and a call whose bytes come in two pieces, with so many allocations granted.
+ *
+ * Returns: whether none was refused. */
+static bool converse(size_t granted, const char *path)
+{
+    static const struct str message = STR("\0\0\0\0\5\x0A\3abc");
+    setup_server();
+    allocations_left = granted;
+    struct grpc *grpc = make_server();
+    if (grpc != NULL) {
+        begin(path);
+        feed((struct str){message.ptr, 7}, false);
+        feed((struct str){message.ptr + 7, message.len - 7}, false);
+        feed(STR(""), true);
+    }
+    const bool is_enough = allocations_left > 0;
+    allocations_left = SIZE_MAX;
+    if (grpc != NULL) {
+        assert_int_equal(seen.release_count, 1); /* whatever is missing, the call ends, once */
+        assert_true(seen.end_count == 1 || (seen.end_count == 0 && seen.status >= 500));
+    }
+    teardown_server(grpc);
+    return is_enough;
+}
+
+static void fail_each(const char *path)
+{
+    size_t granted = 0;
+    while (!converse(granted, path)) {
+        granted++;
+    }
+    assert_true(granted > 5);
+    assert_int_equal(seen.status, 200);
+    assert_true(seen.body_bytes > 0);
+}
+
+static void test_without_memory_a_unary_call_ends(void **state)
+{
+    (void)state;
+    fail_each(CHECK);
+    assert_string_equal(seen.rpc_status, "0");
+}
+
+static void test_without_memory_a_stream_ends(void **state)
+{
+    (void)state;
+    fail_each(WATCH);
+    assert_string_equal(seen.rpc_status, "5");
+}
+
+static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state)
+{
+    (void)state;
+    setup_server();
+    struct grpc *grpc = make_server();
+    assert_non_null(grpc);
+    begin("/grpc.health.v1.Health/List");
+    feed(STR("\0\0\0\0\0"), true);
+    assert_non_null(held_call);
+    task_cancel(&req.task, UV_ETIMEDOUT);
+    assert_string_equal(seen.rpc_status, "4");
+    assert_true(grpc_is_cancelled(held_call));
+    assert_int_equal(seen.release_count, 0);
+    check_response response = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+    assert_true(grpc_send(held_call, &response.base));
+    assert_int_equal(grpc_add_trailer(held_call, STR("x-late"), STR("late")), 0);
+    grpc_respond(held_call, &response.base);
+    assert_int_equal(seen.release_count, 1);
+    assert_int_equal(seen.end_count, 1);
+    assert_int_equal(seen.body_bytes, 0);
+    teardown_server(grpc);
+}
+
+static void test_what_is_not_asked_for_is_not_consumed(void **state)
+{
+    (void)state;
+    setup_server();
+    struct grpc *grpc = make_server();
+    assert_non_null(grpc);
+    begin(WATCH);
+    struct grpc_call *call = req.user;
+    call->on_message = NULL; /* as if the handler were busy */
+    feed(STR("\0\0\0\0\0\0\0\0\0\0"), false);
+    feed(STR("\0"), false);
+    assert_int_equal(seen.consumed_bytes, 0);
+    grpc_receive(call, on_watched);
+    assert_int_equal(seen.body_bytes, 0); /* not from inside grpc_receive */
+    peer_turn(f.loop, 2);
+    assert_int_equal(seen.consumed_bytes, 11);
+    assert_int_equal(seen.body_bytes, 10);
+    feed(STR(""), true);
+    assert_string_equal(seen.rpc_status, "13"); /* in the middle of a prefix */
+    teardown_server(grpc);
+}
+
+static void test_metadata_that_may_not_be(void **state)
+{
+    (void)state;
+    setup_server();
+    struct grpc *grpc = make_server();
+    assert_non_null(grpc);
+    begin(WATCH);
+    struct grpc_call *call = req.user;
+    assert_int_equal(grpc_add_trailer(call, STR("grpc-status"), STR("0")), UV_EINVAL);
+    assert_int_equal(grpc_add_trailer(call, STR("X"), STR("0")), UV_EINVAL);
+    assert_int_equal(grpc_add_trailer(call, STR("x"), STR("a\nb")), UV_EINVAL);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(grpc_add_trailer(call, STR("x-many-bin"), STR("\n")), 0);
+    }
+    grpc_send_headers(call);
+    grpc_send_headers(call);
+    assert_int_equal(grpc_add_header(call, STR("x"), STR("y")), UV_EALREADY);
+    http_request_abandon(&req);
+    assert_int_equal(seen.release_count, 1);
+    teardown_server(grpc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_memory_a_unary_call_ends),
+        cmocka_unit_test(test_without_memory_a_stream_ends),
+        cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
+        cmocka_unit_test(test_what_is_not_asked_for_is_not_consumed),
+        cmocka_unit_test(test_metadata_that_may_not_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
