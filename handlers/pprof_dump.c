@@ -34,8 +34,10 @@ static void on_cancel(struct http_request *req, int status)
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
 {
     struct goroutine_dump *dump;
-    if (goroutine_dump_start(pprof->loop, on_dump, req, &dump) != 0) {
-        fail(req, "failed to collect profile");
+    const int status = goroutine_dump_start(pprof->loop, on_dump, req, &dump);
+    if (status != 0) {
+        fail(req, status == UV_EBUSY ? "too many profiles are being taken"
+                                     : "failed to collect profile");
         return;
     }
     req->user = dump;

@@ -120,6 +120,8 @@ struct goroutine_dump {
     struct buf text;
 };
 
+static unsigned dump_count;
+
 static int dump_work(struct goroutine_look *look)
 {
     struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
@@ -138,6 +140,7 @@ static void dump_done(struct goroutine_look *look, int status)
     goroutine_look_deinit(look);
     buf_deinit(&dump->text);
     free(dump);
+    dump_count--;
     if (on_done != NULL) {
         on_done(arg, status, data, data == NULL ? 0 : len);
     }
@@ -146,6 +149,9 @@ static void dump_done(struct goroutine_look *look, int status)
 int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg,
                          struct goroutine_dump **ret_dump)
 {
+    if (dump_count == GOROUTINE_DUMPS_MAX) {
+        return UV_EBUSY;
+    }
     struct goroutine_dump *dump = calloc(1, sizeof(*dump));
     if (dump == NULL) {
         return UV_ENOMEM;
@@ -160,6 +166,7 @@ int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg
         free(dump);
         return UV_ENOMEM;
     }
+    dump_count++;
     *ret_dump = dump;
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "core/loop/loop.h"
 
 #define GOROUTINE_DUMP_BYTES_MAX (64u << 20) /* Go's */
+#define GOROUTINE_DUMPS_MAX      4           /* at a time */
 
 struct goroutine_dump;
 
@@ -26,7 +27,8 @@ typedef void (*goroutine_dump_fn)(void *arg, int status, char *data, size_t len)
  * on_done runs exactly once, on the loop, never from inside goroutine_dump_start, unless
  * goroutine_dump_cancel came first.
  *
- * Returns: 0 with *ret_dump set, valid until on_done or goroutine_dump_cancel; UV_ENOMEM.
+ * Returns: 0 with *ret_dump set, valid until on_done or goroutine_dump_cancel; UV_EBUSY
+ *          GOROUTINE_DUMPS_MAX are under way, cancelled ones included; UV_ENOMEM.
  */
 MUST_USE int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg,
                                   struct goroutine_dump **ret_dump);

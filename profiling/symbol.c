@@ -152,7 +152,10 @@ static Dwfl_Module *find_module(uint64_t addr)
     if (state.dwfl == NULL) {
         return NULL;
     }
-    Dwfl_Module *module = state.maps == NULL ? NULL : dwfl_addrmodule(state.dwfl, addr);
+    /* Asked for code alone: libdwfl takes what is mapped into a hole of an object for that object. */
+    Dwfl_Module *module = state.maps == NULL || maps_find(state.maps, addr) == NULL
+                              ? NULL
+                              : dwfl_addrmodule(state.dwfl, addr);
     struct maps *maps;
     if (module == NULL && maps_create(&maps) == 0) {
         if (state.maps != NULL && maps_is_equal(maps, state.maps)) {

@@ -19,6 +19,10 @@ from server import PATIENCE_S
 
 MS = 150
 ROUNDS = 4
+# Stalls are looked at while they last. On a busy machine a look may come late, by a tenth of a second
+# and more: it shall be little beside the stall.
+STALL_MS = 1000
+STALLS = 2
 NS = 10**9
 
 
@@ -142,16 +146,16 @@ def test_a_callback_that_holds_the_loop_is_named(waiting_server, what, function,
                                                  test_server_binary):
     route = f"/test/hold/{what}"
     before, stalls = take_block(waiting_server), stall_count(waiting_server)
-    measured = sum(measure(waiting_server, f"{route}?ms={MS}")[what] for _ in range(ROUNDS))
+    measured = sum(measure(waiting_server, f"{route}?ms={STALL_MS}")[what] for _ in range(STALLS))
     profile = take_block(waiting_server)
-    assert stall_count(waiting_server) >= stalls + ROUNDS
+    assert stall_count(waiting_server) >= stalls + STALLS
     if is_deferring(test_server_binary):
         assert profile.total() - before.total() >= measured
         return
     wanted = of(function, route, "stall")
     assert profile.total(wanted) == pytest.approx(measured, rel=0.1)
     # The first stack of a stall may be another when the machine is busy.
-    assert 0 < profile.total(wanted, value=0) <= ROUNDS
+    assert 0 < profile.total(wanted, value=0) <= STALLS
     for sample in filter(wanted, profile.samples):
         assert_frames(sample, function, f"handle_{what}", "main", f"[GET {route}]")
 
@@ -162,7 +166,7 @@ def stall_count(server):
 
 def test_two_functions_share_a_stall_by_the_time_they_held_the_loop(waiting_server,
                                                                     test_server_binary):
-    measured = measure(waiting_server, "/test/hold/two?ms=500")
+    measured = measure(waiting_server, f"/test/hold/two?ms={STALL_MS}")
     profile = take_block(waiting_server)
     if is_deferring(test_server_binary):
         assert profile.total() >= sum(measured.values())
@@ -211,7 +215,7 @@ def test_wall_time_is_waits_and_running_in_the_window(waiting_server):
     long.join()
     profile = taken.profile
     window_ns = profile.message.duration_nanos
-    assert window_ns == pytest.approx(seconds * NS, rel=0.1)
+    assert window_ns >= 0.99 * seconds * NS
     # The whole window for what began before and ended after it.
     assert profile.total(of("wait_for_redis", "/test/wait/redis", "redis")) == (
         pytest.approx(window_ns, rel=0.1))

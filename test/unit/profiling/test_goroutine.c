@@ -508,6 +508,27 @@ static void test_a_cancelled_dump_is_silent(void **state)
     assert_int_equal(dumped.calls, 1);
 }
 
+static void test_there_is_a_limit_of_dumps_at_a_time(void **state)
+{
+    (void)state;
+    struct goroutine_dump *one;
+    for (unsigned i = 0; i < GOROUTINE_DUMPS_MAX; i++) {
+        assert_int_equal(goroutine_dump_start(loop, on_dumped, &dumped, &one), 0);
+        goroutine_dump_cancel(one);
+    }
+    int status = goroutine_dump_start(loop, on_dumped, &dumped, &one);
+    assert_int_equal(status, UV_EBUSY); /* the cancelled ones are still at work */
+    while (status == UV_EBUSY) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+        status = goroutine_dump_start(loop, on_dumped, &dumped, &one);
+    }
+    assert_int_equal(status, 0);
+    while (dumped.calls == 0) {
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+    assert_int_equal(dumped.status, 0);
+}
+
 static void test_stopped_before_it_began_a_dump_says_so(void **state)
 {
     (void)state;
@@ -539,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_dump_that_would_be_too_long_ends_between_entries,
                                         start, stop),
         cmocka_unit_test_setup_teardown(test_a_cancelled_dump_is_silent, start, stop),
+        cmocka_unit_test_setup_teardown(test_there_is_a_limit_of_dumps_at_a_time, start, stop),
         cmocka_unit_test_setup_teardown(test_stopped_before_it_began_a_dump_says_so, start, stop),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
