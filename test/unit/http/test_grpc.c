@@ -378,6 +378,83 @@ static void test_metadata_that_may_not_be(void **state)
     teardown_server(grpc);
 }
 
+/* --- interceptors ---------------------------------------------------------------------------------- */
+
+static char trace[256];
+
+static void note(const char *what, const char *who)
+{
+    const size_t len = strlen(trace);
+    (void)snprintf(trace + len, sizeof(trace) - len, "%s %s;", who, what);
+}
+
+static struct grpc_status on_trace_start(struct grpc_call *call, void *arg)
+{
+    (void)call;
+    note("start", arg);
+    return (struct grpc_status){0};
+}
+
+static struct grpc_status on_refuse(struct grpc_call *call, void *arg)
+{
+    note("start", arg);
+    return grpc_metadata(call, STR("authorization"), 0).ptr == NULL
+               ? GRPC_STATUS(GRPC_UNAUTHENTICATED, "no token")
+               : (struct grpc_status){0};
+}
+
+static void on_trace_message(struct grpc_call *call, bool is_sent, size_t bytes, void *arg)
+{
+    char text[32];
+    (void)call;
+    (void)snprintf(text, sizeof(text), "%s %zu", is_sent ? "sent" : "received", bytes);
+    note(text, arg);
+}
+
+static void on_trace_end(struct grpc_call *call, const struct grpc_status *status, void *arg)
+{
+    assert_string_equal(grpc_full_name(call), WATCH + 1);
+    note(grpc_code_name(status->code), arg);
+}
+
+/* intercept_with runs a call of a stream through three of them. */
+static void intercept_with(struct grpc_status (*second)(struct grpc_call *call, void *arg))
+{
+    char names[][2] = {"a", "b", "c"};
+    trace[0] = '\0';
+    setup_server();
+    struct grpc *grpc = make_server();
+    assert_non_null(grpc);
+    const struct grpc_interceptor list[] = {
+        {on_trace_start, on_trace_message, on_trace_end, names[0]},
+        {second, NULL, on_trace_end, names[1]},
+        {on_trace_start, NULL, NULL, names[2]},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(list); i++) {
+        grpc_add_interceptor(grpc, &list[i]);
+    }
+    begin(WATCH);
+    feed(STR("\0\0\0\0\5\x0A\3abc"), true);
+    assert_int_equal(seen.release_count, 1);
+    teardown_server(grpc);
+}
+
+static void test_interceptors_see_every_call(void **state)
+{
+    (void)state;
+    intercept_with(on_trace_start);
+    assert_string_equal(trace,
+                        "a start;b start;c start;a received 5;a sent 0;b NOT_FOUND;a NOT_FOUND;");
+}
+
+static void test_an_interceptor_refuses(void **state)
+{
+    (void)state;
+    intercept_with(on_refuse);
+    assert_string_equal(trace, "a start;b start;b UNAUTHENTICATED;a UNAUTHENTICATED;");
+    assert_string_equal(seen.rpc_status, "16");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +463,8 @@ int main(void)
         cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
         cmocka_unit_test(test_what_is_not_asked_for_is_not_consumed),
         cmocka_unit_test(test_metadata_that_may_not_be),
+        cmocka_unit_test(test_interceptors_see_every_call),
+        cmocka_unit_test(test_an_interceptor_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
