@@ -3,15 +3,16 @@
 """Speed and memory of toq beside nginx (and h2o, where it is installed), and the listings beside a
 Go service that does the same, in one run.
 
-usage: bench.py [--server FILE] [--json FILE] [--part http|listings|grpc]
+usage: bench.py [--server FILE] [--json FILE] [--part http|profiles|listings|grpc]
                 [--test-server FILE]
 
 BENCH_ROUNDS (5), BENCH_SECONDS (4, per server, kind of load and round) and BENCH_CONNECTIONS
 (10000) size it. The servers take turns: a figure is the median over the rounds, a ratio the median
 of the ratios within a round, so what disturbs the machine for a while disturbs both. Servers run on
 one core and wrk on another where there are two. Then 10,000 idle connections; then what a CPU
-profile costs, from pairs of runs with and without one; then the listings (listings_bench.py);
-then gRPC (grpc_bench.py).
+profile costs, from pairs of runs with and without one; then what the other profiles cost
+(profile_bench.py), in more and shorter rounds; then the listings (listings_bench.py); then gRPC
+(grpc_bench.py).
 
 Exit code: 1 when a server failed its requests or there is nothing to compare with; 0 otherwise,
 whether the goals are met or not.
@@ -33,12 +34,15 @@ import grpc_bench
 import idle
 import listings_bench
 import load
+import profile_bench
 import report
 import servers
 
 PROFILE_HEAD_SECONDS = 0.5  # the capture runs when the load begins
 PROFILE_TAIL_SECONDS = 1  # ... and still when it ends
 SYMBOLS_SECONDS = 60  # for the answer after the window
+PROFILE_ROUNDS = 3  # for one of the others: costs are small, and so are their rounds
+PROFILE_SECONDS = 1
 
 
 def note(text):
@@ -118,6 +122,9 @@ def measure(args, folder):
                "connections": int(os.environ.get("BENCH_CONNECTIONS", "10000"))}
     if args.part in (None, "http"):
         measure_http(args.server, folder, results)
+    if args.part in (None, "profiles"):
+        results["profiles"] = profile_bench.compare(
+            args.server, folder, results["rounds"] * PROFILE_ROUNDS, PROFILE_SECONDS, note)
     if args.part in (None, "listings"):
         results["listings"] = listings_bench.compare(args.server, folder, results["rounds"],
                                                      results["seconds"], note)
@@ -133,7 +140,8 @@ def main():
     parser.add_argument("--test-server",
                         default=os.path.join(servers.ROOT, "build", "release", "toq_test_server"))
     parser.add_argument("--json", help="also write every figure of every round to this file")
-    parser.add_argument("--part", choices=("http", "listings", "grpc"), help="measure this alone")
+    parser.add_argument("--part", choices=("http", "profiles", "listings", "grpc"),
+                        help="measure this alone")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda signo, frame: sys.exit(128 + signo))  # ends the servers
     build = os.path.join(servers.ROOT, "build")

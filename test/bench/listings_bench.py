@@ -77,7 +77,6 @@ class Bench:
     def __init__(self, binary, folder):
         self.binary = os.path.abspath(binary)
         self.folder = folder
-        self.peer_binary = _build_peer()
         self.data = services.Services(os.path.join(folder, "services"))
 
     def __enter__(self):
@@ -125,11 +124,12 @@ class Bench:
     @contextlib.contextmanager
     def both(self, is_cached):
         """toq and the Go program, running."""
+        peer_binary = _build_peer()
         port = servers.toq_server.free_port()
         settings = self.settings(is_cached)
         env = {"PATH": os.environ["PATH"], "GOMAXPROCS": "1", "PEER_PORT": str(port), **settings}
         with servers.toq(self.binary, settings, TARGET) as toq, \
-                servers.peer("Go", port, [self.peer_binary], env, TARGET) as go:
+                servers.peer("Go", port, [peer_binary], env, TARGET) as go:
             yield [toq, go]
 
     def check_equal(self, is_cached):

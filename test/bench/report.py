@@ -12,6 +12,7 @@ import typing
 import grpc_bench
 import listings_bench
 import load
+import profile_bench
 
 KIND_TITLES = {"plain": "GET, keep-alive", "pipelined": f"GET, {load.DEPTH} pipelined"}
 FULL_CORE = 0.95
@@ -66,6 +67,27 @@ def _listing_goals(listings):
             ("Listing, Redis hit: rate, toq / Go", ">= 2", rate, rate.median >= 2)]
 
 
+def _cost_pct(by_server, cost):
+    """The median and the middle half of what `cost` adds to the CPU per request, in percent."""
+    _, _, with_it, without_it = cost
+    ratios = sorted((a["cpu_ns"] / b["cpu_ns"] - 1) * 100
+                    for a, b in zip(by_server[with_it], by_server[without_it]))
+    quarter = len(ratios) // 4
+    return Spread(statistics.median(ratios), ratios[quarter], ratios[-1 - quarter])
+
+
+def _profile_goals(profiles):
+    rows = []
+    for kind, by_server in profiles.items():
+        for cost in profile_bench.COSTS:
+            what, goal_pct, _, _ = cost
+            if goal_pct is not None:
+                spread = _cost_pct(by_server, cost)
+                rows.append((f"{what}, {kind}: % more CPU", f"< {goal_pct}", spread,
+                             spread.median < goal_pct))
+    return rows
+
+
 def _grpc_goals(calls):
     rows = []
     for name, by_server in calls.items():
@@ -82,6 +104,7 @@ def _grpc_goals(calls):
 def goals(results):
     """The goals that this bench can judge: (what, goal, Spread, is_met)."""
     rows = _http_goals(results) if "load" in results else []
+    rows += _profile_goals(results["profiles"]) if "profiles" in results else []
     rows += _grpc_goals(results["grpc"]) if "grpc" in results else []
     return rows + (_listing_goals(results["listings"]) if "listings" in results else [])
 
@@ -112,6 +135,16 @@ def _show_profile(profile):
               f"{median(rounds, 'cpu_ns') / 1e3:>9.3f} CPU us per request")
 
 
+def _show_profiles(kind, by_server):
+    print(f"\nWhat profiles cost: {profile_bench.TITLES[kind]}, medians of "
+          f"{len(by_server['all'])} rounds")
+    for without, rounds in by_server.items():
+        print(f"  without {without:<14}{median(rounds, 'rate'):>12.0f} requests/s"
+              f"{median(rounds, 'cpu_ns') / 1e3:>9.3f} CPU us per request")
+    for cost in profile_bench.COSTS:
+        print(f"  {cost[0]:<24}{_cost_pct(by_server, cost)} % (middle half of the rounds)")
+
+
 def _show_idle(results):
     print(f"\n{results['connections']} idle keep-alive connections")
     print(f"  {'server':<8}{'RSS before':>13}{'RSS after':>13}{'bytes per connection':>22}")
@@ -126,6 +159,8 @@ def show(results):
     if "load" in results:
         _show_profile(results["profile"])
         _show_idle(results)
+    for kind, by_server in results.get("profiles", {}).items():
+        _show_profiles(kind, by_server)
     for kind, by_server in results.get("listings", {}).items():
         title = f"{listings_bench.KINDS[kind].title}: {load.CONNECTIONS} connections"
         _show_load(title, by_server, results)

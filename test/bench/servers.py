@@ -105,7 +105,7 @@ def toq(binary, settings=None, target=TARGET):
     try:
         process.wait_ready()
         running = Server("toq", process.ports["http"], process.pid, target)
-        running.pprof_port = process.ports["pprof"]
+        running.pprof_port = process.ports.get("pprof")
         yield _check(running)
     finally:
         if process.is_running():
