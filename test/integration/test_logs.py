@@ -62,10 +62,11 @@ def test_the_start_and_the_end_are_logged(start_server):
     assert server.stop() == 0
     events = [json.loads(line) for line in server.lines]
     events = [event for event in events if event["component"] == "main"]
-    assert [event["message"] for event in events] == [
-        "listening", "listening", "listening", "ready", "shutting down", "stopped"]
-    assert [event["server"] for event in events[:3]] == ["http", "metrics", "pprof"]
-    assert events[3]["version"] and events[3]["env"] == "development"
+    *listening, ready, shutting_down, stopped = events
+    assert [event["message"] for event in listening] == ["listening"] * 4
+    assert [event["server"] for event in listening] == ["http", "grpc", "metrics", "pprof"]
+    assert (ready["message"], ready["env"]) == ("ready", "development") and ready["version"]
+    assert (shutting_down["message"], stopped["message"]) == ("shutting down", "stopped")
 
 
 def fixed_ports():
