@@ -76,15 +76,3 @@ struct log_stats log_get_stats(void)
 {
     return log_writer_get_stats();
 }
-
-bool log_level_from_name(struct str name, enum log_level *ret_level)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (str_equal(name, str_from(names[i]))) {
-            *ret_level = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}

@@ -97,13 +97,6 @@ void log_event(enum log_level level, const char *component, const char *message,
  */
 struct log_stats log_get_stats(void);
 
-/* log_level_from_name reads debug, info, warn or error.
- *
- * Returns: true with *ret_level set; false on another name.
- * Thread:  any.
- */
-MUST_USE bool log_level_from_name(struct str name, enum log_level *ret_level);
-
 /* log_str is a text field; the view is borrowed until log_event returns. */
 static inline struct log_field log_str(const char *key, struct str value)
 {

@@ -148,17 +148,6 @@ static void test_the_level_changes_from_the_next_event_on(void **state)
     (void)close(fd);
 }
 
-static void test_level_names(void **state)
-{
-    (void)state;
-    enum log_level level = LOG_DEBUG;
-    assert_true(log_level_from_name(STR("warn"), &level));
-    assert_int_equal(level, LOG_WARN);
-    assert_false(log_level_from_name(STR("warning"), &level));
-    assert_false(log_level_from_name(STR(""), &level));
-    assert_int_equal(level, LOG_WARN);
-}
-
 static void *log_many(void *arg)
 {
     for (uint64_t i = 0; i < THREAD_LINES; i++) {
@@ -341,7 +330,6 @@ int main(void)
         cmocka_unit_test(test_before_the_start_lines_go_to_stderr), /* must be the first */
         cmocka_unit_test(test_what_is_queued_is_written_at_the_stop),
         cmocka_unit_test(test_the_level_changes_from_the_next_event_on),
-        cmocka_unit_test(test_level_names),
         cmocka_unit_test(test_lines_of_many_threads_stay_whole_and_in_order),
         cmocka_unit_test(test_a_full_pipe_drops_counts_and_tells),
         cmocka_unit_test(test_a_lost_reader_drops),
