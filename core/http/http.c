@@ -418,12 +418,31 @@ int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct st
     return 0;
 }
 
+#define EACH_BYTE(b) ((b)*UINT64_C(0x0101010101010101))
+
+/* has_control tells whether one of eight bytes is below ' ' or DEL: a byte that a subtraction takes
+ * below zero gets its high bit, and had none before. */
+static bool has_control(uint64_t bytes)
+{
+    const uint64_t from_del = bytes ^ EACH_BYTE(0x7F);
+    const uint64_t below_space = (bytes - EACH_BYTE(' ')) & ~bytes;
+    const uint64_t is_del = (from_del - EACH_BYTE(1)) & ~from_del;
+    return ((below_space | is_del) & EACH_BYTE(0x80)) != 0;
+}
+
+/* A CR or LF would start a field, or an answer, of someone else's making. */
 bool http_is_safe(struct str s)
 {
+    uint64_t bytes;
+    for (; s.len >= sizeof(bytes); s.ptr += sizeof(bytes), s.len -= sizeof(bytes)) {
+        memcpy(&bytes, s.ptr, sizeof(bytes));
+        if (has_control(bytes)) {
+            return false;
+        }
+    }
     for (size_t i = 0; i < s.len; i++) {
         if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
-            return false; /* a CR or LF would start a field, or an answer, of someone else's making
-                           */
+            return false;
         }
     }
     return true;

@@ -107,9 +107,28 @@ static void test_names(void **state)
 
 #define WITH_REQUEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void test_control_bytes_are_found_wherever_they_stand(void **state)
+{
+    (void)state;
+    char text[24];
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        memset(text, 'a', sizeof(text));
+        assert_true(http_is_safe((struct str){text, len}));
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                text[at] = (char)byte;
+                const bool is_control = byte < ' ' || byte == 0x7F;
+                assert_int_equal(http_is_safe((struct str){text, len}), !is_control);
+            }
+            text[at] = at % 2 == 0 ? '\x80' : ' '; /* neighbours that might borrow */
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_control_bytes_are_found_wherever_they_stand),
         WITH_REQUEST(test_query_parameters),
         WITH_REQUEST(test_a_query_without_memory),
         WITH_REQUEST(test_fields_are_found_without_case),
