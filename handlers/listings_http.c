@@ -4,11 +4,8 @@
  */
 #include "handlers/listings_http.h"
 
-#include "core/telemetry/log.h"
 #include "handlers/etag.h"
 #include "handlers/listings_respond.h"
-
-#define LEASE_MARGIN_MS 1000 /* a request is given up before its lease is over */
 
 /* One GET, in the request's arena. */
 struct reading {
@@ -172,26 +169,5 @@ void listings_handle_list(struct http_request *req, void *arg)
     struct reading *reading = create(req, on_page);
     if (reading != NULL && read_query(req, &reading->query)) {
         begun(req, listings_cache_list(&listings->cache, &reading->read, &reading->query));
-    }
-}
-
-/* --- opening ------------------------------------------------------------------------------------- */
-
-int listings_init(struct listings *listings, struct metrics *metrics,
-                  const struct listings_options *options)
-{
-    listings->tokens = options->tokens;
-    listings->ids = (struct uuid_source){0};
-    idempotency_init(&listings->idempotency, options->cache.redis,
-                     options->request_timeout_ms + LEASE_MARGIN_MS);
-    return listings_cache_init(&listings->cache, metrics, &options->cache);
-}
-
-void listings_log(const struct listings *listings)
-{
-    if (listings->tokens.is_open) {
-        log_event(LOG_WARN, "listings", "anybody may write: API_TOKENS is not set", NULL, 0);
-    } else if (listings->tokens.list.len == 0) {
-        log_event(LOG_WARN, "listings", "nobody may write: API_TOKENS is not set", NULL, 0);
     }
 }

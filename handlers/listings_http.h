@@ -11,34 +11,8 @@
 #ifndef TOQ_HANDLERS_LISTINGS_HTTP_H
 #define TOQ_HANDLERS_LISTINGS_HTTP_H
 
-#include "handlers/auth.h"
-#include "handlers/idempotency.h"
-#include "handlers/listings_cache.h"
-#include "handlers/uuid.h"
-
-struct listings_options {
-    struct listings_cache_options cache;
-    struct auth_tokens tokens; /* who may write; its texts are borrowed */
-    uint64_t request_timeout_ms;
-};
-
-struct listings {
-    struct listings_cache cache;
-    struct idempotency idempotency;
-    struct auth_tokens tokens;
-    struct uuid_source ids;
-};
-
-/* listings_init prepares the handlers. What the options name is borrowed, and closed after the last
- * request.
- *
- * Returns: 0; UV_ENOMEM.
- */
-MUST_USE int listings_init(struct listings *listings, struct metrics *metrics,
-                           const struct listings_options *options);
-
-/* listings_log says, at start, when anybody may write. */
-void listings_log(const struct listings *listings);
+#include "core/http/http.h"
+#include "handlers/listings.h"
 
 /* listings_handle_list answers GET /v1/listings: a page, by filters. */
 void listings_handle_list(struct http_request *req, void *listings);

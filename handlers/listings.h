@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings.h - what the listings' faces, HTTP and gRPC, work on: one cache, one store, one set of tokens.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_HANDLERS_LISTINGS_H
+#define TOQ_HANDLERS_LISTINGS_H
+
+#include "handlers/auth.h"
+#include "handlers/idempotency.h"
+#include "handlers/listings_cache.h"
+#include "handlers/uuid.h"
+
+struct listings_options {
+    struct listings_cache_options cache;
+    struct auth_tokens tokens; /* who may write; its texts are borrowed */
+    uint64_t request_timeout_ms;
+};
+
+struct listings {
+    struct listings_cache cache;
+    struct idempotency idempotency;
+    struct auth_tokens tokens;
+    struct uuid_source ids;
+};
+
+/* listings_init prepares them. What the options name is borrowed, and closed after the last
+ * request.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int listings_init(struct listings *listings, struct metrics *metrics,
+                           const struct listings_options *options);
+
+/* listings_log says, at start, when anybody may write. */
+void listings_log(const struct listings *listings);
+
+#endif
