@@ -94,7 +94,7 @@ PROTOC_INPUT   := -I$(PROTO_ROOT) -I/usr/include
 SERVICE_PROTOS := $(foreach depth,*/*/*.proto */*/*/*.proto,$(patsubst \
                   $(PROTO_ROOT)/%,%,$(wildcard $(PROTO_ROOT)/$(depth))))
 # What they import of protobuf's own, and what reflection reads their descriptions with.
-PACKAGED_PROTOS := $(patsubst %,google/protobuf/%.proto,any descriptor)
+PACKAGED_PROTOS := $(patsubst %,google/protobuf/%.proto,any descriptor empty field_mask timestamp)
 PROTOS          := $(SERVICE_PROTOS) $(PACKAGED_PROTOS)
 # The test server has services of its own.
 TEST_PROTO_ROOT := test/support/proto
@@ -177,6 +177,17 @@ endef
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(PROTO_ROOT)/%.proto
 	$(call protoc,$(PROTOC_INPUT))
+
+# protoc-c knows no presence in proto3, and its strings end at the first NUL. What it is shown of our own
+# services is the same on the wire: proto2, where fields have presence, and bytes, which have a length.
+PROTO2 := s/^syntax = "proto3"/syntax = "proto2"/; \
+          s/^( +)([[:alnum:]_.]+ [a-z0-9_]+ = [0-9]+;)/\1optional \2/; \
+          s/^( +(optional|repeated)) string /\1 bytes /
+$(B)/gen/toq/%.pb-c.c $(B)/gen/toq/%.pb-c.h &: $(PROTO_ROOT)/toq/%.proto Makefile
+	$(call say,PROTOC)
+	$(Q)mkdir -p $(B)/gen/proto/$(dir toq/$*)
+	$(Q)sed -E '$(PROTO2)' $< >$(B)/gen/proto/toq/$*.proto
+	$(Q)protoc-c -I$(B)/gen/proto -I/usr/include --c_out=$(B)/gen $(B)/gen/proto/toq/$*.proto
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(TEST_PROTO_ROOT)/%.proto
 	$(call protoc,$(PROTOC_INPUT) -I$(TEST_PROTO_ROOT))

@@ -17,6 +17,7 @@ static int add_services(struct router *router, const struct app_served *served,
         .loop = served->conns->loop,
         .metrics = served->metrics,
         .health = served->health,
+        .listings = served->listings,
     };
     int rc = grpc_services_create(services, &options);
     rc = rc < 0 ? rc : grpc_services_mount(services, &options);

@@ -8,6 +8,7 @@ int grpc_services_mount(struct grpc_services *services, const struct grpc_servic
 {
     struct grpc *grpc = services->grpc;
     int rc = grpc_health_mount(&services->health, grpc, options->loop, options->health);
+    rc = rc < 0 ? rc : listings_grpc_mount(grpc, options->listings);
     return rc < 0 ? rc : grpc_reflection_mount(&services->reflection, grpc);
 }
 

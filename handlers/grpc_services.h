@@ -9,6 +9,7 @@
 
 #include "handlers/grpc_health.h"
 #include "handlers/grpc_reflection.h"
+#include "handlers/listings_grpc.h"
 
 struct grpc_services {
     struct grpc *grpc; /* owned */
@@ -21,6 +22,7 @@ struct grpc_services_options {
     struct loop *loop;
     struct metrics *metrics;
     const struct health *health;
+    struct listings *listings;
 };
 
 /* grpc_services_create makes a server of gRPC without services.

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The listings over gRPC as a client uses them, and what their errors have in common."""
+
+import grpc
+
+from listings import EXAMPLE
+from rpc import OPTIONS, STATUS, Stub, module
+from server import PATIENCE_S
+
+PROTO = module("toq/v1/listings.proto")
+DETAILS = module("google/rpc/error_details.proto")
+Listing = PROTO.Listing
+NO_ID = "01a205b3-cc93-7fff-bfff-0123456789ab"
+
+
+def example(**changes):
+    """A listing with all its fields; None leaves one out."""
+    fields = {**EXAMPLE, **changes}
+    return Listing(**{name: value for name, value in fields.items() if value is not None})
+
+
+def as_json(listing):
+    """A message as HTTP's JSON has it."""
+    found = {"id": listing.id, "version": listing.version}
+    found.update((name, getattr(listing, name)) for name in EXAMPLE)
+    for name in ("created_at", "updated_at"):
+        time = getattr(listing, name)
+        assert time.nanos % 1000 == 0
+        found[name] = f"{time.ToDatetime():%Y-%m-%dT%H:%M:%S.%f}Z"
+    return found
+
+
+class Rpc:
+    """A client with one connection: rpc.get(ID), rpc.create(listing, key=...)."""
+
+    def __init__(self, server, token=None):
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}", options=OPTIONS)
+        self.stub = Stub(self.channel, PROTO.DESCRIPTOR.services_by_name["ListingService"])
+        self.metadata = [("authorization", f"Bearer {token}")] if token else []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.channel.close()
+
+    def call(self, method, request, *metadata, **options):
+        return getattr(self.stub, method)(request, metadata=[*self.metadata, *metadata],
+                                          **{"timeout": PATIENCE_S, **options})
+
+    def get(self, listing_id):
+        return self.call("GetListing", PROTO.GetListingRequest(id=listing_id))
+
+    def list(self, **fields):
+        return self.call("ListListings", PROTO.ListListingsRequest(**fields))
+
+    def create(self, listing, *metadata, key=""):
+        return self.call("CreateListing",
+                         PROTO.CreateListingRequest(listing=listing, idempotency_key=key), *metadata)
+
+
+def violations(error):
+    """What an error's details say of fields: {field: message}."""
+    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    status = STATUS.Status.FromString(packed)
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    assert [one.type_url for one in status.details] == ["type.googleapis.com/google.rpc.BadRequest"]
+    bad = DETAILS.BadRequest.FromString(status.details[0].value)
+    return {one.field: one.description for one in bad.field_violations}
