@@ -11,6 +11,7 @@ import pytest
 import server as server_module
 from listings import PATH, Api, assert_problem
 from listings_load import customers
+from pprof_load import is_sanitized
 from proxy import Proxy
 from scrape import Scrape
 from server import wait_until
@@ -64,11 +65,6 @@ class Harmed:
         # A sanitizer keeps what was freed: 256 MiB, by default.
         slack_kib = (512 if is_sanitized(binary) else 16) * 1024
         assert self.read_rss_kib() <= self.rss_kib + slack_kib
-
-
-def is_sanitized(binary):
-    with open(binary, "rb") as file:
-        return re.search(rb"__[at]san_init", file.read()) is not None
 
 
 @pytest.fixture(scope="module")
