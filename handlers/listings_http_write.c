@@ -1,195 +1,130 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_http_write.c - PUT, PATCH and DELETE, on the version that the client knows.
+ * listings_http_write.c - PUT, PATCH, DELETE: writes over one version of a listing.
  *
- * When If-Match has one tag, PUT and DELETE take its version along and MySQL compares. For a patch,
- * several tags or "*" the listing is read from MySQL first, and then written if it is still the same;
- * when it is not, all of it is done once more.
+ * Flow:    If-Match -> [body] -> listings_change -> 200 or 204
  */
 #include "handlers/etag.h"
+#include "handlers/listings_change.h"
 #include "handlers/listings_respond.h"
 
-#define TRIES_MAX 8 /* of one that any version will do for, against others who write at once */
-
-enum verb { VERB_PUT, VERB_PATCH, VERB_DELETE };
-
 /* One write, in the request's arena. */
-struct change {
+struct writing {
     struct http_request *req;
-    struct listings *listings;
-    enum verb verb;
+    struct listings_change change;
     struct str if_match;
-    struct listing wanted; /* PUT */
-    struct listings_op load;
-    struct listings_write write;
-    unsigned tries;
-    bool is_loading;
 };
-
-static void load(struct change *change);
 
 static void on_cancel(struct http_request *req, int status)
 {
-    struct change *change = req->user;
-    if (change->is_loading) {
-        listings_store_cancel(&change->load);
-    } else {
-        listings_cache_cancel_write(&change->write);
-    }
+    struct writing *writing = req->user;
+    listings_change_cancel(&writing->change);
     listings_respond_status(req, status);
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
-
-static void respond(const struct change *change)
+static void on_done(struct listings_change *change, int status)
 {
+    struct http_request *req = change->arg;
     const struct http_response no_content = {.status = 204};
     const struct listings_answer answer = {
         .status = 200,
         .json = change->write.json,
         .version = change->write.op.listing.version,
     };
-    if (change->verb == VERB_DELETE) {
-        http_respond(change->req, &no_content);
-    } else {
-        listings_respond(change->req, &answer);
-    }
-}
-
-static void on_written(struct listings_write *write, int status)
-{
-    struct change *change = CONTAINER_OF(write, struct change, write);
-    uint64_t version;
-    if (status == 0) {
-        respond(change);
-    } else if (status == UV_EAGAIN && !etag_is_one(change->if_match, &version)) {
-        load(change); /* somebody was faster: what there is now may do, too */
-    } else {
-        listings_respond_status(change->req, status);
-    }
-}
-
-/* write_over starts the write on `version`. */
-static void write_over(struct change *change, uint64_t version)
-{
-    struct listings_cache *cache = &change->listings->cache;
-    struct listings_write *write = &change->write;
-    write->op.arena = &change->req->arena;
-    write->op.task = &change->req->task;
-    write->op.listing.id = change->req->params[0];
-    write->on_done = on_written;
-    const int status = change->verb == VERB_DELETE ? listings_cache_remove(cache, write, version)
-                                                   : listings_cache_update(cache, write, version);
     if (status < 0) {
-        listings_respond_status(change->req, status);
+        listings_respond_status(req, status);
+    } else if (change->verb == LISTINGS_REMOVE) {
+        http_respond(req, &no_content);
     } else {
-        http_on_cancel(change->req, on_cancel);
+        listings_respond(req, &answer);
     }
 }
 
-/* --- on what is stored now ----------------------------------------------------------------------- */
-
-/* merge makes what is to be written of what is stored; false when the request has ended. */
-static bool merge(struct change *change)
+static bool is_matched(const struct listings_change *change, uint64_t version)
 {
-    const struct listing *stored = &change->load.listing;
-    struct listing *listing = &change->write.op.listing;
-    *listing = change->verb == VERB_PUT ? change->wanted : *stored;
-    listing->created_us = stored->created_us;
-    return change->verb != VERB_PATCH || listings_read_body(change->req, LISTING_PATCH, listing);
+    const struct writing *writing =
+        (const struct writing *)((const char *)change - offsetof(struct writing, change));
+    return etag_compare(writing->if_match, version, false) == ETAG_SOME;
 }
 
-static void on_stored(struct listings_op *op, int status)
+static bool merge(struct listings_change *change, struct listing *listing)
 {
-    struct change *change = CONTAINER_OF(op, struct change, load);
-    change->is_loading = false;
-    if (status < 0) {
-        listings_respond_status(change->req, status);
-    } else if (etag_compare(change->if_match, op->listing.version, false) != ETAG_SOME) {
-        listings_respond_status(change->req, UV_EAGAIN);
-    } else if (merge(change)) {
-        write_over(change, op->listing.version);
-    }
-}
-
-static void load(struct change *change)
-{
-    struct sql *sql = change->listings->cache.options.sql;
-    change->load = (struct listings_op){
-        .arena = &change->req->arena, .task = &change->req->task, .on_done = on_stored};
-    int status = UV_EBUSY;
-    if (change->tries++ < TRIES_MAX) {
-        status = listings_store_get(sql, &change->load, change->req->params[0]);
-    }
-    if (status < 0) {
-        listings_respond_status(change->req, status);
-        return;
-    }
-    change->is_loading = true;
-    http_on_cancel(change->req, on_cancel);
+    return listings_read_body(change->arg, LISTING_PATCH, listing);
 }
 
 /* --- the beginning ------------------------------------------------------------------------------- */
 
 /* has_condition finds If-Match, and ends the request with 428 or 400 when it is missing or broken. A
  * listing may be deleted whatever its version. */
-static bool has_condition(struct change *change)
+static bool has_condition(struct writing *writing)
 {
-    change->if_match = http_header_get(change->req, STR("if-match"));
-    if (change->if_match.ptr == NULL && change->verb == VERB_DELETE) {
+    struct http_request *req = writing->req;
+    struct listings_change *change = &writing->change;
+    writing->if_match = http_header_get(req, STR("if-match"));
+    if (writing->if_match.ptr == NULL && change->verb == LISTINGS_REMOVE) {
+        change->is_exact = true;
         return true;
     }
-    if (change->if_match.ptr == NULL) {
-        listings_respond_problem(change->req, 428,
-                                 "If-Match must name the version, as ETag has it");
+    if (writing->if_match.ptr == NULL) {
+        listings_respond_problem(req, 428, "If-Match must name the version, as ETag has it");
         return false;
     }
-    if (etag_compare(change->if_match, 0, false) == ETAG_BROKEN) {
-        listings_respond_problem(change->req, 400, "If-Match is no list of entity tags");
+    if (etag_compare(writing->if_match, 0, false) == ETAG_BROKEN) {
+        listings_respond_problem(req, 400, "If-Match is no list of entity tags");
         return false;
     }
+    change->is_exact = etag_is_one(writing->if_match, &change->version);
     return true;
 }
 
-static void begin(struct http_request *req, struct listings *listings, enum verb verb)
+static void begin(struct http_request *req, struct listings *listings, enum listings_verb verb)
 {
     struct str token;
     if (!listings_may_write(listings, req, &token) || !listings_has_id(req)) {
         return;
     }
-    struct change *change = arena_alloc(&req->arena, sizeof(*change));
-    if (change == NULL) {
+    struct writing *writing = arena_alloc(&req->arena, sizeof(*writing));
+    if (writing == NULL) {
         listings_respond_status(req, UV_ENOMEM);
         return;
     }
-    *change = (struct change){.req = req, .listings = listings, .verb = verb};
-    req->user = change;
-    uint64_t version = 0;
-    if (!has_condition(change) ||
-        (verb == VERB_PUT && !listings_read_body(req, LISTING_WHOLE, &change->wanted)) ||
-        (verb == VERB_PATCH && !listings_has_json(req, LISTING_PATCH))) {
+    *writing = (struct writing){.req = req};
+    struct listings_change *change = &writing->change;
+    *change = (struct listings_change){
+        .listings = listings,
+        .arena = &req->arena,
+        .task = &req->task,
+        .id = req->params[0],
+        .verb = verb,
+        .accepts = is_matched,
+        .merge = merge,
+        .on_done = on_done,
+        .arg = req,
+    };
+    req->user = writing;
+    if (!has_condition(writing) ||
+        (verb == LISTINGS_REPLACE && !listings_read_body(req, LISTING_WHOLE, &change->wanted)) ||
+        (verb == LISTINGS_MERGE && !listings_has_json(req, LISTING_PATCH))) {
         return;
     }
-    if (change->if_match.ptr == NULL ||
-        (verb != VERB_PATCH && etag_is_one(change->if_match, &version))) {
-        change->write.op.listing = change->wanted;
-        write_over(change, version);
-    } else {
-        load(change);
+    http_on_cancel(req, on_cancel);
+    const int status = listings_change_start(change);
+    if (status < 0) {
+        listings_respond_status(req, status);
     }
 }
 
 void listings_handle_put(struct http_request *req, void *listings)
 {
-    begin(req, listings, VERB_PUT);
+    begin(req, listings, LISTINGS_REPLACE);
 }
 
 void listings_handle_patch(struct http_request *req, void *listings)
 {
-    begin(req, listings, VERB_PATCH);
+    begin(req, listings, LISTINGS_MERGE);
 }
 
 void listings_handle_delete(struct http_request *req, void *listings)
 {
-    begin(req, listings, VERB_DELETE);
+    begin(req, listings, LISTINGS_REMOVE);
 }
