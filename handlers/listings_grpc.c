@@ -70,6 +70,8 @@ static const struct grpc_method methods[] = {
     {"GetListing", GRPC_UNARY, listings_grpc_get},
     {"ListListings", GRPC_UNARY, listings_grpc_list},
     {"CreateListing", GRPC_UNARY, listings_grpc_create},
+    {"UpdateListing", GRPC_UNARY, listings_grpc_update},
+    {"DeleteListing", GRPC_UNARY, listings_grpc_delete},
 };
 
 static bool is_write(const char *name)

@@ -52,4 +52,12 @@ void listings_grpc_list(struct grpc_call *call, const struct ProtobufCMessage *r
 void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage *request,
                           void *listings);
 
+/* listings_grpc_update serves UpdateListing. */
+void listings_grpc_update(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
+/* listings_grpc_delete serves DeleteListing. */
+void listings_grpc_delete(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_grpc_write.c - CreateListing.
+ * listings_grpc_write.c - CreateListing, UpdateListing, DeleteListing.
  */
+#include "google/protobuf/empty.pb-c.h"
+#include "handlers/listings_change.h"
 #include "handlers/listings_create.h"
 #include "handlers/listings_grpc.h"
 #include "handlers/listings_message.h"
@@ -119,5 +121,119 @@ void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage 
         listings_grpc_refuse(call, "the listing is not valid", &errors);
     } else {
         start(creation, message->listing, key);
+    }
+}
+
+/* --- Update -------------------------------------------------------------------------------------- */
+
+/* One write, in the call's arena. */
+struct writing {
+    struct grpc_call *call;
+    struct listings_change change;
+    struct listings_patch patch;
+};
+
+static void on_change_cancel(struct grpc_call *call, int status)
+{
+    struct writing *writing = grpc_user(call);
+    listings_change_cancel(&writing->change);
+    listings_grpc_fail(call, status);
+}
+
+static void on_changed(struct listings_change *change, int status)
+{
+    struct grpc_call *call = change->arg;
+    const Google__Protobuf__Empty empty = GOOGLE__PROTOBUF__EMPTY__INIT;
+    if (status < 0) {
+        listings_grpc_fail(call, status);
+    } else if (change->verb == LISTINGS_REMOVE) {
+        grpc_respond(call, &empty.base);
+    } else {
+        listings_grpc_respond(call, &change->write.op.listing);
+    }
+}
+
+static bool merge(struct listings_change *change, struct listing *listing)
+{
+    const struct writing *writing = CONTAINER_OF(change, struct writing, change);
+    listings_patch_apply(&writing->patch, listing);
+    return true;
+}
+
+/* create_writing prepares a write over one listing; NULL when the call has ended. */
+static struct writing *create_writing(struct grpc_call *call, struct listings *listings,
+                                      ProtobufCBinaryData id, uint64_t version)
+{
+    struct http_request *req = grpc_request(call);
+    struct writing *writing = grpc_alloc(call, sizeof(*writing));
+    if (writing == NULL) {
+        listings_grpc_fail(call, UV_ENOMEM);
+        return NULL;
+    }
+    *writing = (struct writing){.call = call};
+    writing->change = (struct listings_change){
+        .listings = listings,
+        .arena = &req->arena,
+        .task = &req->task,
+        .id = {(const char *)id.data, id.len},
+        .is_exact = true,
+        .version = version,
+        .merge = merge,
+        .on_done = on_changed,
+        .arg = call,
+    };
+    grpc_set_user(call, writing);
+    if (!listings_id_is_valid(writing->change.id)) {
+        listings_grpc_fail(call, UV_ENOENT);
+        return NULL;
+    }
+    return writing;
+}
+
+static void start_change(struct writing *writing, enum listings_verb verb)
+{
+    struct grpc_call *call = writing->call;
+    writing->change.verb = verb;
+    const int status = listings_change_start(&writing->change);
+    if (status < 0) {
+        listings_grpc_fail(call, status);
+    } else {
+        grpc_on_cancel(call, on_change_cancel);
+    }
+}
+
+void listings_grpc_update(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings)
+{
+    const Toq__V1__UpdateListingRequest *message = (const Toq__V1__UpdateListingRequest *)request;
+    const listing_message none = TOQ__V1__LISTING__INIT;
+    const listing_message *wanted = message->listing == NULL ? &none : message->listing;
+    struct listing_errors errors;
+    struct writing *writing = create_writing(call, listings, wanted->id, wanted->version);
+    if (writing == NULL) {
+        return;
+    }
+    if (!listings_message_patch(wanted, message->update_mask, &writing->patch, &errors)) {
+        listings_grpc_refuse(call, "the change is not valid", &errors);
+    } else if (wanted->version == 0) {
+        grpc_end(call, GRPC_STATUS(GRPC_FAILED_PRECONDITION,
+                                   "listing.version must be the one that the change is made for"));
+    } else if (writing->patch.fields == LISTINGS_PATCH_ALL) {
+        writing->change.wanted = writing->patch.listing;
+        start_change(writing, LISTINGS_REPLACE);
+    } else {
+        start_change(writing, LISTINGS_MERGE);
+    }
+}
+
+/* --- Delete -------------------------------------------------------------------------------------- */
+
+void listings_grpc_delete(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings)
+{
+    const Toq__V1__DeleteListingRequest *message = (const Toq__V1__DeleteListingRequest *)request;
+    struct writing *writing = create_writing(call, listings, message->id, message->version);
+    if (writing != NULL) {
+        start_change(writing, LISTINGS_REMOVE);
     }
 }

@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
-#define US_PER_S UINT64_C(1000000)
+#include "core/base/utf8.h"
+
+#define US_PER_S         UINT64_C(1000000)
+#define SHOWN_PATH_BYTES 64 /* of a mask, in an error */
 
 /* Where a field lies in the message: its flag, and its value. */
 struct place {
@@ -154,6 +157,66 @@ bool listings_message_read(const listing_message *message, struct listing *listi
         read_field(message, f, listing, errors);
     }
     return errors->count == 0;
+}
+
+/* --- a patch ------------------------------------------------------------------------------------- */
+
+/* add_unknown names a path that is no field; whoever sent it chose it, so not a long one. */
+static void add_unknown(const char *path, struct listing_errors *errors)
+{
+    size_t count;
+    const bool is_shown =
+        strlen(path) <= SHOWN_PATH_BYTES && utf8_count(str_from(path), &count) && count > 0;
+    add_error(errors, is_shown ? path : "update_mask",
+              is_shown ? "is not a field that can be set" : "names no field");
+}
+
+static unsigned read_mask(const Google__Protobuf__FieldMask *mask, struct listing_errors *errors)
+{
+    unsigned fields = 0;
+    for (size_t i = 0; i < mask->n_paths; i++) {
+        enum listing_field field;
+        if (strcmp(mask->paths[i], "*") == 0) {
+            fields = LISTINGS_PATCH_ALL;
+        } else if (listing_find_field(str_from(mask->paths[i]), &field)) {
+            fields |= 1U << field;
+        } else {
+            add_unknown(mask->paths[i], errors);
+        }
+    }
+    return fields;
+}
+
+static unsigned present_fields(const listing_message *message)
+{
+    unsigned fields = 0;
+    for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
+        fields |= has_field(message, f) ? 1U << f : 0;
+    }
+    return fields;
+}
+
+bool listings_message_patch(const listing_message *message, const Google__Protobuf__FieldMask *mask,
+                            struct listings_patch *ret_patch, struct listing_errors *errors)
+{
+    const bool has_mask = mask != NULL && mask->n_paths > 0;
+    *errors = (struct listing_errors){.count = 0};
+    ret_patch->fields = has_mask ? read_mask(mask, errors) : present_fields(message);
+    for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
+        if ((ret_patch->fields & 1U << f) != 0) {
+            read_field(message, f, &ret_patch->listing, errors);
+        }
+    }
+    return errors->count == 0;
+}
+
+void listings_patch_apply(const struct listings_patch *patch, struct listing *listing)
+{
+    for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
+        if ((patch->fields & 1U << f) != 0) {
+            listing->fields[f] = patch->listing.fields[f];
+        }
+    }
 }
 
 /* --- what a page is asked for by ----------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_MESSAGE_H
 #define TOQ_HANDLERS_LISTINGS_MESSAGE_H
 
+#include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "google/rpc/status.pb-c.h"
@@ -34,6 +35,29 @@ void listings_message_write(const struct listing *listing, struct listings_messa
  */
 MUST_USE bool listings_message_read(const listing_message *message, struct listing *listing,
                                     struct listing_errors *errors);
+
+/* Some fields of a listing; bit per enum listing_field. */
+struct listings_patch {
+    unsigned fields;
+    struct listing listing;
+};
+
+#define LISTINGS_PATCH_ALL ((1U << LISTING_FIELD_COUNT) - 1)
+
+/* listings_message_patch takes the fields that a mask names, "*" being all; without a mask, those that are
+ * present. One that is named and absent takes its fallback, or is an error; what the server sets is
+ * ignored unless it is named.
+ *
+ * mask:    NULL or empty: none.
+ * Returns: as listings_message_read.
+ */
+MUST_USE bool listings_message_patch(const listing_message *message,
+                                     const Google__Protobuf__FieldMask *mask,
+                                     struct listings_patch *ret_patch,
+                                     struct listing_errors *errors);
+
+/* listings_patch_apply writes the patch's fields over a listing's. */
+void listings_patch_apply(const struct listings_patch *patch, struct listing *listing);
 
 /* listings_message_query reads what a page is asked for by, as the parameters of HTTP.
  *

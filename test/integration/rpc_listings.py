@@ -58,6 +58,17 @@ class Rpc:
         return self.call("CreateListing",
                          PROTO.CreateListingRequest(listing=listing, idempotency_key=key), *metadata)
 
+    def update(self, known, *mask, **changes):
+        """Changes a listing that is known; a value of None takes one away."""
+        wanted = Listing(id=known.id, version=known.version,
+                         **{name: value for name, value in changes.items() if value is not None})
+        request = PROTO.UpdateListingRequest(listing=wanted)
+        request.update_mask.paths.extend(mask)
+        return self.call("UpdateListing", request)
+
+    def delete(self, listing_id, version=0):
+        return self.call("DeleteListing", PROTO.DeleteListingRequest(id=listing_id, version=version))
+
 
 def violations(error):
     """What an error's details say of fields: {field: message}."""

@@ -6,7 +6,7 @@ import pytest
 
 from listings import decoded, example as json_example
 from rpc import refusal
-from rpc_listings import NO_ID, Listing, Rpc, as_json, example, violations
+from rpc_listings import NO_ID, PROTO, Listing, Rpc, as_json, example, violations
 
 Code = grpc.StatusCode
 
@@ -99,7 +99,6 @@ def test_an_answer_that_is_repeated_says_so(rpc):
         return dict(call.initial_metadata()).get("idempotency-replayed")
 
     def rpc_request():
-        from rpc_listings import PROTO
         return PROTO.CreateListingRequest(listing=example())
 
     assert [replayed(), replayed()] == [None, "true"]
@@ -108,6 +107,91 @@ def test_an_answer_that_is_repeated_says_so(rpc):
 def test_a_key_that_is_none(rpc):
     error = refused(lambda: rpc.create(example(), key="é"), Code.INVALID_ARGUMENT)
     assert set(violations(error)) == {"idempotency_key"}
+
+
+# --- update, delete
+
+def test_an_update_changes_what_is_present(rpc, api):
+    made = rpc.create(example())
+    now = rpc.update(made, title="Outro", bedrooms=9)
+    assert now.version == 2 and now.created_at == made.created_at
+    assert as_json(now) == {**as_json(made), "title": "Outro", "bedrooms": 9, "version": 2,
+                            "updated_at": as_json(now)["updated_at"]}
+    assert api.read(made.id) == as_json(now) and rpc.get(made.id) == now
+
+
+def test_an_update_by_a_mask(rpc):
+    made = rpc.create(example())
+    now = rpc.update(made, "title", "street", title="Outro", bedrooms=9)
+    assert (now.title, now.street, now.bedrooms) == ("Outro", "", made.bedrooms)
+    now = rpc.update(now, "*", title="Todo", kind="land", purpose="rent", price_cents=1, city="X",
+                     state="SP")
+    assert (now.version, now.title, now.bedrooms, now.status) == (3, "Todo", 0, "draft")
+
+
+def test_what_was_read_can_be_sent_back(rpc):
+    made = rpc.create(example())
+    wanted = rpc.get(made.id)
+    wanted.title = "Outro"
+    request = PROTO.UpdateListingRequest(listing=wanted)
+    request.update_mask.paths.append("*")
+    assert rpc.call("UpdateListing", request).title == "Outro"
+
+
+@pytest.mark.parametrize("mask, changes, fields", [
+    ((), {"title": ""}, {"title"}), (("title",), {}, {"title"}), (("id",), {}, {"id"}),
+    (("nonsense", "version"), {}, {"nonsense", "version"}), (("x" * 65,), {}, {"update_mask"}),
+    (("*",), {"title": "x"}, {"kind", "purpose", "price_cents", "city", "state"})])
+def test_an_update_that_is_refused(rpc, mask, changes, fields):
+    made = rpc.create(example())
+    error = refused(lambda: rpc.update(made, *mask, **changes), Code.INVALID_ARGUMENT)
+    assert set(violations(error)) == fields
+    assert rpc.get(made.id) == made
+
+
+def test_an_update_of_another_version(rpc, api):
+    made = rpc.create(example())
+    api.update(as_json(made), title="Mais rápido")
+    refused(lambda: rpc.update(made, title="Tarde"), Code.ABORTED)
+    refused(lambda: rpc.update(made, "*", **json_example()), Code.ABORTED)
+    refused(lambda: rpc.update(Listing(id=made.id), title="Cego"), Code.FAILED_PRECONDITION)
+    refused(lambda: rpc.update(Listing(id=NO_ID, version=1), title="Nada"), Code.NOT_FOUND)
+    assert rpc.get(made.id).title == "Mais rápido"
+
+
+def test_delete(rpc, api):
+    made = rpc.create(example())
+    refused(lambda: rpc.delete(made.id, 2), Code.ABORTED)
+    rpc.delete(made.id, 1)
+    refused(lambda: rpc.delete(made.id), Code.NOT_FOUND)
+    refused(lambda: rpc.get(made.id), Code.NOT_FOUND)
+    assert api.get(made.id).status == 404
+    other = api.create()
+    rpc.delete(other["id"])
+    assert api.get(other["id"]).status == 404
+
+
+# --- who may write
+
+def test_tokens(services, start_server, server_binary):
+    server = start_server({**services.variables, "API_TOKENS": "a-token-of-16-chars"},
+                          binary=server_binary)
+    with Rpc(server) as nobody, Rpc(server, "another-token-of-16") as other, \
+            Rpc(server, "a-token-of-16-chars") as somebody:
+        made = somebody.create(example())
+        for one in (nobody, other):
+            refused(lambda: one.create(example()), Code.UNAUTHENTICATED)
+            refused(lambda: one.update(made, title="x"), Code.UNAUTHENTICATED)
+            refused(lambda: one.delete(made.id), Code.UNAUTHENTICATED)
+            assert one.get(made.id) == made
+            assert one.list(page_size=1).listings
+        somebody.delete(made.id)
+
+
+def test_production_without_tokens_lets_nobody_write(services, start_server, server_binary):
+    server = start_server({**services.variables, "ENV": "production"}, binary=server_binary)
+    with Rpc(server, "a-token-of-16-chars") as rpc:
+        refused(lambda: rpc.create(example()), Code.UNAUTHENTICATED)
 
 
 # --- pages
