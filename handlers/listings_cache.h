@@ -139,6 +139,19 @@ MUST_USE int listings_cache_update(struct listings_cache *cache, struct listings
 MUST_USE int listings_cache_remove(struct listings_cache *cache, struct listings_write *write,
                                    uint64_t expected_version);
 
+/* listings_cache_tell does what is left of a write that was carried out past the cache: write->op.listing
+ * is what has been stored, and what others were that are new as well, their pages know from it.
+ *
+ * Returns: 0: on_done runs once, later; else nobody could be told, which the TTLs make good, and on_done
+ *          never runs.
+ */
+MUST_USE int listings_cache_tell(struct listings_cache *cache, struct listings_write *write);
+
+/* listings_cache_doubt says of a write past the cache that nobody knows whether it took effect.
+ *
+ * version: which it would have made. */
+void listings_cache_doubt(struct listings_cache *cache, struct str id, uint64_t version);
+
 /* listings_cache_cancel_write gives a write up: on_done never runs. Whether it took effect is unknown
  * unless it had not begun; nothing older than it is cached from then on. Harmless when it has ended. */
 void listings_cache_cancel_write(struct listings_write *write);

@@ -55,7 +55,7 @@ static void on_put(void *arg, int status, uint64_t generation)
 
 /* publish tells Redis and the other processes.
  *
- * is_awaited: on_put ends the write. Returns: as listings_entry_put.
+ * is_awaited: on_put ends the write; else there is none. Returns: as listings_entry_put.
  */
 static int publish(struct listings_cache *cache, struct listings_write *write, struct str id,
                    const struct listings_entry *entry, bool is_awaited)
@@ -83,13 +83,11 @@ static int publish(struct listings_cache *cache, struct listings_write *write, s
     return status;
 }
 
-/* doubt is what remains to be done when nobody knows whether a write took effect. */
-static void doubt(struct listings_cache *cache, struct listings_write *write)
+void listings_cache_doubt(struct listings_cache *cache, struct str id, uint64_t version)
 {
-    const struct listings_entry unknown = {.version = write->next_version};
-    const struct str id = write->op.listing.id;
-    forget_here(cache, id, unknown.version);
-    const int status = publish(cache, write, id, &unknown, false);
+    const struct listings_entry unknown = {.version = version};
+    forget_here(cache, id, version);
+    const int status = publish(cache, NULL, id, &unknown, false);
     (void)status; /* this process remembers; the others have the TTL */
 }
 
@@ -99,8 +97,8 @@ static bool is_doubtful(int status)
            status == UV_EPROTO || status == UV_EIO || status == UV_ENOMEM;
 }
 
-/* end_write ends a write that MySQL has carried out; Redis may still have to be told. */
-static void end_write(struct listings_write *write)
+/* tell tells of a write that MySQL has carried out. Returns: as publish. */
+static int tell(struct listings_write *write)
 {
     struct listings_cache *cache = write->cache;
     const struct str id = write->op.listing.id;
@@ -116,16 +114,21 @@ static void end_write(struct listings_write *write)
         entry.json = write->body.is_failed ? entry.json : write->json; /* nothing is known, then */
     }
     forget_here(cache, id, entry.version);
-    if (publish(cache, write, id, &entry, true) < 0) {
-        finish(write, write->body.is_failed ? UV_ENOMEM : 0);
-    }
+    return publish(cache, write, id, &entry, true);
+}
+
+static void doubt(struct listings_cache *cache, const struct listings_write *write)
+{
+    listings_cache_doubt(cache, write->op.listing.id, write->next_version);
 }
 
 static void on_stored(struct listings_op *op, int status)
 {
     struct listings_write *write = CONTAINER_OF(op, struct listings_write, op);
     if (status == 0) {
-        end_write(write);
+        if (tell(write) < 0) {
+            finish(write, write->body.is_failed ? UV_ENOMEM : 0);
+        }
         return;
     }
     if (is_doubtful(status)) {
@@ -173,6 +176,16 @@ int listings_cache_remove(struct listings_cache *cache, struct listings_write *w
     prepare(cache, write, expected_version == 0 ? LISTINGS_VERSION_MAX : expected_version + 1);
     write->is_removal = true;
     return started(write, listings_store_remove(cache->options.sql, &write->op, expected_version));
+}
+
+int listings_cache_tell(struct listings_cache *cache, struct listings_write *write)
+{
+    prepare(cache, write, write->op.listing.version);
+    const int status = tell(write);
+    if (status < 0) {
+        buf_deinit(&write->body);
+    }
+    return started(write, status);
 }
 
 void listings_cache_cancel_write(struct listings_write *write)

@@ -16,6 +16,11 @@
     "postal_code,bedrooms,bathrooms,area_m2,status"
 #define LISTINGS_COLUMNS "id," LISTINGS_FIELD_COLUMNS ",version,created_at,updated_at"
 
+/* The statement of a new listing: what each row adds, LISTINGS_INSERT_PARAMS parameters. */
+#define LISTINGS_INSERT_INTO                                                                       \
+    "INSERT INTO listings (id," LISTINGS_FIELD_COLUMNS ",created_at,updated_at,version) VALUES "
+#define LISTINGS_INSERT_ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,1)"
+
 /* listings_sql_page makes the statement that reads one listing more than the page holds.
  *
  * params:  LISTINGS_PARAMS_MAX.

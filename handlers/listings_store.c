@@ -11,10 +11,8 @@
 #include "handlers/listings_sql.h"
 #include "handlers/uuid.h"
 
-#define TEXT_GET "SELECT " LISTINGS_COLUMNS " FROM listings WHERE id=?"
-#define TEXT_INSERT                                                                                \
-    "INSERT INTO listings (id," LISTINGS_FIELD_COLUMNS ",created_at,updated_at,version) "          \
-    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,1)"
+#define TEXT_GET    "SELECT " LISTINGS_COLUMNS " FROM listings WHERE id=?"
+#define TEXT_INSERT LISTINGS_INSERT_INTO LISTINGS_INSERT_ROW
 #define TEXT_UPDATE                                                                                \
     "UPDATE listings SET title=?,description=?,kind=?,purpose=?,price_cents=?,currency=?,"         \
     "street=?,neighborhood=?,city=?,state=?,postal_code=?,bedrooms=?,bathrooms=?,area_m2=?,"       \
@@ -55,8 +53,7 @@ static uint64_t time_of(const struct sql_value *value)
     return value->type == SQL_DATETIME && value->us > 0 ? (uint64_t)value->us : 0;
 }
 
-/* read_row reads LISTINGS_COLUMNS. */
-static void read_row(const struct sql_row *row, struct listing *ret_listing)
+void listings_store_row(const struct sql_row *row, struct listing *ret_listing)
 {
     const struct sql_value *value = row->values;
     ret_listing->id = text_of(value++);
@@ -115,14 +112,23 @@ static int run_write(struct listings_op *op, struct str text, size_t param_count
 }
 
 /* bind_fields makes parameters of the fields, in the order of the columns. */
-static size_t bind_fields(struct listings_op *op, size_t count)
+static size_t bind_fields(const struct listing *listing, struct sql_value *params)
 {
+    size_t count = 0;
     for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
-        const struct listing_value *value = &op->listing.fields[f];
+        const struct listing_value *value = &listing->fields[f];
         const bool is_number = listing_field_info((enum listing_field)f)->type == LISTING_NUMBER;
-        op->params[count++] = is_number ? sql_i64(value->number) : sql_text(value->text);
+        params[count++] = is_number ? sql_i64(value->number) : sql_text(value->text);
     }
     return count;
+}
+
+void listings_store_bind(const struct listing *listing, struct sql_value *params)
+{
+    params[0] = sql_text(listing->id);
+    const size_t count = 1 + bind_fields(listing, &params[1]);
+    params[count] = sql_datetime((int64_t)listing->created_us);
+    params[count + 1] = sql_datetime((int64_t)listing->updated_us);
 }
 
 /* --- reading ------------------------------------------------------------------------------------- */
@@ -135,7 +141,7 @@ static void on_got(struct sql_query *query)
         status = UV_ENOENT;
     }
     if (status == 0) {
-        read_row(query->result.rows, &op->listing);
+        listings_store_row(query->result.rows, &op->listing);
     }
     end(op, status);
 }
@@ -185,7 +191,7 @@ static int read_page(struct listings_op *op)
     }
     const struct sql_row *row = result->rows;
     for (size_t i = 0; i < page->count; i++, row = row->next) {
-        read_row(row, &page->list[i]);
+        listings_store_row(row, &page->list[i]);
     }
     return 0;
 }
@@ -254,11 +260,8 @@ int listings_store_create(struct sql *sql, struct listings_op *op)
     op->listing.version = 1;
     op->listing.created_us = now_us();
     op->listing.updated_us = op->listing.created_us;
-    op->params[0] = sql_text(op->listing.id);
-    size_t count = bind_fields(op, 1);
-    op->params[count++] = sql_datetime((int64_t)op->listing.created_us);
-    op->params[count++] = sql_datetime((int64_t)op->listing.updated_us);
-    return run_write(op, STR(TEXT_INSERT), count, on_inserted);
+    listings_store_bind(&op->listing, op->params);
+    return run_write(op, STR(TEXT_INSERT), LISTINGS_INSERT_PARAMS, on_inserted);
 }
 
 /* read_version reads TEXT_VERSION's row.
@@ -315,7 +318,7 @@ static void on_updated(struct sql_query *query)
 static int update(struct listings_op *op)
 {
     op->listing.updated_us = now_us();
-    size_t count = bind_fields(op, 0);
+    size_t count = bind_fields(&op->listing, op->params);
     op->params[count++] = sql_datetime((int64_t)op->listing.updated_us);
     op->params[count++] = sql_text(op->listing.id);
     op->params[count++] = sql_u64(op->expected_version);

@@ -21,6 +21,8 @@
  * A new listing has its fields, the id and two times. */
 #define LISTINGS_PARAMS_MAX (14 + LISTINGS_WORDS_MAX)
 
+#define LISTINGS_INSERT_PARAMS (LISTING_FIELD_COUNT + 3)
+
 struct listings_page {
     struct listing *list;
     size_t count;
@@ -96,6 +98,15 @@ MUST_USE int listings_store_remove(struct sql *sql, struct listings_op *op,
 
 /* listings_store_cancel gives an operation up: on_done never runs. Harmless when it has ended. */
 void listings_store_cancel(struct listings_op *op);
+
+/* listings_store_bind makes parameters of a whole new listing: its id, its fields, its two times.
+ *
+ * params:  LISTINGS_INSERT_PARAMS. Texts are borrowed.
+ */
+void listings_store_bind(const struct listing *listing, struct sql_value *params);
+
+/* listings_store_row reads a row of LISTINGS_COLUMNS; texts are the row's. */
+void listings_store_row(const struct sql_row *row, struct listing *ret_listing);
 
 /* listings_id_is_valid tells whether a text is a UUID in lower case. */
 bool listings_id_is_valid(struct str id);

@@ -18,7 +18,7 @@
 #include "core/loop/loop.h"
 #include "core/loop/task.h"
 
-#define SQL_PARAMS_MAX 64
+#define SQL_PARAMS_MAX 1152 /* 64 rows of 18 columns; on the stack while a statement starts */
 
 struct sql;
 struct sql_conn;
