@@ -72,6 +72,8 @@ static const struct grpc_method methods[] = {
     {"CreateListing", GRPC_UNARY, listings_grpc_create},
     {"UpdateListing", GRPC_UNARY, listings_grpc_update},
     {"DeleteListing", GRPC_UNARY, listings_grpc_delete},
+    {"ImportListings", GRPC_CLIENT_STREAM, listings_grpc_import},
+    {"SyncListings", GRPC_BIDI_STREAM, listings_grpc_sync},
 };
 
 static bool is_write(const char *name)

@@ -50,11 +50,6 @@ static struct str text_of(ProtobufCBinaryData data)
     return (struct str){data.len == 0 ? "" : (const char *)data.data, data.len};
 }
 
-static ProtobufCBinaryData data_of(struct str text)
-{
-    return (ProtobufCBinaryData){text.len, (uint8_t *)(uintptr_t)text.ptr};
-}
-
 /* --- out ----------------------------------------------------------------------------------------- */
 
 static void write_time(uint64_t time_us, Google__Protobuf__Timestamp *message)
@@ -69,7 +64,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
     listing_message *message = &ret_message->message;
     toq__v1__listing__init(message);
     message->has_id = true;
-    message->id = data_of(listing->id);
+    message->id = listings_message_data(listing->id);
     message->has_version = true;
     message->version = listing->version;
     for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
@@ -78,7 +73,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
         if (is_number(f)) {
             *(int64_t *)value = listing->fields[f].number;
         } else {
-            *(ProtobufCBinaryData *)value = data_of(listing->fields[f].text);
+            *(ProtobufCBinaryData *)value = listings_message_data(listing->fields[f].text);
         }
     }
     write_time(listing->created_us, &ret_message->created_at);

@@ -69,6 +69,17 @@ class Rpc:
     def delete(self, listing_id, version=0):
         return self.call("DeleteListing", PROTO.DeleteListingRequest(id=listing_id, version=version))
 
+    def load(self, rows, **options):
+        """ImportListings: `import` is Python's."""
+        requests = (PROTO.ImportListingsRequest(listing=row) for row in rows)
+        return self.call("ImportListings", requests, **options)
+
+    def sync(self, known):
+        """{id: what it is now, or None} of what differs from `known`, pairs of id and version."""
+        requests = (PROTO.SyncListingsRequest(id=one, version=version) for one, version in known)
+        return {one.id: one.listing if one.HasField("listing") else None
+                for one in self.call("SyncListings", requests)}
+
 
 def violations(error):
     """What an error's details say of fields: {field: message}."""

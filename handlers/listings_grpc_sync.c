@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings_grpc_sync.c - SyncListings: what the client has, in; what differs from it, out.
+ *
+ * Flow:    pairs of id and version -> while a lookup runs, they gather -> lookup of their versions -> of
+ *          those that differ -> responses -> the next pairs
+ * Failure: at most one lookup and one more of its size are in flight; then no pair is asked for, and
+ *          while the client does not read, none is looked up.
+ */
+#include "handlers/listings_grpc.h"
+#include "handlers/listings_many.h"
+#include "handlers/listings_message.h"
+
+#define LOOKUP_MAX_BYTES (8u << 20)
+
+/* What a client has. */
+struct pair {
+    char id[LISTING_ID_LEN];
+    size_t id_len; /* a text that is longer is cut, and no id either way */
+    uint64_t version;
+};
+
+struct sync {
+    struct grpc_call *call;
+    struct listings *listings;
+    bool is_last;      /* the client has sent all */
+    bool is_receiving; /* a pair was asked for */
+    bool is_looking_up;
+    bool is_clogged; /* the client does not read */
+    struct pair waiting[LISTINGS_LOOKUP_MAX];
+    size_t waiting_count;
+    struct pair pairs[LISTINGS_LOOKUP_MAX]; /* that are looked up */
+    size_t pair_count;
+    struct arena arena; /* of a lookup */
+    struct listings_lookup versions;
+    struct listings_lookup bodies;
+    struct str ids[LISTINGS_LOOKUP_MAX];
+    size_t told_count; /* of the pairs: what was to be said of them was sent */
+};
+
+/* proceed does what can be done next; the call may be gone afterwards. */
+static void proceed(struct sync *sync);
+
+static void end(struct sync *sync, int status)
+{
+    struct grpc_call *call = sync->call;
+    arena_deinit(&sync->arena);
+    if (status < 0) {
+        listings_grpc_fail(call, status);
+    } else {
+        grpc_end(call, (struct grpc_status){0});
+    }
+}
+
+static void on_cancel(struct grpc_call *call, int status)
+{
+    struct sync *sync = grpc_user(call);
+    listings_lookup_cancel(&sync->versions);
+    listings_lookup_cancel(&sync->bodies);
+    end(sync, status);
+}
+
+/* --- answers ------------------------------------------------------------------------------------- */
+
+/* send_one says what there is of an id now; NULL: nothing. */
+static void send_one(struct sync *sync, const struct pair *pair, const struct listing *listing)
+{
+    Toq__V1__SyncListingsResponse response = TOQ__V1__SYNC_LISTINGS_RESPONSE__INIT;
+    struct listings_message message;
+    response.has_id = true;
+    response.id = listings_message_data((struct str){pair->id, pair->id_len});
+    if (listing != NULL) {
+        listings_message_write(listing, &message);
+        response.listing = &message.message;
+    }
+    sync->is_clogged = !grpc_send(sync->call, &response.base);
+}
+
+/* tell says what differs, as far as the client reads; what is still the same is not in the lookup. */
+static void tell(struct sync *sync)
+{
+    while (sync->told_count < sync->pair_count && !sync->is_clogged) {
+        const struct pair *pair = &sync->pairs[sync->told_count++];
+        const struct str id = {pair->id, pair->id_len};
+        const struct listing *same = listings_lookup_find(&sync->versions, id);
+        if (same == NULL || same->version != pair->version) {
+            send_one(sync, pair, listings_lookup_find(&sync->bodies, id));
+        }
+    }
+}
+
+static void on_writable(struct grpc_call *call)
+{
+    struct sync *sync = grpc_user(call);
+    sync->is_clogged = false;
+    tell(sync);
+    proceed(sync);
+}
+
+/* --- lookups ------------------------------------------------------------------------------------- */
+
+static void on_looked_up(struct sync *sync, int status)
+{
+    sync->is_looking_up = false;
+    if (status < 0) {
+        end(sync, status);
+        return;
+    }
+    sync->told_count = 0;
+    tell(sync);
+    proceed(sync);
+}
+
+static void on_bodies(struct listings_lookup *lookup, int status)
+{
+    on_looked_up(CONTAINER_OF(lookup, struct sync, bodies), status);
+}
+
+static void on_versions(struct listings_lookup *lookup, int status)
+{
+    struct sync *sync = CONTAINER_OF(lookup, struct sync, versions);
+    size_t count = 0;
+    for (size_t i = 0; status == 0 && i < sync->pair_count; i++) {
+        const struct str id = {sync->pairs[i].id, sync->pairs[i].id_len};
+        const struct listing *found = listings_lookup_find(lookup, id);
+        if (found != NULL && found->version != sync->pairs[i].version) {
+            sync->ids[count++] = id;
+        }
+    }
+    if (count > 0) {
+        status = listings_lookup_start(sync->listings->cache.options.sql, &sync->bodies, sync->ids,
+                                       count);
+    }
+    if (status < 0 || count == 0) {
+        on_looked_up(sync, status);
+    }
+}
+
+/* look_up takes what has gathered; false when the call has ended. */
+static bool look_up(struct sync *sync)
+{
+    struct task *task = &grpc_request(sync->call)->task;
+    size_t count = 0;
+    memcpy(sync->pairs, sync->waiting, sync->waiting_count * sizeof(sync->pairs[0]));
+    sync->pair_count = sync->waiting_count;
+    sync->waiting_count = 0;
+    for (size_t i = 0; i < sync->pair_count; i++) {
+        const struct str id = {sync->pairs[i].id, sync->pairs[i].id_len};
+        if (listings_id_is_valid(id)) {
+            sync->ids[count++] = id;
+        }
+    }
+    if (count == 0) {
+        sync->ids[count++] = STR(""); /* which finds nothing */
+    }
+    arena_reset(&sync->arena);
+    sync->versions =
+        (struct listings_lookup){.arena = &sync->arena, .task = task, .on_done = on_versions};
+    sync->bodies =
+        (struct listings_lookup){.arena = &sync->arena, .task = task, .on_done = on_bodies};
+    const int status = listings_lookup_versions(sync->listings->cache.options.sql, &sync->versions,
+                                                sync->ids, count);
+    sync->is_looking_up = status == 0;
+    if (status < 0) {
+        end(sync, status);
+    }
+    return status == 0;
+}
+
+/* --- pairs --------------------------------------------------------------------------------------- */
+
+static void take(struct sync *sync, const Toq__V1__SyncListingsRequest *request)
+{
+    struct pair *pair = &sync->waiting[sync->waiting_count++];
+    const struct str id = {(const char *)request->id.data, request->id.len};
+    *pair = (struct pair){.version = request->version};
+    pair->id_len = id.len <= LISTING_ID_LEN ? id.len : LISTING_ID_LEN - 1;
+    if (pair->id_len > 0) {
+        memcpy(pair->id, id.ptr, pair->id_len);
+    }
+}
+
+static void on_pair(struct grpc_call *call, const struct ProtobufCMessage *message)
+{
+    struct sync *sync = grpc_user(call);
+    sync->is_receiving = false;
+    sync->is_last = message == NULL;
+    if (message != NULL) {
+        take(sync, (const Toq__V1__SyncListingsRequest *)message);
+    }
+    proceed(sync);
+}
+
+static void proceed(struct sync *sync)
+{
+    const bool is_free = !sync->is_looking_up && !sync->is_clogged;
+    if (is_free && sync->waiting_count > 0 && !look_up(sync)) {
+        return;
+    }
+    if (is_free && !sync->is_looking_up && sync->is_last) {
+        end(sync, 0);
+        return;
+    }
+    if (!sync->is_last && !sync->is_receiving && sync->waiting_count < LISTINGS_LOOKUP_MAX) {
+        sync->is_receiving = true;
+        grpc_receive(sync->call, on_pair);
+    }
+}
+
+void listings_grpc_sync(struct grpc_call *call, const struct ProtobufCMessage *request,
+                        void *listings)
+{
+    struct sync *sync = grpc_alloc(call, sizeof(*sync));
+    (void)request;
+    if (sync == NULL) {
+        listings_grpc_fail(call, UV_ENOMEM);
+        return;
+    }
+    *sync = (struct sync){.call = call, .listings = listings};
+    arena_init(&sync->arena, LOOKUP_MAX_BYTES);
+    grpc_set_user(call, sync);
+    grpc_on_cancel(call, on_cancel);
+    grpc_on_writable(call, on_writable);
+    proceed(sync);
+}
