@@ -51,7 +51,7 @@ static bool load(const struct unwind_stack *stack, uint64_t address, uint64_t *r
 }
 
 /* The last row whose pc is not above `pc`; the first row has pc 0, so there is one. */
-static const struct unwind_row *find_row(const struct unwind_table *table, uint64_t pc)
+static const struct unwind_row *search_row(const struct unwind_table *table, uint64_t pc)
 {
     const struct unwind_row *base = table->rows;
     for (size_t left = table->count; left > 1;) {
@@ -60,6 +60,23 @@ static const struct unwind_row *find_row(const struct unwind_table *table, uint6
         left -= half;
     }
     return base;
+}
+
+static const struct unwind_row *find_row(const struct unwind_table *table, uint64_t pc)
+{
+    const uint64_t tag = pc >> UNWIND_MEMO_BITS;
+    if (table->memo == NULL || tag >= UINT64_C(1) << (64 - UNWIND_ROW_BITS)) {
+        return search_row(table, pc);
+    }
+    _Atomic uint64_t *cell = &table->memo[pc % (UINT64_C(1) << UNWIND_MEMO_BITS)];
+    const uint64_t known = atomic_load_explicit(cell, memory_order_relaxed);
+    if (known >> UNWIND_ROW_BITS == tag) {
+        return &table->rows[known % (UINT64_C(1) << UNWIND_ROW_BITS)];
+    }
+    const struct unwind_row *row = search_row(table, pc);
+    atomic_store_explicit(cell, tag << UNWIND_ROW_BITS | (uint64_t)(row - table->rows),
+                          memory_order_relaxed);
+    return row;
 }
 
 static bool find_cfa(const struct unwind_row *row, const struct unwind_stack *stack,

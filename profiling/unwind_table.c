@@ -237,7 +237,9 @@ int unwind_table_create(const struct maps *maps, struct unwind_table **ret_table
     if (builder.table == NULL) {
         return UV_ENOMEM;
     }
-    bool is_ok = add_row(&builder, (struct unwind_row){.pc = 0, .rule = UNWIND_OUTSIDE});
+    builder.table->memo = calloc(1u << UNWIND_MEMO_BITS, sizeof(*builder.table->memo));
+    bool is_ok = builder.table->memo != NULL &&
+                 add_row(&builder, (struct unwind_row){.pc = 0, .rule = UNWIND_OUTSIDE});
     for (size_t i = 0; is_ok && i < maps->count; i++) {
         is_ok = add_map(&builder, maps, &maps->items[i]);
     }
@@ -255,6 +257,7 @@ void unwind_table_destroy(struct unwind_table *table)
     if (table == NULL) {
         return;
     }
+    free((void *)table->memo);
     free(table->rows);
     free(table);
 }

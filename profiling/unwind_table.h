@@ -3,8 +3,8 @@
  * unwind_table.h - how to step from any code address of the process to its caller: the call frame
  * information of every mapped object, as one sorted array that a signal handler can search.
  *
- * Memory: 16 bytes per row; about 110,000 rows for the server with its libraries.
- * Thread: a worker thread builds; a built table never changes.
+ * Memory: 16 bytes per row; about 110,000 rows for the server with its libraries; 32 KiB of memo.
+ * Thread: a worker thread builds; of a built table only the memo changes.
  */
 #ifndef TOQ_PROFILING_UNWIND_TABLE_H
 #define TOQ_PROFILING_UNWIND_TABLE_H
@@ -35,10 +35,18 @@ struct unwind_row {
     int16_t ra_slot; /* the same for the return address */
 };
 
+/* Stacks come back: which row a pc was found in is kept in the cell of its low bits, beside its high
+ * bits. A search through all rows touches a dozen cache lines, and nobody has kept them warm. */
+#define UNWIND_MEMO_BITS 12
+#define UNWIND_ROW_BITS  28
+
 struct unwind_table {
     struct unwind_row *rows; /* by pc; the first has pc 0 */
-    size_t count;
-    size_t object_count; /* objects whose rules are in */
+    size_t count;            /* below 1 << UNWIND_ROW_BITS */
+    size_t object_count;     /* objects whose rules are in */
+    /* 1 << UNWIND_MEMO_BITS of them: pc >> UNWIND_MEMO_BITS above, the row's number below; 0 is empty,
+     * or says that the first pages are row 0. NULL: none. Written by whoever walks. */
+    _Atomic uint64_t *memo;
 };
 
 /* unwind_table_create turns the .eh_frame of every executable mapping into rows. An object that

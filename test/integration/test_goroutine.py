@@ -215,6 +215,9 @@ def test_clients_that_leave_a_dump_do_no_harm(start_server):
         for _ in range(20):
             with Peer(server, "pprof") as peer:
                 peer.send(request("/debug/pprof/goroutine?debug=2"))
+        # Theirs are under way, some of them, and there is a limit.
+        url = server.url("/debug/pprof/goroutine?debug=2", "pprof")
+        wait_until(lambda: httpx.get(url, timeout=PATIENCE_S).status_code == 200, "a dump")
         assert len(of_route(dump(server), "/test/sleep")) == 50
 
 

@@ -28,7 +28,9 @@ static struct unwind_row rows[] = {
     {.pc = 0x6000, .rule = UNWIND_OUTSIDE},
 };
 
-static const struct unwind_table table = {.rows = rows, .count = ARRAY_COUNT(rows)};
+static _Atomic uint64_t memo[1 << UNWIND_MEMO_BITS];
+
+static const struct unwind_table table = {.rows = rows, .count = ARRAY_COUNT(rows), .memo = memo};
 
 static uint64_t memory[16];
 static uint64_t frames[8];
@@ -48,6 +50,7 @@ static size_t walk(struct arch_regs regs, size_t max)
 static int clear(void **state)
 {
     (void)state;
+    memset((void *)memo, 0, sizeof(memo));
     for (size_t i = 0; i < ARRAY_COUNT(memory); i++) {
         memory[i] = 0xdead;
     }
@@ -245,10 +248,28 @@ static void test_a_table_is_sorted(void **state)
     maps_destroy(maps);
 }
 
+/* All three addresses have the same low bits, and so one cell of the memo. */
+static void test_what_is_remembered_is_not_mixed_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* found, then remembered */
+        memory[2] = 0x3011;       /* return addresses: one more than the call's */
+        memory[5] = at(5);
+        memory[6] = 0x1011;
+        const struct arch_regs regs = {.pc = 0x2010, .sp = at(0), .fp = at(5)};
+        assert_int_equal(walk(regs, 8), 3);
+        assert_true(is_complete);
+        assert_int_equal(frames[0], 0x2010);
+        assert_int_equal(frames[1], 0x3010);
+        assert_int_equal(frames[2], 0x1010);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_stack_reaches_its_root, clear),
+        cmocka_unit_test_setup(test_what_is_remembered_is_not_mixed_up, clear),
         cmocka_unit_test_setup(test_a_call_at_a_functions_end_belongs_to_it, clear),
         cmocka_unit_test_setup(test_code_without_a_rule_ends_the_walk, clear),
         cmocka_unit_test_setup(test_an_address_outside_all_code_is_no_frame, clear),
