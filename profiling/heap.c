@@ -214,6 +214,9 @@ static void take_done(struct loop_job *job, int status)
 
 static int take_stacks(struct loop *loop, struct source_take *take)
 {
+    if (take->is_raw) {
+        heap_facts_flush(); /* for the facts in the text */
+    }
     take->job.work = take_work;
     take->job.done = take_done;
     return loop_submit(loop, &take->job) == 0 ? 0 : UV_ENOMEM;

@@ -330,6 +330,45 @@ static void test_facts_are_in_gos_order(void **state)
     buf_deinit(&facts);
 }
 
+/* fact is one of the numbers at the end of the text, as they are after a look. */
+static int64_t fact(const char *name)
+{
+    char line[64];
+    int64_t value;
+    struct buf facts;
+    buf_init(&facts, 65536);
+    struct look look = look_at(&source_heap, true);
+    stacks_deinit(&look.take.stacks);
+    source_heap.append_facts(&facts);
+    buf_append_char(&facts, '\0');
+    (void)snprintf(line, sizeof(line), "\n# %s = ", name);
+    const char *at = strstr(facts.data, line);
+    assert_non_null(at);
+    assert_int_equal(sscanf(at + strlen(line), "%ld", &value), 1);
+    buf_deinit(&facts);
+    return value;
+}
+
+/* The looks themselves allocate some hundred times; what was sampled takes 16 KiB of its own. */
+static void test_facts_count_requests(void **state)
+{
+    (void)state;
+    const int64_t count = 1000000;
+    const int64_t few = 10000;
+    const int64_t mallocs = fact("Mallocs");
+    const int64_t frees = fact("Frees");
+    const int64_t total = fact("TotalAlloc");
+    churn_zeroed((size_t)count, 64);
+    assert_in_range(fact("Mallocs") - mallocs, count, count + few);
+    assert_in_range(fact("Frees") - frees, count - few, count + few);
+    assert_in_range(fact("TotalAlloc") - total, count * 64, count * 64 + 16 * MIB);
+    const int64_t objects = fact("HeapObjects");
+    keep_blocks(BLOCKS_MAX, 4096);
+    assert_in_range(fact("HeapObjects") - objects, BLOCKS_MAX - 1000, BLOCKS_MAX + 1000);
+    free_blocks(BLOCKS_MAX);
+    assert_in_range(fact("Frees") - frees, count + BLOCKS_MAX - few, count + BLOCKS_MAX + few);
+}
+
 static void test_no_stack_is_taken_after_the_stop(void **state)
 {
     assert_int_equal(stop(state), 0);
@@ -355,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_a_dump_that_cannot_be_made_is_an_error),
         cmocka_unit_test(test_the_sources_describe_themselves_as_go_does),
         cmocka_unit_test(test_facts_are_in_gos_order),
+        cmocka_unit_test(test_facts_count_requests),
         cmocka_unit_test(test_no_stack_is_taken_after_the_stop),
     };
     return heap_ctl_exists() ? cmocka_run_group_tests(tests, start, stop)
