@@ -199,16 +199,25 @@ static void on_listener_closed(void *arg)
     servers->on_closed(servers->on_closed_arg);
 }
 
-void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg)
+static void drain_listeners(struct loop_deferred *deferred)
 {
-    servers->on_closed = on_closed;
-    servers->on_closed_arg = arg;
-    grpc_drain(servers->grpc.grpc);
+    struct app_servers *servers = CONTAINER_OF(deferred, struct app_servers, drain);
     for (int i = 0; i < APP_SERVER_COUNT; i++) {
         if (servers->is_serving[i]) {
             http_server_drain(&servers->list[i], on_listener_closed, servers);
         }
     }
+}
+
+/* The calls that asked are told first, so that who watches the health hears of it before the GOAWAY. */
+void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg)
+{
+    servers->on_closed = on_closed;
+    servers->on_closed_arg = arg;
+    grpc_drain(servers->grpc.grpc);
+    list_init(&servers->drain.link);
+    servers->drain.run = drain_listeners;
+    loop_defer(servers->list[APP_SERVER_HTTP].loop, &servers->drain);
 }
 
 void app_servers_deinit(struct app_servers *servers)

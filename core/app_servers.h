@@ -37,6 +37,7 @@ struct app_servers {
     struct grpc_services grpc;
     struct http_server list[APP_SERVER_COUNT];
     bool is_serving[APP_SERVER_COUNT];
+    struct loop_deferred drain;
     size_t open_count; /* listeners that are not closed yet */
     void (*on_closed)(void *arg);
     void *on_closed_arg;

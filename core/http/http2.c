@@ -225,6 +225,9 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     h2->keepalive.received_ms = loop_now_ms(h2->server->loop);
     h2->keepalive.is_asking = false;
     feed(h2, data, len);
+    if (h2->is_goaway_due && !h2->is_goaway_sent) {
+        http2_goaway(h2);
+    }
     http2_pump(h2);
     if (conn_is_open(conn) && conn_is_clogged(conn)) {
         conn_pause(conn); /* a peer that does not read is not read: its frames make answers */
@@ -249,7 +252,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     struct http2_stream *st = NULL;
-    if (h2->running_count < h2->server->limits.http2.max_streams) {
+    if (h2->running_count < h2->server->limits.http2.max_streams && !h2->is_goaway_sent) {
         st = http2_stream_open(h2, id);
     }
     if (st == NULL) {
@@ -315,7 +318,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         h2->keepalive.is_asked = (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && h2->wait == WAIT_PING &&
             memcmp(frame->ping.opaque_data, drain_ping, PING_BYTES) == 0) {
-            http2_goaway(h2);
+            h2->is_goaway_due = true;
         }
         break;
     case NGHTTP2_SETTINGS:
@@ -365,7 +368,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     http2_guard_closed(h2, id, is_reset || (st != NULL && st->is_body_done));
     if (st != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, id, NULL);
-        http2_stream_closed(st, code);
+        (h2->is_reading ? http2_stream_closed : http2_stream_lost)(st, code);
     }
     return 0;
 }
@@ -381,6 +384,7 @@ static void run_wake(struct loop_deferred *deferred)
         let_go(h2);
         return;
     }
+    http2_stream_tell_lost(h2);
     struct list due = {&due, &due};
     list_splice(&due, &h2->thirsty);
     LIST_FOR_EACH(pos, tmp, &due)
@@ -569,6 +573,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     list_init(&h2->wake.link);
     list_init(&h2->streams);
     list_init(&h2->thirsty);
+    list_init(&h2->lost);
     list_push_back(&server->http2_conns, &h2->link);
     conn_attach(conn, &events, h2);
     http2_keepalive_start(h2);

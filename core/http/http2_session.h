@@ -74,6 +74,7 @@ struct http2 {
     nghttp2_session *session;
     struct list streams;          /* those that are not spare */
     struct list thirsty;          /* of streams whose handler waits for on_writable */
+    struct list lost;             /* of streams whose handler is to hear that they are closed */
     size_t running_count;         /* requests that are not ended, also those of closed streams */
     struct http2_stream *current; /* the one that is being advanced; NULL once it is gone */
     struct http2_stream *event;   /* the stream that the last frame was about, if it was */
@@ -99,7 +100,8 @@ struct http2 {
     bool is_ending;        /* no more frames are read */
     bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
     bool is_leaving;     /* it is to take no more streams, as all are when the server drains */
-    bool is_goaway_sent; /* the one with the last stream's id */
+    bool is_goaway_due;  /* the peer knows that we leave: what it had sent before is here */
+    bool is_goaway_sent; /* the one with the last stream's id, which refuses all later ones */
 };
 
 /* How far the peer's half of a stream has come. */
@@ -113,6 +115,7 @@ struct http2_stream {
     struct http_request req;
     struct list link;          /* in h2->streams */
     struct list thirsty;       /* in h2->thirsty */
+    struct list lost;          /* in h2->lost */
     struct http2 *h2;          /* NULL once the connection is gone */
     struct http2_stream *next; /* in the spare list */
     int32_t id;
@@ -230,6 +233,13 @@ void http2_stream_advance(struct http2_stream *st, struct str data);
  * code: the error code of a reset.
  */
 void http2_stream_closed(struct http2_stream *st, uint32_t code);
+
+/* http2_stream_lost is http2_stream_closed for a stream that frames of ours have closed: a handler may be
+ * on its way through here, so it is told at the end of the turn. */
+void http2_stream_lost(struct http2_stream *st, uint32_t code);
+
+/* http2_stream_tell_lost tells the handlers that are to be told. */
+void http2_stream_tell_lost(struct http2 *h2);
 
 /* http2_stream_let_go marks that the handler has given its answer: what it holds of the body is used. */
 void http2_stream_let_go(struct http2_stream *st);

@@ -43,6 +43,7 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
     buf_init(&st->body, server->limits.body_bytes);
     wheel_timer_init(&st->timer, on_timer);
     list_init(&st->thirsty);
+    list_init(&st->lost);
     http_request_init(&st->req, server, &http2_transport, loop_ready_ns(server->loop));
     list_push_back(&h2->streams, &st->link);
     h2->running_count++;
@@ -61,6 +62,7 @@ static void recycle(struct http2_stream *st)
     struct http2 *h2 = st->h2;
     wheel_unset(&st->timer);
     list_unlink(&st->thirsty);
+    list_unlink(&st->lost);
     list_unlink(&st->link);
     if (h2 != NULL) {
         h2->current = h2->current == st ? NULL : h2->current;
@@ -276,6 +278,26 @@ void http2_stream_closed(struct http2_stream *st, uint32_t code)
     } else if (!was_answered) {
         req->is_detached = true; /* no handler has seen it: it ends here */
         http_respond_error(req, 400, NULL);
+    }
+}
+
+void http2_stream_lost(struct http2_stream *st, uint32_t code)
+{
+    if (st->is_answered || st->phase != PHASE_HANDLER) {
+        http2_stream_closed(st, code);
+        return;
+    }
+    st->req.reset_code = code;
+    list_push_back(&st->h2->lost, &st->lost);
+    http2_wake(st->h2);
+}
+
+void http2_stream_tell_lost(struct http2 *h2)
+{
+    while (!list_is_empty(&h2->lost)) {
+        struct http2_stream *st = CONTAINER_OF(h2->lost.next, struct http2_stream, lost);
+        list_unlink(&st->lost);
+        http2_stream_closed(st, st->req.reset_code);
     }
 }
 
