@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 import http2_wire as wire
-from http2_wire import DATA, END_STREAM, HEADERS, RST_STREAM, frame
+from http2_wire import DATA, END_STREAM, HEADERS, PROTOCOL_ERROR, RST_STREAM, frame
 from rpc import UNARY, Peer, Request, call_fields, handled, message, status_of
 from server import PATIENCE_S, wait_until
 
@@ -236,3 +236,18 @@ def test_calls_that_are_reset_count_until_their_handlers_have_given_up(start_ser
         assert peer.await_frame(RST_STREAM, stream=5).code == wire.REFUSED_STREAM
         wait_until(lambda: handled(server, "Unary", "Canceled") == 2, "the handlers to give up")
         assert status_of(peer.call(stream=7))[0] == OK
+
+
+# --- a stream that nghttp2 closes while a handler uses it
+
+@pytest.mark.parametrize("method", ["Collect", "Chat", "Unary"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_body_that_is_not_as_long_as_it_says(peer, method, count):
+    """The stream is reset for it at the moment when the handler answers, or asks for more."""
+    body = message(Request(payload=b"x").SerializeToString()) * count
+    for stream in range(1, 41, 2):
+        peer.send(peer.headers(stream, call_fields(("content-length", str(len(body) + 1)),
+                                                   path=f"/toq.test.v1.Echo/{method}"), end=False),
+                  frame(DATA, END_STREAM, stream, body))
+        assert peer.await_frame(RST_STREAM, stream=stream).code == PROTOCOL_ERROR
+    peer.assert_alive()
