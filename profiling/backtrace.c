@@ -13,6 +13,7 @@
 #include "profiling/unwind.h"
 
 #define STACK_BYTES_MAX (UINT64_C(64) << 20) /* of a thread; what is further away is another's */
+#define COPY_BYTES      8192                 /* of a coroutine's stack: a hook is called often */
 #define OWN_BYTES       2048                 /* below backtrace_take's frame: that of unwind_here */
 
 static uint64_t main_low;
@@ -36,7 +37,7 @@ void backtrace_init(void)
 
 static struct unwind_stack find_stack(uint64_t sp)
 {
-    static uint64_t copy[UNWIND_COPY_BYTES / sizeof(uint64_t)]; /* the main thread's */
+    static uint64_t copy[COPY_BYTES / sizeof(uint64_t)]; /* the main thread's */
     const uint64_t pointer = thread_pointer();
     if (pointer != main_pointer) {
         const bool is_own = sp < pointer && pointer - sp <= STACK_BYTES_MAX;
@@ -45,7 +46,7 @@ static struct unwind_stack find_stack(uint64_t sp)
     if (sp >= main_low && sp < main_high) {
         return (struct unwind_stack){sp, main_high, 0};
     }
-    return unwind_copy_stack(own_pid, sp, copy);
+    return unwind_copy_stack(own_pid, sp, copy, sizeof(copy));
 }
 
 __attribute__((noinline)) size_t backtrace_take(uint64_t *ret_frames, size_t max,

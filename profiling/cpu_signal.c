@@ -32,7 +32,7 @@ static struct unwind_stack find_stack(struct cpu_slot *slot, uint64_t sp)
     if (sp >= low && sp < high) {
         return (struct unwind_stack){sp, high, 0};
     }
-    return unwind_copy_stack(own_pid, sp, slot->copy);
+    return unwind_copy_stack(own_pid, sp, slot->copy, sizeof(slot->copy));
 }
 
 static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,

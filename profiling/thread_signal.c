@@ -26,7 +26,7 @@ static struct unwind_stack find_stack(uint64_t sp)
     if (sp >= thread_signal.main_low && sp < thread_signal.main_high) {
         return (struct unwind_stack){sp, thread_signal.main_high, 0};
     }
-    return unwind_copy_stack(thread_signal.pid, sp, thread_signal.copy);
+    return unwind_copy_stack(thread_signal.pid, sp, thread_signal.copy, sizeof(thread_signal.copy));
 }
 
 static void take(struct thread_stack *stack, const struct unwind_table *table,

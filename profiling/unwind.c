@@ -170,13 +170,14 @@ __attribute__((noinline)) size_t unwind_here(const struct unwind_table *table,
     return unwind_walk(table, stack, regs, ret_frames, max, ret_is_complete);
 }
 
-struct unwind_stack unwind_copy_stack(int pid, uint64_t sp, void *copy)
+struct unwind_stack unwind_copy_stack(int pid, uint64_t sp, void *copy, size_t copy_bytes)
 {
     /* One part per page: a transfer may stop between parts, not within one (man 2
      * process_vm_readv), and the stack may end at any page. */
+    REQUIRE(copy_bytes <= UNWIND_COPY_BYTES);
     struct iovec parts[COPY_PARTS];
     uint64_t start = sp & ~UINT64_C(7);
-    uint64_t end = start + UNWIND_COPY_BYTES;
+    uint64_t end = start + copy_bytes;
     size_t count = 0;
     for (uint64_t at = start; at < end; count++) {
         uint64_t next = (at | (PAGE_BYTES - 1)) + 1;
@@ -184,7 +185,7 @@ struct unwind_stack unwind_copy_stack(int pid, uint64_t sp, void *copy)
         parts[count] = (struct iovec){(void *)(uintptr_t)at, (size_t)(next - at)};
         at = next;
     }
-    struct iovec to = {copy, UNWIND_COPY_BYTES};
+    struct iovec to = {copy, copy_bytes};
     ssize_t got = process_vm_readv(pid, &to, 1, parts, count, 0);
     uint64_t bytes = got > 0 ? (uint64_t)got : 0;
     return (struct unwind_stack){start, start + bytes, (uint64_t)(uintptr_t)copy - start};

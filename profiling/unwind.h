@@ -12,7 +12,7 @@
 #include "profiling/arch.h"
 #include "profiling/unwind_table.h"
 
-#define UNWIND_COPY_BYTES 16384 /* of a stack whose bounds are unknown */
+#define UNWIND_COPY_BYTES 16384 /* at most, of a stack whose bounds are unknown */
 
 /* The stack memory that may be read: the word of address a, low <= a < high, lies at a + shift. */
 struct unwind_stack {
@@ -62,12 +62,12 @@ size_t unwind_walk(const struct unwind_table *table, const struct unwind_stack *
 size_t unwind_here(const struct unwind_table *table, const struct unwind_stack *stack,
                    uint64_t *ret_frames, size_t max, bool *ret_is_complete);
 
-/* unwind_copy_stack copies up to UNWIND_COPY_BYTES of the own process's memory from `sp` on, as far
+/* unwind_copy_stack copies up to `copy_bytes` of the own process's memory from `sp` on, as far
  * as it is mapped; for stacks of which nothing is known.
  *
- * copy: aligned as uint64_t, UNWIND_COPY_BYTES; lives as long as the result.
+ * copy: aligned as uint64_t; lives as long as the result. copy_bytes: UNWIND_COPY_BYTES at most.
  * Returns: the bounds of what was copied; empty (low == high) when the kernel refused.
  */
-struct unwind_stack unwind_copy_stack(int pid, uint64_t sp, void *copy);
+struct unwind_stack unwind_copy_stack(int pid, uint64_t sp, void *copy, size_t copy_bytes);
 
 #endif

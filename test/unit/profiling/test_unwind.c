@@ -171,7 +171,7 @@ static void test_a_copy_is_walked_like_the_stack(void **state)
     (void)state;
     static uint64_t copy[UNWIND_COPY_BYTES / sizeof(uint64_t)];
     memory[2] = 0x1008;
-    struct unwind_stack stack = unwind_copy_stack(getpid(), at(0), copy);
+    struct unwind_stack stack = unwind_copy_stack(getpid(), at(0), copy, sizeof(copy));
     if (stack.high == stack.low) {
         skip(); /* a sandbox may forbid process_vm_readv */
     }
@@ -185,12 +185,12 @@ static void test_a_copy_ends_where_memory_ends(void **state)
 {
     (void)state;
     static uint64_t copy[UNWIND_COPY_BYTES / sizeof(uint64_t)];
-    struct unwind_stack none = unwind_copy_stack(getpid(), 8, copy);
+    struct unwind_stack none = unwind_copy_stack(getpid(), 8, copy, sizeof(copy));
     assert_int_equal(none.low, none.high);
     uint64_t start;
     uint64_t end;
     assert_true(maps_find_main_stack(&start, &end));
-    struct unwind_stack last = unwind_copy_stack(getpid(), end - 64, copy);
+    struct unwind_stack last = unwind_copy_stack(getpid(), end - 64, copy, sizeof(copy));
     assert_true(last.high <= end);
 }
 
