@@ -51,7 +51,7 @@ static void put_labels(struct buf *out, uint32_t label, const char *thread)
 {
     const struct label set = label_get(label);
     const struct text_label labels[] = {
-        {"method", set.method}, {"route", set.route}, {"thread", thread}};
+        {"method", set.method}, {"route", set.route}, {"rpc", set.rpc}, {"thread", thread}};
     const char *before = " {";
     for (size_t i = 0; i < ARRAY_COUNT(labels); i++) {
         const char *value = labels[i].value;

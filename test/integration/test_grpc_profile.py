@@ -76,6 +76,9 @@ def test_goroutine_and_block(test_server, client):
         return [sample.labels.get("state") for sample in samples_of(profile, UNARY)] == ["stuck"] \
             and samples_of(profile, CHAT)
     wait_until(parked, "the calls to be parked")
+    dump = fetch(test_server, "goroutine?debug=2").decode()
+    assert f"[stuck] {{rpc: {UNARY}}}:\n" in dump
+    assert f"{{rpc: {CHAT}}}:\n" in dump
     call.cancel()
     chat.cancel()
 

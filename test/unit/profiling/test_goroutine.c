@@ -357,6 +357,21 @@ static void test_a_task_that_a_callback_went_on_with_still_shows_its_handler(voi
     end_tasks(1);
 }
 
+static void test_a_call_shows_its_rpc(void **state)
+{
+    (void)state;
+    begin_task(&tasks[0]);
+    tasks[0].label = label_intern_rpc(STR("things.v1.Things/Get"));
+    handle_something(&tasks[0], "mysql");
+    dump();
+    assert_entry(tasks[0].id, "[mysql] {rpc: things.v1.Things/Get}", "\nhandle_something(...)\n");
+    struct waiter waiter = {.label = tasks[0].label};
+    start_waiter(&waiter);
+    dump_with(" {rpc: things.v1.Things/Get, thread: waiter}:\n");
+    stop_waiter(&waiter);
+    end_tasks(1);
+}
+
 static void test_a_running_task_shows_its_handler_and_route(void **state)
 {
     (void)state;
@@ -551,6 +566,7 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(
             test_a_task_that_a_callback_went_on_with_still_shows_its_handler, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_call_shows_its_rpc, start, stop),
         cmocka_unit_test_setup_teardown(test_a_running_task_shows_its_handler_and_route, start,
                                         stop),
         cmocka_unit_test_setup_teardown(test_threads_show_what_they_do, start, stop),
