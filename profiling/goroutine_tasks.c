@@ -5,7 +5,6 @@
 #include "profiling/goroutine_tasks.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
 #include "core/base/clock.h"
@@ -17,12 +16,7 @@ static void copy_task(struct task *task, void *arg)
     copy->id = task->id;
     copy->state_ns = task->state_ns;
     copy->state = task->state;
-    copy->frames.state = 0;
-    copy->frames.await_depth = task->await_depth;
-    copy->frames.handler = task->handler;
-    copy->frames.label = task->label;
-    memcpy(copy->frames.await_stack, task->await_stack,
-           task->await_depth * sizeof(task->await_stack[0]));
+    task_frames_read(task, &copy->frames);
 }
 
 int goroutine_tasks_copy(struct goroutine_tasks *tasks)

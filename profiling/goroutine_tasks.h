@@ -12,9 +12,9 @@
 
 struct goroutine_task {
     uint64_t id;
-    uint64_t state_ns;         /* clock_now_ns, since when it is in its state */
-    const char *state;         /* a literal */
-    struct task_frames frames; /* without the state */
+    uint64_t state_ns; /* clock_now_ns, since when it is in its state */
+    const char *state; /* a literal */
+    struct task_frames frames;
 };
 
 struct goroutine_tasks {

@@ -95,11 +95,14 @@ static void put_frame(struct buf *out, uint64_t address, uint64_t offset)
     }
 }
 
-/* put_task_stack prints where a task waits. Its route, the last of the frames, is in the head. */
+/* put_task_stack prints where a task waits. What for, and its route, the first and the last of the
+ * frames, are in the head. */
 static void put_task_stack(struct buf *out, const struct task_frames *task)
 {
     uint64_t frames[TASK_FRAMES_MAX];
-    const size_t count = task_frames_list(task, frames) - 1;
+    struct task_frames code = *task;
+    code.state = 0;
+    const size_t count = task_frames_list(&code, frames) - 1;
     /* a handler that is on no stack stands there with its first instruction */
     const bool is_resumed = count > 0 && frames[count - 1] == (uintptr_t)task->handler;
     for (size_t i = 0; i < count; i++) {

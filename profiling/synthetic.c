@@ -46,7 +46,7 @@ uint64_t synthetic_state(const char *state)
 {
     const uint32_t count = atomic_load_explicit(&state_count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(states[i], state) == 0) {
+        if (states[i] == state || strcmp(states[i], state) == 0) {
             return address_of(KIND_STATE, i);
         }
     }

@@ -119,6 +119,7 @@ def test_each_request_has_an_entry_that_keeps_its_id(start_server):
         of_sleep = [s for s in decoded.samples if s.labels.get("route") == "/test/sleep"]
         assert sum(s.values[0] for s in of_sleep) == 5
         for sample in of_sleep:
+            assert sample.frames[0].function == "[sleep]"
             assert sample.labels == {"route": "/test/sleep", "method": "GET", "state": "sleep"}
             assert [frame.function for frame in sample.frames[-2:]] == [
                 "handle_sleep", "[GET /test/sleep]"]
@@ -161,10 +162,12 @@ def test_requests_that_wait_for_mysql_show_their_handler(database, start_server,
         for entry in entries:
             assert "listings_handle_get" in entry.functions
             assert "sql_query_start" in entry.functions
+            assert not any(function.startswith("[") for function in entry.functions)
         decoded = profile(server)
         waiting = [s for s in decoded.samples if s.labels.get("state") in ("mysql", "mysql pool")]
         assert sum(s.values[0] for s in waiting) == 6
         assert all(has_frame(s, "listings_handle_get") for s in waiting)
+        assert all(s.frames[0].function == f"[{s.labels['state']}]" for s in waiting)
 
 
 def test_requests_that_wait_for_redis_show_it(database, start_server, server_binary):
@@ -195,7 +198,9 @@ def test_the_short_text_counts_equal_stacks(start_server):
     assert int(total.group(1)) == sum(counts)
     assert counts == sorted(counts, reverse=True)
     labels = '# labels: {"method":"GET", "route":"/test/sleep", "state":"sleep"}'
-    assert lines[lines.index(labels) - 1].startswith("3 @ 0x")
+    at = lines.index(labels)
+    assert lines[at - 1].startswith("3 @ 0x")
+    assert "\t[sleep]+0x" in lines[at + 1]
 
 
 @pytest.mark.parametrize("debug", ["2", "3", "+2", "9223372036854775807"])
