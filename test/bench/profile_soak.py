@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import statistics
@@ -33,6 +34,9 @@ import listings_bench
 import load
 import servers
 import usage
+
+sys.path.insert(0, os.path.join(servers.ROOT, "test", "integration"))
+import pprof_load  # pylint: disable=wrong-import-position
 
 # What is asked for all the time, each by one client: one answer after the other.
 PATHS = (
@@ -56,12 +60,18 @@ RSS_SECONDS = 0.5
 HISTORY_SECONDS = 20  # after this there is one
 
 
+def paths_of(binary):
+    """A build with a sanitizer has its malloc and mutexes, and so some profiles less."""
+    missing = ("allocs", "heap", "mutex") if pprof_load.is_sanitized(binary) else ()
+    return [path for path in PATHS if not any(name in path for name in missing)]
+
+
 class Soak:
-    def __init__(self, server, seconds):
+    def __init__(self, server, seconds, paths):
         self.server = server
         self.ends = time.monotonic() + seconds
         self.starts = time.monotonic()
-        self.answers = dict.fromkeys(PATHS, 0)
+        self.answers = dict.fromkeys(paths, 0)
         self.failures = []
         self.left = 0
         self.rss = []
@@ -99,8 +109,8 @@ class Soak:
         """Clients that reset their connection at any moment of their request."""
         pages = (b"GET /v1/listings?limit=100 HTTP/1.1\r\nHost: a\r\n\r\n",
                  b"GET /v1/listings HTTP/1.1\r\nHo", b"")
-        # Not the CPU profile: there is one at a time, and it has its client.
-        profiles = [path for path in PATHS if "/profile" not in path]
+        # Not those of which there is one at a time: they have their client.
+        profiles = [path for path in self.answers if not re.search("/profile|/delta_", path)]
         while not self.is_over():
             try:
                 self._reset(self.server.port, random.choice(pages))
@@ -134,8 +144,8 @@ def _soak(binary, folder, seconds):
         settings = {**bench.settings(kind.is_cached), "PPROF_MUTEX_FRACTION": "1"}
         with servers.toq(binary, settings, listings_bench.TARGET) as server:
             bench.run(server, kind, listings_bench.WARM_SECONDS)
-            soak = Soak(server, seconds)
-            threads = [threading.Thread(target=soak.ask, args=(path,)) for path in PATHS]
+            soak = Soak(server, seconds, paths_of(binary))
+            threads = [threading.Thread(target=soak.ask, args=(path,)) for path in soak.answers]
             threads += [threading.Thread(target=work) for work in (soak.leave, soak.watch)]
             for thread in threads:
                 thread.start()
@@ -146,6 +156,9 @@ def _soak(binary, folder, seconds):
                 for thread in threads:
                     thread.join()
     _report(soak, result)
+    if server.process.returncode != 0:
+        soak.failures.append("the server")
+        print(f"FAILED the server: exit code {server.process.returncode}")
     missing = [path for path, count in soak.answers.items() if count == 0]
     for path in missing:
         print(f"FAILED {path}: never answered")
