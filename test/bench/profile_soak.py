@@ -73,6 +73,7 @@ class Soak:
         self.starts = time.monotonic()
         self.answers = dict.fromkeys(paths, 0)
         self.failures = []
+        self.refused = 0  # profiles, because those of clients that left were still being made
         self.left = 0
         self.rss = []
 
@@ -91,12 +92,18 @@ class Soak:
                         self.failures.append(f"{path}: an empty answer")
                 self.answers[path] += 1
             except urllib.error.HTTPError as error:
-                is_early = time.monotonic() - self.starts < HISTORY_SECONDS
-                if not ("ago=" in path and error.code == NOT_YET and is_early):
-                    self.failures.append(f"{path}: {error.code} {error.read()[:200]}")
+                self._note(path, error.code, error.read())
             except OSError as error:
                 self.failures.append(f"{path}: {error}")
             time.sleep(PAUSE_SECONDS)
+
+    def _note(self, path, status, body):
+        """What was refused for a reason that the server names is no failure."""
+        is_early = time.monotonic() - self.starts < HISTORY_SECONDS
+        if b"too many profiles are being taken" in body:
+            self.refused += 1
+        elif not ("ago=" in path and status == NOT_YET and is_early):
+            self.failures.append(f"{path}: {status} {body[:200]}")
 
     def _reset(self, port, request):
         with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as peer:
@@ -129,6 +136,7 @@ def _report(soak, result):
     print(f"load: {result['rate']:.0f} requests/s, none lost, p99 {result['p99_us'] / 1e3:.1f} ms")
     for path, count in soak.answers.items():
         print(f"{count:>6}  {path}")
+    print(f"{soak.refused:>6}  refused, too many at a time")
     print(f"{soak.left:>6}  clients that left badly")
     quarter = max(1, len(soak.rss) // 4)
     first, last = (statistics.median(part) / 2**20
