@@ -9,6 +9,7 @@
 #include "handlers/pprof_respond.h"
 #include "profiling/cpu.h"
 #include "profiling/profiler.h"
+#include "profiling/waits.h"
 
 #define DEFAULT_SECONDS 30  /* Go's */
 #define SAMPLES_HZ      100 /* Go's */
@@ -77,7 +78,7 @@ void pprof_handle_profile(struct http_request *req, void *arg)
     } else {
         req->user = capture;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, "cpu profile");
+        task_park(&req->task, WAITS_FOR_CPU_PROFILE);
     }
 }
 

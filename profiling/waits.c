@@ -5,6 +5,7 @@
 #include "profiling/waits.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "profiling/code.h"
 
@@ -73,6 +74,12 @@ const struct sites *waits_sites(void)
 uint64_t waits_count(void)
 {
     return waits.count;
+}
+
+bool waits_is_for_profile(const struct site *site)
+{
+    return strcmp(site->state, WAITS_FOR_PROFILE) == 0 ||
+           strcmp(site->state, WAITS_FOR_CPU_PROFILE) == 0;
 }
 
 static void end(struct answer *answer, int status)

@@ -12,6 +12,10 @@
 #include "profiling/sites.h"
 #include "profiling/source.h"
 
+/* The states of requests that wait for a profile. */
+#define WAITS_FOR_PROFILE     "profile"
+#define WAITS_FOR_CPU_PROFILE "cpu profile"
+
 /* waits_start begins to count. Returns: 0; UV_ENOMEM. */
 MUST_USE int waits_start(void);
 
@@ -27,6 +31,11 @@ const struct sites *waits_sites(void);
 
 /* waits_count is the number of waits that have ended. */
 uint64_t waits_count(void);
+
+/* waits_is_for_profile tells whether a site is where a request waits for a profile. These waits last as
+ * long as their windows: on a quiet server nearly all there is, and nobody is interested in them. They
+ * are counted as any other, and left out of what is shown. Thread: any. */
+bool waits_is_for_profile(const struct site *site);
 
 /* A waits_value_fn says what a site is worth in a profile; runs on a worker thread.
  *

@@ -52,7 +52,7 @@ static bool value(const struct site *site, int64_t *ret_values)
     const uint64_t rest_ns = site->ns % NS_PER_S;
     ret_values[0] = (int64_t)(s * FGPROF_HZ + (rest_ns * FGPROF_HZ + NS_PER_S / 2) / NS_PER_S);
     ret_values[1] = (int64_t)site->ns;
-    return site->ns > 0;
+    return site->ns > 0 && !waits_is_for_profile(site);
 }
 
 static int take(struct loop *loop, struct source_take *take)

@@ -194,6 +194,15 @@ def test_differences_have_what_came_in_between(waiting_server):
     assert profile.total(wanted, value=0) == 1
 
 
+def test_who_asks_is_left_out(start_server):
+    server = start_server()
+    assert get(server, "/debug/pprof/profile?seconds=1", "pprof").status_code == 200
+    take_block(server)
+    profile = take_block(server, seconds=1)
+    assert not {"profile", "cpu profile"} & {
+        sample.labels["state"] for sample in take_block(server).samples + profile.samples}
+
+
 def test_the_text_is_gos(waiting_server):
     measure(waiting_server, f"/test/wait/redis?ms={MS}")
     answer = get(waiting_server, "/debug/pprof/block?debug=1", "pprof")
@@ -223,6 +232,7 @@ def test_wall_time_is_waits_and_running_in_the_window(waiting_server):
         pytest.approx(waited, rel=0.1))
     ran = of("handle_burn", "/test/hold/burn", "running")
     assert profile.total(ran) == pytest.approx(burnt, rel=0.1)
+    assert "profile" not in {sample.labels["state"] for sample in profile.samples}
     for sample in profile.samples:
         assert sample.values[0] == pytest.approx(sample.values[1] * 99 / NS, abs=1.01)
     [running] = filter(ran, profile.samples)

@@ -119,6 +119,23 @@ static void test_equal_waits_are_one(void **state)
     assert_int_equal(rig->take.stacks.samples[0].values[0], 3);
 }
 
+static void test_who_asks_is_left_out(void **state)
+{
+    struct source_rig *rig = *state;
+    const char *const states[] = {WAITS_FOR_PROFILE, WAITS_FOR_CPU_PROFILE, "redis"};
+    for (size_t i = 0; i < ARRAY_COUNT(states); i++) {
+        struct task task;
+        start_task(&task, code_of(handler_elsewhere));
+        task_park(&task, states[i]);
+        task_end(&task);
+    }
+    source_rig_take(rig, &source_block);
+    assert_int_equal(rig->take.stacks.sample_count, 1);
+    assert_string_equal(rig->take.stacks.samples[0].labels.state, "redis");
+    assert_int_equal(source_block.count(), 1);
+    assert_int_equal(block_get_stats().waits, ARRAY_COUNT(states));
+}
+
 static void test_what_finds_no_room_is_other(void **state)
 {
     struct source_rig *rig = *state;
@@ -164,6 +181,7 @@ int main(void)
         SOURCE_TEST(test_a_wait_is_counted_whole),
         SOURCE_TEST(test_a_callback_gets_its_handler),
         SOURCE_TEST(test_equal_waits_are_one),
+        SOURCE_TEST(test_who_asks_is_left_out),
         SOURCE_TEST(test_what_finds_no_room_is_other),
         SOURCE_TEST(test_stopped_on_its_way_an_answer_comes_home),
     };

@@ -16,6 +16,7 @@
 #include "profiling/source.h"
 #include "profiling/synthetic.h"
 #include "profiling/task_frames.h"
+#include "profiling/waits.h"
 #include "test/unit/support/source_rig.h"
 
 static uint32_t label;
@@ -143,6 +144,28 @@ static void test_running_counts_in_a_window_alone(void **state)
     assert_int_equal(difference(rig, &later, "running", &sample), 0);
 }
 
+static void test_who_asks_is_left_out(void **state)
+{
+    struct source_rig *rig = *state;
+    struct task tasks[2];
+    start_task(&tasks[0]);
+    task_park(&tasks[0], WAITS_FOR_PROFILE);
+    tasks[0].state_ns -= NS_PER_S;
+    task_end(&tasks[0]); /* over, and another that goes on */
+    start_task(&tasks[0]);
+    task_park(&tasks[0], WAITS_FOR_CPU_PROFILE);
+    tasks[0].state_ns -= NS_PER_S;
+    start_task(&tasks[1]);
+    handler_that_waits(&tasks[1]);
+    tasks[1].state_ns -= NS_PER_S;
+    source_rig_take(rig, &source_wall);
+    assert_int_equal(rig->take.stacks.sample_count, 1);
+    assert_string_equal(rig->take.stacks.samples[0].labels.state, "redis");
+    for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
+        task_end(&tasks[i]);
+    }
+}
+
 static void test_the_count_is_that_of_a_sampler(void **state)
 {
     struct source_rig *rig = *state;
@@ -165,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SOURCE_TEST(test_of_a_wait_only_the_part_in_the_window_counts),
         SOURCE_TEST(test_running_counts_in_a_window_alone),
+        SOURCE_TEST(test_who_asks_is_left_out),
         SOURCE_TEST(test_the_count_is_that_of_a_sampler),
     };
     return cmocka_run_group_tests_name("wall", tests, NULL, NULL);
