@@ -9,7 +9,6 @@
 #include "handlers/pprof_respond.h"
 #include "profiling/cpu.h"
 #include "profiling/profiler.h"
-#include "profiling/waits.h"
 
 #define DEFAULT_SECONDS 30  /* Go's */
 #define SAMPLES_HZ      100 /* Go's */
@@ -78,7 +77,7 @@ void pprof_handle_profile(struct http_request *req, void *arg)
     } else {
         req->user = capture;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, WAITS_FOR_CPU_PROFILE);
+        task_park(&req->task, PROFILER_STATE_CPU);
     }
 }
 

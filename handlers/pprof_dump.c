@@ -5,7 +5,7 @@
 #include "handlers/pprof_accounts.h"
 #include "handlers/pprof_respond.h"
 #include "profiling/goroutine.h"
-#include "profiling/waits.h"
+#include "profiling/profiler.h"
 
 static void fail(struct http_request *req, const char *message)
 {
@@ -43,5 +43,5 @@ void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
     }
     req->user = dump;
     http_on_cancel(req, on_cancel);
-    task_park(&req->task, WAITS_FOR_PROFILE);
+    task_park(&req->task, PROFILER_STATE);
 }

@@ -7,7 +7,7 @@
 #include "handlers/pprof_accounts.h"
 #include "handlers/pprof_respond.h"
 #include "profiling/named.h"
-#include "profiling/waits.h"
+#include "profiling/profiler.h"
 
 #define WALL_SECONDS 30 /* fgprof's */
 #define FILE_BYTES   40
@@ -154,7 +154,7 @@ static void query(struct http_request *req, const struct named *named,
     } else {
         req->user = waiting;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, WAITS_FOR_PROFILE);
+        task_park(&req->task, PROFILER_STATE);
     }
 }
 

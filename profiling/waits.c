@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "profiling/code.h"
+#include "profiling/profiler.h"
 
 static struct {
     struct sites *sites; /* NULL: not started */
@@ -78,8 +79,7 @@ uint64_t waits_count(void)
 
 bool waits_is_for_profile(const struct site *site)
 {
-    return strcmp(site->state, WAITS_FOR_PROFILE) == 0 ||
-           strcmp(site->state, WAITS_FOR_CPU_PROFILE) == 0;
+    return strcmp(site->state, PROFILER_STATE) == 0 || strcmp(site->state, PROFILER_STATE_CPU) == 0;
 }
 
 static void end(struct answer *answer, int status)

@@ -12,10 +12,6 @@
 #include "profiling/sites.h"
 #include "profiling/source.h"
 
-/* The states of requests that wait for a profile. */
-#define WAITS_FOR_PROFILE     "profile"
-#define WAITS_FOR_CPU_PROFILE "cpu profile"
-
 /* waits_start begins to count. Returns: 0; UV_ENOMEM. */
 MUST_USE int waits_start(void);
 

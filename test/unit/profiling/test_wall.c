@@ -16,7 +16,6 @@
 #include "profiling/source.h"
 #include "profiling/synthetic.h"
 #include "profiling/task_frames.h"
-#include "profiling/waits.h"
 #include "test/unit/support/source_rig.h"
 
 static uint32_t label;
@@ -149,11 +148,11 @@ static void test_who_asks_is_left_out(void **state)
     struct source_rig *rig = *state;
     struct task tasks[2];
     start_task(&tasks[0]);
-    task_park(&tasks[0], WAITS_FOR_PROFILE);
+    task_park(&tasks[0], PROFILER_STATE);
     tasks[0].state_ns -= NS_PER_S;
     task_end(&tasks[0]); /* over, and another that goes on */
     start_task(&tasks[0]);
-    task_park(&tasks[0], WAITS_FOR_CPU_PROFILE);
+    task_park(&tasks[0], PROFILER_STATE_CPU);
     tasks[0].state_ns -= NS_PER_S;
     start_task(&tasks[1]);
     handler_that_waits(&tasks[1]);
