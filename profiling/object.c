@@ -6,6 +6,8 @@
 
 #include <elfutils/libdwelf.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A package upgrade replaces libraries under a running process. */
@@ -54,4 +56,20 @@ void object_close(struct object *object)
     if (object->fd >= 0) {
         (void)close(object->fd);
     }
+}
+
+void object_name(const char *path, char *out)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash == NULL ? path : slash + 1;
+    size_t len = strlen(base);
+    const char *suffix = strstr(base, ".so");
+    if (suffix != NULL && (suffix[3] == '.' || suffix[3] == '\0')) {
+        len = (size_t)(suffix - base);
+        const char *dash = memrchr(base, '-', len);
+        const bool is_version = dash != NULL && dash[1] >= '0' && dash[1] <= '9' &&
+                                memchr(dash, '.', len - (size_t)(dash - base)) != NULL;
+        len = is_version ? (size_t)(dash - base) : len;
+    }
+    (void)snprintf(out, OBJECT_NAME_BYTES, base[0] == '[' ? "%.*s" : "[%.*s]", (int)len, base);
 }

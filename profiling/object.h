@@ -12,6 +12,8 @@
 
 #include "profiling/maps.h"
 
+#define OBJECT_NAME_BYTES 256
+
 struct object {
     Elf *elf;
     int fd; /* -1: the image in memory, for the vdso */
@@ -27,5 +29,12 @@ MUST_USE bool object_open(const struct maps *maps, const struct map *map,
 
 /* object_close ends the use of what object_open opened. */
 void object_close(struct object *object);
+
+/* object_name writes what code without a symbol is called: "[libuv]" of libuv.so.1.0.0, "[libelf]" of
+ * libelf-0.188.so, since Graphviz breaks names at dots. What is no library keeps its name.
+ *
+ * out: OBJECT_NAME_BYTES.
+ */
+void object_name(const char *path, char *out);
 
 #endif

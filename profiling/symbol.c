@@ -303,10 +303,8 @@ static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
         module == NULL ? NULL : dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     const char *function = UNKNOWN_NAME;
     if (path != NULL) {
-        const char *slash = strrchr(path, '/');
-        const char *base = slash == NULL ? path : slash + 1;
-        char name[256];
-        (void)snprintf(name, sizeof(name), base[0] == '[' ? "%s" : "[%s]", base);
+        char name[OBJECT_NAME_BYTES];
+        object_name(path, name);
         function = keep_function(name);
     }
     result->frames[0] = (struct symbol_frame){.function = function, .file = ""};

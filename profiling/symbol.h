@@ -14,7 +14,7 @@
 #define SYMBOL_FRAMES_MAX 32
 
 struct symbol_frame {
-    const char *function; /* never NULL; "[libuv.so.1]" where the object has no symbol for it */
+    const char *function; /* never NULL; "[libuv]" where the object has no symbol for it */
     const char *file;     /* "" when unknown */
     int line;             /* 0 when unknown */
     int start_line;       /* of the function; 0 when unknown */
