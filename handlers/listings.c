@@ -15,6 +15,8 @@ int listings_init(struct listings *listings, struct metrics *metrics,
     listings->ids = (struct uuid_source){0};
     idempotency_init(&listings->idempotency, options->cache.redis,
                      options->request_timeout_ms + LEASE_MARGIN_MS);
+    listings_feed_init(&listings->feed, options->cache.loop, options->cache.sql,
+                       options->cache.pubsub);
     return listings_cache_init(&listings->cache, metrics, &options->cache);
 }
 

@@ -10,6 +10,7 @@
 #include "handlers/auth.h"
 #include "handlers/idempotency.h"
 #include "handlers/listings_cache.h"
+#include "handlers/listings_feed.h"
 #include "handlers/uuid.h"
 
 struct listings_options {
@@ -20,6 +21,7 @@ struct listings_options {
 
 struct listings {
     struct listings_cache cache;
+    struct listings_feed feed;
     struct idempotency idempotency;
     struct auth_tokens tokens;
     struct uuid_source ids;

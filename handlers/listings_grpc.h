@@ -60,6 +60,10 @@ void listings_grpc_update(struct grpc_call *call, const struct ProtobufCMessage 
 void listings_grpc_delete(struct grpc_call *call, const struct ProtobufCMessage *request,
                           void *listings);
 
+/* listings_grpc_watch serves WatchListings. */
+void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *request,
+                         void *listings);
+
 /* listings_grpc_import serves ImportListings. */
 void listings_grpc_import(struct grpc_call *call, const struct ProtobufCMessage *request,
                           void *listings);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The listings over gRPC as a client uses them, and what their errors have in common."""
 
+import queue
+import threading
+
 import grpc
 
 from listings import EXAMPLE
@@ -10,6 +13,8 @@ from server import PATIENCE_S
 PROTO = module("toq/v1/listings.proto")
 DETAILS = module("google/rpc/error_details.proto")
 Listing = PROTO.Listing
+KIND = PROTO.WatchListingsResponse.Kind
+POSITION = PROTO.WatchListingsResponse.POSITION
 NO_ID = "01a205b3-cc93-7fff-bfff-0123456789ab"
 
 
@@ -79,6 +84,60 @@ class Rpc:
         requests = (PROTO.SyncListingsRequest(id=one, version=version) for one, version in known)
         return {one.id: one.listing if one.HasField("listing") else None
                 for one in self.call("SyncListings", requests)}
+
+    def watch(self, **fields):
+        """A stream of changes, which ends with its channel, or by `with`."""
+        return Watch(self.stub.WatchListings(PROTO.WatchListingsRequest(**fields),
+                                             metadata=self.metadata))
+
+
+class Watch:
+    """A stream of changes that a thread reads, so that the test may wait for each."""
+
+    def __init__(self, call):
+        self.call = call
+        self.seen = queue.Queue()
+        self.position = None
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        try:
+            for one in self.call:
+                self.seen.put(one)
+        except grpc.RpcError:
+            pass
+        self.seen.put(None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.call.cancel()
+        self.reader.join(PATIENCE_S)
+
+    def next(self):
+        """The next response; None at the end."""
+        one = self.seen.get(timeout=PATIENCE_S)
+        if one is not None:
+            assert self.position is None or one.position >= self.position
+            self.position = one.position
+        return one
+
+    def live(self):
+        """Waits until it is; what it brought before."""
+        missed = []
+        while True:
+            one = self.next()
+            assert one is not None, self.call.code()
+            if one.kind == POSITION:
+                return missed
+            missed.append(one)
+
+    def change(self):
+        """The next change as (kind, id, version)."""
+        one = self.next()
+        return KIND.Name(one.kind), one.id, one.version
 
 
 def violations(error):

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings_grpc_watch.c - WatchListings: changes, first those that a client has missed, then as they
+ * happen.
+ *
+ * Flow:    [the city's key, what the log has] -> join the feed -> [read the log up to its end] ->
+ *          POSITION -> the feed's events ...
+ * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the trailer
+ *          resume-position says where to go on from.
+ * Memory:  at most one read of the log for each call; the feed's events are shared.
+ */
+#include "handlers/listings_grpc.h"
+#include "handlers/listings_message.h"
+
+#define READ_MAX_BYTES (8u << 20)
+#define POSITION_KEY   "resume-position"
+
+/* The key of a city, as listings_changes.c reads it, and the bounds of the log. */
+#define TEXT_ASK                                                                                   \
+    "SELECT WEIGHT_STRING(CONVERT(? USING utf8mb4) COLLATE utf8mb4_unicode_520_ci),"               \
+    "(SELECT MIN(position) FROM listing_changes),(SELECT MAX(position) FROM listing_changes)"
+
+typedef Toq__V1__WatchListingsResponse watch_message;
+
+struct watch {
+    struct grpc_call *call;
+    struct listings *listings;
+    struct sql_query ask;
+    struct sql_value city; /* that is wanted; SQL_NULL: any */
+    struct str city_key;
+    struct str state; /* len 0: any */
+    struct listings_follower follower;
+    bool is_behind; /* it reads the log itself */
+    bool is_reading;
+    bool is_clogged;
+    uint64_t position; /* up to which the client has all */
+    uint64_t settled;  /* when the read began: nothing more can appear up to here */
+    struct listings_changes_read read;
+    struct arena arena; /* of it */
+    size_t sent_count;  /* of what was read */
+};
+
+/* pump sends what there is as far as the client reads; the call may be gone afterwards. */
+static void pump(struct watch *watch);
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+/* leave stops all that runs for a watch, and says where to go on from. */
+static void leave(struct watch *watch)
+{
+    char digits[20];
+    const struct str position = {digits, str_format_u64(digits, watch->position)};
+    sql_query_cancel(&watch->ask);
+    listings_feed_leave(&watch->follower);
+    listings_changes_cancel(&watch->read);
+    arena_deinit(&watch->arena);
+    if (watch->position > 0) {
+        const int rc = grpc_add_trailer(watch->call, STR(POSITION_KEY), position);
+        (void)rc; /* for want of memory it is left out: the responses say it, too */
+    }
+}
+
+static void fail(struct watch *watch, int status)
+{
+    leave(watch);
+    listings_grpc_fail(watch->call, status);
+}
+
+static void end(struct watch *watch, struct grpc_status status)
+{
+    leave(watch);
+    grpc_end(watch->call, status);
+}
+
+static void on_cancel(struct grpc_call *call, int status)
+{
+    fail(grpc_user(call), status);
+}
+
+static void on_drain(struct grpc_call *call)
+{
+    fail(grpc_user(call), UV_ECANCELED);
+}
+
+/* --- events -------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct watch *watch, const struct listings_event *event)
+{
+    const bool is_city = watch->city.type == SQL_NULL ||
+                         str_equal(event->city[0], watch->city_key) ||
+                         str_equal(event->city[1], watch->city_key);
+    return is_city && (watch->state.len == 0 || str_equal(event->state[0], watch->state) ||
+                       str_equal(event->state[1], watch->state));
+}
+
+static void send_response(struct watch *watch, watch_message *response)
+{
+    response->has_kind = true;
+    response->has_position = true;
+    watch->position = response->position;
+    watch->is_clogged = !grpc_send(watch->call, &response->base);
+}
+
+static void send_event(struct watch *watch, const struct listings_event *event)
+{
+    static const Toq__V1__WatchListingsResponse__Kind kinds[] = {
+        [LISTINGS_EVENT_CREATED] = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__CREATED,
+        [LISTINGS_EVENT_UPDATED] = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__UPDATED,
+        [LISTINGS_EVENT_DELETED] = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__DELETED,
+    };
+    watch_message response = TOQ__V1__WATCH_LISTINGS_RESPONSE__INIT;
+    struct listings_message message;
+    response.kind = kinds[event->kind];
+    response.position = event->resume;
+    response.has_id = true;
+    response.id = listings_message_data(event->id);
+    response.has_version = true;
+    response.version = event->version;
+    if (event->listing != NULL && event->kind != LISTINGS_EVENT_DELETED) {
+        listings_message_write(event->listing, &message);
+        response.listing = &message.message;
+    }
+    send_response(watch, &response);
+}
+
+static void send_position(struct watch *watch, uint64_t position)
+{
+    watch_message response = TOQ__V1__WATCH_LISTINGS_RESPONSE__INIT;
+    response.kind = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__POSITION;
+    response.position = position;
+    send_response(watch, &response);
+}
+
+/* --- what was missed ----------------------------------------------------------------------------- */
+
+static bool is_missed(const struct listings_changes_read *read, const struct listings_event *event)
+{
+    return is_wanted(read->arg, event);
+}
+
+static void on_read(struct listings_changes_read *read, int status)
+{
+    struct watch *watch = read->arg;
+    watch->is_reading = false;
+    if (status < 0) {
+        fail(watch, status);
+        return;
+    }
+    for (size_t i = 0; i < read->count; i++) {
+        const uint64_t position = read->list[i].position;
+        read->list[i].resume = position < watch->settled ? position : watch->settled;
+    }
+    pump(watch);
+}
+
+/* read_on reads the log behind what was read. What the feed hears of from now on comes afterwards. */
+static void read_on(struct watch *watch, uint64_t after)
+{
+    listings_feed_skip(&watch->follower);
+    watch->settled = listings_feed_position(&watch->listings->feed);
+    arena_reset(&watch->arena);
+    watch->sent_count = 0;
+    watch->read = (struct listings_changes_read){
+        .sql = watch->listings->feed.sql,
+        .arena = &watch->arena,
+        .task = &grpc_request(watch->call)->task,
+        .after = after,
+        .wants_listings = true,
+        .is_wanted = is_missed,
+        .on_done = on_read,
+        .arg = watch,
+    };
+    const int status = listings_changes_start(&watch->read);
+    watch->is_reading = status == 0;
+    if (status < 0) {
+        fail(watch, status);
+    }
+}
+
+/* pump_read sends what was read, and reads on; the call may be gone afterwards.
+ *
+ * Returns: whether that was all, and the feed's turn has come. */
+static bool pump_read(struct watch *watch)
+{
+    const struct listings_changes_read *read = &watch->read;
+    while (watch->sent_count < read->count && !watch->is_clogged) {
+        send_event(watch, &read->list[watch->sent_count++]);
+    }
+    if (watch->is_clogged) {
+        return false;
+    }
+    if (read->has_more) {
+        read_on(watch, read->last);
+        return false;
+    }
+    watch->is_behind = false;
+    arena_reset(&watch->arena);
+    send_position(watch, watch->settled);
+    return true;
+}
+
+/* --- as they happen ------------------------------------------------------------------------------ */
+
+/* take sends what the feed has; false when that is all for now, or the call has ended. */
+static bool take(struct watch *watch)
+{
+    const struct listings_event *event;
+    switch (listings_feed_take(&watch->follower, &event)) {
+    case LISTINGS_TAKEN_EVENT:
+        watch->position = event->resume;
+        if (is_wanted(watch, event)) {
+            send_event(watch, event);
+        }
+        return !watch->is_clogged;
+    case LISTINGS_TAKEN_LOST:
+        end(watch, GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED,
+                               "too far behind: watch again from resume-position"));
+        return false;
+    default:
+        return false;
+    }
+}
+
+static void pump(struct watch *watch)
+{
+    if (watch->is_reading || (watch->is_behind && !pump_read(watch)) || watch->is_clogged) {
+        return;
+    }
+    while (take(watch)) {
+    }
+}
+
+static void on_writable(struct grpc_call *call)
+{
+    struct watch *watch = grpc_user(call);
+    watch->is_clogged = false;
+    pump(watch);
+}
+
+static void on_events(struct listings_follower *follower)
+{
+    struct watch *watch = CONTAINER_OF(follower, struct watch, follower);
+    struct task *previous = task_enter(&grpc_request(watch->call)->task);
+    if (!watch->is_clogged) {
+        pump(watch);
+    }
+    task_leave(previous);
+}
+
+/* --- the beginning ------------------------------------------------------------------------------- */
+
+static void on_ready(struct listings_follower *follower, int status)
+{
+    struct watch *watch = CONTAINER_OF(follower, struct watch, follower);
+    struct task *previous = task_enter(&grpc_request(watch->call)->task);
+    if (status < 0) {
+        fail(watch, status);
+    } else if (watch->is_behind) {
+        read_on(watch, watch->position);
+    } else {
+        send_position(watch, listings_feed_position(&watch->listings->feed));
+    }
+    task_leave(previous);
+}
+
+static void join(struct watch *watch)
+{
+    watch->follower = (struct listings_follower){.on_ready = on_ready, .on_events = on_events};
+    listings_feed_join(&watch->listings->feed, &watch->follower);
+}
+
+static uint64_t bound_of(const struct sql_value *value)
+{
+    return value->type == SQL_NULL ? 0 : value->u64;
+}
+
+/* on_asked goes on if the log still has what comes behind the position; 0 is the oldest that there is. */
+static void on_asked(struct sql_query *query)
+{
+    struct watch *watch = query->arg;
+    if (query->result.status < 0) {
+        fail(watch, query->result.status);
+        return;
+    }
+    const struct sql_value *values = query->result.rows->values;
+    const uint64_t oldest = bound_of(&values[1]);
+    const uint64_t newest = bound_of(&values[2]);
+    if (values[0].type != SQL_NULL) {
+        watch->city_key = values[0].str;
+    }
+    if (watch->is_behind && watch->position > newest) {
+        end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE, "the position is none of this server's"));
+    } else if (watch->position > 0 && watch->position + 1 < oldest) {
+        end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE,
+                               "the position is too old: read the listings anew, and watch"));
+    } else {
+        join(watch);
+    }
+}
+
+static void ask(struct watch *watch)
+{
+    struct http_request *req = grpc_request(watch->call);
+    watch->ask = (struct sql_query){
+        .text = STR(TEXT_ASK),
+        .params = &watch->city,
+        .param_count = 1,
+        .arena = &req->arena,
+        .is_read = true,
+        .task = &req->task,
+        .on_done = on_asked,
+        .arg = watch,
+    };
+    const int status = sql_query_start(watch->listings->feed.sql, &watch->ask);
+    if (status < 0) {
+        fail(watch, status);
+    }
+}
+
+/* read_filters checks the filters; false with errors filled. */
+static bool read_filters(struct watch *watch, const Toq__V1__WatchListingsRequest *request,
+                         struct listing_errors *errors)
+{
+    const struct listing_value city = {
+        .text = {(const char *)request->city.data, request->city.len}};
+    const struct listing_value state = {
+        .text = {(const char *)request->state.data, request->state.len}};
+    const char *wrong[] = {
+        city.text.len == 0 ? NULL : listing_check(LISTING_CITY, &city),
+        state.text.len == 0 ? NULL : listing_check(LISTING_STATE, &state),
+    };
+    *errors = (struct listing_errors){.count = 0};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        if (wrong[i] != NULL) {
+            errors->list[errors->count++] =
+                (struct listing_error){i == 0 ? STR("city") : STR("state"), wrong[i]};
+        }
+    }
+    watch->city = city.text.len == 0 ? sql_null() : sql_text(city.text);
+    watch->state = state.text;
+    return errors->count == 0;
+}
+
+void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *message,
+                         void *listings)
+{
+    const Toq__V1__WatchListingsRequest *request = (const Toq__V1__WatchListingsRequest *)message;
+    struct watch *watch = grpc_alloc(call, sizeof(*watch));
+    struct listing_errors errors;
+    if (watch == NULL) {
+        listings_grpc_fail(call, UV_ENOMEM);
+        return;
+    }
+    *watch = (struct watch){
+        .call = call,
+        .listings = listings,
+        .is_behind = request->has_position,
+        .position = request->position,
+    };
+    if (!read_filters(watch, request, &errors)) {
+        listings_grpc_refuse(call, "the request is not understood", &errors);
+        return;
+    }
+    arena_init(&watch->arena, READ_MAX_BYTES);
+    grpc_set_user(call, watch);
+    grpc_on_cancel(call, on_cancel);
+    grpc_on_drain(call, on_drain);
+    grpc_on_writable(call, on_writable);
+    ask(watch);
+}
