@@ -4,15 +4,13 @@
  */
 #include "handlers/listing_stored.h"
 
-#define TIME_LEN 27 /* "2026-11-22T23:59:59.123456Z" */
-
 struct reader {
     struct arena *arena;
     struct str rest;
     int status; /* 0; the first thing that went wrong */
 };
 
-static void fail(struct reader *reader, int status)
+static void refuse(struct reader *reader, int status)
 {
     if (reader->status == 0) {
         reader->status = status;
@@ -20,7 +18,7 @@ static void fail(struct reader *reader, int status)
     }
 }
 
-static void skip(struct reader *reader, size_t len)
+static void pass(struct reader *reader, size_t len)
 {
     reader->rest = (struct str){reader->rest.ptr + len, reader->rest.len - len};
 }
@@ -33,9 +31,9 @@ static bool starts_with(const struct reader *reader, struct str text)
 static void expect(struct reader *reader, struct str text)
 {
     if (starts_with(reader, text)) {
-        skip(reader, text.len);
+        pass(reader, text.len);
     } else {
-        fail(reader, UV_EPROTO);
+        refuse(reader, UV_EPROTO);
     }
 }
 
@@ -55,10 +53,10 @@ static uint64_t read_number(struct reader *reader)
         len++;
     }
     if (!str_parse_u64((struct str){reader->rest.ptr, len}, INT64_MAX, &value)) {
-        fail(reader, UV_EPROTO);
+        refuse(reader, UV_EPROTO);
         return 0;
     }
-    skip(reader, len);
+    pass(reader, len);
     return value;
 }
 
@@ -96,7 +94,7 @@ static struct str unescape(struct reader *reader, struct str raw)
     char *out = arena_alloc(reader->arena, raw.len);
     size_t len = 0;
     if (out == NULL) {
-        fail(reader, UV_ENOMEM);
+        refuse(reader, UV_ENOMEM);
         return STR("");
     }
     for (size_t i = 0; i < raw.len; i++, len++) {
@@ -105,7 +103,7 @@ static struct str unescape(struct reader *reader, struct str raw)
             const struct str behind = {raw.ptr + i + 1, raw.len - i - 1};
             const size_t used = unescape_one(behind, &out[len]);
             if (used == 0) {
-                fail(reader, UV_EPROTO);
+                refuse(reader, UV_EPROTO);
                 return STR("");
             }
             i += used;
@@ -125,11 +123,11 @@ static struct str read_text(struct reader *reader)
         len += is_escape ? 2 : 1;
     }
     if (len >= reader->rest.len) {
-        fail(reader, UV_EPROTO);
+        refuse(reader, UV_EPROTO);
         return STR("");
     }
     const struct str raw = {reader->rest.ptr, len};
-    skip(reader, len + 1);
+    pass(reader, len + 1);
     return is_escaped ? unescape(reader, raw) : raw;
 }
 
@@ -148,24 +146,34 @@ static int64_t days_until(int64_t year, int64_t month, int64_t day)
     return era * 146097 + day_of_era - 719468;
 }
 
-/* read_time reads what clock_format_rfc3339 writes, in quotes. */
-static uint64_t read_time(struct reader *reader)
+/* read_parts reads the numbers of a time; false when it has another form. */
+static bool read_parts(struct str text, int64_t *parts)
 {
-    static const char form[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
-    const struct str text = read_text(reader);
-    int64_t parts[7] = {0};
+    static const char form[] = "dddd-dd-ddTdd:dd:dd.ddddddZ"; /* d: a digit */
     size_t part = 0;
-    _Static_assert(sizeof(form) - 1 == TIME_LEN, "as it is printed");
-    for (size_t i = 0; text.len == TIME_LEN && i < TIME_LEN; i++) {
+    if (text.len != sizeof(form) - 1) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
-        if (form[i] == 'd' && c >= '0' && c <= '9') {
+        if (form[i] == 'd' ? c < '0' || c > '9' : c != form[i]) {
+            return false;
+        }
+        if (form[i] == 'd') {
             parts[part] = parts[part] * 10 + (c - '0');
-        } else if (form[i] == c && form[i] != 'd') {
+        } else {
             part++;
         }
     }
-    if (part != ARRAY_COUNT(parts)) {
-        fail(reader, UV_EPROTO);
+    return true;
+}
+
+/* read_time reads what clock_format_rfc3339 writes, in quotes. */
+static uint64_t read_time(struct reader *reader)
+{
+    int64_t parts[7] = {0}; /* year, month, day, hour, minute, second, microsecond */
+    if (!read_parts(read_text(reader), parts)) {
+        refuse(reader, UV_EPROTO);
         return 0;
     }
     const int64_t seconds = days_until(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 +
@@ -203,7 +211,7 @@ static int end(struct reader *reader)
 {
     expect(reader, STR("\n"));
     if (reader->rest.len > 0) {
-        fail(reader, UV_EPROTO);
+        refuse(reader, UV_EPROTO);
     }
     return reader->status;
 }
@@ -224,12 +232,12 @@ static void read_items(struct reader *reader, struct listings_page *page)
 {
     page->list = arena_alloc(reader->arena, LISTINGS_LIMIT_MAX * sizeof(*page->list));
     if (page->list == NULL) {
-        fail(reader, UV_ENOMEM);
+        refuse(reader, UV_ENOMEM);
     }
     expect(reader, STR("{\"items\":["));
     while (reader->status == 0 && !starts_with(reader, STR("]"))) {
         if (page->count == LISTINGS_LIMIT_MAX) {
-            fail(reader, UV_EPROTO);
+            refuse(reader, UV_EPROTO);
             return;
         }
         if (page->count > 0) {
