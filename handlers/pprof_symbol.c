@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * pprof_symbol.c - names for addresses, looked up on a worker thread because the first look-up
- * reads files.
+ * reads files. Code that has no symbol is answered with the name of its object in brackets.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -55,7 +55,7 @@ static void look_up(struct loop_job *job)
             continue;
         }
         symbol_lookup(pc, &symbol);
-        if (symbol.is_named) {
+        if (symbol.is_mapped) {
             buf_printf(&sj->answer, "0x%" PRIx64 " %s\n", pc, symbol.frames[0].function);
         }
     }

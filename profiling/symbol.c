@@ -32,6 +32,7 @@ struct entry {
     uint32_t first;
     uint16_t count;
     bool is_named;
+    bool is_mapped;
 };
 
 static struct {
@@ -163,7 +164,7 @@ static Dwfl_Module *find_module(uint64_t addr)
             return NULL;
         }
         report_objects(maps);
-        module = dwfl_addrmodule(state.dwfl, addr);
+        module = maps_find(maps, addr) == NULL ? NULL : dwfl_addrmodule(state.dwfl, addr);
     }
     return module;
 }
@@ -310,6 +311,7 @@ static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
     result->frames[0] = (struct symbol_frame){.function = function, .file = ""};
     result->count = 1;
     result->is_named = false;
+    result->is_mapped = path != NULL;
 }
 
 static void use_synthetic_name(uint64_t addr, struct symbol_result *result)
@@ -325,6 +327,7 @@ static void find_symbol(uint64_t addr, struct symbol_result *result)
     result->count = 0;
     result->entry = 0;
     result->is_named = true;
+    result->is_mapped = true;
     if (synthetic_is(addr)) {
         use_synthetic_name(addr, result);
         return;
@@ -363,8 +366,12 @@ static void cache(uint64_t addr, const struct symbol_result *result)
         !lookup_add(&state.entry_lookup, lookup_mix(addr, 0), position)) {
         return;
     }
-    state.entries[position] = (struct entry){addr, result->entry, (uint32_t)first,
-                                             (uint16_t)result->count, result->is_named};
+    state.entries[position] = (struct entry){.addr = addr,
+                                             .entry = result->entry,
+                                             .first = (uint32_t)first,
+                                             .count = (uint16_t)result->count,
+                                             .is_named = result->is_named,
+                                             .is_mapped = result->is_mapped};
     state.entry_count++;
     state.frame_count += result->count;
 }
@@ -380,6 +387,7 @@ static bool find_cached(uint64_t addr, struct symbol_result *result)
     result->count = entry->count;
     result->entry = entry->entry;
     result->is_named = entry->is_named;
+    result->is_mapped = entry->is_mapped;
     return true;
 }
 

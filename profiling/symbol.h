@@ -25,6 +25,7 @@ struct symbol_result {
     size_t count;                                  /* at least 1 */
     uint64_t entry; /* where the function begins that the others are inlined in; 0 when unknown */
     bool is_named;  /* false: frames[0].function is a stand-in */
+    bool is_mapped; /* false: no object has code there */
 };
 
 /* symbol_lookup names the code at `addr`, the address of an instruction (for callers: return

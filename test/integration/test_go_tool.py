@@ -199,6 +199,7 @@ def test_texts_are_named_by_the_server(tool, worked, name):
     index = ["-sample_index=alloc_space"] if name == "allocs" else []  # a text cannot say it
     output = tool.run("-top", "-nodefraction=0", *index,
                       worked.url(f"/debug/pprof/{name}?debug=1", "pprof"))
+    assert "unknown" not in output
     functions = re.findall(r"^ *\S+ +\S+% +\S+% +\S+ +\S+% +(.+)$", output, re.M)
     wanted = {"heap": "leak_blocks", "allocs": "churn_blocks", "mutex": "contend_hold",
               "goroutine": "pprof_handle_named", "block": "handle_sleep"}.get(name)

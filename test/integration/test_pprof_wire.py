@@ -78,15 +78,19 @@ def test_symbol_knows_symbols(server, method, path, body):
     assert fields(answer) == {"content-type": TEXT, "x-content-type-options": "nosniff"}
 
 
-def text_addresses(server):
-    """Some addresses in the server's code, where it is in its memory."""
+def addresses_of(server, file, access):
+    """Some addresses in the server's memory, where it has a file mapped with such access."""
     with open(f"/proc/{server.pid}/maps", encoding="ascii") as maps:
         for line in maps:
-            span, access, *rest = line.split()
-            if "x" in access and rest[-1] == os.path.realpath(server.binary):
+            span, given, *rest = line.split()
+            if given == access and re.fullmatch(file, rest[-1]):
                 low, high = (int(edge, 16) for edge in span.split("-"))
                 return range(low, high, (high - low) // 50)
-    raise AssertionError("the server's code is not mapped")
+    raise AssertionError(f"{file} is not mapped as {access}")
+
+
+def text_addresses(server):
+    return addresses_of(server, re.escape(os.path.realpath(server.binary)), "r-xp")
 
 
 def test_symbol_names_addresses_asked_for_both_ways(server):
@@ -96,9 +100,20 @@ def test_symbol_names_addresses_asked_for_both_ways(server):
     assert got == posted
     lines = got.splitlines()
     assert lines[0] == "num_symbols: 1"
-    # What go tool pprof reads; addresses between functions have no name.
+    # What go tool pprof reads.
     assert all(re.fullmatch(r"0x[0-9a-f]+ \S+", line) for line in lines[1:])
-    assert len(lines) > 25
+    assert len([line for line in lines[1:] if "[" not in line]) > 25
+
+
+def test_symbol_names_code_without_symbols_by_its_object(server):
+    """Else go tool pprof calls it <unknown>."""
+    wanted = addresses_of(server, r".*/libuv\.so.*", "r-xp")
+    data = addresses_of(server, r".*/libuv\.so.*", "r--p")
+    words = "+".join(f"{address:#x}" for address in [*wanted, *data])
+    lines = ask(server, "GET", f"/debug/pprof/symbol?{words}").text.splitlines()[1:]
+    names = dict(line.split(" ", 1) for line in lines)
+    assert set(names) == {f"{address:#x}" for address in wanted}
+    assert all(name in ("[libuv]", "[plt]") or "[" not in name for name in names.values())
 
 
 def test_symbol_takes_numbers_as_go_does(server):

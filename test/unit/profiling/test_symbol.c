@@ -108,6 +108,7 @@ static void test_code_without_a_symbol_is_named_by_its_object(void **state)
         struct symbol_result result = look_up((const void *)(uintptr_t)at);
         assert_true(result.count >= 1);
         if (!result.is_named) {
+            assert_true(result.is_mapped);
             assert_string_equal(result.frames[0].function, "[libuv]");
             assert_string_equal(result.frames[0].file, "");
             is_found = true;
@@ -142,9 +143,14 @@ static void test_no_code_is_unknown(void **state)
     (void)state;
     struct symbol_result result = look_up(&inner_line);
     assert_false(result.is_named);
+    assert_false(result.is_mapped);
     assert_int_equal(result.count, 1);
+    symbol_stop();
+    result = look_up(&inner_line); /* before anything else was asked for */
+    assert_false(result.is_mapped);
     result = look_up((const void *)8);
     assert_false(result.is_named);
+    assert_false(result.is_mapped);
     assert_string_equal(result.frames[0].function, "[unknown]");
 }
 
