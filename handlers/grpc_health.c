@@ -87,8 +87,8 @@ static void handle_list(struct grpc_call *call, const ProtobufCMessage *message,
 
 /* --- Watch --------------------------------------------------------------------------------------- */
 
-/* tell sends the status if it is another than the client knows. */
-static void tell(struct watcher *watcher)
+/* tell_watcher sends the status if it is another than the client knows. */
+static void tell_watcher(struct watcher *watcher)
 {
     const serving_status now = watcher->is_known ? current_status(watcher->gh) : SERVICE_UNKNOWN;
     if (watcher->is_clogged || watcher->told == now) {
@@ -107,7 +107,7 @@ static void on_look(struct wheel_timer *timer)
     struct list *tmp;
     LIST_FOR_EACH(pos, tmp, &gh->watchers)
     {
-        tell(CONTAINER_OF(pos, struct watcher, link));
+        tell_watcher(CONTAINER_OF(pos, struct watcher, link));
     }
     if (!list_is_empty(&gh->watchers)) {
         loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
@@ -129,7 +129,7 @@ static void on_watch_writable(struct grpc_call *call)
 {
     struct watcher *watcher = grpc_user(call);
     watcher->is_clogged = false;
-    tell(watcher);
+    tell_watcher(watcher);
 }
 
 static void on_watch_cancel(struct grpc_call *call, int status)
@@ -140,7 +140,7 @@ static void on_watch_cancel(struct grpc_call *call, int status)
 
 static void on_watch_drain(struct grpc_call *call)
 {
-    tell(grpc_user(call));
+    tell_watcher(grpc_user(call));
     end_watch(call, grpc_status_of(UV_ECANCELED));
 }
 
@@ -162,7 +162,7 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
     grpc_on_writable(call, on_watch_writable);
     grpc_on_drain(call, on_watch_drain);
     task_park(&grpc_request(call)->task, "watch");
-    tell(watcher);
+    tell_watcher(watcher);
     loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
 }
 

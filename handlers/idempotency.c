@@ -143,8 +143,8 @@ static void on_ended(struct redis_eval *eval, int status, const struct redis_rep
     free(CONTAINER_OF(eval, struct ending, eval));
 }
 
-/* end writes the record: with an answer, or without one, which ends the lease. */
-static void end(struct idempotency_call *call, const struct str *answer)
+/* end_call writes the record: with an answer, or without one, which ends the lease. */
+static void end_call(struct idempotency_call *call, const struct str *answer)
 {
     const size_t len = answer == NULL ? 0 : answer->len;
     struct ending *ending = len > ANSWER_MAX ? NULL : malloc(sizeof(*ending) + len);
@@ -174,12 +174,12 @@ static void end(struct idempotency_call *call, const struct str *answer)
 
 void idempotency_finish(struct idempotency_call *call, struct str answer)
 {
-    end(call, &answer);
+    end_call(call, &answer);
 }
 
 void idempotency_release(struct idempotency_call *call)
 {
-    end(call, NULL);
+    end_call(call, NULL);
 }
 
 void idempotency_cancel(struct idempotency_call *call)

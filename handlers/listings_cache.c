@@ -113,7 +113,7 @@ static void on_redis(struct redis_call *call, int status, const struct redis_rep
     }
 }
 
-static int start(struct listings_read *read)
+static int start_read(struct listings_read *read)
 {
     struct listings_cache *cache = read->cache;
     const struct str args[] = {STR("GET"), read->wish.key};
@@ -135,7 +135,7 @@ int listings_cache_get(struct listings_cache *cache, struct listings_read *read,
         .id = id,
         .is_kept = cache->options.ttl_ms > 0,
     };
-    return start(read);
+    return start_read(read);
 }
 
 static void on_learnt(struct redis_call *call, int status, const struct redis_reply *reply)
@@ -192,7 +192,7 @@ int listings_cache_list(struct listings_cache *cache, struct listings_read *read
         .is_kept = cache->options.ttl_ms > 0 && cache->options.page_ttl_ms > 0 &&
                    cache->has_generation && now_ms(cache) >= cache->pages_until_ms,
     };
-    return page_key(read, query, &read->wish.key) ? start(read) : UV_ENOMEM;
+    return page_key(read, query, &read->wish.key) ? start_read(read) : UV_ENOMEM;
 }
 
 void listings_cache_cancel(struct listings_read *read)

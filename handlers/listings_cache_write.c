@@ -97,8 +97,8 @@ static bool is_doubtful(int status)
            status == UV_EPROTO || status == UV_EIO || status == UV_ENOMEM;
 }
 
-/* tell tells of a write that MySQL has carried out. Returns: as publish. */
-static int tell(struct listings_write *write)
+/* tell_write tells of a write that MySQL has carried out. Returns: as publish. */
+static int tell_write(struct listings_write *write)
 {
     struct listings_cache *cache = write->cache;
     const struct str id = write->op.listing.id;
@@ -126,7 +126,7 @@ static void on_stored(struct listings_op *op, int status)
 {
     struct listings_write *write = CONTAINER_OF(op, struct listings_write, op);
     if (status == 0) {
-        if (tell(write) < 0) {
+        if (tell_write(write) < 0) {
             finish(write, write->body.is_failed ? UV_ENOMEM : 0);
         }
         return;
@@ -181,7 +181,7 @@ int listings_cache_remove(struct listings_cache *cache, struct listings_write *w
 int listings_cache_tell(struct listings_cache *cache, struct listings_write *write)
 {
     prepare(cache, write, write->op.listing.version);
-    const int status = tell(write);
+    const int status = tell_write(write);
     if (status < 0) {
         buf_deinit(&write->body);
     }

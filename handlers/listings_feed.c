@@ -323,7 +323,7 @@ static void on_settled(struct sql_query *query)
     read_log(feed);
 }
 
-static void start(struct listings_feed *feed)
+static void start_feed(struct listings_feed *feed)
 {
     feed->state = LISTINGS_FEED_STARTING;
     feed->is_nudged = false;
@@ -354,7 +354,7 @@ void listings_feed_join(struct listings_feed *feed, struct listings_follower *fo
     list_push_back(&feed->followers, &follower->link);
     feed->follower_count++;
     if (feed->state == LISTINGS_FEED_IDLE) {
-        start(feed);
+        start_feed(feed);
     } else if (feed->state == LISTINGS_FEED_READY) {
         read_log(feed);
     }

@@ -154,8 +154,8 @@ static void on_told(struct listings_write *write, int status)
     next(CONTAINER_OF(write, struct import, news));
 }
 
-/* tell tells of the last one, which makes all pages old. */
-static void tell(struct import *import)
+/* tell_import tells of the last one, which makes all pages old. */
+static void tell_import(struct import *import)
 {
     struct http_request *req = grpc_request(import->call);
     import->news = (struct listings_write){
@@ -179,7 +179,7 @@ static void on_stored(struct listings_batch *batch, int status)
         return;
     }
     import->imported_count += import->row_count;
-    tell(import);
+    tell_import(import);
 }
 
 static int make_ids(struct import *import)

@@ -76,8 +76,8 @@ static void send_one(struct sync *sync, const struct pair *pair, const struct li
     sync->is_clogged = !grpc_send(sync->call, &response.base);
 }
 
-/* tell says what differs, as far as the client reads; what is still the same is not in the lookup. */
-static void tell(struct sync *sync)
+/* tell_difference says what differs, as far as the client reads; what is still the same is not in the lookup. */
+static void tell_difference(struct sync *sync)
 {
     while (sync->told_count < sync->pair_count && !sync->is_clogged) {
         const struct pair *pair = &sync->pairs[sync->told_count++];
@@ -93,7 +93,7 @@ static void on_writable(struct grpc_call *call)
 {
     struct sync *sync = grpc_user(call);
     sync->is_clogged = false;
-    tell(sync);
+    tell_difference(sync);
     proceed(sync);
 }
 
@@ -107,7 +107,7 @@ static void on_looked_up(struct sync *sync, int status)
         return;
     }
     sync->told_count = 0;
-    tell(sync);
+    tell_difference(sync);
     proceed(sync);
 }
 
@@ -136,8 +136,8 @@ static void on_versions(struct listings_lookup *lookup, int status)
     }
 }
 
-/* look_up takes what has gathered; false when the call has ended. */
-static bool look_up(struct sync *sync)
+/* look_up_gathered takes what has gathered; false when the call has ended. */
+static bool look_up_gathered(struct sync *sync)
 {
     struct task *task = &grpc_request(sync->call)->task;
     size_t count = 0;
@@ -194,7 +194,7 @@ static void on_pair(struct grpc_call *call, const struct ProtobufCMessage *messa
 static void proceed(struct sync *sync)
 {
     const bool is_free = !sync->is_looking_up && !sync->is_clogged;
-    if (is_free && sync->waiting_count > 0 && !look_up(sync)) {
+    if (is_free && sync->waiting_count > 0 && !look_up_gathered(sync)) {
         return;
     }
     if (is_free && !sync->is_looking_up && sync->is_last) {

@@ -67,8 +67,8 @@ static struct str body_of(struct grpc_call *call, const listing_message *message
     return (struct str){(const char *)bytes, toq__v1__listing__pack(message, bytes)};
 }
 
-static void start(struct listings_creation *creation, const listing_message *message,
-                  struct str key)
+static void start_rpc_creation(struct listings_creation *creation, const listing_message *message,
+                               struct str key)
 {
     struct grpc_call *call = creation->arg;
     struct idempotency_scope scope = {.path = STR(CREATE_PATH), .key = key};
@@ -120,7 +120,7 @@ void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage 
     } else if (!listings_message_read(message->listing, &creation->wanted, &errors)) {
         listings_grpc_refuse(call, "the listing is not valid", &errors);
     } else {
-        start(creation, message->listing, key);
+        start_rpc_creation(creation, message->listing, key);
     }
 }
 

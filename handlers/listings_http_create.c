@@ -73,7 +73,8 @@ static void on_cancel(struct http_request *req, int status)
     listings_respond_status(req, status);
 }
 
-static void start(struct listings_creation *creation, struct str token, struct str key)
+static void start_http_creation(struct listings_creation *creation, struct str token,
+                                struct str key)
 {
     struct http_request *req = creation->arg;
     const struct idempotency_scope scope = {token, req->path, key, req->body};
@@ -114,6 +115,6 @@ void listings_handle_create(struct http_request *req, void *listings)
     };
     req->user = creation;
     if (listings_read_body(req, LISTING_WHOLE, &creation->wanted)) {
-        start(creation, token, key);
+        start_http_creation(creation, token, key);
     }
 }

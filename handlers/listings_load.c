@@ -133,7 +133,7 @@ static struct listings_load *create(struct listings_loads *loads, const struct l
     return load;
 }
 
-static int start(struct listings_load *load, struct task *task)
+static int start_load(struct listings_load *load, struct task *task)
 {
     struct listings_op *op = &load->op;
     const struct str id = op->listing.id;
@@ -163,7 +163,7 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
     if (load == NULL) {
         return UV_ENOMEM;
     }
-    const int status = start(load, waiter->task);
+    const int status = start_load(load, waiter->task);
     if (status < 0) {
         free_load(load);
         return status;

@@ -88,7 +88,7 @@ static void store_more(struct listings_batch *batch)
     }
 }
 
-static void run(struct sql_tx *tx)
+static void run_batch(struct sql_tx *tx)
 {
     struct listings_batch *batch = tx->arg;
     batch->stored_count = 0;
@@ -114,7 +114,7 @@ int listings_batch_start(struct sql *sql, struct listings_batch *batch)
         return UV_ENOMEM;
     }
     batch->tx = (struct sql_tx){
-        .run = run,
+        .run = run_batch,
         .on_done = on_tx_done,
         .timeout_ms = LISTINGS_BATCH_TIMEOUT_MS,
         .task = batch->task,

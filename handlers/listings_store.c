@@ -82,9 +82,9 @@ static int status_of(const struct listings_op *op)
     return status == UV_EAGAIN ? UV_EBUSY : status;
 }
 
-/* run starts a query with the first `param_count` of op->params. */
-static int run(struct listings_op *op, struct str text, size_t param_count, bool is_read,
-               sql_query_fn on_done)
+/* run_op starts a query with the first `param_count` of op->params. */
+static int run_op(struct listings_op *op, struct str text, size_t param_count, bool is_read,
+                  sql_query_fn on_done)
 {
     op->query = (struct sql_query){
         .text = text,
@@ -102,13 +102,13 @@ static int run(struct listings_op *op, struct str text, size_t param_count, bool
 static int run_read(struct listings_op *op, struct str text, size_t param_count,
                     sql_query_fn on_done)
 {
-    return run(op, text, param_count, true, on_done);
+    return run_op(op, text, param_count, true, on_done);
 }
 
 static int run_write(struct listings_op *op, struct str text, size_t param_count,
                      sql_query_fn on_done)
 {
-    return run(op, text, param_count, false, on_done);
+    return run_op(op, text, param_count, false, on_done);
 }
 
 /* bind_fields makes parameters of the fields, in the order of the columns. */

@@ -131,7 +131,7 @@ static void on_stop(uv_async_t *stop)
     uv_close((uv_handle_t *)&w->stop, NULL);
 }
 
-static void *run(void *arg)
+static void *run_watchdog(void *arg)
 {
     struct watchdog *w = arg;
     (void)pthread_setname_np(pthread_self(), "toq-watchdog");
@@ -255,14 +255,14 @@ static void add_stand_in(struct watchdog *w, const char *state, uint32_t label)
 }
 
 /* The process's signals are for the loop's thread; SIGPROF samples this one, too. */
-static int start_thread(struct watchdog *w)
+static int start_watchdog(struct watchdog *w)
 {
     sigset_t blocked;
     sigset_t previous;
     (void)sigfillset(&blocked);
     (void)sigdelset(&blocked, SIGPROF);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, &previous);
-    const int error = pthread_create(&w->thread, NULL, run, w);
+    const int error = pthread_create(&w->thread, NULL, run_watchdog, w);
     (void)pthread_sigmask(SIG_SETMASK, &previous, NULL);
     return -error;
 }
@@ -310,7 +310,7 @@ int watchdog_start(struct loop *loop, uint64_t threshold_ns)
     add_stand_in(w, "other", LABEL_OTHER);
     int status = open_handles(w);
     if (status == 0) {
-        status = start_thread(w);
+        status = start_watchdog(w);
         if (status != 0) {
             close_handles(w);
         }

@@ -166,7 +166,7 @@ static bool start_op(struct sql_conn *conn, int *ret_wait)
     return true;
 }
 
-static void run(struct sql_conn *conn, int wait)
+static void run_ops(struct sql_conn *conn, int wait)
 {
     while (wait == 0) {
         if (!choose_next(conn) || !start_op(conn, &wait)) {
@@ -184,7 +184,7 @@ void sql_exec_start(struct sql_conn *conn, struct sql_query *query)
     query->state = QUERY_RUNNING;
     int wait;
     if (choose_first(conn) && start_op(conn, &wait)) {
-        run(conn, wait);
+        run_ops(conn, wait);
     }
     task_leave(previous);
 }
@@ -192,6 +192,6 @@ void sql_exec_start(struct sql_conn *conn, struct sql_query *query)
 void sql_exec_resume(struct sql_conn *conn, int events)
 {
     struct task *previous = task_enter(conn->query->task);
-    run(conn, sql_conn_resume(conn, events));
+    run_ops(conn, sql_conn_resume(conn, events));
     task_leave(previous);
 }

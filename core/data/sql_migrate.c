@@ -28,7 +28,7 @@ static const char *const texts[] = {
 static void on_query_done(struct sql_query *query);
 
 /* start runs the query of a state; its parameter is set. */
-static int start(struct sql_migrate *m, enum migrate_state state)
+static int start_query(struct sql_migrate *m, enum migrate_state state)
 {
     const char *text = state == STEPPING ? m->steps[m->version] : texts[state];
     m->state = (uint8_t)state;
@@ -68,7 +68,7 @@ static void end(struct sql_migrate *m)
  * to the pool and would hold it. */
 static void go_on(struct sql_migrate *m, enum migrate_state state)
 {
-    const int rc = start(m, state);
+    const int rc = start_query(m, state);
     if (rc == 0) {
         return;
     }

@@ -176,7 +176,7 @@ static void start_body(struct http1 *h1, struct http1_exchange *ex)
     }
 }
 
-static void run(struct http1 *h1, struct http1_exchange *ex)
+static void run_exchange(struct http1 *h1, struct http1_exchange *ex)
 {
     h1->phase = PHASE_HANDLER;
     ex->req.body = buf_str(&ex->body);
@@ -200,8 +200,8 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     if (fault.status != 0) {
         refuse(ex, fault);
     } else if (ex->is_body_done || (ex->is_continue_expected && !ex->is_body_wanted)) {
-        run(h1, ex); /* a body that nobody asked to continue does not come: the connection closes
-                        after */
+        /* a body that nobody asked to continue does not come: the connection closes after */
+        run_exchange(h1, ex);
     } else {
         start_body(h1, ex);
     }
@@ -239,7 +239,7 @@ static size_t feed_body(struct http1 *h1, const char *data, size_t len)
         return len;
     }
     if (ex->is_body_done) {
-        run(h1, ex);
+        run_exchange(h1, ex);
     }
     return used;
 }

@@ -143,7 +143,7 @@ static void refuse(struct http2_stream *st, int status, const char *detail)
     http_respond_error(&st->req, status, detail);
 }
 
-static void run(struct http2_stream *st)
+static void run_stream(struct http2_stream *st)
 {
     wheel_unset(&st->timer);
     st->phase = PHASE_HANDLER;
@@ -169,10 +169,10 @@ static void begin(struct http2_stream *st)
     if (st->fault_status != 0) {
         refuse(st, st->fault_status, st->fault_detail);
     } else if (st->req.route->handler != NULL && (st->req.route->flags & ROUTE_STREAM) != 0) {
-        run(st);
+        run_stream(st);
     } else if (st->is_body_done || st->req.method == METHOD_OTHER ||
                (st->is_expecting && !is_body_wanted(st))) {
-        run(st); /* what comes of the body is dropped; CONNECT has none that ends */
+        run_stream(st); /* what comes of the body is dropped; CONNECT has none that ends */
     } else {
         st->phase = PHASE_BODY;
         await_body(st);
@@ -196,7 +196,7 @@ static void collect(struct http2_stream *st, struct str data)
     if (st->body.is_failed) {
         refuse(st, 503, "out of memory");
     } else if (st->is_body_done) {
-        run(st);
+        run_stream(st);
     } else {
         await_body(st);
     }

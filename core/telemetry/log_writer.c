@@ -111,7 +111,7 @@ static void writer_destroy(struct log_writer *w)
     free(w);
 }
 
-static void *run(void *arg)
+static void *run_writer(void *arg)
 {
     struct log_writer *w = arg;
     (void)pthread_setname_np(pthread_self(), "toq-log");
@@ -163,16 +163,16 @@ static struct log_writer *writer_create(const struct log_options *options)
     return w;
 }
 
-/* start_thread creates the thread with all signals blocked but the profiler's: the process's
+/* start_writer creates the thread with all signals blocked but the profiler's: the process's
  * handlers run on the main thread, and a thread inherits the mask of its creator. */
-static int start_thread(struct log_writer *w)
+static int start_writer(struct log_writer *w)
 {
     sigset_t blocked;
     sigset_t previous;
     (void)sigfillset(&blocked);
     (void)sigdelset(&blocked, SIGPROF);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, &previous);
-    const int error = pthread_create(&w->thread, NULL, run, w);
+    const int error = pthread_create(&w->thread, NULL, run_writer, w);
     (void)pthread_sigmask(SIG_SETMASK, &previous, NULL);
     return -error;
 }
@@ -185,7 +185,7 @@ int log_writer_start(const struct log_options *options)
     if (w == NULL) {
         return -ENOMEM;
     }
-    const int status = start_thread(w);
+    const int status = start_writer(w);
     if (status != 0) {
         writer_destroy(w);
         return status;
