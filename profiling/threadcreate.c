@@ -40,6 +40,9 @@ static struct {
 /* --- who creates threads -------------------------------------------------------------------------
  */
 
+/* clang links its sanitizers into the program, and with them a pthread_create that they need. */
+#ifndef __clang__
+
 static bool is_same(const struct creator *a, const struct creator *b)
 {
     return a->label == b->label && a->frame_count == b->frame_count &&
@@ -64,9 +67,6 @@ static void count_thread(const struct creator *creator)
     (void)pthread_mutex_unlock(&creators.lock);
     (void)atomic_fetch_add(&creators.total, 1);
 }
-
-/* clang links its sanitizers into the program, and with them a pthread_create that they need. */
-#ifndef __clang__
 
 typedef int (*create_fn)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
