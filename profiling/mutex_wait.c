@@ -111,10 +111,11 @@ void mutex_wait_end(struct mutex_waiter *waiter)
     const size_t home = mutex_wait_home(atomic_load_explicit(&waiter->mutex, memory_order_relaxed));
     atomic_store_explicit(&waiter->mutex, NULL, memory_order_release);
     atomic_fetch_sub(&mutex_wait_homes[home].waiters, 1);
+    const uint64_t waited_ns = clock_now_ns() - since_ns;
     if (record == &unseen) {
-        count(&stats.lost, 1);
+        count(&stats.lost, waited_ns >= MUTEX_UNSEEN_NS ? 1 : 0);
     } else if (record != &dropped) {
-        contention_add(record, 0, (clock_now_ns() - since_ns) * weight());
+        contention_add(record, 0, waited_ns * weight());
     }
 }
 

@@ -162,9 +162,27 @@ static void test_two_mutexes_at_one_place_are_told_apart(void **state)
 static void test_a_wait_without_an_unlock_is_lost(void **state)
 {
     (void)state;
-    mutex_wait_end(mutex_wait_begin(mutexes));
+    struct mutex_waiter *waiter = mutex_wait_begin(mutexes);
+    pass_a_moment();
+    mutex_wait_end(waiter);
     assert_int_equal(lost(), 1);
     assert_int_equal(events(), 0);
+}
+
+static void test_who_came_in_the_last_instant_lost_nothing(void **state)
+{
+    (void)state;
+    uint64_t lost_before;
+    uint64_t took_ns;
+    do { /* until nothing comes between */
+        lost_before = lost();
+        const uint64_t start_ns = clock_now_ns();
+        mutex_wait_end(mutex_wait_begin(mutexes));
+        took_ns = clock_now_ns() - start_ns;
+    } while (took_ns >= MUTEX_UNSEEN_NS);
+    assert_int_equal(lost(), lost_before);
+    assert_int_equal(events(), 0);
+    assert_false(mutex_wait_is_any(mutexes));
 }
 
 static void test_waiters_without_a_place_are_lost(void **state)
@@ -235,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_mutexes_at_one_place_are_told_apart, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_wait_without_an_unlock_is_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_came_in_the_last_instant_lost_nothing, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_waiters_without_a_place_are_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_in_a_fraction_counts_for_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_errno_is_kept, set_up, tear_down),
