@@ -178,6 +178,27 @@ def test_without_a_database(services, start_server, server_binary):
             assert refusal(call).code() == Code.UNAVAILABLE
 
 
+def test_deadlines_while_the_database_says_nothing(services, start_server, server_binary):
+    server = start_server({**services.variables, "CACHE_TTL_MS": "0"}, binary=server_binary)
+    with Rpc(server) as rpc:
+        made = rpc.create(example())
+        with services.paused("mysql"):
+            for method, request in (
+                    ("GetListing", PROTO.GetListingRequest(id=made.id)),
+                    ("ListListings", PROTO.ListListingsRequest()),
+                    ("CreateListing", PROTO.CreateListingRequest(listing=example())),
+                    ("UpdateListing", PROTO.UpdateListingRequest(listing=made)),
+                    ("DeleteListing", PROTO.DeleteListingRequest(id=made.id, version=9))):
+                error = refusal(lambda: rpc.call(method, request, timeout=0.3))
+                assert error.code() == Code.DEADLINE_EXCEEDED, method
+            for method, request in (
+                    ("WatchListings", PROTO.WatchListingsRequest(position=0)),
+                    ("SyncListings", iter([PROTO.SyncListingsRequest(id=made.id)]))):
+                error = refusal(lambda: list(rpc.call(method, request, timeout=0.3)))
+                assert error.code() == Code.DEADLINE_EXCEEDED, method
+        assert rpc.get(made.id).id == made.id
+
+
 def test_an_import_whose_database_dies_says_what_is_in(services, start_server, server_binary):
     server = start_server(services.variables, binary=server_binary)
     feed = Feed()
