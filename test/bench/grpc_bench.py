@@ -10,20 +10,15 @@ counts the bytes.
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import typing
 
 import grpc
 
+import grpc_peers
 import load
-import servers
 import usage
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.join(servers.ROOT, "build", "grpc_peers")
-PROTO_ROOT = os.path.join(servers.ROOT, "test", "support", "proto")
-PROTO = "grpc/testing/test.proto"
 METHOD = "/grpc.testing.TestService/UnaryCall"
 SIZE = 32
 ZEROS = bytes(SIZE)
@@ -31,9 +26,6 @@ PAYLOAD = b"\x12" + bytes([SIZE]) + ZEROS  # Payload.body
 REQUEST = b"\x10" + bytes([SIZE]) + b"\x1a" + bytes([len(PAYLOAD)]) + PAYLOAD
 RESPONSE = b"\x0a" + bytes([len(PAYLOAD)]) + PAYLOAD
 PREFIX_BYTES = 5
-BUILD_SECONDS = 600
-START_SECONDS = 10
-STOP_SECONDS = 10
 ANSWER_SECONDS = 10
 WARM_SECONDS = 1
 
@@ -55,87 +47,6 @@ KINDS = {
     "many": Kind("gRPC, unary echo, 16 calls at once on each of 16 connections", 16, 16),
     "one": Kind("gRPC, unary echo, one call at a time on each of 64 connections", 64, 1),
 }
-
-
-# --- the peers
-
-def _run(command, env=None):
-    try:
-        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=BUILD_SECONDS, check=True,
-                       cwd=servers.ROOT)
-    except FileNotFoundError as error:
-        raise load.Failure(f"{error.filename} is not installed; run: make deps FOR=bench") from None
-    except subprocess.SubprocessError as error:
-        raise load.Failure(f"{error}\n{error.output}") from None
-
-
-def _is_built(binary, *sources):
-    return os.path.exists(binary) and all(
-        os.path.getmtime(source) < os.path.getmtime(binary)
-        for source in (*sources, os.path.join(PROTO_ROOT, PROTO)))
-
-
-def build_go():
-    """Builds the program, and protoc's generator for Go before, from Debian's packages alone."""
-    binary, generator = os.path.join(BUILD, "grpc_go"), os.path.join(BUILD, "protoc-gen-go")
-    if _is_built(binary, os.path.join(HERE, "grpc_go", "main.go")):
-        return binary
-    sources = os.path.join(BUILD, "go", "src")
-    os.makedirs(sources, exist_ok=True)
-    env = dict(os.environ, GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(BUILD, "cache"),
-               GOPATH=f"{os.path.join(BUILD, 'go')}:/usr/share/gocode")
-    _run(["go", "build", "-o", generator, "github.com/golang/protobuf/protoc-gen-go"], env)
-    _run(["protoc", f"--plugin={generator}", f"-I{PROTO_ROOT}",
-          f"--go_out=plugins=grpc,import_path=testing:{sources}", PROTO], env)
-    _run(["go", "build", "-o", binary, "./test/bench/grpc_go"], env)
-    return binary
-
-
-def build_cpp():
-    binary, source = os.path.join(BUILD, "grpc_cpp"), os.path.join(HERE, "grpc_cpp", "main.cc")
-    if _is_built(binary, source):
-        return binary
-    generated = os.path.join(BUILD, "cpp")
-    os.makedirs(generated, exist_ok=True)
-    _run(["protoc", "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin", f"-I{PROTO_ROOT}",
-          f"--cpp_out={generated}", f"--grpc_out={generated}", PROTO])
-    stem = os.path.join(generated, PROTO.replace(".proto", ""))
-    _run(["sh", "-c", 'exec g++ -O2 -DNDEBUG "-I$1" -o "$2" "$3" "$4.pb.cc" "$4.grpc.pb.cc" '
-          "$(pkg-config --cflags --libs grpc++ protobuf)", "sh", generated, binary, source, stem])
-    return binary
-
-
-def _has_port(process, port):
-    if process.poll() is not None:
-        raise load.Failure(f"{process.args[0]} ended: {process.stderr.read().decode().strip()}")
-    with contextlib.suppress(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port)).close()
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _peer(name, binary):
-    core, _ = load.cores()
-    port = servers.toq_server.free_port()
-    env = {"PATH": os.environ["PATH"], "GOMAXPROCS": "1", "PEER_PORT": str(port)}
-    with subprocess.Popen([binary], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, preexec_fn=load.pin(core)) as process:
-        try:
-            servers.toq_server.wait_until(lambda: _has_port(process, port), f"{name} to listen",
-                                          START_SECONDS)
-            yield servers.Server(name, port, process.pid, METHOD)
-        finally:
-            process.kill()  # they have nothing to lose
-
-
-@contextlib.contextmanager
-def _toq(binary):
-    port = servers.toq_server.free_port()
-    with servers.toq(binary, {"GRPC_PORT": str(port), "GRPC_HOST": "127.0.0.1"}) as running:
-        running.port, running.url = port, f"http://127.0.0.1:{port}{METHOD}"
-        yield running
 
 
 def _check(server):
@@ -193,14 +104,15 @@ def run(server, kind, seconds, body):
 def compare(binary, folder, rounds, seconds, note):
     """{kind: {server: [a result per round]}}, the servers taking turns."""
     note("building the peers of gRPC")
-    peers = {"grpc-go": build_go(), "grpc++": build_cpp()}
+    peers = {"grpc-go": grpc_peers.build_echo_go(), "grpc++": grpc_peers.build_echo_cpp()}
     body = os.path.join(folder, "call")
     with open(body, "wb") as file:
         file.write(b"\0" + len(REQUEST).to_bytes(4, "big") + REQUEST)
     results = {}
     with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(_toq(binary))]
-        running += [stack.enter_context(_peer(name, path)) for name, path in peers.items()]
+        running = [stack.enter_context(grpc_peers.serve_toq(binary, METHOD))]
+        running += [stack.enter_context(grpc_peers.serve(name, path, METHOD))
+                    for name, path in peers.items()]
         for server in running:
             _check(server)
         for name, kind in KINDS.items():

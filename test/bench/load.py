@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One run of wrk against a server, and what the server's processes spent on it.
+"""One run of a load, mostly wrk's, against a server, and what the server's processes spent on it.
 
 The unit is the server's CPU time per request; a rate alone mostly measures wrk, which has one core
 as the server has. How busy the server was says which of the two was the limit.
@@ -31,32 +31,37 @@ def pin(core):
     return None if core is None else lambda: os.sched_setaffinity(0, {core})
 
 
-def _run_wrk(url, seconds, script, arguments):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, url, "--", *arguments]
+def _run_client(command, seconds):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30,
                               preexec_fn=pin(cores()[1]), check=False)
     except subprocess.TimeoutExpired:
-        raise Failure(f"wrk did not end: {' '.join(command)}") from None
+        raise Failure(f"the load did not end: {' '.join(command)}") from None
     lines = done.stdout.splitlines()
     if done.returncode != 0 or not lines or not lines[-1].startswith("{"):
-        raise Failure(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise Failure(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return json.loads(lines[-1])
 
 
 def run(server, depth, seconds):
-    """Loads `server` with one request over and over, `depth` of them in one write; as run_script."""
+    """Loads `server` with one request over and over, `depth` of them in one write; as run_client."""
     return run_script(server, seconds, SCRIPT, str(depth))
 
 
 def run_script(server, seconds, script, *arguments):
-    """Loads `server` for so many seconds with what a script of wrk sends.
+    """Loads `server` with what a script of wrk sends; as run_client."""
+    return run_client(server, seconds, ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script,
+                                        server.url, "--", *arguments])
+
+
+def run_client(server, seconds, command):
+    """Loads `server` for so many seconds with a command that prints its result as load.lua does.
 
     Returns a dict: rate (requests/s), user_ns, system_ns and cpu_ns per request,
     busy (of one core), p99_us.
     """
     before = usage.cpu(server.pids())
-    result = _run_wrk(server.url, seconds, script, arguments)
+    result = _run_client(command, seconds)
     spent = usage.cpu(server.pids()).since(before)
     failures = {kind: n for kind, n in result["failures"].items() if n > 0}
     requests = result["requests"]

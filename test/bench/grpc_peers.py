@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The programs that gRPC is measured with, built of Debian's packages alone, and how they run.
+
+A peer listens on PEER_PORT, on the servers' core.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+
+import load
+import servers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(servers.ROOT, "build", "grpc_peers")
+ECHO_ROOT = os.path.join(servers.ROOT, "test", "support", "proto")
+ECHO = "grpc/testing/test.proto"
+BUILD_SECONDS = 600
+START_SECONDS = 10
+
+
+# --- how they are built
+
+def _run(command, env=None):
+    try:
+        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=BUILD_SECONDS, check=True,
+                       cwd=servers.ROOT)
+    except FileNotFoundError as error:
+        raise load.Failure(f"{error.filename} is not installed; run: make deps FOR=bench") from None
+    except subprocess.SubprocessError as error:
+        raise load.Failure(f"{error}\n{error.output}") from None
+
+
+def _is_built(binary, *sources):
+    return os.path.exists(binary) and all(
+        os.path.getmtime(source) < os.path.getmtime(binary) for source in sources)
+
+
+def _build_go(name, *sources, generate=None):
+    """Builds HERE/name with the package that protoc makes by the options and files of `generate`."""
+    binary, generator = os.path.join(BUILD, name), os.path.join(BUILD, "protoc-gen-go")
+    if _is_built(binary, os.path.join(HERE, name, "main.go"), *sources):
+        return binary
+    packages = os.path.join(BUILD, "go", "src")
+    os.makedirs(packages, exist_ok=True)
+    env = dict(os.environ, GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(BUILD, "cache"),
+               GOPATH=f"{os.path.join(BUILD, 'go')}:/usr/share/gocode")
+    if generate is not None:
+        options, root, proto = generate
+        _run(["go", "build", "-o", generator, "github.com/golang/protobuf/protoc-gen-go"], env)
+        _run(["protoc", f"--plugin={generator}", f"-I{root}",
+              f"--go_out=plugins=grpc,{options}:{packages}", proto], env)
+    _run(["go", "build", "-o", binary, f"./test/bench/{name}"], env)
+    return binary
+
+
+def _build_cpp(name, root, proto, *packages):
+    binary, source = os.path.join(BUILD, name), os.path.join(HERE, name, "main.cc")
+    if _is_built(binary, source, os.path.join(root, proto)):
+        return binary
+    generated = os.path.join(BUILD, "cpp")
+    os.makedirs(generated, exist_ok=True)
+    _run(["protoc", "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin", f"-I{root}",
+          f"--cpp_out={generated}", f"--grpc_out={generated}", proto])
+    stem = os.path.join(generated, proto.replace(".proto", ""))
+    _run(["sh", "-c", 'exec g++ -O2 -DNDEBUG "-I$1" -o "$2" "$3" "$4.pb.cc" "$4.grpc.pb.cc" '
+          f"$(pkg-config --cflags --libs grpc++ protobuf {' '.join(packages)})",
+          "sh", generated, binary, source, stem])
+    return binary
+
+
+def build_echo_go():
+    return _build_go("grpc_go", os.path.join(ECHO_ROOT, ECHO),
+                     generate=("import_path=testing", ECHO_ROOT, ECHO))
+
+
+def build_echo_cpp():
+    return _build_cpp("grpc_cpp", ECHO_ROOT, ECHO)
+
+
+# --- how they run
+
+def _has_port(process, port):
+    if process.poll() is not None:
+        raise load.Failure(f"{process.args[0]} ended: {process.stderr.read().decode().strip()}")
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def serve(name, binary, target, settings=None):
+    core, _ = load.cores()
+    port = servers.toq_server.free_port()
+    env = {"PATH": os.environ["PATH"], "GOMAXPROCS": "1", "PEER_PORT": str(port), **(settings or {})}
+    with subprocess.Popen([binary], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, preexec_fn=load.pin(core)) as process:
+        try:
+            servers.toq_server.wait_until(lambda: _has_port(process, port), f"{name} to listen",
+                                          START_SECONDS)
+            yield servers.Server(name, port, process.pid, target)
+        finally:
+            process.kill()  # they have nothing to lose
+
+
+@contextlib.contextmanager
+def serve_toq(binary, target, settings=None):
+    port = servers.toq_server.free_port()
+    settings = {**(settings or {}), "GRPC_PORT": str(port), "GRPC_HOST": "127.0.0.1"}
+    with servers.toq(binary, settings) as running:
+        running.port, running.url = port, f"http://127.0.0.1:{port}{target}"
+        yield running
