@@ -12,7 +12,7 @@ of the ratios within a round, so what disturbs the machine for a while disturbs 
 one core and wrk on another where there are two. Then 10,000 idle connections; then what a CPU
 profile costs, from pairs of runs with and without one; then what the other profiles cost
 (profile_bench.py), in more and shorter rounds; then the listings (listings_bench.py); then gRPC
-(grpc_bench.py).
+(grpc_bench.py, and grpc_listing_bench.py with what MySQL holds).
 
 Exit code: 1 when a server failed its requests or there is nothing to compare with; 0 otherwise,
 whether the goals are met or not.
@@ -31,6 +31,7 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 import grpc_bench
+import grpc_listing_bench
 import idle
 import listings_bench
 import load
@@ -131,6 +132,8 @@ def measure(args, folder):
     if args.part in (None, "grpc"):
         results["grpc"] = grpc_bench.compare(args.test_server, folder, results["rounds"],
                                              results["seconds"], note)
+        results["grpc_listing"] = grpc_listing_bench.compare(
+            args.server, folder, results["rounds"], results["seconds"], note)
     return results
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The programs that gRPC is measured with, built of Debian's packages alone, and how they run.
 
-A peer listens on PEER_PORT, on the servers' core.
+A peer listens on PEER_PORT, on the servers' core. Debian's generator for Go knows no `optional` in
+proto3, so Go gets the listings in proto2: the same fields, each with presence, the same bytes.
 """
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 
@@ -16,6 +18,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(servers.ROOT, "build", "grpc_peers")
 ECHO_ROOT = os.path.join(servers.ROOT, "test", "support", "proto")
 ECHO = "grpc/testing/test.proto"
+LISTINGS_ROOT = os.path.join(servers.ROOT, "handlers", "proto")
+LISTINGS = "toq/v1/listings.proto"
+TWIN_ROOT = os.path.join(BUILD, "twin")
+PLAIN_FIELD = re.compile(r"^( +)([\w.]+ \w+ = \d+;)", re.MULTILINE)
+GO_PACKAGES = {
+    "google/protobuf/empty.proto": "github.com/golang/protobuf/ptypes/empty",
+    "google/protobuf/timestamp.proto": "github.com/golang/protobuf/ptypes/timestamp",
+    "google/protobuf/field_mask.proto": "google.golang.org/genproto/protobuf/field_mask",
+}
 BUILD_SECONDS = 600
 START_SECONDS = 10
 
@@ -78,6 +89,25 @@ def build_echo_go():
 
 def build_echo_cpp():
     return _build_cpp("grpc_cpp", ECHO_ROOT, ECHO)
+
+
+def _write_twin(path):
+    with open(os.path.join(LISTINGS_ROOT, LISTINGS), encoding="ascii") as file:
+        text = file.read().replace('syntax = "proto3"', 'syntax = "proto2"')
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(PLAIN_FIELD.sub(r"\1optional \2", text))
+
+
+def build_listing_go():
+    _write_twin(os.path.join(TWIN_ROOT, LISTINGS))
+    options = ",".join(f"M{proto}={package}" for proto, package in GO_PACKAGES.items())
+    return _build_go("grpc_listing_go", os.path.join(LISTINGS_ROOT, LISTINGS),
+                     generate=(options, TWIN_ROOT, LISTINGS))
+
+
+def build_load():
+    return _build_go("grpc_load")
 
 
 # --- how they run

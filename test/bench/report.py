@@ -10,6 +10,7 @@ import statistics
 import typing
 
 import grpc_bench
+import grpc_listing_bench
 import listings_bench
 import load
 import profile_bench
@@ -101,11 +102,21 @@ def _grpc_goals(calls):
     return rows
 
 
+def _grpc_listing_goals(calls):
+    rows = []
+    for name, by_server in calls.items():
+        cpu = ratio(by_server["toq"], by_server["grpc-go"], "cpu_ns")
+        rows.append((f"GetListing, {name}: CPU per call, toq / grpc-go", "<= 0.33", cpu,
+                     cpu.median <= 1 / 3))
+    return rows
+
+
 def goals(results):
     """The goals that this bench can judge: (what, goal, Spread, is_met)."""
     rows = _http_goals(results) if "load" in results else []
     rows += _profile_goals(results["profiles"]) if "profiles" in results else []
     rows += _grpc_goals(results["grpc"]) if "grpc" in results else []
+    rows += _grpc_listing_goals(results["grpc_listing"]) if "grpc_listing" in results else []
     return rows + (_listing_goals(results["listings"]) if "listings" in results else [])
 
 
@@ -166,6 +177,8 @@ def show(results):
         _show_load(title, by_server, results)
     for kind, by_server in results.get("grpc", {}).items():
         _show_load(grpc_bench.KINDS[kind].title, by_server, results)
+    for kind, by_server in results.get("grpc_listing", {}).items():
+        _show_load(grpc_listing_bench.KINDS[kind].title, by_server, results)
     print("\nGoals: median over the rounds (lowest to highest)")
     for what, goal, spread, is_met in goals(results):
         print(f"  {what:<45}{goal:>8}  {spread!s:<24}{'met' if is_met else 'NOT MET'}")
