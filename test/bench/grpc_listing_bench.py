@@ -63,7 +63,7 @@ def _serve_all(stack, bench, peers):
 def compare(binary, folder, rounds, seconds, note):
     """{kind: {server: [a result per round]}}, the servers taking turns."""
     note("building the peers of GetListing")
-    peers = {"grpc-go": grpc_peers.build_listing_go()}
+    peers = {"grpc-go": grpc_peers.build_listing_go(), "grpc++": grpc_peers.build_listing_cpp()}
     client = grpc_peers.build_load()
 
     def run(server, kind, seconds):

@@ -106,6 +106,10 @@ def build_listing_go():
                      generate=(options, TWIN_ROOT, LISTINGS))
 
 
+def build_listing_cpp():
+    return _build_cpp("grpc_listing_cpp", LISTINGS_ROOT, LISTINGS, "libmariadb")
+
+
 def build_load():
     return _build_go("grpc_load")
 
