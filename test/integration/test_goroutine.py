@@ -11,6 +11,7 @@ from listings import PATH, Api
 from pprof_decode import Profile, assert_flags, assert_samples, assert_tables, has_frame
 from pprof_load import is_deferring
 from proxy import Proxy
+from scrape import Scrape
 from server import PATIENCE_S, wait_until
 from wire import Peer, request
 
@@ -132,8 +133,11 @@ def test_each_thread_has_an_entry_that_keeps_its_id(start_server, test_server_bi
     first, second = dump(server), dump(server)
     named = {entry.id: entry.labels["thread"] for entry in threads_of(first)}
     assert named[MAIN_ID] == "toq_test_server"
-    assert sorted(named.values()).count("toq-pool") == 4 and "toq-log" in named.values()
-    assert {entry.id: entry.labels["thread"] for entry in threads_of(second)} == named
+    # A thread of the pool has its name from its first job on.
+    names = list(named.values())
+    assert names.count("toq-pool") >= 1 and "toq-log" in names
+    assert names.count("toq-pool") + names.count("toq_test_server") >= 5
+    assert {entry.id for entry in threads_of(second)} == set(named)
     assert all(entry.state in ("running", "syscall") for entry in threads_of(first))
     if is_deferring(test_server_binary):
         return
@@ -178,7 +182,13 @@ def test_requests_that_wait_for_redis_show_it(database, start_server, server_bin
                               binary=server_binary)
         with Api(server) as client:
             made = client.create()
-            client.read(made["id"])
+
+            def is_hit():
+                client.read(made["id"])
+                return Scrape(server).get("toq_cache_requests_total", cache="listing",
+                                          result="hit") > 0
+            # Until Redis has answered for the write, reads go past it.
+            wait_until(is_hit, "the listing to come from Redis")
         proxy.stall()
         with Peer(server) as peer:
             peer.send(request(f"{PATH}/{made['id']}"))
