@@ -71,8 +71,8 @@ void task_end(struct task *task)
     if (list_is_empty(&task->link)) {
         return;
     }
-    if (task->await_depth > 0 && on_wait != NULL) {
-        on_wait(task, clock_now_ns());
+    if (task->await_depth > 0) {
+        tell_wait(task, clock_now_ns());
     }
     list_unlink(&task->link);
     living_count--;
