@@ -4,10 +4,12 @@
  */
 #include "handlers/listings_cursor.h"
 
+#include "core/base/base64.h"
+
 #define VERSION   1 /* the first byte; a new layout gets a new one */
 #define RAW_BYTES (2 + 8 + UUID_BYTES + 8)
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+_Static_assert(BASE64_ENCODED_BYTES(RAW_BYTES) == LISTINGS_CURSOR_LEN, "what the header says");
 
 static void put_u64(unsigned char *out, uint64_t value)
 {
@@ -31,44 +33,15 @@ void listings_cursor_encode(const struct listings_cursor *cursor, char *out)
     put_u64(raw + 2, cursor->key);
     memcpy(raw + 10, cursor->id, UUID_BYTES);
     put_u64(raw + 10 + UUID_BYTES, cursor->check);
-    unsigned bits = 0; /* not yet written, in the lowest `count` */
-    unsigned count = 0;
-    for (size_t i = 0; i < RAW_BYTES; i++) {
-        bits = bits << 8 | raw[i];
-        for (count += 8; count >= 6; count -= 6) {
-            *out++ = alphabet[bits >> (count - 6) & 0x3F];
-        }
-    }
-    *out = alphabet[bits << (6 - count) & 0x3F];
-}
-
-/* decode_raw undoes base64url.
- *
- * Returns: false for a byte that is not of the alphabet, or unused bits that are not zero.
- */
-static bool decode_raw(const char *text, unsigned char *raw)
-{
-    unsigned bits = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < LISTINGS_CURSOR_LEN; i++) {
-        const char *place = text[i] == '\0' ? NULL : strchr(alphabet, text[i]);
-        if (place == NULL) {
-            return false;
-        }
-        bits = bits << 6 | (unsigned)(place - alphabet);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            *raw++ = (unsigned char)(bits >> count);
-        }
-    }
-    return (bits & ((1U << count) - 1)) == 0;
+    (void)base64_encode(BASE64_URL, (struct str){(const char *)raw, RAW_BYTES}, out);
 }
 
 bool listings_cursor_decode(struct str text, struct listings_cursor *ret_cursor)
 {
     unsigned char raw[RAW_BYTES];
-    if (text.len != LISTINGS_CURSOR_LEN || !decode_raw(text.ptr, raw) || raw[0] != VERSION) {
+    size_t len;
+    if (text.len != LISTINGS_CURSOR_LEN || !base64_decode(BASE64_URL, text, raw, &len) ||
+        raw[0] != VERSION) {
         return false;
     }
     ret_cursor->sort = raw[1];

@@ -28,7 +28,6 @@ void listings_cursor_encode(const struct listings_cursor *cursor, char *out);
 /* listings_cursor_decode reads exactly what listings_cursor_encode writes.
  *
  * Returns: true with *ret_cursor set, its check not looked at; false for anything else.
- * Source:  RFC 4648 5 (base64url), 3.5 (the unused bits are zero).
  */
 MUST_USE bool listings_cursor_decode(struct str text, struct listings_cursor *ret_cursor);
 

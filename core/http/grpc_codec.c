@@ -4,14 +4,12 @@
  */
 #include "core/http/grpc_codec.h"
 
+#include "core/base/base64.h"
 #include "core/base/utf8.h"
 
 #define TIMEOUT_DIGITS_MAX 8
 #define REPLACEMENT        "%EF%BF%BD" /* U+FFFD */
 #define ESCAPE_BYTES       3           /* "%XX" */
-
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static bool has_prefix(struct str s, struct str prefix)
 {
@@ -103,53 +101,11 @@ bool grpc_is_ascii_value(struct str value)
 
 /* --- base64 -------------------------------------------------------------------------------------- */
 
-static int digit_of(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    if (c == '+') {
-        return 62;
-    }
-    return c == '/' ? 63 : -1;
-}
-
-/* cut_padding drops the padding of a value that has all of it. */
-static struct str cut_padding(struct str value)
-{
-    if (value.len > 0 && value.len % 4 == 0) {
-        for (int i = 0; i < 2 && value.ptr[value.len - 1] == '='; i++) {
-            value.len--;
-        }
-    }
-    return value;
-}
-
-static bool is_base64(struct str value)
-{
-    value = cut_padding(value);
-    if (value.len % 4 == 1) {
-        return false;
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        if (digit_of(value.ptr[i]) < 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool grpc_base64_is_valid(struct str list)
 {
     struct str value;
     while (str_next_field(&list, ',', &value)) {
-        if (!is_base64(str_trim(value))) {
+        if (!base64_is_valid(BASE64_STANDARD, str_trim(value))) {
             return false;
         }
     }
@@ -158,21 +114,11 @@ bool grpc_base64_is_valid(struct str list)
 
 bool grpc_base64_decode(struct arena *arena, struct str value, struct str *ret_bytes)
 {
-    value = cut_padding(str_trim(value));
-    char *out = arena_alloc(arena, value.len / 4 * 3 + 3);
-    if (out == NULL) {
+    value = str_trim(value);
+    char *out = arena_alloc(arena, BASE64_DECODED_BYTES(value.len));
+    size_t len;
+    if (out == NULL || !base64_decode(BASE64_STANDARD, value, out, &len)) {
         return false;
-    }
-    size_t len = 0;
-    uint32_t bits = 0;
-    unsigned bit_count = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        bits = bits << 6 | (uint32_t)(digit_of(value.ptr[i]) & 63);
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            out[len++] = (char)(bits >> bit_count & 0xFF);
-        }
     }
     *ret_bytes = (struct str){out, len};
     return true;
@@ -180,25 +126,11 @@ bool grpc_base64_decode(struct arena *arena, struct str value, struct str *ret_b
 
 bool grpc_base64_encode(struct arena *arena, struct str bytes, struct str *ret_value)
 {
-    char *out = arena_alloc(arena, bytes.len / 3 * 4 + 4);
+    char *out = arena_alloc(arena, BASE64_ENCODED_BYTES(bytes.len));
     if (out == NULL) {
         return false;
     }
-    size_t len = 0;
-    uint32_t bits = 0;
-    unsigned bit_count = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | (uint8_t)bytes.ptr[i];
-        bit_count += 8;
-        while (bit_count >= 6) {
-            bit_count -= 6;
-            out[len++] = base64_digits[bits >> bit_count & 63];
-        }
-    }
-    if (bit_count > 0) {
-        out[len++] = base64_digits[bits << (6 - bit_count) & 63];
-    }
-    *ret_value = (struct str){out, len};
+    *ret_value = (struct str){out, base64_encode(BASE64_STANDARD, bytes, out)};
     return true;
 }
 

@@ -33,12 +33,13 @@ bool grpc_is_free_name(struct str name);
 /* grpc_is_ascii_value tells whether metadata may have this value: printable ASCII. */
 bool grpc_is_ascii_value(struct str value);
 
-/* grpc_base64_is_valid tells whether all of the values in a list with commas are base64, padded or not. */
+/* grpc_base64_is_valid tells whether all of the values in a list with commas are BASE64_STANDARD, with
+ * white space around them. */
 bool grpc_base64_is_valid(struct str list);
 
-/* grpc_base64_decode decodes one value that is valid.
+/* grpc_base64_decode decodes one value.
  *
- * Returns: true with *ret_bytes set, in the arena; false when memory is missing.
+ * Returns: true with *ret_bytes set, in the arena; false when it is not valid, or memory is missing.
  */
 MUST_USE bool grpc_base64_decode(struct arena *arena, struct str value, struct str *ret_bytes);
 

@@ -100,26 +100,20 @@ static void test_names_and_values(void **state)
 static void test_base64(void **state)
 {
     (void)state;
-    char bytes[256];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (char)i;
-    }
-    for (size_t len = 0; len <= sizeof(bytes); len++) {
-        struct str encoded;
-        struct str decoded;
-        assert_true(grpc_base64_encode(&arena, (struct str){bytes, len}, &encoded));
-        assert_int_equal(encoded.len, (len * 4 + 2) / 3);
-        assert_true(grpc_base64_is_valid(encoded));
-        assert_true(grpc_base64_decode(&arena, encoded, &decoded));
-        assert_int_equal(decoded.len, len);
-        assert_memory_equal(decoded.ptr, bytes, len);
-    }
+    struct str encoded;
     struct str decoded;
-    assert_true(grpc_base64_decode(&arena, STR("Zm9vYg=="), &decoded));
-    assert_str(decoded, "foob");
+    assert_true(grpc_base64_encode(&arena, STR("foob"), &encoded));
+    assert_str(encoded, "Zm9vYg");
+    static const char *const good[] = {"Zm9vYg", "Zm9vYg==", " Zm9vYg\t", "Zm9vYh"};
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        assert_true(grpc_base64_is_valid(str_from(good[i])));
+        assert_true(grpc_base64_decode(&arena, str_from(good[i]), &decoded));
+        assert_str(decoded, "foob");
+    }
     static const char *const bad[] = {"A", "AAAAA", "A===", "=", "AA=A", "A-__", "AA AA", "AA,A"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         assert_false(grpc_base64_is_valid(str_from(bad[i])));
+        assert_false(grpc_base64_decode(&arena, str_from(bad[i]), &decoded));
     }
     assert_true(grpc_base64_is_valid(STR("AA==, AAAA,,")));
 }
