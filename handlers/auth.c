@@ -1,39 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * auth.c - bearer tokens and basic passwords. Source: RFC 6750 2.1, RFC 7617, RFC 4648 4.
+ * auth.c - bearer tokens and basic passwords. Source: RFC 6750 2.1, RFC 7617.
  */
 #include "handlers/auth.h"
 
-static int base64_value(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
+#include "core/base/base64.h"
 
-/* decode_base64 decodes up to the padding, or the first byte that is not base64. */
-static bool decode_base64(struct arena *arena, struct str s, struct str *ret_decoded)
+static bool decode_basic(struct arena *arena, struct str credentials, struct str *ret_user_password)
 {
-    char *out = arena_alloc(arena, s.len);
-    if (out == NULL) {
+    char *out = arena_alloc(arena, BASE64_DECODED_BYTES(credentials.len));
+    size_t len;
+    if (out == NULL || !base64_decode(BASE64_STANDARD, credentials, out, &len)) {
         return false;
     }
-    unsigned bits = 0;
-    unsigned bit_count = 0;
-    size_t len = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        const int value = base64_value(s.ptr[i]);
-        if (value < 0) {
-            break;
-        }
-        bits = (bits << 6) | (unsigned)value;
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            out[len++] = (char)(bits >> bit_count);
-        }
-    }
-    *ret_decoded = (struct str){out, len};
+    *ret_user_password = (struct str){out, len};
     return true;
 }
 
@@ -51,7 +31,7 @@ bool auth_has_token(struct http_request *req, struct str token)
     struct str user;
     struct str password;
     if (!str_equal_nocase(scheme, STR("basic")) ||
-        !decode_base64(&req->arena, credentials, &password) ||
+        !decode_basic(&req->arena, credentials, &password) ||
         !str_next_field(&password, ':', &user) || password.ptr == NULL) {
         return false;
     }

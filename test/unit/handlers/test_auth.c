@@ -49,6 +49,11 @@ static void test_basic(void **state)
     assert_false(has_token("Basic dXNlcjpzZWNyZXR6", token)); /* user:secretz */
     assert_false(has_token("Basic ====", token));
     assert_false(has_token("Basic ", token));
+    assert_true(has_token("Basic dXNlcjpzZWNyZXQ", token)); /* without its padding */
+    assert_false(has_token("Basic dXNlcjpzZWNyZXQ!", token));
+    assert_false(has_token("Basic dXNlcjpzZWNyZXQ=, x", token));
+    assert_false(has_token("Basic dXNlcjpzZWNyZXQ==", token));
+    assert_false(has_token("Basic dXNlcjpzZWNyZXQ= dXNlcjpzZWNyZXQ=", token));
     assert_true(has_token("Basic dTphOmI=", STR("a:b"))); /* a password may have colons */
 }
 
