@@ -41,7 +41,8 @@ static int start_query(struct sql_migrate *m, enum migrate_state state)
         .on_done = on_query_done,
         .arg = m,
     };
-    return sql_tx_query(&m->tx, &m->query);
+    /* not every change of a schema can be prepared */
+    return state == STEPPING ? sql_tx_command(&m->tx, &m->query) : sql_tx_query(&m->tx, &m->query);
 }
 
 static void keep_error(struct sql_migrate *m, int status, struct str message)

@@ -18,7 +18,7 @@
 
 struct sql_migrate {
     /* the caller's: set before sql_migrate_start, everything else zero */
-    const char *const *steps; /* step 1, 2, 3 ...: one statement each. Borrowed */
+    const char *const *steps; /* step 1, 2, 3 ...: one statement each, without rows. Borrowed */
     size_t step_count;
     uint64_t timeout_ms; /* of the whole, the wait for another included; 0: ten minutes */
     void (*on_done)(struct sql_migrate *migrate); /* runs exactly once, later */

@@ -206,7 +206,7 @@ int sql_tx_start(struct sql *sql, struct sql_tx *tx)
     return 0;
 }
 
-int sql_tx_query(struct sql_tx *tx, struct sql_query *query)
+static int run_in_tx(struct sql_tx *tx, struct sql_query *query, bool is_command)
 {
     REQUIRE(tx->query == NULL && query->state == QUERY_IDLE);
     if (tx->state != TX_OPEN) {
@@ -219,9 +219,20 @@ int sql_tx_query(struct sql_tx *tx, struct sql_query *query)
     if (rc < 0) {
         return rc;
     }
-    query->is_command = false;
+    query->is_command = is_command;
     run_on_conn(tx, query);
     return 0;
+}
+
+int sql_tx_query(struct sql_tx *tx, struct sql_query *query)
+{
+    return run_in_tx(tx, query, false);
+}
+
+int sql_tx_command(struct sql_tx *tx, struct sql_query *query)
+{
+    REQUIRE(query->param_count == 0);
+    return run_in_tx(tx, query, true);
 }
 
 void sql_tx_commit(struct sql_tx *tx)

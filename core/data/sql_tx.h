@@ -57,6 +57,14 @@ MUST_USE int sql_tx_start(struct sql *sql, struct sql_tx *tx);
  */
 MUST_USE int sql_tx_query(struct sql_tx *tx, struct sql_query *query);
 
+/* sql_tx_command is sql_tx_query for what the server does not prepare, as MySQL does not CREATE TRIGGER
+ * (error 1295): by the text protocol, without parameters. Rows are an error that costs the connection:
+ * UV_EPROTO.
+ *
+ * Returns: as sql_tx_query.
+ */
+MUST_USE int sql_tx_command(struct sql_tx *tx, struct sql_query *query);
+
 /* sql_tx_commit makes it last; on_done says whether it did. After UV_ECONNRESET and UV_ETIMEDOUT
  * nobody knows. */
 void sql_tx_commit(struct sql_tx *tx);

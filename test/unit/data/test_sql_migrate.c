@@ -156,6 +156,26 @@ static void test_a_step_that_fails_is_tried_again(void **state)
     assert_well(&run, 2, 3);
 }
 
+static void test_a_step_that_cannot_be_prepared(void **state)
+{
+    (void)state; /* MySQL answers CREATE TRIGGER with 1295, as MariaDB does this */
+    static const char *const steps[] = {"EXECUTE IMMEDIATE 'CREATE TABLE a (n INT)'"};
+    const struct run run = migrate(steps, 1);
+    assert_well(&run, 1, 1);
+    assert_int_equal(mariadb_number(&db, "SELECT COUNT(*) FROM a"), 0);
+}
+
+static void test_a_step_that_has_rows(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"CREATE TABLE a (n INT)", "SELECT 1"};
+    struct run run = migrate(bad, 2);
+    assert_int_equal(run.migrate.status, UV_EPROTO);
+    assert_int_equal(run.migrate.version, 1);
+    run = migrate(good, 3);
+    assert_well(&run, 2, 3);
+}
+
 static void test_a_step_whose_number_was_not_noted(void **state)
 {
     (void)state;
@@ -239,6 +259,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_database_that_is_ahead, set_up),
         cmocka_unit_test_setup(test_two_at_once, set_up),
         cmocka_unit_test_setup(test_a_step_that_fails_is_tried_again, set_up),
+        cmocka_unit_test_setup(test_a_step_that_cannot_be_prepared, set_up),
+        cmocka_unit_test_setup(test_a_step_that_has_rows, set_up),
         cmocka_unit_test_setup(test_a_step_whose_number_was_not_noted, set_up),
         cmocka_unit_test_setup(test_another_process_does_not_end, set_up),
         cmocka_unit_test_setup(test_a_connection_that_breaks, set_up),
