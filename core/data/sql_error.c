@@ -38,6 +38,7 @@ static const struct meaning meanings[] = {
     {1317, UV_EINTR, false},     /* KILL QUERY by somebody else */
     {1366, UV_EINVAL, false},    /* wrong value for the column, such as text that is not UTF-8 */
     {1406, UV_EINVAL, false},    /* too long */
+    {1419, UV_EACCES, false},    /* a trigger, with binary logging and without SUPER */
     {1451, UV_EINVAL, false},    /* foreign key: still referred to */
     {1452, UV_EINVAL, false},    /* foreign key: refers to nothing */
     {1461, UV_EBUSY, true},      /* server-wide limit of prepared statements: closing frees ours */

@@ -73,17 +73,23 @@ static void finish(struct run *run)
     }
 }
 
-/* migrate runs steps to their end on a pool of their own. */
-static struct run migrate(const char *const *steps, size_t count)
+/* migrate_by runs steps to their end on a pool of their own. */
+static struct run migrate_by(const struct sql_options *options, const char *const *steps,
+                             size_t count)
 {
-    const struct sql_options options = mariadb_options(&db);
     struct rig rig;
     struct run run;
-    rig_open(&rig, &options);
+    rig_open(&rig, options);
     start(&run, &rig, steps, count);
     finish(&run);
     rig_close(&rig);
     return run;
+}
+
+static struct run migrate(const char *const *steps, size_t count)
+{
+    const struct sql_options options = mariadb_options(&db);
+    return migrate_by(&options, steps, count);
 }
 
 static void assert_well(const struct run *run, size_t applied, size_t version)
@@ -176,6 +182,39 @@ static void test_a_step_that_has_rows(void **state)
     assert_well(&run, 2, 3);
 }
 
+/* A user with some rights is told what it lacks. */
+static void assert_no_trigger(const char *rights, const char *said)
+{
+    static const char *const steps[] = {"CREATE TABLE IF NOT EXISTS a (n INT)",
+                                        "CREATE TRIGGER b AFTER INSERT ON a FOR EACH ROW SET @n=1"};
+    char grant[128];
+    (void)snprintf(grant, sizeof(grant), "GRANT %s ON toq.* TO weak@'127.0.0.1'", rights);
+    mariadb_execute(&db, "CREATE OR REPLACE USER weak@'127.0.0.1' IDENTIFIED BY 'x'");
+    mariadb_execute(&db, grant);
+    struct sql_options options = mariadb_options(&db);
+    options.user = "weak";
+    options.password = "x";
+    const struct run run = migrate_by(&options, steps, ARRAY_COUNT(steps));
+    assert_int_equal(run.migrate.status, UV_EACCES);
+    assert_int_equal(run.migrate.version, 1);
+    if (strstr(run.migrate.error, said) == NULL) {
+        fail_msg("%s", run.migrate.error);
+    }
+}
+
+static void test_triggers_that_the_user_may_not_make(void **state)
+{
+    (void)state;
+    assert_no_trigger("SELECT,INSERT,CREATE", "step 2: TRIGGER command denied to user 'weak'");
+    mariadb_stop(&db, SIGKILL);
+    mariadb_start(&db, "--log-bin=binlog");
+    mariadb_execute(&db, "USE toq");
+    assert_no_trigger("SELECT,INSERT,CREATE,TRIGGER", "log_bin_trust_function_creators");
+    mariadb_stop(&db, SIGKILL);
+    mariadb_start(&db, NULL);
+    mariadb_execute(&db, "USE toq");
+}
+
 static void test_a_step_whose_number_was_not_noted(void **state)
 {
     (void)state;
@@ -261,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_step_that_fails_is_tried_again, set_up),
         cmocka_unit_test_setup(test_a_step_that_cannot_be_prepared, set_up),
         cmocka_unit_test_setup(test_a_step_that_has_rows, set_up),
+        cmocka_unit_test_setup(test_triggers_that_the_user_may_not_make, set_up),
         cmocka_unit_test_setup(test_a_step_whose_number_was_not_noted, set_up),
         cmocka_unit_test_setup(test_another_process_does_not_end, set_up),
         cmocka_unit_test_setup(test_a_connection_that_breaks, set_up),
