@@ -4,12 +4,11 @@
  */
 #include "profiling/watchdog.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/thread.h"
 #include "core/loop/label.h"
 #include "profiling/synthetic.h"
 #include "profiling/thread_stack.h"
@@ -254,19 +253,6 @@ static void add_stand_in(struct watchdog *w, const char *state, uint32_t label)
         (struct stall){.label = label, .frame_count = 1, .frames = {synthetic_state(state)}};
 }
 
-/* The process's signals are for the loop's thread; SIGPROF samples this one, too. */
-static int start_watchdog(struct watchdog *w)
-{
-    sigset_t blocked;
-    sigset_t previous;
-    (void)sigfillset(&blocked);
-    (void)sigdelset(&blocked, SIGPROF);
-    (void)pthread_sigmask(SIG_SETMASK, &blocked, &previous);
-    const int error = pthread_create(&w->thread, NULL, run_watchdog, w);
-    (void)pthread_sigmask(SIG_SETMASK, &previous, NULL);
-    return -error;
-}
-
 static int open_handles(struct watchdog *w)
 {
     int status = uv_loop_init(&w->uv);
@@ -310,7 +296,7 @@ int watchdog_start(struct loop *loop, uint64_t threshold_ns)
     add_stand_in(w, "other", LABEL_OTHER);
     int status = open_handles(w);
     if (status == 0) {
-        status = start_watchdog(w);
+        status = thread_start(run_watchdog, w, &w->thread);
         if (status != 0) {
             close_handles(w);
         }

@@ -10,13 +10,12 @@
 #include "core/telemetry/log_writer.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 #include "core/telemetry/log_output.h"
 
 #define GATHER_MS 2
@@ -163,20 +162,6 @@ static struct log_writer *writer_create(const struct log_options *options)
     return w;
 }
 
-/* start_writer creates the thread with all signals blocked but the profiler's: the process's
- * handlers run on the main thread, and a thread inherits the mask of its creator. */
-static int start_writer(struct log_writer *w)
-{
-    sigset_t blocked;
-    sigset_t previous;
-    (void)sigfillset(&blocked);
-    (void)sigdelset(&blocked, SIGPROF);
-    (void)pthread_sigmask(SIG_SETMASK, &blocked, &previous);
-    const int error = pthread_create(&w->thread, NULL, run_writer, w);
-    (void)pthread_sigmask(SIG_SETMASK, &previous, NULL);
-    return -error;
-}
-
 int log_writer_start(const struct log_options *options)
 {
     REQUIRE(options->queue_bytes > 0);
@@ -185,7 +170,7 @@ int log_writer_start(const struct log_options *options)
     if (w == NULL) {
         return -ENOMEM;
     }
-    const int status = start_writer(w);
+    const int status = thread_start(run_writer, w, &w->thread);
     if (status != 0) {
         writer_destroy(w);
         return status;

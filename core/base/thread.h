@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread.h - a thread beside the loop's, which leaves the process's signals to it.
+ */
+#ifndef TOQ_CORE_BASE_THREAD_H
+#define TOQ_CORE_BASE_THREAD_H
+
+#include <pthread.h>
+
+#include "core/base/base.h"
+
+/* thread_start creates a thread that runs `run(arg)` with all signals blocked but SIGPROF: the process's
+ * handlers run on the main thread, and the profiler samples every one.
+ *
+ * Returns: 0 with *ret_thread set; -EAGAIN.
+ * Owns:    whoever calls joins or detaches the thread.
+ * Thread:  any.
+ */
+MUST_USE int thread_start(void *(*run)(void *), void *arg, pthread_t *ret_thread);
+
+#endif
