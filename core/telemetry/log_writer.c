@@ -22,7 +22,7 @@
 
 struct log_writer {
     pthread_t thread;
-    pthread_cond_t ended; /* is_ended; waits by the monotonic clock */
+    pthread_cond_t ended; /* is_ended */
     char *queue;          /* lines that wait for the thread */
     size_t queue_len;
     size_t queue_lines;
@@ -54,16 +54,25 @@ struct batch {
     size_t overflow; /* lines that were lost right behind these */
 };
 
+/* wait_until waits for a condition under the lock, but not for longer than a monotonic time; like
+ * pthread_cond_wait it may return early.
+ *
+ * Returns: false when that time has come. */
+static bool wait_until(pthread_cond_t *cond, uint64_t end_ns)
+{
+    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_S),
+                                 .tv_nsec = (long)(end_ns % NS_PER_S)};
+    return pthread_cond_clockwait(cond, &lock, CLOCK_MONOTONIC, &end) == 0;
+}
+
 /* gather lets a few more lines come after the first one: a server that logs each request would else
  * wake this thread for each line, which costs its callers more than the line. The lock is held. */
 static void gather(struct log_writer *w)
 {
     const uint64_t end_ns = clock_now_ns() + GATHER_MS * NS_PER_MS;
-    const struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_S),
-                                 .tv_nsec = (long)(end_ns % NS_PER_S)};
-    int error = 0;
-    while (error == 0 && !w->is_stopping && w->queue_len < w->queue_max / 2) {
-        error = pthread_cond_clockwait(&wake, &lock, CLOCK_MONOTONIC, &end);
+    bool has_time = true;
+    while (has_time && !w->is_stopping && w->queue_len < w->queue_max / 2) {
+        has_time = wait_until(&wake, end_ns);
     }
 }
 
@@ -129,25 +138,13 @@ static void *run_writer(void *arg)
     return NULL;
 }
 
-static int init_ended(pthread_cond_t *ended)
-{
-    pthread_condattr_t attr;
-    int error = pthread_condattr_init(&attr);
-    if (error == 0) {
-        (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* always exists on Linux */
-        error = pthread_cond_init(ended, &attr);
-        (void)pthread_condattr_destroy(&attr);
-    }
-    return -error;
-}
-
 static struct log_writer *writer_create(const struct log_options *options)
 {
     struct log_writer *w = calloc(1, sizeof(*w));
     if (w == NULL) {
         return NULL;
     }
-    if (init_ended(&w->ended) != 0) {
+    if (pthread_cond_init(&w->ended, NULL) != 0) {
         free(w);
         return NULL;
     }
@@ -184,14 +181,10 @@ int log_writer_start(const struct log_options *options)
 /* wait_ended waits for the thread under the lock; false when the time is up first. */
 static bool wait_ended(struct log_writer *w, uint64_t timeout_ms)
 {
-    const uint64_t deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
-    const struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
-        .tv_nsec = (long)(deadline_ns % NS_PER_S),
-    };
-    int error = 0;
-    while (!w->is_ended && error == 0) {
-        error = pthread_cond_timedwait(&w->ended, &lock, &deadline);
+    const uint64_t end_ns = clock_now_ns() + timeout_ms * NS_PER_MS;
+    bool has_time = true;
+    while (has_time && !w->is_ended) {
+        has_time = wait_until(&w->ended, end_ns);
     }
     return w->is_ended;
 }
