@@ -6,12 +6,8 @@
  * The real stack runs, from the socket to the handler. Input: one byte for how to cut, then the
  * bytes of the connection.
  */
-#include <stdio.h>
-#include <sys/socket.h>
-
-#include "core/http/http1.h"
 #include "core/http/http2.h"
-#include "test/unit/support/http_fixture.h"
+#include "test/fuzz/http_rig.h"
 
 #define INPUT_MAX_BYTES      8192
 #define TRANSCRIPT_MAX_BYTES (1u << 20)
@@ -140,46 +136,16 @@ struct outcome {
     bool is_refused;
 };
 
-static void send_pieces(struct peer *peer, struct str data, size_t piece_max)
-{
-    uint32_t state = 1;
-    while (data.len > 0) {
-        size_t len = data.len;
-        if (piece_max > 0) {
-            state = state * 1103515245u + 12345u; /* C's example generator: any would do */
-            len = 1 + (state >> 16) % piece_max;
-            len = len < data.len ? len : data.len;
-        }
-        /* a server that has refused reads no more */
-        if (send(peer->fd, data.ptr, len, MSG_NOSIGNAL) != (ssize_t)len) {
-            return;
-        }
-        data = (struct str){data.ptr + len, data.len - len};
-        (void)uv_run(loop_uv(peer->loop), UV_RUN_NOWAIT);
-        peer_receive(peer);
-    }
-}
-
 static struct outcome converse(struct str data, size_t piece_max)
 {
     struct http_fixture *f = fixture();
-    const struct sockaddr_storage nobody = {.ss_family = AF_UNSPEC};
-    struct conn *conn;
     struct peer peer;
-    int fds[2];
-    INVARIANT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    INVARIANT(conn_open(&f->conns, fds[0], &nobody, &f->server.listener.stats, &conn) == 0);
-    http1_attach(&f->server, conn);
-    peer_init(&peer, f->loop, fds[1]);
+    http_rig_connect(f, &peer);
     buf_clear(&transcript);
-    send_pieces(&peer, data, piece_max);
+    http_rig_send(&peer, data, piece_max, true);
     (void)shutdown(peer.fd, SHUT_WR);
-    while (f->conns.count > 0) {
-        (void)uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
-        peer_receive(&peer);
-    }
-    peer_receive(&peer);
-    INVARIANT(task_count() == 0 && !transcript.is_failed);
+    http_rig_finish(f, &peer);
+    INVARIANT(!transcript.is_failed);
     struct outcome outcome = {.is_refused =
                                   peer_has(&peer, "\r\nConnection: close\r\n") &&
                                   (peer_has(&peer, "HTTP/1.1 4") || peer_has(&peer, "HTTP/1.1 5"))};

@@ -6,12 +6,8 @@
  * Input: one byte of flags and the largest piece, then frames. Bit 7: the connection is reset in the end,
  * not closed; bit 6: what the server sends is never read.
  */
-#include <stdio.h>
-#include <sys/socket.h>
-
-#include "core/http/http1.h"
 #include "core/http/http2.h"
-#include "test/unit/support/http_fixture.h"
+#include "test/fuzz/http_rig.h"
 
 #define INPUT_MAX_BYTES 65536
 #define FIELDS_MAX      20
@@ -127,25 +123,6 @@ static struct http_fixture *fixture(void)
     return &f;
 }
 
-static void send_pieces(struct peer *peer, struct str data, size_t piece_max, bool is_read)
-{
-    uint32_t state = 1;
-    while (data.len > 0) {
-        state = state * 1103515245u + 12345u; /* C's example generator: any would do */
-        size_t len = 1 + (state >> 16) % piece_max;
-        len = len < data.len ? len : data.len;
-        /* a server that has closed reads no more */
-        if (send(peer->fd, data.ptr, len, MSG_NOSIGNAL) != (ssize_t)len) {
-            return;
-        }
-        data = (struct str){data.ptr + len, data.len - len};
-        (void)uv_run(loop_uv(peer->loop), UV_RUN_NOWAIT);
-        if (is_read) {
-            peer_receive(peer);
-        }
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2 || size > INPUT_MAX_BYTES) {
@@ -155,27 +132,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t piece_max = (size_t)1 << (data[0] % 16);
     const bool is_read = (data[0] & 0x40) == 0;
     struct http_fixture *f = fixture();
-    const struct sockaddr_storage nobody = {.ss_family = AF_UNSPEC};
-    struct conn *conn;
     struct peer peer;
-    int fds[2];
-    INVARIANT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    INVARIANT(conn_open(&f->conns, fds[0], &nobody, &f->server.listener.stats, &conn) == 0);
-    http1_attach(&f->server, conn);
-    peer_init(&peer, f->loop, fds[1]);
+    http_rig_connect(f, &peer);
     peer_send(&peer, STR(HTTP2_PREFACE));
     peer_send(&peer, (struct str){settings, sizeof(settings)});
-    send_pieces(&peer, (struct str){(const char *)data + 1, size - 1}, piece_max, is_read);
+    http_rig_send(&peer, (struct str){(const char *)data + 1, size - 1}, piece_max, is_read);
     if ((data[0] & 0x80) != 0) {
         peer_reset(&peer);
     } else {
         (void)shutdown(peer.fd, SHUT_WR);
     }
-    while (f->conns.count > 0) {
-        (void)uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
-        peer_receive(&peer);
-    }
-    INVARIANT(task_count() == 0 && *f->http_metrics.active == 0);
+    http_rig_finish(f, &peer);
+    INVARIANT(*f->http_metrics.active == 0);
     peer_deinit(&peer);
     return 0;
 }
