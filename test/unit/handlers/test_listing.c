@@ -12,28 +12,19 @@
 #include <stdlib.h>
 
 #include "handlers/listing.h"
+#include "test/unit/support/arena_rig.h"
 
 #define REQUIRED                                                                                   \
     "\"title\":\"Casa\",\"kind\":\"house\",\"purpose\":\"rent\",\"price_cents\":250000,"           \
     "\"city\":\"Campinas\",\"state\":\"SP\""
 
-static struct arena arena;
 static struct listing listing;
 static struct listing_errors errors;
 
 static int set_up(void **state)
 {
-    (void)state;
-    arena_init(&arena, 1 << 20);
     listing = (struct listing){.version = 7};
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
+    return set_up_arena(state);
 }
 
 static bool read_whole(const char *json)
@@ -370,32 +361,29 @@ static void test_json_out(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down_arena)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_whole_listing_takes_its_fallbacks, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_whole_listing_names_all_that_is_missing, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_patch_changes_what_it_names, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_null_for_what_is_required, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_unknown_fields, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_long_unknown_name_is_cut_at_a_character, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_many_errors_are_cut_short, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_wrong_types, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_numbers_out_of_bounds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_choices, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_lengths_count_characters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_huge_text_is_refused_without_a_copy, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_control_characters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_what_is_not_utf8, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_four_byte_utf8_both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_postal_codes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_doubled_keys_are_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_what_is_no_object, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_deep_nesting, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_no_memory_is_no_error_of_the_client, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_json_out, set_up, tear_down),
+        TEST(test_whole_listing_takes_its_fallbacks),
+        TEST(test_whole_listing_names_all_that_is_missing),
+        TEST(test_patch_changes_what_it_names),
+        TEST(test_null_for_what_is_required),
+        TEST(test_unknown_fields),
+        TEST(test_a_long_unknown_name_is_cut_at_a_character),
+        TEST(test_many_errors_are_cut_short),
+        TEST(test_wrong_types),
+        TEST(test_numbers_out_of_bounds),
+        TEST(test_choices),
+        TEST(test_lengths_count_characters),
+        TEST(test_a_huge_text_is_refused_without_a_copy),
+        TEST(test_control_characters),
+        TEST(test_what_is_not_utf8),
+        TEST(test_four_byte_utf8_both_ways),
+        TEST(test_postal_codes),
+        TEST(test_doubled_keys_are_named),
+        TEST(test_what_is_no_object),
+        TEST(test_deep_nesting),
+        TEST(test_no_memory_is_no_error_of_the_client),
+        TEST(test_json_out),
     };
     return cmocka_run_group_tests_name("listing", tests, NULL, NULL);
 }

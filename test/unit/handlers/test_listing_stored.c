@@ -13,35 +13,27 @@
 
 #include "handlers/listings_page.h"
 
-#include "test/unit/support/failing_alloc.h"
-static inline void *failing_arena_alloc(struct arena *a, size_t size)
-{
-    return is_allocation_granted() ? arena_alloc(a, size) : NULL;
-}
+#include "test/unit/support/failing_arena.h"
 #define arena_alloc failing_arena_alloc
 #include "handlers/listing_stored.c"
 #undef arena_alloc
+#include "test/unit/support/arena_rig.h"
 
 #define ID "01a205b3-cc93-7fff-bfff-0123456789ab"
 
-static struct arena arena;
 static struct buf json;
 
 static int set_up(void **state)
 {
-    (void)state;
-    arena_init(&arena, 1 << 20);
     buf_init(&json, 1 << 20);
-    return 0;
+    return set_up_arena(state);
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
     allocations_left = SIZE_MAX;
-    arena_deinit(&arena);
     buf_deinit(&json);
-    return 0;
+    return tear_down_arena(state);
 }
 
 static struct listing sample(const char *text, uint64_t time_us)

@@ -11,41 +11,22 @@
 
 #include <stdlib.h>
 
-#include "core/base/arena.h"
-
-#include "test/unit/support/failing_alloc.h"
-static inline void *failing_arena_alloc(struct arena *a, size_t size)
-{
-    return is_allocation_granted() ? arena_alloc(a, size) : NULL;
-}
-static inline bool failing_arena_copy(struct arena *a, struct str s, struct str *ret_copy)
-{
-    return is_allocation_granted() && arena_copy(a, s, ret_copy);
-}
+#include "test/unit/support/failing_arena.h"
 #define arena_alloc failing_arena_alloc
 #define arena_copy  failing_arena_copy
 #include "handlers/listings_message.c"
 #undef arena_alloc
 #undef arena_copy
+#include "test/unit/support/arena_rig.h"
 
 #define ID "01a205b3-cc93-7fff-bfff-0123456789ab"
 
-static struct arena arena;
 static struct listing_errors errors;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
 
 static int tear_down(void **state)
 {
-    (void)state;
     allocations_left = SIZE_MAX;
-    arena_deinit(&arena);
-    return 0;
+    return tear_down_arena(state);
 }
 
 /* valid makes a listing whose fields all differ from their fallbacks. */
@@ -318,7 +299,7 @@ static void test_details(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_arena, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_there_and_back),
         TEST(test_what_is_absent),

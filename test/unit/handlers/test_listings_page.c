@@ -10,22 +10,7 @@
 #include <cmocka.h>
 
 #include "handlers/listings_page.h"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
+#include "test/unit/support/arena_rig.h"
 
 static void assert_json(const struct listings_page *page, const char *start, const char *end)
 {
@@ -152,11 +137,12 @@ static void test_a_copy_holds_its_own_texts(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_arena, tear_down_arena)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_key_for_each_question, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_same_question_has_one_key, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_copy_holds_its_own_texts, set_up, tear_down),
+        TEST(test_pages),
+        TEST(test_a_key_for_each_question),
+        TEST(test_the_same_question_has_one_key),
+        TEST(test_a_copy_holds_its_own_texts),
     };
     return cmocka_run_group_tests_name("listings_page", tests, NULL, NULL);
 }

@@ -11,24 +11,9 @@
 
 #include "handlers/listings_cursor.h"
 #include "handlers/listings_query.h"
+#include "test/unit/support/arena_rig.h"
 
 #define ID "01a205b3-cc93-7fff-bfff-0123456789ab"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static const char *set(struct listings_query *query, const char *name, const char *value)
 {
@@ -287,20 +272,19 @@ static void test_no_memory(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_arena, tear_down_arena)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_nothing_is_asked_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_everything_is_asked_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_refused_values, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_names_must_be_known_and_given_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cursors_lead_on_in_every_order, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cursors_of_another_list, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_cursor_fits_a_page_of_another_size, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_every_broken_byte_of_a_cursor_is_noticed, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_cursors_that_never_were_any, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cursors_out_of_bounds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
+        TEST(test_nothing_is_asked_for),
+        TEST(test_everything_is_asked_for),
+        TEST(test_refused_values),
+        TEST(test_names_must_be_known_and_given_once),
+        TEST(test_cursors_lead_on_in_every_order),
+        TEST(test_cursors_of_another_list),
+        TEST(test_a_cursor_fits_a_page_of_another_size),
+        TEST(test_every_broken_byte_of_a_cursor_is_noticed),
+        TEST(test_cursors_that_never_were_any),
+        TEST(test_cursors_out_of_bounds),
+        TEST(test_no_memory),
     };
     return cmocka_run_group_tests_name("listings_query", tests, NULL, NULL);
 }

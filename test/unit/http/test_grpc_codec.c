@@ -10,22 +10,7 @@
 #include <cmocka.h>
 
 #include "core/http/grpc_codec.h"
-
-static struct arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
+#include "test/unit/support/arena_rig.h"
 
 static void assert_str(struct str s, const char *expected)
 {
@@ -153,5 +138,5 @@ int main(void)
         cmocka_unit_test(test_base64),         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_without_memory),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, set_up_arena, tear_down_arena);
 }
