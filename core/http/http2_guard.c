@@ -6,7 +6,8 @@
  * brings none, nor which stream ids a peer has passed over; and which ones are closed is kept here in less
  * memory. Frames that carry no part of a request
  * (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and CONTINUATION, unknown ones) fill one bucket,
- * which time empties, and each frame of an answer too: its reader has to send WINDOW_UPDATEs. Resets fill
+ * which time empties, and each frame of an answer too: its reader has to send WINDOW_UPDATEs. So does each
+ * new request: gRPC's C core sends two WINDOW_UPDATEs with every call, answered or not. Resets fill
  * another, also those that the peer makes us send.
  *
  * Source: RFC 9113 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
@@ -29,6 +30,12 @@ static bool fill(struct http2_bucket *bucket, uint64_t now_ms, uint64_t burst, u
     return bucket->level_milli > burst * EVENT_MILLI;
 }
 
+static void earn(struct http2_bucket *bucket)
+{
+    const uint64_t earned = EARNED_FRAMES * EVENT_MILLI;
+    bucket->level_milli -= bucket->level_milli < earned ? bucket->level_milli : earned;
+}
+
 static void count_control(struct http2 *h2)
 {
     const struct http2_limits *limits = &h2->server->limits.http2;
@@ -48,13 +55,11 @@ static void count_reset(struct http2 *h2)
 
 void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
 {
-    const uint64_t earned = EARNED_FRAMES * EVENT_MILLI;
-    struct http2_bucket *control = &h2->control;
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
         h2->keepalive.has_sent = true;
-        control->level_milli -= control->level_milli < earned ? control->level_milli : earned;
+        earn(&h2->control);
         break;
     case NGHTTP2_RST_STREAM:
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
@@ -114,6 +119,7 @@ static void check_id(struct http2 *h2, uint32_t id)
                 (struct http2_gap){h2->last_stream_id + 1, id - 1};
         }
         h2->last_stream_id = id;
+        earn(&h2->control); /* whoever opens too many streams fills the other one */
         return;
     }
     for (size_t i = 0; i < HTTP2_GAPS_MAX; i++) {

@@ -117,6 +117,21 @@ def test_a_thousand_streams_at_once(start_server):
         assert Reply.FromString(bodies[stream(n)][5:]).payload == b"%d" % n
 
 
+def test_many_calls_that_wait_together(start_server):
+    """grpcio sends two WINDOW_UPDATEs with each call, before any answer."""
+    server = start_server({"HTTP2_MAX_CONCURRENT_STREAMS": 1000})
+    count = 900
+    with Client(server) as client:
+        calls = [client.echo.Unary.future(Request(is_stuck=True)) for _ in range(count)]
+        started = 'grpc_server_started_total{grpc_type="unary",grpc_service="toq.test.v1.Echo",' \
+            'grpc_method="Unary"}'
+        wait_until(lambda: scrape(server)[started] == count, "all calls to wait")
+        assert client.echo.Unary(Request(payload=b"x"), timeout=T).payload == b"x"
+        assert not any(call.done() for call in calls)
+        for call in calls:
+            call.cancel()
+
+
 # --- status
 
 @pytest.mark.parametrize("code", [code for code in Code if code != Code.OK])
