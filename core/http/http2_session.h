@@ -173,6 +173,14 @@ bool http2_is_leaving(const struct http2 *h2);
 /* http2_wake runs the deferred part at the end of the turn. */
 void http2_wake(struct http2 *h2);
 
+/* --- http2_session.c ------------------------------------------------------------------------------- */
+
+/* http2_session_make gives the connection its nghttp2 session, with the server's SETTINGS queued.
+ *
+ * Returns: 0; an error of nghttp2's. h2->session is the caller's to delete, also then.
+ */
+MUST_USE int http2_session_make(struct http2 *h2);
+
 /* --- http2_guard.c --------------------------------------------------------------------------------- */
 
 /* http2_guard_walk finds the end of the current frame, and ends the connection when the frame's head

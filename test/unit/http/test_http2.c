@@ -3,8 +3,8 @@
  * test_http2.c - what no real peer provokes: memory that is missing at each place, streams that are used
  * again; and how fields become what handlers see.
  *
- * http2.c and http2_stream.c are included, with their allocator, which is nghttp2's too, replaced by one
- * that fails on demand and counts.
+ * http2.c, http2_session.c and http2_stream.c are included, with their allocator, which is nghttp2's too,
+ * replaced by one that fails on demand and counts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 #define calloc  failing_calloc
 #define realloc failing_realloc
 #include "core/http/http2.c"
+#include "core/http/http2_session.c"
 #include "core/http/http2_stream.c"
 #undef malloc
 #undef calloc
