@@ -17,18 +17,7 @@
 #include <string.h>
 #include <uv.h>
 
-static bool is_out_of_memory;
-
-static void *failing_calloc(size_t count, size_t size)
-{
-    return is_out_of_memory ? NULL : calloc(count, size);
-}
-
-static void *failing_realloc(void *old, size_t size)
-{
-    return is_out_of_memory ? NULL : realloc(old, size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define calloc  failing_calloc
 #define realloc failing_realloc
 #include "profiling/lookup.c"
@@ -217,13 +206,13 @@ static void test_what_cannot_be_kept_has_no_size(void **state)
 {
     (void)state;
     for (uint64_t i = 0; i < 100; i++) {
-        is_out_of_memory = true;
+        allocations_left = 0;
         struct heap_dump_stack stack = make_stack(0x1000 + i, 1, 64);
         const int64_t size = heap_known_size(&stack);
         assert_true(size == 0 || size == 64);
         const struct heap_amount amount = heap_known_raise(&stack, (struct heap_amount){1, 64});
         assert_true(amount.objects == 1 && amount.bytes == 64);
-        is_out_of_memory = false;
+        allocations_left = SIZE_MAX;
         assert_int_equal(heap_known_size(&stack), 64);
     }
     for (uint64_t i = 0; i < HEAP_KNOWN_MAX; i++) {

@@ -18,17 +18,7 @@
 #include <uv.h>
 #include <zlib.h>
 
-static size_t allocations_left = SIZE_MAX;
-
-static void *failing_calloc(size_t count, size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    return calloc(count, size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
 #include "profiling/history.c"
 #undef calloc

@@ -14,18 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-static bool fails;
-
-static void *failing_calloc(size_t count, size_t size)
-{
-    return fails ? NULL : calloc(count, size);
-}
-
-static void *failing_realloc(void *old, size_t size)
-{
-    return fails ? NULL : realloc(old, size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define calloc  failing_calloc
 #define realloc failing_realloc
 #include "profiling/lookup.c"
@@ -94,18 +83,18 @@ static void test_without_memory_nothing_changes(void **state)
 {
     (void)state;
     struct lookup lookup = {0};
-    fails = true;
+    allocations_left = 0;
     assert_false(lookup_add(&lookup, 1, 0));
-    fails = false;
+    allocations_left = SIZE_MAX;
     assert_int_equal(lookup.count, 0);
     uint32_t added = 0;
     for (; added < LOOKUP_CELLS_MIN / 2; added++) {
         items[added] = added;
         assert_true(lookup_add(&lookup, added, added));
     }
-    fails = true;
+    allocations_left = 0;
     assert_false(lookup_add(&lookup, added, added));
-    fails = false;
+    allocations_left = SIZE_MAX;
     uint32_t position;
     assert_true(lookup_find(&lookup, 5, is_item, &items[5], &position));
     lookup_deinit(&lookup);
@@ -131,9 +120,9 @@ static void test_array_keeps_its_items_without_memory(void **state)
     (void)state;
     int *array = NULL;
     size_t cap = 0;
-    fails = true;
+    allocations_left = 0;
     assert_false(array_grow(&array, 0, &cap, sizeof(*array), 50));
-    fails = false;
+    allocations_left = SIZE_MAX;
     assert_null(array);
     assert_int_equal(cap, 0);
 }

@@ -15,34 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static size_t allocation_count;
-static size_t allocations_left = SIZE_MAX;
-
-static void *failing_calloc(size_t count, size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    allocation_count++;
-    return calloc(count, size);
-}
-
-static void *failing_realloc(void *old, size_t size)
-{
-    if (allocations_left == 0) {
-        return NULL;
-    }
-    allocations_left--;
-    allocation_count++;
-    return realloc(old, size);
-}
-
-static void *failing_malloc(size_t size)
-{
-    return failing_realloc(NULL, size);
-}
-
+#include "test/unit/support/failing_alloc.h"
 #define malloc  failing_malloc
 #define calloc  failing_calloc
 #define realloc failing_realloc
