@@ -2,9 +2,6 @@
  *
  * test_cpu.c - captures of this process on a real loop: what is in them, one at a time, cancelled
  * in every state.
- *
- * ThreadSanitizer hands signals over late, with the registers of the moment they were raised; under
- * it a stack may be stale and end early, so what stacks contain is only asserted without it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +22,7 @@
 #include "profiling/cpu.h"
 #include "profiling/profile.pb-c.h"
 #include "profiling/profiler.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
+#include "test/unit/support/exact_signals.h"
 
 static struct loop *loop;
 static uv_idle_t idle;

@@ -26,18 +26,11 @@
 #include "profiling/profiler.h"
 #include "profiling/source.h"
 #include "profiling/symbol.h"
+#include "test/unit/support/exact_signals.h"
 
 #define MANY      10000
 #define MINUTE_NS (60 * NS_PER_S)
 #define TRIES_MAX 100
-
-/* ThreadSanitizer hands signals over late, with the registers of the moment they were raised: what the
- * stacks of threads contain is only asserted without it. */
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
 
 static struct loop *loop;
 static uint32_t label;

@@ -3,8 +3,7 @@
  * test_history.c - the past can be asked for, as far as it is kept; readers, captures and the end
  * come at any moment.
  *
- * history.c is included with an allocator that fails on demand. ThreadSanitizer hands signals over
- * late, with stacks that may be stale, so what they contain is only asserted without it.
+ * history.c is included with an allocator that fails on demand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +24,7 @@
 
 #include "profiling/cpu.h"
 #include "profiling/profile.pb-c.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
+#include "test/unit/support/exact_signals.h"
 
 #define WINDOW_MS 100
 

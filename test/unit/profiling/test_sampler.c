@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sampler.c - consumers of different pace beside each other: each has the CPU time of its time.
- *
- * ThreadSanitizer hands signals over late, so how many come is only asserted without it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +14,7 @@
 
 #include "profiling/code.h"
 #include "profiling/sampler.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
+#include "test/unit/support/exact_signals.h"
 
 #define SLOW_NS (20 * NS_PER_MS)
 #define FAST_NS (5 * NS_PER_MS)

@@ -2,9 +2,6 @@
  *
  * test_thread_stack.c - stacks of other threads: one that burns, one that waits, one that is deaf,
  * one that is gone.
- *
- * ThreadSanitizer hands signals over when the thread next calls the C library, with a stale stack:
- * what a stack contains is only asserted without it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,12 +20,7 @@
 #include "profiling/code.h"
 #include "profiling/profiler.h"
 #include "profiling/thread_stack.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
+#include "test/unit/support/exact_signals.h"
 
 #define PATIENCE_NS (30 * NS_PER_S)
 #define LABEL       7

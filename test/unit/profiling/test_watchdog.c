@@ -3,9 +3,6 @@
  * test_watchdog.c - callbacks that hold the loop, burning or sleeping: the time they held it, and
  * where they were. The times are compared with what the callbacks measured. What a stall is made of is
  * tested with samples made up.
- *
- * ThreadSanitizer hands signals over when the thread next calls the C library, with a stale stack:
- * what a stack contains is only asserted without it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,15 +26,10 @@
 #include "profiling/source.h"
 #include "profiling/symbol.h"
 #include "profiling/synthetic.h"
+#include "test/unit/support/exact_signals.h"
 #include "test/unit/support/source_rig.h"
 
 #include <errno.h>
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_EXACT_SIGNALS false
-#else
-#define HAS_EXACT_SIGNALS true
-#endif
 
 #define THRESHOLD_MS 20
 #define HOLD_NS      (200 * NS_PER_MS)
