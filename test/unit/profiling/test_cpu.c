@@ -14,80 +14,28 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <uv.h>
-#include <zlib.h>
 
 #include "core/loop/task.h"
 #include "profiling/cpu.h"
-#include "profiling/profile.pb-c.h"
 #include "profiling/profiler.h"
-#include "test/unit/support/exact_signals.h"
+#include "test/unit/profiling/capture_rig.h"
 
-static struct loop *loop;
-static uv_idle_t idle;
 static uint32_t burn_label;
-static volatile uint64_t sink;
-static bool is_burning;
 
-static struct {
-    int calls;
-    int status;
-    Pprof__Profile *message;
-} done;
-
-static __attribute__((noinline)) void burn(void)
+static void burn_labelled(void)
 {
+    task_current_label = burn_label;
     for (uint64_t i = 0; i < 100000; i++) {
         sink = sink + i;
     }
-}
-
-static void on_idle(uv_idle_t *handle)
-{
-    (void)handle;
-    if (is_burning) {
-        task_current_label = burn_label;
-        burn();
-        task_current_label = LABEL_NONE;
-    }
-}
-
-static void unpack(const char *data, size_t len)
-{
-    static uint8_t raw[1 << 20];
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data,
-                       .avail_in = (uInt)len,
-                       .next_out = raw,
-                       .avail_out = sizeof(raw)};
-    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    assert_int_equal(inflateEnd(&stream), Z_OK);
-    done.message = pprof__profile__unpack(NULL, stream.total_out, raw);
-    assert_non_null(done.message);
-}
-
-static void on_done(void *arg, int status, const char *data, size_t len)
-{
-    assert_ptr_equal(arg, &done);
-    done.calls++;
-    done.status = status;
-    if (status == 0) {
-        unpack(data, len);
-    } else {
-        assert_null(data);
-    }
+    task_current_label = LABEL_NONE;
 }
 
 static int start(void **state)
 {
     (void)state;
-    memset(&done, 0, sizeof(done));
-    assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(uv_idle_init(loop_uv(loop), &idle), 0);
-    assert_int_equal(uv_idle_start(&idle, on_idle), 0);
+    rig_open(burn_labelled);
     assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
-    is_burning = true;
     return 0;
 }
 
@@ -115,29 +63,16 @@ static void turn_for_ms(uint64_t ms)
     assert_int_equal(uv_timer_start(&timer, on_tick, ms, 0), 0);
     turn_until(&ticks);
     uv_close((uv_handle_t *)&timer, NULL);
-    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
-}
-
-static void wait_for_workers(void)
-{
-    while (loop_uv(loop)->active_reqs.count > 0) {
-        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-    }
+    turn();
 }
 
 static int stop(void **state)
 {
     (void)state;
     profiler_stop();
-    is_burning = false;
-    uv_close((uv_handle_t *)&idle, NULL);
-    if (done.message != NULL) {
-        pprof__profile__free_unpacked(done.message, NULL);
-    }
+    burn = NULL;
     turn_for_ms(1);
-    wait_for_workers();
-    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
-    loop_destroy(loop); /* aborts when a handle lives */
+    rig_close();
     return 0;
 }
 
@@ -147,11 +82,6 @@ static struct cpu_capture *begin(void)
     assert_int_equal(cpu_start(1, 100, on_done, &done, &capture), 0);
     assert_int_equal(done.calls, 0);
     return capture;
-}
-
-static const char *text(int64_t number)
-{
-    return done.message->string_table[number];
 }
 
 static const char *outermost_function(const Pprof__Sample *sample)

@@ -12,32 +12,15 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include <stdlib.h>
-#include <string.h>
-#include <uv.h>
-#include <zlib.h>
-
 #include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
 #include "profiling/history.c"
 #undef calloc
 
 #include "profiling/cpu.h"
-#include "profiling/profile.pb-c.h"
-#include "test/unit/support/exact_signals.h"
+#include "test/unit/profiling/capture_rig.h"
 
 #define WINDOW_MS 100
-
-static struct loop *loop;
-static uv_idle_t idle;
-static void (*burn)(void); /* NULL: nothing */
-static volatile uint64_t sink;
-
-static struct {
-    int calls;
-    int status;
-    Pprof__Profile *message;
-} done;
 
 static __attribute__((noinline)) void burn_before(void)
 {
@@ -53,56 +36,10 @@ static __attribute__((noinline)) void burn_after(void)
     }
 }
 
-static void on_idle(uv_idle_t *handle)
-{
-    (void)handle;
-    if (burn != NULL) {
-        burn();
-    }
-}
-
-static void unpack(const char *data, size_t len)
-{
-    static uint8_t raw[1 << 20];
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data,
-                       .avail_in = (uInt)len,
-                       .next_out = raw,
-                       .avail_out = sizeof(raw)};
-    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    assert_int_equal(inflateEnd(&stream), Z_OK);
-    if (done.message != NULL) {
-        pprof__profile__free_unpacked(done.message, NULL);
-    }
-    done.message = pprof__profile__unpack(NULL, stream.total_out, raw);
-    assert_non_null(done.message);
-}
-
-static void on_done(void *arg, int status, const char *data, size_t len)
-{
-    assert_ptr_equal(arg, &done);
-    done.calls++;
-    done.status = status;
-    if (status == 0) {
-        unpack(data, len);
-    } else {
-        assert_null(data);
-    }
-}
-
-static void turn(void)
-{
-    (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT); /* the idle handle keeps it from waiting */
-}
-
 static int start(void **state)
 {
     (void)state;
-    memset(&done, 0, sizeof(done));
-    burn = burn_before;
-    assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(uv_idle_init(loop_uv(loop), &idle), 0);
-    assert_int_equal(uv_idle_start(&idle, on_idle), 0);
+    rig_open(burn_before);
     assert_int_equal(code_start(loop), 0);
     assert_int_equal(sampler_start(loop), 0);
     cpu_init(loop);
@@ -116,17 +53,7 @@ static int stop(void **state)
     cpu_deinit();
     sampler_stop();
     code_stop();
-    burn = NULL;
-    uv_close((uv_handle_t *)&idle, NULL);
-    while (loop_uv(loop)->active_reqs.count > 0) {
-        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-    }
-    turn();
-    if (done.message != NULL) {
-        pprof__profile__free_unpacked(done.message, NULL);
-        done.message = NULL;
-    }
-    loop_destroy(loop); /* aborts when a handle lives */
+    rig_close();
     assert_int_equal(history.read_count, 0);
     return 0;
 }
@@ -169,11 +96,6 @@ static void wait_done(int calls)
     while (done.calls < calls) {
         turn();
     }
-}
-
-static const char *text(int64_t number)
-{
-    return done.message->string_table[number];
 }
 
 static bool has_function(const char *name)
@@ -289,7 +211,7 @@ static int64_t live_ns;
 static void on_live(void *arg, int status, const char *data, size_t len)
 {
     assert_int_equal(status, 0);
-    unpack(data, len);
+    keep_message(data, len);
     live_ns = total(1);
     *(int *)arg = 1;
 }

@@ -13,11 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-#include <zlib.h>
 
 #include "profiling/profile.h"
-#include "profiling/profile.pb-c.h"
 #include "profiling/symbol.h"
+#include "test/unit/support/profile_message.h"
 
 static const struct profile_spec spec = {
     .types = {{"samples", "count"}, {"cpu", "nanoseconds"}},
@@ -49,36 +48,15 @@ static uint64_t address_of(void (*function)(void **))
     return (uint64_t)(uintptr_t)function;
 }
 
-static Pprof__Profile *unpack(const char *data, size_t len)
-{
-    static uint8_t raw[1 << 20];
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data,
-                       .avail_in = (uInt)len,
-                       .next_out = raw,
-                       .avail_out = sizeof(raw)};
-    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK); /* 16: it must be gzip */
-    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    assert_int_equal(stream.avail_in, 0);
-    assert_int_equal(inflateEnd(&stream), Z_OK);
-    return pprof__profile__unpack(NULL, stream.total_out, raw);
-}
-
 static Pprof__Profile *encode(struct profile *profile)
 {
     char *data;
     size_t len;
     assert_int_equal(profile_encode(profile, &data, &len), 0);
-    Pprof__Profile *message = unpack(data, len);
-    assert_non_null(message);
+    Pprof__Profile *message = profile_message_unpack(data, len);
     free(data);
     profile_destroy(profile);
     return message;
-}
-
-static const char *text(const Pprof__Profile *message, int64_t number)
-{
-    assert_true(number >= 0 && (size_t)number < message->n_string_table);
-    return message->string_table[number];
 }
 
 static void assert_tables(const Pprof__Profile *message)
@@ -89,7 +67,7 @@ static void assert_tables(const Pprof__Profile *message)
     }
     for (size_t i = 0; i < message->n_function; i++) {
         assert_int_equal(message->function[i]->id, i + 1);
-        assert_true(strlen(text(message, message->function[i]->name)) > 0);
+        assert_true(strlen(profile_message_text(message, message->function[i]->name)) > 0);
     }
     for (size_t i = 0; i < message->n_location; i++) {
         const Pprof__Location *location = message->location[i];
@@ -127,11 +105,11 @@ static void test_the_head_says_what_was_measured(void **state)
     Pprof__Profile *message = encode(create());
     assert_tables(message);
     assert_int_equal(message->n_sample_type, 2);
-    assert_string_equal(text(message, message->sample_type[0]->type), "samples");
-    assert_string_equal(text(message, message->sample_type[0]->unit), "count");
-    assert_string_equal(text(message, message->sample_type[1]->type), "cpu");
-    assert_string_equal(text(message, message->period_type->type), "cpu");
-    assert_string_equal(text(message, message->period_type->unit), "nanoseconds");
+    assert_string_equal(profile_message_text(message, message->sample_type[0]->type), "samples");
+    assert_string_equal(profile_message_text(message, message->sample_type[0]->unit), "count");
+    assert_string_equal(profile_message_text(message, message->sample_type[1]->type), "cpu");
+    assert_string_equal(profile_message_text(message, message->period_type->type), "cpu");
+    assert_string_equal(profile_message_text(message, message->period_type->unit), "nanoseconds");
     assert_int_equal(message->period, spec.period);
     assert_int_equal(message->time_nanos, spec.time_ns);
     assert_int_equal(message->duration_nanos, spec.duration_ns);
@@ -157,8 +135,9 @@ static void test_samples_share_locations_and_functions(void **state)
     assert_int_equal(message->sample[0]->value[1], 30000000);
     const Pprof__Location *location = message->location[0];
     const Pprof__Line *outermost = location->line[location->n_line - 1];
-    assert_string_equal(text(message, message->function[outermost->function_id - 1]->name),
-                        "test_samples_share_locations_and_functions");
+    assert_string_equal(
+        profile_message_text(message, message->function[outermost->function_id - 1]->name),
+        "test_samples_share_locations_and_functions");
     pprof__profile__free_unpacked(message, NULL);
 }
 
@@ -177,11 +156,11 @@ static void test_labels_are_texts_or_numbers(void **state)
     assert_int_equal(message->sample[0]->n_label, 2);
     const Pprof__Label *route = message->sample[0]->label[0];
     const Pprof__Label *bytes = message->sample[0]->label[1];
-    assert_string_equal(text(message, route->key), "route");
-    assert_string_equal(text(message, route->str), "/v1/listings/:id");
+    assert_string_equal(profile_message_text(message, route->key), "route");
+    assert_string_equal(profile_message_text(message, route->str), "/v1/listings/:id");
     assert_int_equal(bytes->str, 0);
     assert_int_equal(bytes->num, 4096);
-    assert_string_equal(text(message, bytes->num_unit), "bytes");
+    assert_string_equal(profile_message_text(message, bytes->num_unit), "bytes");
     pprof__profile__free_unpacked(message, NULL);
 }
 
@@ -194,8 +173,8 @@ static void test_the_main_binary_has_the_addresses_of_its_file(void **state)
     profile_add_sample(profile, &here, 1, values, NULL, 0);
     Pprof__Profile *message = encode(profile);
     const Pprof__Mapping *mapping = message->mapping[0];
-    assert_string_equal(text(message, mapping->filename), maps->items[0].path);
-    assert_string_equal(text(message, mapping->build_id), maps->items[0].build_id);
+    assert_string_equal(profile_message_text(message, mapping->filename), maps->items[0].path);
+    assert_string_equal(profile_message_text(message, mapping->build_id), maps->items[0].build_id);
     assert_int_equal(message->location[0]->mapping_id, 1);
     assert_int_equal(message->location[0]->address, here - maps->items[0].bias);
     assert_true(mapping->memory_start <= message->location[0]->address &&
@@ -246,7 +225,7 @@ static void test_comments_are_kept(void **state)
     profile_add_comment(profile, "second");
     Pprof__Profile *message = encode(profile);
     assert_int_equal(message->n_comment, 2);
-    assert_string_equal(text(message, message->comment[1]), "second");
+    assert_string_equal(profile_message_text(message, message->comment[1]), "second");
     pprof__profile__free_unpacked(message, NULL);
 }
 
@@ -260,7 +239,7 @@ static void test_a_profile_of_a_moment_has_a_default_type_and_no_duration(void *
     assert_int_equal(profile_create(&heap, maps, &profile), 0);
     Pprof__Profile *message = encode(profile);
     assert_int_equal(message->duration_nanos, 0);
-    assert_string_equal(text(message, message->default_sample_type), "samples");
+    assert_string_equal(profile_message_text(message, message->default_sample_type), "samples");
     pprof__profile__free_unpacked(message, NULL);
 }
 
