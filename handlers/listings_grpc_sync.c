@@ -15,8 +15,7 @@
 
 /* What a client has. */
 struct pair {
-    char id[LISTING_ID_LEN];
-    size_t id_len; /* a text that is longer is cut, and no id either way */
+    struct str id; /* any text: what is none finds nothing, and is told so by what it sent */
     uint64_t version;
 };
 
@@ -29,9 +28,10 @@ struct sync {
     bool is_clogged; /* the client does not read */
     struct pair waiting[LISTINGS_LOOKUP_MAX];
     size_t waiting_count;
+    struct arena waiting_arena;             /* of their ids */
     struct pair pairs[LISTINGS_LOOKUP_MAX]; /* that are looked up */
     size_t pair_count;
-    struct arena arena; /* of a lookup */
+    struct arena arena; /* of their ids, and of the lookups */
     struct listings_lookup versions;
     struct listings_lookup bodies;
     struct str ids[LISTINGS_LOOKUP_MAX];
@@ -45,6 +45,7 @@ static void end(struct sync *sync, int status)
 {
     struct grpc_call *call = sync->call;
     arena_deinit(&sync->arena);
+    arena_deinit(&sync->waiting_arena);
     if (status < 0) {
         listings_grpc_fail(call, status);
     } else {
@@ -52,12 +53,17 @@ static void end(struct sync *sync, int status)
     }
 }
 
-static void on_cancel(struct grpc_call *call, int status)
+/* stop ends the call, whatever is looked up. */
+static void stop(struct sync *sync, int status)
 {
-    struct sync *sync = grpc_user(call);
     listings_lookup_cancel(&sync->versions);
     listings_lookup_cancel(&sync->bodies);
     end(sync, status);
+}
+
+static void on_cancel(struct grpc_call *call, int status)
+{
+    stop(grpc_user(call), status);
 }
 
 /* --- answers ------------------------------------------------------------------------------------- */
@@ -68,7 +74,7 @@ static void send_one(struct sync *sync, const struct pair *pair, const struct li
     Toq__V1__SyncListingsResponse response = TOQ__V1__SYNC_LISTINGS_RESPONSE__INIT;
     struct listings_message message;
     response.has_id = true;
-    response.id = listings_message_data((struct str){pair->id, pair->id_len});
+    response.id = listings_message_data(pair->id);
     if (listing != NULL) {
         listings_message_write(listing, &message);
         response.listing = &message.message;
@@ -81,10 +87,9 @@ static void tell_difference(struct sync *sync)
 {
     while (sync->told_count < sync->pair_count && !sync->is_clogged) {
         const struct pair *pair = &sync->pairs[sync->told_count++];
-        const struct str id = {pair->id, pair->id_len};
-        const struct listing *same = listings_lookup_find(&sync->versions, id);
+        const struct listing *same = listings_lookup_find(&sync->versions, pair->id);
         if (same == NULL || same->version != pair->version) {
-            send_one(sync, pair, listings_lookup_find(&sync->bodies, id));
+            send_one(sync, pair, listings_lookup_find(&sync->bodies, pair->id));
         }
     }
 }
@@ -121,10 +126,10 @@ static void on_versions(struct listings_lookup *lookup, int status)
     struct sync *sync = CONTAINER_OF(lookup, struct sync, versions);
     size_t count = 0;
     for (size_t i = 0; status == 0 && i < sync->pair_count; i++) {
-        const struct str id = {sync->pairs[i].id, sync->pairs[i].id_len};
-        const struct listing *found = listings_lookup_find(lookup, id);
-        if (found != NULL && found->version != sync->pairs[i].version) {
-            sync->ids[count++] = id;
+        const struct pair *pair = &sync->pairs[i];
+        const struct listing *found = listings_lookup_find(lookup, pair->id);
+        if (found != NULL && found->version != pair->version) {
+            sync->ids[count++] = pair->id;
         }
     }
     if (count > 0) {
@@ -136,24 +141,32 @@ static void on_versions(struct listings_lookup *lookup, int status)
     }
 }
 
+/* take_waiting makes those that have gathered the ones that are looked up. */
+static void take_waiting(struct sync *sync)
+{
+    const struct arena used = sync->arena;
+    memcpy(sync->pairs, sync->waiting, sync->waiting_count * sizeof(sync->pairs[0]));
+    sync->pair_count = sync->waiting_count;
+    sync->waiting_count = 0;
+    sync->arena = sync->waiting_arena;
+    sync->waiting_arena = used;
+    arena_reset(&sync->waiting_arena);
+}
+
 /* look_up_gathered takes what has gathered; false when the call has ended. */
 static bool look_up_gathered(struct sync *sync)
 {
     struct task *task = &grpc_request(sync->call)->task;
     size_t count = 0;
-    memcpy(sync->pairs, sync->waiting, sync->waiting_count * sizeof(sync->pairs[0]));
-    sync->pair_count = sync->waiting_count;
-    sync->waiting_count = 0;
+    take_waiting(sync);
     for (size_t i = 0; i < sync->pair_count; i++) {
-        const struct str id = {sync->pairs[i].id, sync->pairs[i].id_len};
-        if (listings_id_is_valid(id)) {
-            sync->ids[count++] = id;
+        if (listings_id_is_valid(sync->pairs[i].id)) {
+            sync->ids[count++] = sync->pairs[i].id;
         }
     }
     if (count == 0) {
         sync->ids[count++] = STR(""); /* which finds nothing */
     }
-    arena_reset(&sync->arena);
     sync->versions =
         (struct listings_lookup){.arena = &sync->arena, .task = task, .on_done = on_versions};
     sync->bodies =
@@ -169,15 +182,13 @@ static bool look_up_gathered(struct sync *sync)
 
 /* --- pairs --------------------------------------------------------------------------------------- */
 
-static void take(struct sync *sync, const Toq__V1__SyncListingsRequest *request)
+/* take lets a pair gather with others; false when memory is missing. */
+static bool take(struct sync *sync, const Toq__V1__SyncListingsRequest *request)
 {
     struct pair *pair = &sync->waiting[sync->waiting_count++];
     const struct str id = {(const char *)request->id.data, request->id.len};
-    *pair = (struct pair){.version = request->version};
-    pair->id_len = id.len <= LISTING_ID_LEN ? id.len : LISTING_ID_LEN - 1;
-    if (pair->id_len > 0) {
-        memcpy(pair->id, id.ptr, pair->id_len);
-    }
+    pair->version = request->version;
+    return arena_copy(&sync->waiting_arena, id, &pair->id);
 }
 
 static void on_pair(struct grpc_call *call, const struct ProtobufCMessage *message)
@@ -185,10 +196,11 @@ static void on_pair(struct grpc_call *call, const struct ProtobufCMessage *messa
     struct sync *sync = grpc_user(call);
     sync->is_receiving = false;
     sync->is_last = message == NULL;
-    if (message != NULL) {
-        take(sync, (const Toq__V1__SyncListingsRequest *)message);
+    if (message != NULL && !take(sync, (const Toq__V1__SyncListingsRequest *)message)) {
+        stop(sync, UV_ENOMEM);
+    } else {
+        proceed(sync);
     }
-    proceed(sync);
 }
 
 static void proceed(struct sync *sync)
@@ -218,6 +230,7 @@ void listings_grpc_sync(struct grpc_call *call, const struct ProtobufCMessage *r
     }
     *sync = (struct sync){.call = call, .listings = listings};
     arena_init(&sync->arena, LOOKUP_MAX_BYTES);
+    arena_init(&sync->waiting_arena, LOOKUP_MAX_BYTES);
     grpc_set_user(call, sync);
     grpc_on_cancel(call, on_cancel);
     grpc_on_writable(call, on_writable);

@@ -8,7 +8,7 @@ import urllib.request
 import grpc
 import pytest
 
-from rpc import refusal
+from rpc import refusal, scrape
 from rpc_listings import NO_ID, PROTO, Rpc, example
 from server import PATIENCE_S, wait_until
 
@@ -19,6 +19,22 @@ Code = grpc.StatusCode
 def rpc(listings_server):
     with Rpc(listings_server) as client:
         yield client
+
+
+def settle(number):
+    """Waits until a number has not changed for a while."""
+    seen = []
+
+    def is_still():
+        seen.append(number())
+        return len(seen) > 30 and len(set(seen[-30:])) == 1
+    wait_until(is_still, "an end of the changes")
+
+
+def sent(server, method):
+    """How many messages of a method have gone out."""
+    return sum(value for series, value in scrape(server).items()
+               if series.startswith("grpc_server_msg_sent_total{") and f'"{method}"' in series)
 
 
 def rows_in(services, city):
@@ -127,11 +143,37 @@ def test_sync(rpc, api):
 
 
 def test_sync_of_what_is_no_id_or_not_known(rpc):
+    """Each is told by what the client has sent, whatever that is."""
     made = rpc.create(example())
-    found = rpc.sync([(made.id, 0), (NO_ID, 1), ("x", 1), ("", 1), (made.id + "x", 1), ("é", 1)])
-    assert found[made.id] == made
-    assert [one for one in found if found[one] is not None] == [made.id]
-    assert {NO_ID, "x", "", "é"} <= set(found)
+    none = [NO_ID, "x", "", made.id + "x", made.id.upper(), "é", "é" * 18, "☺" * 12, "☺" * 99,
+            "a\0b", "x" * 100_000]
+    found = rpc.sync([(made.id, 0), *((one, 1) for one in none)])
+    assert found == {made.id: made, **dict.fromkeys(none)}
+
+
+def test_sync_of_the_same_one_several_times(rpc):
+    """Each pair has an answer or none of its own, in the client's order."""
+    made = rpc.update(rpc.create(example()), title="Segunda")
+    versions = [0, 2, 1, 2, 3, 2 ** 64 - 1]  # what is newer than ours differs as well
+    requests = (PROTO.SyncListingsRequest(id=made.id, version=one) for one in versions)
+    assert [one.listing for one in rpc.call("SyncListings", requests)] == [made] * 4
+
+
+def test_sync_of_nothing(rpc):
+    assert rpc.sync([]) == {}
+
+
+def test_sync_with_a_slow_reader(rpc, database, listings_server):
+    """The server stops when nobody reads, and then goes on where it was."""
+    rpc.load(example(city="Lentidão", description="x" * 5000) for _ in range(1000))
+    ids = [row[0] for row in database.query("SELECT id FROM listings WHERE city='Lentidão'")] * 4
+    before = sent(listings_server, "SyncListings")
+    answers = rpc.call("SyncListings", (PROTO.SyncListingsRequest(id=one) for one in ids))
+    seen = [next(answers).id]
+    settle(lambda: sent(listings_server, "SyncListings"))
+    assert sent(listings_server, "SyncListings") - before < 1000
+    seen += [one.id for one in answers]
+    assert seen == ids
 
 
 def test_sync_of_many(rpc, database):
