@@ -46,9 +46,7 @@ static void handle(struct http_request *req, void *arg)
     uint64_t value = 0;
     INVARIANT(length.ptr == NULL ||
               (str_parse_u64(length, UINT64_MAX, &value) && value == req->body.len));
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = req->body};
-    http_respond(req, &response);
+    http_fixture_respond(req, req->body);
 }
 
 struct held {

@@ -9,26 +9,13 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "test/unit/support/http_fixture.h"
+#include "test/unit/http/http1_rig.h"
 
-#define H           "Host: a\r\n"
-#define GET(target) "GET " target " HTTP/1.1\r\n" H "\r\n"
-#define BIG_BYTES   (4u << 20)
-
-static struct http_fixture f;
-static struct peer peer;
 static struct http_request *parked[64]; /* in the order they came */
 static size_t parked_count;
 
 /* --- handlers ------------------------------------------------------------------------------------
  */
-
-static void respond(struct http_request *req, struct str body)
-{
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = body};
-    http_respond(req, &response);
-}
 
 /* The answer tells the target, and the body behind it. */
 static void handle_echo(struct http_request *req, void *arg)
@@ -39,7 +26,7 @@ static void handle_echo(struct http_request *req, void *arg)
     buf_append_str(&body, req->target);
     buf_append_cstr(&body, "=");
     buf_append_str(&body, req->body);
-    respond(req, buf_str(&body));
+    http_fixture_respond(req, buf_str(&body));
     buf_deinit(&body);
 }
 
@@ -48,14 +35,6 @@ static void handle_park(struct http_request *req, void *arg)
     (void)arg;
     parked[parked_count++] = req;
     task_park(&req->task, "parked");
-}
-
-static void handle_big(struct http_request *req, void *arg)
-{
-    (void)arg;
-    static char body[BIG_BYTES];
-    memset(body, 'b', sizeof(body));
-    respond(req, (struct str){body, sizeof(body)});
 }
 
 static size_t pieces_left;
@@ -104,8 +83,7 @@ static int setup_with(const struct http_limits *limits)
     http_fixture_add(&f, METHOD_GET, "/big", handle_big, 0);
     http_fixture_add(&f, METHOD_GET, "/stream", handle_stream, 0);
     http_fixture_add(&f, METHOD_GET, "/fields", handle_fields, 0);
-    http_fixture_open(&f, limits);
-    peer_connect(&peer, f.loop, f.server.listener.port, 16384);
+    open_and_connect(limits);
     return 0;
 }
 
@@ -114,19 +92,6 @@ static int setup(void **state)
     (void)state;
     const struct http_limits limits = http_fixture_limits();
     return setup_with(&limits);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    peer_deinit(&peer);
-    http_fixture_deinit(&f);
-    return 0;
-}
-
-static void send_text(const char *text)
-{
-    peer_send(&peer, str_from(text));
 }
 
 static void await_parked(size_t count)
@@ -170,10 +135,10 @@ static void test_pipelined_requests_are_answered_in_order(void **state)
     peer_receive(&peer);
     assert_true(peer_has(&peer, "/echo?1="));
     assert_false(peer_has(&peer, "/echo?2="));
-    respond(parked[0], STR("first parked"));
+    http_fixture_respond(parked[0], STR("first parked"));
     await_parked(2);
     peer_await(&peer, "/echo?2=", 1);
-    respond(parked[1], STR("second parked"));
+    http_fixture_respond(parked[1], STR("second parked"));
     peer_await(&peer, "second parked", 1);
     assert_true(offset_of("/echo?1=") < offset_of("first parked"));
     assert_true(offset_of("first parked") < offset_of("/echo?2="));
@@ -231,7 +196,7 @@ static void test_a_body_behind_a_parked_request(void **state)
     const ssize_t sent = send(peer.fd, body, sizeof(body), MSG_DONTWAIT);
     assert_true(sent > 0);
     peer_turn(f.loop, 20);
-    respond(parked[0], STR("parked"));
+    http_fixture_respond(parked[0], STR("parked"));
     peer_send(&peer, (struct str){body, sizeof(body) - (size_t)sent});
     peer_await(&peer, "/echo=x", 1);
 }

@@ -12,14 +12,8 @@
 
 #include <fcntl.h>
 
-#include "test/unit/support/http_fixture.h"
+#include "test/unit/http/http1_rig.h"
 
-#define H           "Host: a\r\n"
-#define GET(target) "GET " target " HTTP/1.1\r\n" H "\r\n"
-#define BIG_BYTES   (4u << 20)
-
-static struct http_fixture f;
-static struct peer peer;
 static struct http_request *parked;
 static uint64_t parked_count;
 static uint64_t cancelled_count;
@@ -28,13 +22,6 @@ static uint64_t writable_count;
 
 /* --- handlers ------------------------------------------------------------------------------------
  */
-
-static void respond(struct http_request *req, struct str body)
-{
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = body};
-    http_respond(req, &response);
-}
 
 static void note_cancel(struct http_request *req, int status)
 {
@@ -47,7 +34,7 @@ static void note_cancel(struct http_request *req, int status)
 static void cancel_and_respond(struct http_request *req, int status)
 {
     note_cancel(req, status);
-    respond(req, STR("nobody reads this"));
+    http_fixture_respond(req, STR("nobody reads this"));
     parked = NULL;
 }
 
@@ -81,15 +68,7 @@ static void handle_deaf(struct http_request *req, void *arg)
 static void handle_hello(struct http_request *req, void *arg)
 {
     (void)arg;
-    respond(req, STR("hello"));
-}
-
-static void handle_big(struct http_request *req, void *arg)
-{
-    (void)arg;
-    static char body[BIG_BYTES];
-    memset(body, 'b', sizeof(body));
-    respond(req, (struct str){body, sizeof(body)});
+    http_fixture_respond(req, STR("hello"));
 }
 
 /* pump streams until the peer is slow. */
@@ -140,7 +119,7 @@ static void handle_cut(struct http_request *req, void *arg)
 {
     struct http_fixture *fixture = arg;
     (void)conn_set_close_all(&fixture->conns);
-    respond(req, STR("nobody reads this"));
+    http_fixture_respond(req, STR("nobody reads this"));
 }
 
 /* Streams a body where there is none. */
@@ -171,10 +150,9 @@ static int setup_with(const struct http_limits *limits)
     http_fixture_add(&f, METHOD_GET, "/trickle", handle_trickle, 0);
     http_fixture_add(&f, METHOD_GET, "/cut", handle_cut, 0);
     http_fixture_add(&f, METHOD_GET, "/no-content", handle_no_content, 0);
-    http_fixture_open(&f, limits);
+    open_and_connect(limits);
     f.server.access_every = 1; /* the access line needs the peer in every one of these states */
     f.server.access_level = LOG_INFO;
-    peer_connect(&peer, f.loop, f.server.listener.port, 16384);
     return 0;
 }
 
@@ -195,19 +173,6 @@ static int setup_hurried(void **state)
     limits.body_timeout_ms = 1;
     limits.request_timeout_ms = 1;
     return setup_with(&limits);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    peer_deinit(&peer);
-    http_fixture_deinit(&f);
-    return 0;
-}
-
-static void send_text(const char *text)
-{
-    peer_send(&peer, str_from(text));
 }
 
 static void start(const char *request)
@@ -258,7 +223,7 @@ static void test_a_late_answer_to_a_peer_that_left(void **state)
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
     assert_int_equal(cancelled_count, 1);
     assert_int_equal(task_count(), 1);
-    respond(parked, STR("nobody reads this"));
+    http_fixture_respond(parked, STR("nobody reads this"));
     assert_int_equal(task_count(), 0);
 }
 
@@ -316,7 +281,8 @@ static void test_a_connection_closed_under_a_parked_request(void **state)
     start(GET("/late"));
     assert_int_equal(conn_set_close_all(&f.conns), 1);
     assert_int_equal(cancelled_count, 0);
-    respond(parked, STR("before on_close")); /* the connection is closing, nobody knows it yet */
+    http_fixture_respond(
+        parked, STR("before on_close")); /* the connection is closing, nobody knows it yet */
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
     assert_int_equal(cancelled_count, 0);
 }
@@ -350,7 +316,7 @@ static void test_a_deadline_answers_for_the_handler(void **state)
     assert_false(peer_has(&peer, "hello")); /* nothing is run behind it */
     assert_int_equal(cancelled_count, 1);
     assert_int_equal(cancelled_status, UV_ETIMEDOUT);
-    respond(parked, STR("too late"));
+    http_fixture_respond(parked, STR("too late"));
     assert_counted("/late", 503);
 }
 
@@ -387,7 +353,7 @@ static void test_a_route_without_deadline(void **state)
     start(GET("/patient"));
     turn_the_wheel();
     assert_int_equal(cancelled_count, 0);
-    respond(parked, STR("in its own time"));
+    http_fixture_respond(parked, STR("in its own time"));
     peer_await(&peer, "in its own time", 1);
 }
 
@@ -434,7 +400,7 @@ static void test_a_drain_answers_what_is_under_way(void **state)
     start(GET("/late"));
     drain();
     turn_the_wheel();
-    respond(parked, STR("under way"));
+    http_fixture_respond(parked, STR("under way"));
     peer_await_end(&peer);
     assert_true(peer_has(&peer, "under way"));
     assert_true(peer_has(&peer, "Connection: close\r\n"));

@@ -25,9 +25,7 @@ static struct http_fixture f;
 static void handle(struct http_request *req, void *arg)
 {
     (void)arg;
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = STR("hello")};
-    http_respond(req, &response);
+    http_fixture_respond(req, STR("hello"));
 }
 
 static int setup(void **state)

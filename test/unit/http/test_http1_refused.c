@@ -27,9 +27,7 @@ static void handle(struct http_request *req, void *arg)
 {
     (void)arg;
     handled_count++;
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = req->body};
-    http_respond(req, &response);
+    http_fixture_respond(req, req->body);
 }
 
 static int setup(void **state)

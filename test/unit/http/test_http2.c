@@ -36,9 +36,7 @@ static size_t released_bytes;
 static void handle_hello(struct http_request *req, void *arg)
 {
     (void)arg;
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = STR("hello")};
-    http_respond(req, &response);
+    http_fixture_respond(req, STR("hello"));
 }
 
 /* The answer names host and cookie. */
@@ -53,9 +51,7 @@ static void handle_fields(struct http_request *req, void *arg)
         buf_append_str(&body, req->headers[i].value);
         buf_append_char(&body, '\n');
     }
-    const struct http_response response = {
-        .status = 200, .content_type = "text/plain", .body = buf_str(&body)};
-    http_respond(req, &response);
+    http_fixture_respond(req, buf_str(&body));
     buf_deinit(&body);
 }
 

@@ -74,6 +74,14 @@ static inline void http_fixture_open(struct http_fixture *f, const struct http_l
     INVARIANT(http_server_open(&f->server, &f->conns, f->router, &f->http_metrics, &options) == 0);
 }
 
+/* http_fixture_respond answers 200 with a text. */
+static inline void http_fixture_respond(struct http_request *req, struct str body)
+{
+    const struct http_response response = {
+        .status = 200, .content_type = "text/plain", .body = body};
+    http_respond(req, &response);
+}
+
 static inline void http_fixture_on_closed(void *arg)
 {
     ++*(uint64_t *)arg;
