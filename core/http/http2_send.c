@@ -35,11 +35,30 @@ static void check(struct http2 *h2, int rv)
 void http2_send_watch(struct http2_stream *st)
 {
     const struct conn *conn = st->h2->conn;
+    if (st->is_sent) {
+        return; /* the timer is http2_send_done's */
+    }
     if (count_pending(st) > 0) {
         loop_set_timer(conn->set->loop, &st->timer, conn->set->write_timeout_ms);
     } else {
         wheel_unset(&st->timer);
     }
+}
+
+void http2_send_done(struct http2_stream *st)
+{
+    st->is_sent = true;
+    if (!st->is_body_done) {
+        loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
+    }
+}
+
+void http2_send_stop(struct http2_stream *st)
+{
+    struct http2 *h2 = st->h2;
+    wheel_unset(&st->timer);
+    check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR));
+    http2_pump(h2);
 }
 
 void http2_send_drop(struct http2_stream *st)

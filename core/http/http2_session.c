@@ -111,7 +111,6 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
     return 0;
 }
 
-/* on_frame_send: a peer whose request is answered before it has come is told to send no more of it. */
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct http2 *h2 = user_data;
@@ -123,12 +122,11 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     const bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
                         (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
     http2_guard_sent(h2, frame);
-    const struct http2_stream *st = is_end ? find(session, frame->hd.stream_id) : NULL;
-    if (st == NULL || st->is_body_done) {
-        return 0;
+    struct http2_stream *st = is_end ? find(session, frame->hd.stream_id) : NULL;
+    if (st != NULL) {
+        http2_send_done(st);
     }
-    const int rv = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
-    return nghttp2_is_fatal(rv) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    return 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)

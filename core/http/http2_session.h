@@ -20,6 +20,10 @@
 #define HTTP2_CLOSED_BY_PEER   0x80000000u
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
 #define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
+/* A peer that is answered before its request has come whole learns of it a round trip later, and most then
+ * end what they send. It is told to stop when that takes longer, or when more comes. */
+#define HTTP2_LINGER_MS    500
+#define HTTP2_LINGER_BYTES (64u << 10)
 
 /* How far the bytes of the frame that is coming have come. */
 struct http2_walk {
@@ -129,6 +133,7 @@ struct http2_stream {
     struct wheel_timer timer;   /* the peer sends no body, or takes no answer */
     struct buf body;            /* collected for the handler */
     uint64_t body_bytes;        /* that have come */
+    uint64_t late_bytes;        /* ... after the answer had left */
     uint64_t held_bytes;        /* given to on_body and not consumed */
     struct outq out;            /* of the answer's body, to be sent */
     struct str borrowed;        /* sent before it; only inside the call that answers */
@@ -140,6 +145,7 @@ struct http2_stream {
     bool is_bodyless;  /* HEAD, 204, 304: what a handler writes is dropped */
     bool is_ended;     /* the answer is whole: in `out`, or sent */
     bool is_answered;  /* the handler has ended its answer, or it was broken off */
+    bool is_sent;      /* the last frame of the answer has left */
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
     bool is_over;      /* the request has been released */
     bool is_closed;    /* nghttp2 has closed the stream */
@@ -279,6 +285,12 @@ void http2_send_continue(struct http2_stream *st);
 /* http2_send_watch sets the timer of a stream whose peer does not open its window, if something waits for
  * it; else it unsets it. */
 void http2_send_watch(struct http2_stream *st);
+
+/* http2_send_done notes that the last frame of an answer has left. */
+void http2_send_done(struct http2_stream *st);
+
+/* http2_send_stop tells the peer to send no more of a request that is answered. */
+void http2_send_stop(struct http2_stream *st);
 
 /* http2_send_drop drops what of an answer is not sent yet. */
 void http2_send_drop(struct http2_stream *st);

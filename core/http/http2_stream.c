@@ -208,11 +208,24 @@ static bool is_listening(const struct http2_stream *st)
            !st->is_body_end_told;
 }
 
+/* drop lets a piece of the body go that nobody wants. */
+static void drop(struct http2_stream *st, size_t len)
+{
+    credit(st, len);
+    if (st->is_sent) {
+        const bool was_enough = st->late_bytes > HTTP2_LINGER_BYTES;
+        st->late_bytes += len;
+        if (!was_enough && st->late_bytes > HTTP2_LINGER_BYTES) {
+            http2_send_stop(st);
+        }
+    }
+}
+
 /* hand_on gives a piece of the body to a handler that runs. */
 static void hand_on(struct http2_stream *st, struct str data)
 {
     if (!is_listening(st)) {
-        credit(st, data.len);
+        drop(st, data.len);
         return;
     }
     st->held_bytes += data.len;
@@ -235,7 +248,7 @@ void http2_stream_advance(struct http2_stream *st, struct str data)
     }
     const bool has_news = data.len > 0 || st->is_body_done;
     if (h2->current == st && has_news) {
-        if (st->phase == PHASE_BODY) {
+        if (st->phase == PHASE_BODY && !st->is_answered) {
             collect(st, data);
         } else {
             hand_on(st, data);
@@ -301,12 +314,15 @@ void http2_stream_tell_lost(struct http2 *h2)
     }
 }
 
-/* on_timer: no byte of a body has come for so long, or no byte of an answer has been wanted. */
+/* on_timer: no byte of a body has come for so long, or no end of it though it is answered, or no byte of an
+ * answer has been wanted. */
 static void on_timer(struct wheel_timer *timer)
 {
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
     struct http2 *h2 = st->h2;
-    if (st->phase == PHASE_BODY) {
+    if (st->is_sent) {
+        http2_send_stop(st);
+    } else if (st->phase == PHASE_BODY) {
         refuse(st, 408, NULL);
     } else if (conn_is_clogged(h2->conn)) {
         http2_send_watch(st); /* the connection's own timer watches */

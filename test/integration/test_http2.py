@@ -5,9 +5,9 @@ client sees of the limits that all protocols share."""
 import subprocess
 
 import pytest
-from http2_wire import (CANCEL, DATA, END_STREAM, FLOW_CONTROL_ERROR, GOAWAY, HEADERS,
-                        INITIAL_WINDOW_SIZE, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM,
-                        Http2Peer, fields, frame, rst, window_update)
+from http2_wire import (ACK, CANCEL, DATA, END_STREAM, FLOW_CONTROL_ERROR, GOAWAY, HEADERS,
+                        INITIAL_WINDOW_SIZE, NO_ERROR, PING, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM,
+                        Http2Peer, fields, frame, ping, rst, window_update)
 from scrape import Scrape
 from server import wait_until
 from wire import Peer, request
@@ -90,6 +90,37 @@ def test_refused_heads(peer, more, status):
     peer.send(*in_frames(peer, fields("/test/echo", *more, method="POST")))
     assert peer.answer().status == status
     assert peer.await_frame(RST_STREAM, stream=1).code == NO_ERROR
+    assert peer.ask(stream=3).status == 200
+
+
+def ask_too_much(peer, *behind):
+    """A request that is refused before its body comes; returns the kinds of frames on stream 1 that come
+    up to the answer to a PING behind it."""
+    pairs = fields("/test/echo", ("content-length", "1048577"), method="POST")
+    peer.send(peer.headers(1, pairs, end=False), *behind, ping(b"and then"))
+    kinds = []
+    for one in peer.frames():
+        if one.kind == PING and one.payload == b"and then":
+            return kinds
+        if one.stream == 1:
+            kinds.append(one.kind)
+    raise AssertionError("the connection ended")
+
+
+def test_an_early_answer_leaves_time_to_end_the_request(peer):
+    """A peer that has not read it yet is not reset for what it still sends, and errors in that are told."""
+    assert ask_too_much(peer) == [HEADERS, DATA]
+    peer.send(frame(DATA, 0, 1, bytes(16384)), frame(DATA, END_STREAM, 1, bytes(16384)))
+    assert peer.await_frame(RST_STREAM, stream=1).code == PROTOCOL_ERROR  # it is not as long as it said
+    assert peer.ask(stream=3).status == 200
+
+
+def test_an_early_answer_ends_a_request_that_goes_on(peer):
+    assert ask_too_much(peer, *[frame(DATA, 0, 1, bytes(16384))] * 4) == [HEADERS, DATA]
+    peer.send(frame(DATA, 0, 1, bytes(16384)), ping(b"too much"))
+    assert peer.await_frame(RST_STREAM, stream=1).code == NO_ERROR
+    peer.await_frame(PING, ACK)
+    peer.send(frame(DATA, END_STREAM, 1, bytes(16384)))  # on its way
     assert peer.ask(stream=3).status == 200
 
 
