@@ -34,14 +34,7 @@ START_SECONDS = 10
 # --- how they are built
 
 def _run(command, env=None):
-    try:
-        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=BUILD_SECONDS, check=True,
-                       cwd=servers.ROOT)
-    except FileNotFoundError as error:
-        raise load.Failure(f"{error.filename} is not installed; run: make deps FOR=bench") from None
-    except subprocess.SubprocessError as error:
-        raise load.Failure(f"{error}\n{error.output}") from None
+    servers.prepare(command, BUILD_SECONDS, env)
 
 
 def _is_built(binary, *sources):

@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import subprocess
 import sys
 import time
 import typing
@@ -51,23 +50,12 @@ KINDS = {
 }
 
 
-def _run(command, env, seconds):
-    try:
-        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=seconds, check=True,
-                       cwd=servers.ROOT)
-    except FileNotFoundError as error:
-        raise load.Failure(f"{error.filename} is not installed; run: make deps FOR=bench") from None
-    except subprocess.SubprocessError as error:
-        raise load.Failure(f"{error}\n{error.output}") from None
-
-
 def _build_peer():
     """Builds the Go program from Debian's packages alone; returns its path."""
     binary = os.path.join(servers.ROOT, "build", "go", "listings_peer")
     env = dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode", GOFLAGS="",
                GOCACHE=os.path.join(servers.ROOT, "build", "go", "cache"))
-    _run(["go", "build", "-o", binary, "./test/bench/peer"], env, BUILD_SECONDS)
+    servers.prepare(["go", "build", "-o", binary, "./test/bench/peer"], BUILD_SECONDS, env)
     return binary
 
 
@@ -83,8 +71,9 @@ class Bench:
         try:
             self.data.up()
             env = {**os.environ, **self.settings(False), "ENV": "production"}
-            _run([self.binary, "--migrate"], env, SEED_SECONDS)
-            _run([os.path.join(servers.ROOT, "scripts", "seed"), str(COUNT)], env, SEED_SECONDS)
+            servers.prepare([self.binary, "--migrate"], SEED_SECONDS, env)
+            servers.prepare([os.path.join(servers.ROOT, "scripts", "seed"), str(COUNT)], SEED_SECONDS,
+                            env)
             self._write_lines("ids", self.versions())
             self._write_lines("cities", [urllib.parse.quote(city) for city in self.cities()])
         except BaseException:

@@ -63,6 +63,17 @@ hosts:
 """
 
 
+def prepare(command, seconds, env=None):
+    """Runs a command that the bench needs done before it begins: what fails, or takes longer, ends it."""
+    try:
+        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=seconds, check=True, cwd=ROOT)
+    except FileNotFoundError as error:
+        raise load.Failure(f"{error.filename} is not installed; run: make deps FOR=bench") from None
+    except subprocess.SubprocessError as error:
+        raise load.Failure(f"{error}\n{error.output}") from None
+
+
 class Server:
     """A running server: name, url, port, pids()."""
 
