@@ -89,28 +89,21 @@ def _profile_goals(profiles):
     return rows
 
 
+def _call_goals(what, calls):
+    rows = []
+    for name, by_server in calls.items():
+        cpu = ratio(by_server["toq"], by_server["grpc-go"], "cpu_ns")
+        rows.append((f"{what}, {name}: CPU per call, toq / grpc-go", "<= 0.33", cpu,
+                     cpu.median <= 1 / 3))
+        cpu = ratio(by_server["toq"], by_server["grpc++"], "cpu_ns")
+        rows.append((f"{what}, {name}: CPU per call, toq / grpc++", "< 1", cpu, cpu.median < 1))
+    return rows
+
+
 def _grpc_goals(calls):
-    rows = []
-    for name, by_server in calls.items():
-        cpu = ratio(by_server["toq"], by_server["grpc-go"], "cpu_ns")
-        rows.append((f"gRPC, {name}: CPU per call, toq / grpc-go", "<= 0.33", cpu,
-                     cpu.median <= 1 / 3))
-        cpu = ratio(by_server["toq"], by_server["grpc++"], "cpu_ns")
-        rows.append((f"gRPC, {name}: CPU per call, toq / grpc++", "< 1", cpu, cpu.median < 1))
     rate = ratio(calls["many"]["toq"], calls["many"]["grpc++"], "rate")
-    rows.append(("gRPC, many: rate, toq / grpc++", "> 1", rate, rate.median > 1))
-    return rows
-
-
-def _grpc_listing_goals(calls):
-    rows = []
-    for name, by_server in calls.items():
-        cpu = ratio(by_server["toq"], by_server["grpc-go"], "cpu_ns")
-        rows.append((f"GetListing, {name}: CPU per call, toq / grpc-go", "<= 0.33", cpu,
-                     cpu.median <= 1 / 3))
-        cpu = ratio(by_server["toq"], by_server["grpc++"], "cpu_ns")
-        rows.append((f"GetListing, {name}: CPU per call, toq / grpc++", "< 1", cpu, cpu.median < 1))
-    return rows
+    return _call_goals("gRPC", calls) + [
+        ("gRPC, many: rate, toq / grpc++", "> 1", rate, rate.median > 1)]
 
 
 def goals(results):
@@ -118,7 +111,7 @@ def goals(results):
     rows = _http_goals(results) if "load" in results else []
     rows += _profile_goals(results["profiles"]) if "profiles" in results else []
     rows += _grpc_goals(results["grpc"]) if "grpc" in results else []
-    rows += _grpc_listing_goals(results["grpc_listing"]) if "grpc_listing" in results else []
+    rows += _call_goals("GetListing", results["grpc_listing"]) if "grpc_listing" in results else []
     return rows + (_listing_goals(results["listings"]) if "listings" in results else [])
 
 
