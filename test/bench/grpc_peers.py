@@ -15,6 +15,7 @@ import load
 import servers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+CPP_HEADER = os.path.join(HERE, "grpc_peer.hh")
 BUILD = os.path.join(servers.ROOT, "build", "grpc_peers")
 ECHO_ROOT = os.path.join(servers.ROOT, "test", "support", "proto")
 ECHO = "grpc/testing/test.proto"
@@ -62,14 +63,14 @@ def _build_go(name, *sources, generate=None):
 
 def _build_cpp(name, root, proto, *packages):
     binary, source = os.path.join(BUILD, name), os.path.join(HERE, name, "main.cc")
-    if _is_built(binary, source, os.path.join(root, proto)):
+    if _is_built(binary, source, CPP_HEADER, os.path.join(root, proto)):
         return binary
     generated = os.path.join(BUILD, "cpp")
     os.makedirs(generated, exist_ok=True)
     _run(["protoc", "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin", f"-I{root}",
           f"--cpp_out={generated}", f"--grpc_out={generated}", proto])
     stem = os.path.join(generated, proto.replace(".proto", ""))
-    _run(["sh", "-c", 'exec g++ -O2 -DNDEBUG "-I$1" -o "$2" "$3" "$4.pb.cc" "$4.grpc.pb.cc" '
+    _run(["sh", "-c", 'exec g++ -O2 -DNDEBUG -I. "-I$1" -o "$2" "$3" "$4.pb.cc" "$4.grpc.pb.cc" '
           f"$(pkg-config --cflags --libs grpc++ protobuf {' '.join(packages)})",
           "sh", generated, binary, source, stem])
     return binary

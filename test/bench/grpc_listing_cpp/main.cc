@@ -5,15 +5,14 @@
 // statements, toq's SQL, no cache. MySQL is named by toq's variables; it listens on PEER_PORT.
 #include <cstdlib>
 #include <ctime>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <grpcpp/grpcpp.h>
 #include <mysql.h>
 
+#include "test/bench/grpc_peer.hh"
 #include "toq/v1/listings.grpc.pb.h"
 
 namespace {
@@ -24,7 +23,6 @@ using toq::v1::ListingService;
 using Service = ListingService::WithAsyncMethod_GetListing<ListingService::Service>;
 
 constexpr int kConnections = 16;     // toq's MYSQL_POOL_SIZE
-constexpr int kWaitingCalls = 256;   // that are ready to be taken
 constexpr size_t kTextBytes = 20000; // the longest is a description, 5000 characters
 // As in handlers/listings_store.c.
 constexpr char kGet[] =
@@ -177,14 +175,6 @@ class Call {
   bool is_answered_ = false;
 };
 
-void Work(grpc::ServerCompletionQueue *queue, Store *store) {
-  void *call;
-  bool ok;
-  while (queue->Next(&call, &ok)) {
-    static_cast<Call *>(call)->Proceed(ok, store);
-  }
-}
-
 }  // namespace
 
 int main() {
@@ -196,23 +186,11 @@ int main() {
       return 1;
     }
   }
-  const std::string address = std::string("127.0.0.1:") + std::getenv("PEER_PORT");
   Service service;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::ServerCompletionQueue> queue = builder.AddCompletionQueue();
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) {
-    std::cerr << "cannot listen on " << address << "\n";
-    return 1;
-  }
-  for (int i = 0; i < kWaitingCalls; i++) {
-    new Call(&service, queue.get());
-  }
+  const Peer peer = Start<Call>(&service);
   std::vector<std::thread> threads;
   for (const auto &store : stores) {
-    threads.emplace_back(Work, queue.get(), store.get());
+    threads.emplace_back(Work<Call, Store *>, peer.queue.get(), store.get());
   }
   for (auto &thread : threads) {
     thread.join();
