@@ -33,6 +33,7 @@ struct http1 {
     enum phase phase;
     bool is_feeding; /* feed goes on with the next request by itself */
     bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
+    bool is_known;   /* it is HTTP/1 that the peer speaks */
 };
 
 /* --- answers -------------------------------------------------------------------------------------
@@ -207,6 +208,24 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     }
 }
 
+/* greet looks at the first head of a connection. When it is neither a request nor HTTP/2's preface, an
+ * answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
+ *
+ * Source: RFC 9113 3.4. Returns: whether it is HTTP/1. */
+static bool greet(struct http1 *h1, struct str head)
+{
+    h1->is_known = h1->is_known || http1_head_is_http(head);
+    if (!h1->is_known) {
+        char peer[CONN_PEER_BYTES];
+        conn_format_peer(h1->conn, peer);
+        LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
+            log_cstr("peer", peer));
+        ++*h1->server->metrics->http2_cuts[HTTP2_CUT_PROTOCOL];
+        conn_finish(h1->conn);
+    }
+    return h1->is_known;
+}
+
 static size_t feed_head(struct http1 *h1, const char *data, size_t len)
 {
     if (len >= 2 && data[0] == '\r' && data[1] == '\n') {
@@ -219,8 +238,12 @@ static size_t feed_head(struct http1 *h1, const char *data, size_t len)
     if (!http1_head_scan(bytes, &h1->server->limits, &head_len, &field_count, &fault)) {
         return 0;
     }
+    const struct str head = {data, head_len};
+    if (fault.status == 0 && !greet(h1, head)) {
+        return len;
+    }
     if (fault.status == 0) {
-        begin_request(h1, (struct str){data, head_len}, field_count);
+        begin_request(h1, head, field_count);
         return head_len;
     }
     struct http1_exchange *ex = begin(h1);

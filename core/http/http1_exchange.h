@@ -67,6 +67,13 @@ void http1_exchange_release(struct http_request *req);
 MUST_USE bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *ret_len,
                               size_t *ret_field_count, struct http1_fault *ret_fault);
 
+/* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed or not:
+ * each has a version, and that a slash.
+ *
+ * head: complete.
+ */
+bool http1_head_is_http(struct str head);
+
 /* http1_head_parse fills the request from a complete head, and decides how its body is framed.
  *
  * head: in the request's arena. Returns: a fault, with status 0 when there is none.

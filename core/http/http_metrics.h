@@ -9,7 +9,7 @@
 
 /* Why a connection of HTTP/2 was ended by a GOAWAY with an error code. */
 enum http2_cut {
-    HTTP2_CUT_PROTOCOL,         /* what nghttp2 found */
+    HTTP2_CUT_PROTOCOL,         /* what nghttp2 found, or neither its preface nor HTTP/1 */
     HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came behind the preface */
     HTTP2_CUT_HEADER_TIMEOUT,
     HTTP2_CUT_CONTROL_FRAMES,

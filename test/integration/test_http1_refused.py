@@ -6,6 +6,7 @@ is malformed ends the connection.
 """
 
 import pytest
+from scrape import Scrape
 from wire import Peer, request
 
 LINE = b"POST /test/echo HTTP/1.1\r\n"
@@ -289,6 +290,20 @@ def test_refused_bytes_may_come_one_by_one(test_server):
             peer.send_apart(*(data[i:i + 1] for i in range(len(data))))
             assert peer.answer().status == 400
             assert peer.is_closed()
+
+
+def test_whoever_does_not_speak_http_gets_no_answer(start_server):
+    """No line of a request is without a slash. Behind a request it is one that is malformed."""
+    server = start_server()
+    for data in (b"HELLO\r\n\r\n", b"\r\n*1\r\n$4\r\nPING\r\n\r\n", b"GET\r\n\r\n"):
+        with Peer(server) as peer:
+            peer.send(data)
+            assert peer.rest() == b""
+    with Peer(server) as peer:
+        peer.send(request("/test/params/a/1") + b"HELLO\r\n\r\n")
+        assert [peer.answer().status for _ in range(2)] == [200, 400]
+        assert peer.is_closed()
+    assert Scrape(server).get("http2_connections_cut_off_total", reason="protocol error") == 3
 
 
 def test_answers_before_a_refused_request_are_complete(test_server):

@@ -56,18 +56,22 @@ def test_3_4_preface_and_request_at_once(test_server):
         assert_answered(peer)
 
 
-@pytest.mark.parametrize("preface", [b"INVALID CONNECTION PREFACE\r\n\r\n", PREFACE[:-4] + b"XX\r\n"])
-def test_3_4_invalid_preface(test_server, preface):
-    """It is no HTTP/1 either, so HTTP/1 answers and closes, without a reset."""
+@pytest.mark.parametrize("cut", [100, 1])
+def test_3_4_invalid_preface(test_server, cut):
+    """It is no HTTP/1 either: the server closes, and says nothing that a peer could take for frames."""
+    preface = b"UNKNOWN INITIAL BYTES\r\n\r\n"
     with Http2Peer(test_server, preface=False) as peer:
-        peer.send(preface)
-        data = b""
-        while True:
-            piece = peer.socket.recv(4096)
-            if not piece:
-                break
-            data += piece
-        assert data.startswith(b"HTTP/1.1 ")
+        for at in range(0, len(preface), cut):
+            peer.send(preface[at:at + cut])
+        assert peer.frame() is None and not peer.received and not peer.is_reset
+
+
+def test_3_4_almost_the_preface(test_server):
+    """A line of a request it is, so HTTP/1 answers, and closes."""
+    with Http2Peer(test_server, preface=False) as peer:
+        peer.send(PREFACE[:-4] + b"XX\r\n")
+        assert peer.frame() is None and not peer.is_reset
+        assert peer.received.startswith(b"HTTP/1.1 505 ")
 
 
 @pytest.mark.parametrize("first", [ping(), settings(flags=ACK), window_update(0, 1)])
