@@ -169,6 +169,9 @@ void task_park(struct task *task, const char *state)
 
 void task_unpark(struct task *task)
 {
+    if (task->await_depth == 0) {
+        return; /* it runs, whatever it waited for has said so already */
+    }
     const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
     task->state = "running";

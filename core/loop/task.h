@@ -114,7 +114,7 @@ void task_on_wait(task_wait_fn on_wait);
  * clock each time that a task begins or stops to run. */
 void task_on_run(task_run_fn on_run);
 
-/* task_unpark says that a task runs again. */
+/* task_unpark says that a task runs again; harmless when it does. */
 void task_unpark(struct task *task);
 
 /* task_cancel runs the task's on_cancel, once; later calls do nothing. */
