@@ -288,12 +288,14 @@ int listings_cache_init(struct listings_cache *cache, struct metrics *metrics,
                         const struct listings_cache_options *options)
 {
     *cache = (struct listings_cache){.options = *options};
-    const int status = register_metrics(cache, metrics);
+    const struct listings_loads_options loads = {
+        .loop = options->loop, .sql = options->sql, .metrics = metrics, .on_load = on_load};
+    int status = register_metrics(cache, metrics);
+    status = status < 0 ? status : listings_loads_init(&cache->loads, &loads);
     if (status < 0) {
         return status;
     }
     listings_entries_init(&cache->entries, options->redis, options->timeout_ms);
-    listings_loads_init(&cache->loads, options->sql, on_load);
     redis_call_init(&cache->learn, NULL, on_learnt);
     cache->sub = (struct redis_subscription){
         .channel = STR(LISTINGS_CHANNEL), .on_message = on_message, .on_live = on_live};

@@ -2,8 +2,8 @@
  *
  * listings_load.c - loads by key, each with those that wait for it.
  *
- * The first who waits lends its task to the query, so that the time spent there is its route's. When
- * it leaves, the next one does.
+ * The first who waits lends its task to the load, so that the time spent there is its route's. When it
+ * leaves, the next one does.
  */
 #include "handlers/listings_load.h"
 
@@ -15,18 +15,38 @@
 #define ARENA_MAX_BYTES (16u << 20)
 #define JSON_MAX_BYTES  (8u << 20) /* a page of the longest listings takes about half */
 
+/* What a load of either kind begins with. */
 struct listings_load {
     struct list link;    /* in a bucket; in none: nobody can join it */
-    struct list waiters; /* the first one's task is the query's */
+    struct list waiters; /* the first one's task is lent */
     struct listings_loads *loads;
-    struct arena arena;
-    struct listings_op op;
-    struct listings_query query; /* of a page */
+    struct listings_loaded loaded;
     bool is_page;
     bool is_ended; /* who waits is being told */
-    struct buf json;
-    struct listings_loaded loaded;
 };
+
+struct load_one {
+    struct listings_load load;
+    struct listings_get get;
+    char texts[]; /* the key, the id */
+};
+
+struct load_page {
+    struct listings_load load;
+    struct arena arena;
+    struct listings_op op;
+    struct listings_query query;
+};
+
+static struct load_one *one_of(struct listings_load *load)
+{
+    return CONTAINER_OF(load, struct load_one, load);
+}
+
+static struct load_page *page_of(struct listings_load *load)
+{
+    return CONTAINER_OF(load, struct load_page, load);
+}
 
 static struct listings_waiter *first_of(struct listings_load *load)
 {
@@ -36,25 +56,15 @@ static struct listings_waiter *first_of(struct listings_load *load)
 static void free_load(struct listings_load *load)
 {
     list_unlink(&load->link);
-    buf_deinit(&load->json);
-    arena_deinit(&load->arena);
-    free(load);
+    if (load->is_page) {
+        arena_deinit(&page_of(load)->arena);
+        free(page_of(load));
+    } else {
+        free(one_of(load));
+    }
 }
 
 /* --- the end of a load --------------------------------------------------------------------------- */
-
-static int print(struct listings_load *load)
-{
-    if (load->is_page) {
-        listings_page_to_json(&load->arena, &load->query, &load->op.page, &load->json);
-    } else {
-        listing_to_json(&load->op.listing, &load->json);
-        buf_append_char(&load->json, '\n');
-        load->loaded.version = load->op.listing.version;
-    }
-    load->loaded.json = buf_str(&load->json);
-    return load->json.is_failed ? UV_ENOMEM : 0;
-}
 
 static void tell(struct listings_waiter *waiter, int status, const struct listings_loaded *loaded)
 {
@@ -68,21 +78,47 @@ static void tell(struct listings_waiter *waiter, int status, const struct listin
     task_leave(previous);
 }
 
-static void on_done(struct listings_op *op, int status)
+/* end frees the load. `json` is what it brought, if status is 0; it is freed, too. */
+static void end(struct listings_load *load, int status, struct buf *json)
 {
-    struct listings_load *load = CONTAINER_OF(op, struct listings_load, op);
     load->is_ended = true;
     list_unlink(&load->link); /* who comes now starts another one */
-    if (status == 0) {
-        status = print(load);
+    if (status == 0 && json->is_failed) {
+        status = UV_ENOMEM;
     }
     if (status == 0) {
+        load->loaded.json = buf_str(json);
         load->loads->on_load(load->loads, &load->loaded);
     }
     while (!list_is_empty(&load->waiters)) {
         tell(first_of(load), status, status == 0 ? &load->loaded : NULL);
     }
+    buf_deinit(json);
     free_load(load);
+}
+
+static void on_got(struct listings_get *get, int status, const struct listing *listing)
+{
+    struct load_one *one = CONTAINER_OF(get, struct load_one, get);
+    struct buf json;
+    buf_init(&json, JSON_MAX_BYTES);
+    if (status == 0) {
+        listing_to_json(listing, &json);
+        buf_append_char(&json, '\n');
+        one->load.loaded.version = listing->version;
+    }
+    end(&one->load, status, &json);
+}
+
+static void on_listed(struct listings_op *op, int status)
+{
+    struct load_page *page = CONTAINER_OF(op, struct load_page, op);
+    struct buf json;
+    buf_init(&json, JSON_MAX_BYTES);
+    if (status == 0) {
+        listings_page_to_json(&page->arena, &page->query, &op->page, &json);
+    }
+    end(&page->load, status, &json);
 }
 
 /* --- its beginning ------------------------------------------------------------------------------- */
@@ -106,40 +142,65 @@ static struct listings_load *find(struct listings_loads *loads, struct str key)
     return NULL;
 }
 
-static struct listings_load *create(struct listings_loads *loads, const struct listings_wish *wish)
+/* init prepares what both kinds have; the key is not copied. */
+static void init(struct listings_load *load, struct listings_loads *loads,
+                 const struct listings_wish *wish)
 {
-    struct listings_load *load = calloc(1, sizeof(*load));
-    if (load == NULL) {
-        return NULL;
-    }
     list_init(&load->link);
     list_init(&load->waiters);
-    arena_init(&load->arena, ARENA_MAX_BYTES);
-    buf_init(&load->json, JSON_MAX_BYTES);
     load->loads = loads;
     load->is_page = wish->query != NULL;
+    load->loaded.key = wish->key;
     load->loaded.is_kept = wish->is_kept;
     load->loaded.start_ns = clock_now_ns();
-    load->op.arena = &load->arena;
-    load->op.on_done = on_done;
-    const bool is_copied =
-        arena_copy(&load->arena, wish->key, &load->loaded.key) &&
-        (load->is_page ? listings_page_copy(&load->arena, wish->query, &load->query)
-                       : arena_copy(&load->arena, wish->id, &load->op.listing.id));
-    if (!is_copied) {
-        free_load(load);
-        return NULL;
-    }
-    return load;
 }
 
-static int start_load(struct listings_load *load, struct task *task)
+static int start_one(struct listings_loads *loads, const struct listings_wish *wish,
+                     struct task *task, struct listings_load **ret_load)
 {
-    struct listings_op *op = &load->op;
-    const struct str id = op->listing.id;
-    op->task = task;
-    return load->is_page ? listings_store_list(load->loads->sql, op, &load->query)
-                         : listings_store_get(load->loads->sql, op, id);
+    struct load_one *one = calloc(1, sizeof(*one) + wish->key.len + wish->id.len);
+    if (one == NULL) {
+        return UV_ENOMEM;
+    }
+    init(&one->load, loads, wish);
+    memcpy(one->texts, wish->key.ptr, wish->key.len);
+    memcpy(one->texts + wish->key.len, wish->id.ptr, wish->id.len);
+    one->load.loaded.key.ptr = one->texts;
+    one->get.id = (struct str){one->texts + wish->key.len, wish->id.len};
+    one->get.task = task;
+    one->get.on_got = on_got;
+    const int status = listings_gather_start(&loads->gather, &one->get);
+    if (status < 0) {
+        free_load(&one->load);
+        return status;
+    }
+    *ret_load = &one->load;
+    return 0;
+}
+
+static int start_page(struct listings_loads *loads, const struct listings_wish *wish,
+                      struct task *task, struct listings_load **ret_load)
+{
+    struct load_page *page = calloc(1, sizeof(*page));
+    if (page == NULL) {
+        return UV_ENOMEM;
+    }
+    init(&page->load, loads, wish);
+    arena_init(&page->arena, ARENA_MAX_BYTES);
+    page->op.arena = &page->arena;
+    page->op.task = task;
+    page->op.on_done = on_listed;
+    int status = UV_ENOMEM;
+    if (arena_copy(&page->arena, wish->key, &page->load.loaded.key) &&
+        listings_page_copy(&page->arena, wish->query, &page->query)) {
+        status = listings_store_list(loads->gather.sql, &page->op, &page->query);
+    }
+    if (status < 0) {
+        free_load(&page->load);
+        return status;
+    }
+    *ret_load = &page->load;
+    return 0;
 }
 
 static void wait_for(struct listings_load *load, struct listings_waiter *waiter)
@@ -159,13 +220,9 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
         }
         return 1;
     }
-    load = create(loads, wish);
-    if (load == NULL) {
-        return UV_ENOMEM;
-    }
-    const int status = start_load(load, waiter->task);
+    const int status = wish->query == NULL ? start_one(loads, wish, waiter->task, &load)
+                                           : start_page(loads, wish, waiter->task, &load);
     if (status < 0) {
-        free_load(load);
         return status;
     }
     wait_for(load, waiter);
@@ -173,11 +230,27 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
     return 0;
 }
 
-/* lend_task lets the query go on for another one who waits. */
+/* --- who leaves ---------------------------------------------------------------------------------- */
+
+/* lend_task lets the load go on for another one who waits. */
 static void lend_task(struct listings_load *load, struct task *task)
 {
-    load->op.task = task;
-    load->op.query.task = task;
+    if (load->is_page) {
+        page_of(load)->op.task = task;
+        page_of(load)->op.query.task = task;
+    } else {
+        listings_gather_lend(&one_of(load)->get, task);
+    }
+}
+
+static void cancel(struct listings_load *load)
+{
+    if (load->is_page) {
+        listings_store_cancel(&page_of(load)->op);
+    } else {
+        listings_gather_cancel(&one_of(load)->get);
+    }
+    free_load(load);
 }
 
 void listings_load_leave(struct listings_waiter *waiter)
@@ -193,8 +266,7 @@ void listings_load_leave(struct listings_waiter *waiter)
         return;
     }
     if (list_is_empty(&load->waiters)) {
-        listings_store_cancel(&load->op);
-        free_load(load);
+        cancel(load);
     } else if (is_first) {
         lend_task(load, first_of(load)->task);
     }
@@ -208,13 +280,11 @@ void listings_loads_forget(struct listings_loads *loads, struct str key)
     }
 }
 
-void listings_loads_init(struct listings_loads *loads, struct sql *sql,
-                         void (*on_load)(struct listings_loads *loads,
-                                         const struct listings_loaded *loaded))
+int listings_loads_init(struct listings_loads *loads, const struct listings_loads_options *options)
 {
-    loads->sql = sql;
-    loads->on_load = on_load;
+    loads->on_load = options->on_load;
     for (size_t i = 0; i < LISTINGS_LOAD_BUCKETS; i++) {
         list_init(&loads->buckets[i]);
     }
+    return listings_gather_init(&loads->gather, options->loop, options->sql, options->metrics);
 }

@@ -11,7 +11,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_LOAD_H
 #define TOQ_HANDLERS_LISTINGS_LOAD_H
 
-#include "handlers/listings_store.h"
+#include "handlers/listings_gather.h"
 
 #define LISTINGS_LOAD_BUCKETS 256
 
@@ -41,7 +41,7 @@ struct listings_waiter {
 };
 
 struct listings_loads {
-    struct sql *sql;
+    struct listings_gather gather;
     void (*on_load)(struct listings_loads *loads, const struct listings_loaded *loaded);
     struct list buckets[LISTINGS_LOAD_BUCKETS]; /* by the hash of the key */
 };
@@ -54,13 +54,20 @@ struct listings_wish {
     bool is_kept;                       /* for on_load */
 };
 
+struct listings_loads_options {
+    struct loop *loop;
+    struct sql *sql;
+    struct metrics *metrics;
+    /* runs for each load that succeeded, before who waits is told */
+    void (*on_load)(struct listings_loads *loads, const struct listings_loaded *loaded);
+};
+
 /* listings_loads_init prepares loading.
  *
- * on_load: runs for each load that succeeded, before who waits is told.
+ * Returns: 0; UV_ENOMEM.
  */
-void listings_loads_init(struct listings_loads *loads, struct sql *sql,
-                         void (*on_load)(struct listings_loads *loads,
-                                         const struct listings_loaded *loaded));
+MUST_USE int listings_loads_init(struct listings_loads *loads,
+                                 const struct listings_loads_options *options);
 
 /* listings_load_join waits for a load of `wish`, which it starts unless one is under way.
  *

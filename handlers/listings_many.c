@@ -2,8 +2,8 @@
  *
  * listings_many.c - statements for many rows.
  *
- * Statements stay prepared, so there are few: an INSERT has as many rows as a power of two, and a SELECT
- * names as many ids as it ever may, the last of them again and again.
+ * Statements stay prepared, so there are few: an INSERT has as many rows as a power of two; a SELECT
+ * names as many ids as one, and where there are fewer, the last of them again.
  */
 #include "handlers/listings_many.h"
 
@@ -14,12 +14,22 @@
 #define INSERT_BYTES    8192
 #define PARAMS_IN_BATCH (ROWS_MAX * LISTINGS_INSERT_PARAMS)
 
-#define TEN  "?,?,?,?,?,?,?,?,?,?,"
-#define ALL  TEN TEN TEN TEN "?,?,?,?,?,?,?,?,?,?"
-#define FROM " FROM listings WHERE id IN (" ALL ")"
+#define IDS_1  "?"
+#define IDS_2  IDS_1 "," IDS_1
+#define IDS_4  IDS_2 "," IDS_2
+#define IDS_8  IDS_4 "," IDS_4
+#define IDS_16 IDS_8 "," IDS_8
+#define IDS_32 IDS_16 "," IDS_16
+#define IDS_64 IDS_32 "," IDS_32
+
+#define SELECT(columns, ids) "SELECT " columns " FROM listings WHERE id IN (" ids ")"
+#define SELECTS(columns)                                                                           \
+    SELECT(columns, IDS_1), SELECT(columns, IDS_2), SELECT(columns, IDS_4),                        \
+        SELECT(columns, IDS_8), SELECT(columns, IDS_16), SELECT(columns, IDS_32),                  \
+        SELECT(columns, IDS_64)
 
 _Static_assert(PARAMS_IN_BATCH <= SQL_PARAMS_MAX, "an INSERT's parameters");
-_Static_assert(LISTINGS_LOOKUP_MAX == 50, "ALL has as many");
+_Static_assert(LISTINGS_LOOKUP_MAX == 64, "SELECTS has as many");
 
 /* --- new ones ------------------------------------------------------------------------------------ */
 
@@ -166,19 +176,25 @@ static void on_looked_up(struct sql_query *query)
     lookup->on_done(lookup, status == UV_EAGAIN ? UV_EBUSY : status);
 }
 
-static int look_up(struct sql *sql, struct listings_lookup *lookup, struct str text,
+static int look_up(struct sql *sql, struct listings_lookup *lookup, const char *const *texts,
                    const struct str *ids, size_t count)
 {
     REQUIRE(count > 0 && count <= LISTINGS_LOOKUP_MAX);
-    for (size_t i = 0; i < LISTINGS_LOOKUP_MAX; i++) {
+    size_t named = 1; /* 2 to the power of `power` */
+    size_t power = 0;
+    while (named < count) {
+        named *= 2;
+        power++;
+    }
+    for (size_t i = 0; i < named; i++) {
         lookup->params[i] = sql_text(ids[i < count ? i : count - 1]);
     }
     lookup->list = NULL;
     lookup->count = 0;
     lookup->query = (struct sql_query){
-        .text = text,
+        .text = str_from(texts[power]),
         .params = lookup->params,
-        .param_count = LISTINGS_LOOKUP_MAX,
+        .param_count = named,
         .arena = lookup->arena,
         .is_read = true,
         .task = lookup->task,
@@ -191,15 +207,17 @@ static int look_up(struct sql *sql, struct listings_lookup *lookup, struct str t
 int listings_lookup_start(struct sql *sql, struct listings_lookup *lookup, const struct str *ids,
                           size_t count)
 {
+    static const char *const texts[] = {SELECTS(LISTINGS_COLUMNS)};
     lookup->wants_versions = false;
-    return look_up(sql, lookup, STR("SELECT " LISTINGS_COLUMNS FROM), ids, count);
+    return look_up(sql, lookup, texts, ids, count);
 }
 
 int listings_lookup_versions(struct sql *sql, struct listings_lookup *lookup, const struct str *ids,
                              size_t count)
 {
+    static const char *const texts[] = {SELECTS("id,version")};
     lookup->wants_versions = true;
-    return look_up(sql, lookup, STR("SELECT id,version" FROM), ids, count);
+    return look_up(sql, lookup, texts, ids, count);
 }
 
 void listings_lookup_cancel(struct listings_lookup *lookup)

@@ -14,7 +14,7 @@
 
 #define LISTINGS_BATCH_MAX        100
 #define LISTINGS_BATCH_TIMEOUT_MS 10000 /* of its transaction */
-#define LISTINGS_LOOKUP_MAX       50
+#define LISTINGS_LOOKUP_MAX       64
 
 struct listings_batch {
     /* the caller's: set before the start, everything else zero */

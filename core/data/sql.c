@@ -123,6 +123,11 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)
     sql_pool_stop(sql);
 }
 
+uint64_t sql_query_timeout_ms(const struct sql *sql)
+{
+    return sql->options.query_timeout_ms;
+}
+
 struct sql_health sql_get_health(const struct sql *sql)
 {
     return (struct sql_health){

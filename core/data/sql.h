@@ -155,6 +155,9 @@ MUST_USE int sql_query_start(struct sql *sql, struct sql_query *query);
  */
 void sql_query_cancel(struct sql_query *query);
 
+/* sql_query_timeout_ms is the time that a query has which names none itself. */
+uint64_t sql_query_timeout_ms(const struct sql *sql);
+
 /* sql_get_health tells how the server was at the last check, which is at most ping_ms old. */
 struct sql_health sql_get_health(const struct sql *sql);
 

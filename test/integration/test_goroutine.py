@@ -165,7 +165,7 @@ def test_requests_that_wait_for_mysql_show_their_handler(database, start_server,
         assert {entry.state for entry in entries} == {"mysql", "mysql pool"}
         for entry in entries:
             assert "listings_handle_get" in entry.functions
-            assert "sql_query_start" in entry.functions
+            assert "listings_gather_start" in entry.functions
             assert f"[{entry.state}]" not in entry.functions
         decoded = profile(server)
         waiting = [s for s in decoded.samples if s.labels.get("state") in ("mysql", "mysql pool")]

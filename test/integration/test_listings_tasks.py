@@ -21,19 +21,30 @@ POOL_SIZE = 2
 SETTINGS = {"MYSQL_POOL_SIZE": POOL_SIZE, "CACHE_TTL_MS": 0}
 
 
+def begun(server):
+    """Reads that went past the cache."""
+    return Scrape(server).get("toq_cache_requests_total", result="bypass")
+
+
 @contextlib.contextmanager
-def waiting(database, server, count=10):
-    """Peers that each wait for another listing while MySQL is paused: some on a connection, the
-    others for one."""
+def waiting(database, server, kind, count=10):
+    """Peers that each wait for another listing, or page, while MySQL is paused: some on a
+    connection, the others for one."""
     with Api(server) as client:
         made = [client.create() for _ in range(count)]
+    targets = {"listing": [f"{PATH}/{one['id']}" for one in made],
+               "page": [f"{PATH}?min_price_cents={number}" for number in range(count)]}[kind]
     with contextlib.ExitStack() as stack:
         stack.enter_context(database.paused("mysql"))
-        peers = [stack.enter_context(Peer(server)) for _ in made]
-        for peer, one in zip(peers, made):
-            peer.send(request(f"{PATH}/{one['id']}"))
-        wait_until(lambda: pool(server, "waiting_queries") >= count - POOL_SIZE, "all to wait")
+        peers = [stack.enter_context(Peer(server)) for _ in targets]
+        for peer, target in zip(peers, targets):
+            before = begun(server)
+            peer.send(request(target))
+            wait_until(lambda: begun(server) > before, "it to wait")
         yield peers
+
+
+kinds = pytest.mark.parametrize("kind", ["listing", "page"])
 
 
 def pool(server, what):
@@ -50,7 +61,7 @@ def small(database, start_server, server_binary):
 
 def test_the_registry_names_what_waits_for_mysql(database, start_server, test_server_binary):
     server = start_server({**database.variables, **SETTINGS}, binary=test_server_binary)
-    with waiting(database, server) as peers:
+    with waiting(database, server, "listing") as peers:
         with Peer(server) as peer:
             tasks = peer.ask("/test/tasks").body.decode().splitlines()
         seen = [task for task in tasks if task.startswith(f"GET {PATH}/:id ")]
@@ -60,9 +71,10 @@ def test_the_registry_names_what_waits_for_mysql(database, start_server, test_se
                              for state in ("mysql", "mysql pool")}
 
 
-def test_a_drain_gives_up_what_waits_for_mysql(database, small):
+@kinds
+def test_a_drain_gives_up_what_waits_for_mysql(database, small, kind):
     server = small(SHUTDOWN_TIMEOUT_MS=700)
-    with waiting(database, server) as peers:
+    with waiting(database, server, kind) as peers:
         begin = time.monotonic()
         server.send_signal(signal.SIGTERM)
         for peer in peers:
@@ -73,9 +85,10 @@ def test_a_drain_gives_up_what_waits_for_mysql(database, small):
     assert server.has_line("shutdown timed out")
 
 
-def test_a_drain_waits_for_mysql(database, small):
+@kinds
+def test_a_drain_waits_for_mysql(database, small, kind):
     server = small()
-    with waiting(database, server) as peers:
+    with waiting(database, server, kind) as peers:
         server.send_signal(signal.SIGTERM)
         server.wait_line("shutting down")
         database.signal("mysql", signal.SIGCONT)
@@ -84,21 +97,24 @@ def test_a_drain_waits_for_mysql(database, small):
     assert not server.has_line("shutdown timed out")
 
 
-def test_clients_that_leave_free_their_places(database, small):
+@kinds
+def test_clients_that_leave_free_their_places(database, small, kind):
     server = small()
-    with waiting(database, server, 12) as peers:
+    with waiting(database, server, kind, 12) as peers:
         for peer in peers:
             peer.socket.close()
         wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
+        assert Scrape(server).get("toq_listings_gather_waiting") == 0
         wait_until(lambda: Scrape(server).get("http_server_active_requests") <= 1, "none in flight")
     wait_until(lambda: pool(server, "in_use_connections") == 0, "the connections to be free")
     with Api(server) as client:
         assert client.read(client.create()["id"])["version"] == 1
 
 
-def test_a_deadline_frees_the_place(database, small):
+@kinds
+def test_a_deadline_frees_the_place(database, small, kind):
     server = small(REQUEST_TIMEOUT_MS=700)
-    with waiting(database, server) as peers:
+    with waiting(database, server, kind) as peers:
         for peer in peers:
             answer = peer.answer()
             assert (answer.status, answer["Content-Type"]) == (503, "application/problem+json")
