@@ -154,6 +154,28 @@ void http_request_init(struct http_request *req, struct http_server *server,
     *server->metrics->active += 1;
 }
 
+const char *http_request_split(struct http_request *req, struct str rest)
+{
+    const struct str target = req->target;
+    if (target.len > 0 && memchr(target.ptr, '#', target.len) != NULL) {
+        return "a fragment in the request target";
+    }
+    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(rest, STR("*"));
+    if (req->method == METHOD_OTHER) {
+        rest = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
+    } else if (!is_asterisk && (rest.len == 0 || rest.ptr[0] != '/')) {
+        return "the request target is not a path";
+    }
+    const char *mark = memchr(rest.ptr, '?', rest.len);
+    req->path = rest;
+    req->query = STR("");
+    if (mark != NULL) {
+        req->path.len = (size_t)(mark - rest.ptr);
+        req->query = (struct str){mark + 1, rest.len - req->path.len - 1};
+    }
+    return NULL;
+}
+
 int http_request_route(struct http_request *req)
 {
     struct router *router = req->server->router;

@@ -227,6 +227,13 @@ const char *http_status_reason(int status);
 void http_request_init(struct http_request *req, struct http_server *server,
                        const struct http_transport *transport, uint64_t now_ns);
 
+/* http_request_split takes req->path and req->query from req->target, of which `rest` is what follows a
+ * scheme and an authority. They are set for req->method.
+ *
+ * Returns: NULL; or what is wrong with the target, which is a 400.
+ */
+MUST_USE const char *http_request_split(struct http_request *req, struct str rest);
+
 /* http_request_route finds the route for req->method and req->path and decodes its parameters.
  *
  * Returns: 0, also when nothing matches; UV_EINVAL for a path that cannot be decoded; UV_ENOMEM.

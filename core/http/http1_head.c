@@ -245,24 +245,8 @@ static struct http1_fault split_target(struct http_request *req)
     if (req->target.len > req->server->limits.target_bytes) {
         return fault(414, "the request target is too long");
     }
-    if (memchr(req->target.ptr, '#', req->target.len) != NULL) {
-        return fault(400, "a fragment in the request target");
-    }
-    struct str path = cut_authority(req->target);
-    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(path, STR("*"));
-    if (req->method == METHOD_OTHER) {
-        path = STR("/"); /* CONNECT's target is no path; the answer is 501 whatever it says */
-    } else if (!is_asterisk && (path.len == 0 || path.ptr[0] != '/')) {
-        return fault(400, "the request target is not a path");
-    }
-    const char *mark = memchr(path.ptr, '?', path.len);
-    req->path = path;
-    req->query = STR("");
-    if (mark != NULL) {
-        req->path.len = (size_t)(mark - path.ptr);
-        req->query = (struct str){mark + 1, path.len - req->path.len - 1};
-    }
-    return fault(0, NULL);
+    const char *wrong = http_request_split(req, cut_authority(req->target));
+    return fault(wrong == NULL ? 0 : 400, wrong);
 }
 
 /* refuse_coding: RFC 9112 6.1 has 501 for a coding that is not known, and 6.3 has 400 where the end

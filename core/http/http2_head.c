@@ -160,25 +160,12 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value)
 static void split_target(struct http2_stream *st)
 {
     struct http_request *req = &st->req;
-    struct str path = req->target;
-    if (path.len > req->server->limits.target_bytes) {
+    if (req->target.len > req->server->limits.target_bytes) {
         refuse(st, 414, "the request target is too long");
     }
-    if (memchr(path.ptr, '#', path.len) != NULL) {
-        refuse(st, 400, "a fragment in the request target");
-    }
-    if (req->method == METHOD_OTHER) {
-        path = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
-    } else if ((path.len == 0 || path.ptr[0] != '/') &&
-               (req->method != METHOD_OPTIONS || !str_equal(path, STR("*")))) {
-        refuse(st, 400, "the request target is not a path");
-    }
-    const char *mark = path.len == 0 ? NULL : memchr(path.ptr, '?', path.len);
-    req->path = path;
-    req->query = STR("");
-    if (mark != NULL) {
-        req->path.len = (size_t)(mark - path.ptr);
-        req->query = (struct str){mark + 1, path.len - req->path.len - 1};
+    const char *wrong = http_request_split(req, req->target);
+    if (wrong != NULL) {
+        refuse(st, 400, wrong);
     }
 }
 

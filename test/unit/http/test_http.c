@@ -67,6 +67,53 @@ static void test_a_query_without_memory(void **state)
     assert_false(http_query_get(&req, STR("a"), &value));
 }
 
+static const char *split(enum http_method method, const char *target, struct str rest)
+{
+    req.method = method;
+    req.target = target == NULL ? (struct str){NULL, 0} : str_from(target);
+    req.path = req.query = (struct str){NULL, 0};
+    return http_request_split(&req, rest);
+}
+
+static void assert_split(const char *target, const char *path, const char *query)
+{
+    assert_null(split(METHOD_GET, target, str_from(target)));
+    assert_true(str_equal(req.path, str_from(path)));
+    assert_true(str_equal(req.query, str_from(query)));
+    assert_non_null(req.query.ptr);
+}
+
+static void test_targets_are_split(void **state)
+{
+    (void)state;
+    assert_split("/", "/", "");
+    assert_split("/a/b", "/a/b", "");
+    assert_split("/?", "/", "");
+    assert_split("/a?b=c?d", "/a", "b=c?d");
+    assert_null(split(METHOD_OPTIONS, "*", STR("*")));
+    assert_true(str_equal(req.path, STR("*")));
+    assert_null(split(METHOD_OTHER, NULL, (struct str){NULL, 0})); /* CONNECT over HTTP/2 */
+    assert_true(str_equal(req.path, STR("/")));
+    assert_null(split(METHOD_GET, "http://a/b", STR("/b")));
+    assert_true(str_equal(req.path, STR("/b")));
+}
+
+static void test_targets_that_are_no_path(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"", "a", "a/b", "?a", "*", "*/"};
+    for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
+        assert_string_equal(split(METHOD_GET, targets[i], str_from(targets[i])),
+                            "the request target is not a path");
+    }
+    assert_non_null(split(METHOD_OPTIONS, "**", STR("**")));
+    assert_non_null(split(METHOD_GET, NULL, (struct str){NULL, 0}));
+    assert_string_equal(split(METHOD_GET, "/a#b", STR("/a#b")), "a fragment in the request target");
+    assert_non_null(split(METHOD_GET, "http://a#/b", STR("/b")));
+    assert_non_null(split(METHOD_OTHER, "/#", STR("/#")));
+    assert_null(req.path.ptr);
+}
+
 static void test_fields_are_found_without_case(void **state)
 {
     (void)state;
@@ -131,6 +178,8 @@ int main(void)
         cmocka_unit_test(test_control_bytes_are_found_wherever_they_stand),
         WITH_REQUEST(test_query_parameters),
         WITH_REQUEST(test_a_query_without_memory),
+        WITH_REQUEST(test_targets_are_split),
+        WITH_REQUEST(test_targets_that_are_no_path),
         WITH_REQUEST(test_fields_are_found_without_case),
         WITH_REQUEST(test_decode),
         cmocka_unit_test(test_names),
