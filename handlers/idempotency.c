@@ -100,6 +100,9 @@ static int take(struct idempotency_call *call, const struct redis_reply *reply)
 static void on_begun(struct redis_eval *eval, int status, const struct redis_reply *reply)
 {
     struct idempotency_call *call = CONTAINER_OF(eval, struct idempotency_call, eval);
+    if (status < 0) {
+        idempotency_release(call); /* the claim may have been made, only the answer did not come */
+    }
     call->on_begun(call, status == 0 ? take(call, reply) : status);
 }
 
