@@ -92,21 +92,62 @@ void http2_guard_settle(struct http2 *h2)
 
 /* --- stream ids ---------------------------------------------------------------------------------- */
 
+static bool has_id(const struct http2_span *spans, size_t count, uint32_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (id >= spans[i].first && id <= spans[i].last) {
+            return id % 2 == 1;
+        }
+    }
+    return false;
+}
+
+/* keep_span adds a span to those of streams that closed long ago: to one that it touches, which may then
+ * touch another; else in the place of the oldest. Streams close in about the order of their ids, so that one
+ * span takes nearly all. */
+static void keep_span(struct http2_span *spans, struct http2_span span)
+{
+    struct http2_span *oldest = &spans[0];
+    for (size_t i = 0; i < HTTP2_SPANS_MAX; i++) {
+        struct http2_span *other = &spans[i];
+        if (other->last > 0 && other->last + 2 == span.first) {
+            span.first = other->first;
+            *other = (struct http2_span){0, 0};
+        } else if (other->first == span.last + 2) {
+            span.last = other->last;
+            *other = (struct http2_span){0, 0};
+        }
+        oldest = other->last < oldest->last ? other : oldest;
+    }
+    *oldest = span;
+}
+
 void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer)
 {
     struct http2_closed *closed = &h2->closed;
-    closed->ids[closed->count++ % HTTP2_CLOSED_MAX] =
-        (uint32_t)id | (is_by_peer ? HTTP2_CLOSED_BY_PEER : 0);
+    uint32_t *place = &closed->ids[closed->count++ % HTTP2_CLOSED_MAX];
+    if ((*place & HTTP2_CLOSED_BY_PEER) != 0) {
+        const uint32_t old = *place & ~HTTP2_CLOSED_BY_PEER;
+        keep_span(closed->long_ago, (struct http2_span){old, old});
+    }
+    *place = (uint32_t)id | (is_by_peer ? HTTP2_CLOSED_BY_PEER : 0);
+}
+
+static bool is_closed(const struct http2_closed *closed, uint32_t id)
+{
+    for (size_t i = 0; i < HTTP2_CLOSED_MAX; i++) {
+        if (closed->ids[i] == (id | HTTP2_CLOSED_BY_PEER)) {
+            return true;
+        }
+    }
+    return has_id(closed->long_ago, HTTP2_SPANS_MAX, id);
 }
 
 /* check_closed: whoever has ended a stream, or reset it, sends no more on it. */
 static void check_closed(struct http2 *h2, uint32_t id)
 {
-    for (size_t i = 0; i < HTTP2_CLOSED_MAX; i++) {
-        if (h2->closed.ids[i] == (id | HTTP2_CLOSED_BY_PEER)) {
-            http2_cut_off(h2, NGHTTP2_STREAM_CLOSED, HTTP2_CUT_PROTOCOL);
-            return;
-        }
+    if (is_closed(&h2->closed, id)) {
+        http2_cut_off(h2, NGHTTP2_STREAM_CLOSED, HTTP2_CUT_PROTOCOL);
     }
 }
 
@@ -116,19 +157,17 @@ static void check_id(struct http2 *h2, uint32_t id)
     if (id > h2->last_stream_id) {
         if (id > h2->last_stream_id + 2) {
             h2->gaps[h2->gap_count++ % HTTP2_GAPS_MAX] =
-                (struct http2_gap){h2->last_stream_id + 1, id - 1};
+                (struct http2_span){h2->last_stream_id + 1, id - 1};
         }
         h2->last_stream_id = id;
         earn(&h2->control); /* whoever opens too many streams fills the other one */
         return;
     }
-    for (size_t i = 0; i < HTTP2_GAPS_MAX; i++) {
-        if (id >= h2->gaps[i].first && id <= h2->gaps[i].last) {
-            http2_cut_off(h2, NGHTTP2_PROTOCOL_ERROR, HTTP2_CUT_PROTOCOL);
-            return;
-        }
+    if (has_id(h2->gaps, HTTP2_GAPS_MAX, id)) {
+        http2_cut_off(h2, NGHTTP2_PROTOCOL_ERROR, HTTP2_CUT_PROTOCOL);
+    } else {
+        check_closed(h2, id);
     }
-    check_closed(h2, id);
 }
 
 /* --- frames -------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #define HTTP2_FRAME_HEAD_BYTES 9
 #define HTTP2_GAPS_MAX         8
+#define HTTP2_SPANS_MAX        16
 #define HTTP2_CLOSED_MAX       64 /* a power of 2 */
 #define HTTP2_CLOSED_BY_PEER   0x80000000u
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
@@ -41,18 +42,20 @@ struct http2_bucket {
     uint64_t at_ms;
 };
 
-/* Stream ids that a peer has passed over: they can never be used. */
-struct http2_gap {
+/* Stream ids; those of clients are odd. */
+struct http2_span {
     uint32_t first;
-    uint32_t last;
+    uint32_t last; /* inclusive; 0: there are none */
 };
 
-/* The streams that closed last. nghttp2 would keep up to max_streams whole ones to know them by, 64 KiB on
- * a connection that has served some hundred requests. */
+/* The streams that closed last, and those that closed before them and had been ended by the peer. nghttp2
+ * would keep up to max_streams whole ones to know them by, 64 KiB on a connection that has served some
+ * hundred requests. */
 struct http2_closed {
     uint32_t
         ids[HTTP2_CLOSED_MAX]; /* with HTTP2_CLOSED_BY_PEER where the peer had ended its half */
     uint8_t count;             /* of all, so that the oldest is the one to overwrite */
+    struct http2_span long_ago[HTTP2_SPANS_MAX];
 };
 
 /* Is the peer there, and how often does it ask the same. */
@@ -93,8 +96,8 @@ struct http2 {
     struct http2_bucket control; /* limits->control_* */
     struct http2_bucket resets;  /* limits->reset_* */
     struct http2_closed closed;
-    struct http2_gap gaps[HTTP2_GAPS_MAX];
-    uint8_t gap_count; /* of all, so that the oldest is the one to overwrite */
+    struct http2_span gaps[HTTP2_GAPS_MAX]; /* ids that the peer has passed over, and cannot use */
+    uint8_t gap_count;                      /* of all, so that the oldest is the one to overwrite */
     enum http2_wait wait;
     bool has_settings;     /* the peer's first frame has come */
     bool is_head_new;      /* a header block has begun since the timer was set */

@@ -222,11 +222,13 @@ def test_5_1_closed_takes(peer, one):
     peer.assert_alive()
 
 
-def test_5_1_closed_long_ago(peer):
+@pytest.mark.parametrize("make", [lambda peer: frame(DATA, END_STREAM, 1, b"test"),
+                                  lambda peer: peer.headers(399)])
+def test_5_1_closed_long_ago(peer, make):
     """Streams that closed before many others are still known to have been used."""
-    for stream in range(1, 101, 2):
+    for stream in range(1, 801, 2):
         assert peer.ask(stream=stream).status == 200
-    peer.send(frame(DATA, END_STREAM, 1, b"test"))
+    peer.send(make(peer))
     peer.assert_connection_error(STREAM_CLOSED)
 
 
