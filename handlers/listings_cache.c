@@ -62,6 +62,7 @@ static void on_loaded(struct listings_waiter *waiter, int status,
 {
     struct listings_read *read = CONTAINER_OF(waiter, struct listings_read, waiter);
     if (status == 0) {
+        read->listing = read->takes_listing ? loaded->listing : NULL;
         read->json = loaded->json;
         read->version = loaded->version;
     }
@@ -72,6 +73,7 @@ static void on_loaded(struct listings_waiter *waiter, int status,
 static int ask_mysql(struct listings_read *read, enum listings_cache_result result)
 {
     read->waiter.task = read->task;
+    read->waiter.takes_listing = read->takes_listing;
     read->waiter.on_loaded = on_loaded;
     const int status = listings_load_join(&read->cache->loads, &read->waiter, &read->wish);
     count(read, status == 1 ? LISTINGS_CACHE_SHARED : result);

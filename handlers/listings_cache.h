@@ -67,8 +67,10 @@ struct listings_read {
     /* status: 0; UV_ENOENT; else as sql_query_fn. */
     void (*on_done)(struct listings_read *read, int status);
     void *arg;
+    bool takes_listing; /* of one: may get it as it is, instead of its JSON */
 
     /* out, when status is 0: borrowed until on_done returns */
+    const struct listing *listing; /* NULL: see json */
     struct str json;
     uint64_t version; /* of a listing */
 

@@ -53,6 +53,8 @@ static void on_one(struct listings_read *read, int status)
     struct grpc_call *call = CONTAINER_OF(read, struct reading, read)->call;
     if (status < 0) {
         listings_grpc_fail(call, status);
+    } else if (read->listing != NULL) {
+        listings_grpc_respond(call, read->listing);
     } else {
         listings_grpc_respond_json(call, read->json);
     }
@@ -70,6 +72,7 @@ void listings_grpc_get(struct grpc_call *call, const struct ProtobufCMessage *re
     }
     struct reading *reading = create(call, on_one);
     if (reading != NULL) {
+        reading->read.takes_listing = true;
         begun(call, listings_cache_get(&mine->cache, &reading->read, id));
     }
 }

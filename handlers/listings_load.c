@@ -87,7 +87,7 @@ static void end(struct listings_load *load, int status, struct buf *json)
         status = UV_ENOMEM;
     }
     if (status == 0) {
-        load->loaded.json = buf_str(json);
+        load->loaded.json = (struct str){json->data, json->len};
         load->loads->on_load(load->loads, &load->loaded);
     }
     while (!list_is_empty(&load->waiters)) {
@@ -97,17 +97,30 @@ static void end(struct listings_load *load, int status, struct buf *json)
     free_load(load);
 }
 
+static bool wants_json(const struct listings_load *load)
+{
+    bool is_wanted = load->loaded.is_kept;
+    for (const struct list *pos = load->waiters.next; !is_wanted && pos != &load->waiters;
+         pos = pos->next) {
+        is_wanted = !CONTAINER_OF(pos, struct listings_waiter, link)->takes_listing;
+    }
+    return is_wanted;
+}
+
 static void on_got(struct listings_get *get, int status, const struct listing *listing)
 {
-    struct load_one *one = CONTAINER_OF(get, struct load_one, get);
+    struct listings_load *load = &CONTAINER_OF(get, struct load_one, get)->load;
     struct buf json;
     buf_init(&json, JSON_MAX_BYTES);
     if (status == 0) {
+        load->loaded.listing = listing;
+        load->loaded.version = listing->version;
+    }
+    if (status == 0 && wants_json(load)) {
         listing_to_json(listing, &json);
         buf_append_char(&json, '\n');
-        one->load.loaded.version = listing->version;
     }
-    end(&one->load, status, &json);
+    end(load, status, &json);
 }
 
 static void on_listed(struct listings_op *op, int status)

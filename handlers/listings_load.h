@@ -21,10 +21,11 @@ struct listings_waiter;
 /* What a load brought; borrowed until the callback returns. */
 struct listings_loaded {
     struct str key;
-    struct str json;
-    uint64_t version;  /* of a listing; 0 of a page */
-    uint64_t start_ns; /* clock_now_ns before MySQL was asked */
-    bool is_kept;      /* as the wish says */
+    const struct listing *listing; /* NULL of a page */
+    struct str json;               /* ptr NULL: of a listing that nobody wanted so */
+    uint64_t version;              /* of a listing; 0 of a page */
+    uint64_t start_ns;             /* clock_now_ns before MySQL was asked */
+    bool is_kept;                  /* as the wish says */
 };
 
 /* A listings_loaded_fn gets the end of a load, once. status: 0; UV_ENOENT; else as sql_query_fn. loaded:
@@ -34,7 +35,8 @@ typedef void (*listings_loaded_fn)(struct listings_waiter *waiter, int status,
 
 /* One that waits, in its own memory until on_loaded runs or listings_load_leave returns. */
 struct listings_waiter {
-    struct task *task; /* parked meanwhile, and current in on_loaded; may be NULL */
+    struct task *task;  /* parked meanwhile, and current in on_loaded; may be NULL */
+    bool takes_listing; /* it can do without the JSON of one */
     listings_loaded_fn on_loaded;
     struct list link;
     struct listings_load *load; /* NULL: it waits for none */
@@ -51,7 +53,7 @@ struct listings_wish {
     struct str key;                     /* who has the same one shares the load */
     struct str id;                      /* of one listing */
     const struct listings_query *query; /* NULL: one listing; else a page */
-    bool is_kept;                       /* for on_load */
+    bool is_kept;                       /* for on_load, which then needs the JSON */
 };
 
 struct listings_loads_options {
@@ -71,7 +73,7 @@ MUST_USE int listings_loads_init(struct listings_loads *loads,
 
 /* listings_load_join waits for a load of `wish`, which it starts unless one is under way.
  *
- * waiter:  task and on_loaded are set.
+ * waiter:  task, takes_listing and on_loaded are set.
  * Returns: 0 it was started; 1 one was under way: on_loaded runs once, later; UV_ENOMEM, or as
  *          sql_query_start, and on_loaded never runs.
  */

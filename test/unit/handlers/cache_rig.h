@@ -32,7 +32,8 @@ struct attempt {
     struct listings_write write;
     int status;
     unsigned done_count;
-    struct str json; /* a copy */
+    struct str json; /* a copy; ptr NULL: there was none */
+    bool has_listing;
     uint64_t version;
 };
 
@@ -162,7 +163,10 @@ static inline void on_read(struct listings_read *read, int status)
     attempt->done_count++;
     if (status == 0) {
         attempt->version = read->version;
-        assert_true(arena_copy(&arena, read->json, &attempt->json));
+        attempt->has_listing = read->listing != NULL;
+        if (read->json.ptr != NULL) {
+            assert_true(arena_copy(&arena, read->json, &attempt->json));
+        }
     }
 }
 

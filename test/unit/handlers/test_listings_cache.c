@@ -74,6 +74,56 @@ static void test_a_miss_and_then_hits(void **state)
     assert_int_equal(*b.cache.loaded[LISTINGS_CACHE_LISTING], 0);
 }
 
+static int read_as_listing(struct node *node, struct attempt *attempt, struct str id)
+{
+    attempt_init(attempt);
+    attempt->read.takes_listing = true;
+    assert_int_equal(listings_cache_get(&node->cache, &attempt->read, id), 0);
+    return ended(attempt);
+}
+
+static void test_a_listing_as_it_is(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    const struct str id = created("{}");
+    assert_int_equal(read_as_listing(&a, &attempt, id), 0);
+    assert_true(attempt.has_listing);
+    assert_int_equal(attempt.version, 1);
+    while (kept(&a, id).ptr == NULL) { /* Redis gets its JSON all the same */
+        rig_turn(&rig);
+    }
+    assert_true(has_text(kept(&a, id), "\"title\":\"Casa\""));
+    assert_int_equal(read_as_listing(&b, &attempt, id), 0); /* which is what a hit is */
+    assert_false(attempt.has_listing);
+    assert_true(has_text(attempt.json, "\"title\":\"Casa\""));
+    assert_int_equal(reads(&b, LISTINGS_CACHE_HIT), 1);
+}
+
+static void test_json_is_made_for_who_wants_it(void **state)
+{
+    (void)state;
+    struct attempt as_listing;
+    struct attempt as_json;
+    struct node c;
+    node_open(&c, 0, NODE_TIMEOUT_MS);
+    const struct str id = created("{}");
+    assert_int_equal(read_as_listing(&c, &as_listing, id), 0);
+    assert_true(as_listing.has_listing);
+    assert_null(as_listing.json.ptr);
+    attempt_init(&as_listing);
+    as_listing.read.takes_listing = true;
+    assert_int_equal(listings_cache_get(&c.cache, &as_listing.read, id), 0);
+    start_get(&c, &as_json, id); /* shares the load */
+    assert_int_equal(ended(&as_json), 0);
+    assert_int_equal(ended(&as_listing), 0);
+    assert_true(as_listing.has_listing);
+    assert_false(as_json.has_listing);
+    assert_true(has_text(as_json.json, "\"title\":\"Casa\""));
+    assert_int_equal(reads(&c, LISTINGS_CACHE_SHARED), 1);
+    node_close(&c);
+}
+
 static void test_what_is_not_there_is_not_kept(void **state)
 {
     (void)state;
@@ -468,6 +518,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_miss_and_then_hits),
+        TEST(test_a_listing_as_it_is),
+        TEST(test_json_is_made_for_who_wants_it),
         TEST(test_what_is_not_there_is_not_kept),
         TEST(test_an_entry_has_a_time_to_live),
         TEST(test_one_load_for_many),
