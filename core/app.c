@@ -108,6 +108,11 @@ static void read_level(struct loop_job *job)
     app->is_level_read = config_read_log_level(app->config, &app->level, app->level_error);
 }
 
+static void tell_level(enum log_level level)
+{
+    LOG(LOG_INFO, "main", "log level reloaded", log_cstr("level", log_level_name(level)));
+}
+
 static void use_level(struct loop_job *job, int status)
 {
     struct app *app = CONTAINER_OF(job, struct app, reload);
@@ -119,8 +124,15 @@ static void use_level(struct loop_job *job, int status)
         LOG(LOG_ERROR, "main", "log level not reloaded", log_cstr("error", app->level_error));
         return;
     }
-    log_set_level((enum log_level)app->level);
-    LOG(LOG_INFO, "main", "log level reloaded", log_i64("level", app->level));
+    const enum log_level level = (enum log_level)app->level;
+    const bool was_on = log_is_on(LOG_INFO);
+    if (was_on) {
+        tell_level(level); /* it may be the last one at this level */
+    }
+    log_set_level(level);
+    if (!was_on) {
+        tell_level(level);
+    }
 }
 
 static void on_reload(void *arg)

@@ -43,6 +43,12 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&threshold, level, memory_order_relaxed);
 }
 
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    return names[level];
+}
+
 bool log_is_on(enum log_level level)
 {
     return (int)level >= atomic_load_explicit(&threshold, memory_order_relaxed);

@@ -64,6 +64,12 @@ void log_stop(uint64_t timeout_ms);
  */
 void log_set_level(enum log_level level);
 
+/* log_level_name is a level as LOG_LEVEL names it.
+ *
+ * Thread: any.
+ */
+const char *log_level_name(enum log_level level);
+
 /* log_is_on tells whether an event of `level` would be written, for callers whose fields cost
  * something.
  *

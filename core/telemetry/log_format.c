@@ -18,7 +18,6 @@
 #define TAIL_BYTES 16
 
 static const char *const text_levels[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
-static const char *const json_levels[] = {"debug", "info", "warn", "error"};
 
 /* is_bare tells whether a text value needs no quotes: nothing in it could be taken for the end of
  * the value, the start of another, or a command to the terminal. */
@@ -123,7 +122,7 @@ static void append_head(struct buf *line, enum log_format format, const struct l
     buf_append_cstr(line, "{\"time\":\"");
     buf_append_cstr(line, time);
     buf_append_cstr(line, "\",\"level\":\"");
-    buf_append_cstr(line, json_levels[record->level]);
+    buf_append_cstr(line, log_level_name(record->level));
     buf_append_cstr(line, "\",\"component\":");
     buf_append_json(line, str_from(record->component));
     buf_append_cstr(line, ",\"message\":");

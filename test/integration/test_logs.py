@@ -158,10 +158,19 @@ def test_sighup_reads_the_level_again(start_server, tmp_path):
     ask(server, "/health/live?one")
     env_file.write_text("LOG_LEVEL=debug\n")
     server.send_signal(signal.SIGHUP)
-    server.wait_line("log level reloaded")
+    server.wait_line("log level reloaded level=debug")
     ask(server, "/health/live?two")
     server.wait_line("?two")
     assert not server.has_line("?one")
+
+
+def test_sighup_says_so_before_it_falls_silent(start_server, tmp_path):
+    env_file = tmp_path / "development.env"
+    env_file.write_text("LOG_LEVEL=info\n")
+    server = start_server({"CONFIG_DIR": tmp_path, "LOG_LEVEL": None})
+    env_file.write_text("LOG_LEVEL=error\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_line("log level reloaded level=error")
 
 
 def test_sighup_with_a_wrong_file_changes_nothing(start_server, tmp_path):
