@@ -10,6 +10,7 @@
 
 #define FRAME_BYTES_MAX 65536 /* a frame pointer that is further away is none */
 #define IDS_PER_BLOCK   1024
+#define OUTER_MAX       16 /* a callback from a callback ...; what is further out is forgotten */
 
 _Thread_local volatile uint32_t task_current_label = LABEL_NONE;
 
@@ -24,6 +25,9 @@ static _Atomic uint64_t next_new_id = 2;
 static uint64_t next_id;
 static uint64_t ids_end;
 static struct task *current;
+/* Those that were current before it, outermost first; one that has ended meanwhile is NULL. */
+static struct task *outer[OUTER_MAX];
+static size_t outer_count;
 static task_wait_fn on_wait;
 static task_run_fn on_run;
 static uint64_t told_ns; /* up to when the current task's running is told */
@@ -66,21 +70,6 @@ static void tell_wait(const struct task *task, uint64_t now_ns)
     }
 }
 
-void task_end(struct task *task)
-{
-    if (list_is_empty(&task->link)) {
-        return;
-    }
-    if (task->await_depth > 0) {
-        tell_wait(task, clock_now_ns());
-    }
-    list_unlink(&task->link);
-    living_count--;
-    if (current == task) {
-        task_leave(NULL);
-    }
-}
-
 /* tell_run accounts for what the current task ran since it was told of last. While it waits it only
  * seems to run: its callback has not returned yet. */
 static void tell_run(uint64_t now_ns)
@@ -100,16 +89,48 @@ static void set_current(struct task *task)
     task_current_label = task == NULL ? LABEL_NONE : task->label;
 }
 
+/* forget_current: whoever ends a task may free it, from within callbacks that it was current in. */
+static void forget_current(const struct task *task)
+{
+    const size_t count = outer_count < OUTER_MAX ? outer_count : OUTER_MAX;
+    for (size_t i = 0; i < count; i++) {
+        outer[i] = outer[i] == task ? NULL : outer[i];
+    }
+    if (current == task) {
+        set_current(NULL);
+    }
+}
+
+void task_end(struct task *task)
+{
+    if (list_is_empty(&task->link)) {
+        return;
+    }
+    if (task->await_depth > 0) {
+        tell_wait(task, clock_now_ns());
+    }
+    list_unlink(&task->link);
+    living_count--;
+    forget_current(task);
+}
+
 struct task *task_enter(struct task *task)
 {
     struct task *previous = current;
+    if (outer_count < OUTER_MAX) {
+        outer[outer_count] = previous;
+    }
+    outer_count++;
     set_current(task);
     return previous;
 }
 
 void task_leave(struct task *previous)
 {
-    set_current(previous);
+    INVARIANT(outer_count > 0);
+    outer_count--;
+    const bool is_alive = outer_count < OUTER_MAX && outer[outer_count] == previous;
+    set_current(is_alive ? previous : NULL);
 }
 
 struct task *task_current(void)

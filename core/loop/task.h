@@ -71,7 +71,7 @@ void task_end(struct task *task);
  */
 MUST_USE struct task *task_enter(struct task *task);
 
-/* task_leave restores what task_enter returned. */
+/* task_leave restores what task_enter returned, unless that has ended since. */
 void task_leave(struct task *previous);
 
 /* task_swap_label sets the label alone, for work that is done on behalf of a task that may have ended.

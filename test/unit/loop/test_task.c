@@ -9,6 +9,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "core/base/clock.h"
 #include "core/loop/task.h"
 
@@ -92,6 +94,49 @@ static void test_the_current_task_nests(void **state)
     task_leave(none);
     assert_int_equal(task_current_label, LABEL_NONE);
     task_end(&outer);
+}
+
+static void test_a_task_that_ends_within_is_not_current_again(void **state)
+{
+    (void)state;
+    struct task *doomed = calloc(1, sizeof(*doomed));
+    struct task other;
+    assert_non_null(doomed);
+    task_start(doomed, "test", 0, NULL);
+    task_start(&other, "test", 0, NULL);
+    doomed->label = 11;
+    struct task *none = task_enter(doomed);
+    struct task *first = task_enter(doomed); /* by two callbacks, one from inside the other */
+    struct task *second = task_enter(&other);
+    task_end(doomed);
+    free(doomed);
+    assert_ptr_equal(task_current(), &other);
+    task_leave(second);
+    assert_null(task_current());
+    task_leave(first);
+    assert_null(task_current());
+    assert_int_equal(task_current_label, LABEL_NONE);
+    task_leave(none);
+    task_end(&other);
+}
+
+static void test_tasks_nest_as_deep_as_may_be(void **state)
+{
+    (void)state;
+    struct task task;
+    struct task *previous[40];
+    task_start(&task, "test", 0, NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(previous); i++) {
+        previous[i] = task_enter(&task);
+        assert_ptr_equal(task_current(), &task);
+    }
+    for (size_t i = ARRAY_COUNT(previous); i > 1; i--) {
+        task_leave(previous[i - 1]);
+    }
+    assert_ptr_equal(task_current(), &task);
+    task_leave(previous[0]);
+    assert_null(task_current());
+    task_end(&task);
 }
 
 static void test_a_parked_task_says_where(void **state)
@@ -279,6 +324,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_the_registry_is_oldest_first, setup),
+        cmocka_unit_test_setup(test_a_task_that_ends_within_is_not_current_again, setup),
+        cmocka_unit_test_setup(test_tasks_nest_as_deep_as_may_be, setup),
         cmocka_unit_test_setup(test_the_current_task_nests, setup),
         cmocka_unit_test_setup(test_a_parked_task_says_where, setup),
         cmocka_unit_test(test_a_parked_task_keeps_its_callers_when_asked),
