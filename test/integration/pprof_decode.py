@@ -176,6 +176,15 @@ def assert_flags(profile):
         assert not mapping.has_line_numbers or all(frame.line for frame in frames)
 
 
+def decode(body, is_signed=False):
+    """Decodes a profile and checks the rules that all of toq's keep to."""
+    profile = Profile(body)
+    assert_tables(profile)
+    assert_samples(profile, is_signed=is_signed)
+    assert_flags(profile)
+    return profile
+
+
 def assert_common(profile):
     """What scrapers ask of all profiles."""
     message = profile.message
@@ -212,10 +221,7 @@ def assert_cpu(profile, seconds):
 
 def decode_cpu(body, seconds):
     """Decodes a CPU profile of a window of `seconds` and checks every rule that there is."""
-    profile = Profile(body)
-    assert_tables(profile)
-    assert_samples(profile)
-    assert_flags(profile)
+    profile = decode(body)
     assert_cpu(profile, seconds)
     return profile
 
@@ -250,10 +256,7 @@ def assert_heap(profile, is_moment):
 
 def decode_named(body, name, seconds=0):
     """Decodes a profile of a name and checks every rule that there is."""
-    profile = Profile(body)
-    assert_tables(profile)
-    assert_samples(profile, is_signed=seconds > 0)
-    assert_flags(profile)
+    profile = decode(body, is_signed=seconds > 0)
     assert_named(profile, name, seconds)
     if KINDS[name].types == HEAP_TYPES:
         assert_heap(profile, seconds == 0 and not name.startswith("delta_"))

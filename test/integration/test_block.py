@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import server as server_module
-from pprof_decode import Profile, assert_flags, assert_samples, assert_tables, has_frame
+from pprof_decode import decode, has_frame
 from pprof_load import is_deferring, wait_captured
 from scrape import Scrape
 from server import PATIENCE_S
@@ -48,19 +48,16 @@ def measure(server, path):
     return {name: int(ns) for name, ns in (line.split() for line in answer.text.splitlines())}
 
 
-def decode(answer, types):
+def decode_as(answer, types):
     assert answer.status_code == 200, answer.text
-    profile = Profile(answer.content)
-    assert_tables(profile)
-    assert_samples(profile)
-    assert_flags(profile)
+    profile = decode(answer.content)
     assert profile.sample_types() == types
     return profile
 
 
 def take_block(server, name="block", **query):
     answer = httpx.get(server.url(f"/debug/pprof/{name}", "pprof"), params=query, timeout=PATIENCE_S)
-    profile = decode(answer, [("contentions", "count"), ("delay", "nanoseconds")])
+    profile = decode_as(answer, [("contentions", "count"), ("delay", "nanoseconds")])
     message = profile.message
     assert (profile.text[message.period_type.type], message.period) == ("contentions", 1)
     assert message.default_sample_type == 0
@@ -80,7 +77,7 @@ def wall_window(server, seconds):
     wait_captured(server)
     yield taken
     taken.join()
-    taken.profile = decode(taken.answer, [("samples", "count"), ("time", "nanoseconds")])
+    taken.profile = decode_as(taken.answer, [("samples", "count"), ("time", "nanoseconds")])
 
 
 def of(function, route, state=None):
