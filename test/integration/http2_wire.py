@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
 """HTTP/2 as frames on a socket: what a test sends is exactly what it wrote, right or wrong."""
 
-import socket
 import struct
 
 import hpack
-
-from server import PATIENCE_S
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -105,12 +102,7 @@ class Http2Peer:
     """One connection. `is_reset` tells whether it ended by a TCP reset."""
 
     def __init__(self, server, listener="http", initial=(), preface=True, receive_buffer_bytes=None):
-        self.socket = socket.socket()
-        if receive_buffer_bytes:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(("127.0.0.1", server.ports[listener]))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = server.connect(listener, receive_buffer_bytes=receive_buffer_bytes)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.received = b""
         self.is_reset = False

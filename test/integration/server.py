@@ -179,8 +179,19 @@ class Server:
 
     # --- talking to it
 
-    def connect(self, listener="http", timeout_s=PATIENCE_S):
-        return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout_s)
+    def connect(self, listener="http", timeout_s=PATIENCE_S, receive_buffer_bytes=None):
+        """A connection that sends at once; its receive buffer counts from the handshake on."""
+        peer = socket.socket()
+        try:
+            if receive_buffer_bytes:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            peer.settimeout(timeout_s)
+            peer.connect(("127.0.0.1", self.ports[listener]))
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            peer.close()
+            raise
+        return peer
 
     def url(self, path, listener="http"):
         return f"http://127.0.0.1:{self.ports[listener]}{path}"

@@ -4,8 +4,6 @@
 import socket
 import time
 
-from server import PATIENCE_S
-
 
 def request(target, *fields, method="GET", version="HTTP/1.1", body=b"", host="Host: test"):
     """The bytes of a request; a body brings its Content-Length."""
@@ -42,12 +40,7 @@ class Peer:
     """One connection. It keeps what it has received and not used in `received`."""
 
     def __init__(self, server, listener="http", receive_buffer_bytes=None):
-        self.socket = socket.socket()
-        if receive_buffer_bytes:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(("127.0.0.1", server.ports[listener]))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = server.connect(listener, receive_buffer_bytes=receive_buffer_bytes)
         self.received = b""
 
     def __enter__(self):
