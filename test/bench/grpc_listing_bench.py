@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """gRPC's GetListing: toq beside the same method in Go and in C++, on the same MySQL and rows.
 
-Nobody caches: each call reads a row. The load is grpc_load, which asks for any of the listings;
-h2load would ask for one alone, which toq reads once for all who wait. Before anything is timed, the
-replies are compared, byte by byte.
+Nobody caches: Go and C++ read each call's row with a query of its own, as one writes such a method;
+toq reads the rows of a turn of its loop with one. The load is grpc_load, which asks for any of the
+listings; h2load would ask for one alone, which toq reads once for all who wait. Before anything is
+timed, the replies are compared, byte by byte.
 """
 
 import contextlib
