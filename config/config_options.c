@@ -199,7 +199,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
 
     {.name = "MAX_HEADER_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(max_header_bytes),
      .value = "16384", .min = 256, .max = 1048576, .unit = "bytes",
-     .help = "request line and fields together; more is 431"},
+     .help = "request line and fields; more is 431, four times as many end HTTP/2"},
     {.name = "MAX_HEADER_COUNT", .kind = CONFIG_NUMBER, .offset = FIELD(max_header_count),
      .value = "100", .min = 1, .max = 10000, .unit = "fields",
      .help = "fields of a request; more is 431"},

@@ -177,6 +177,8 @@ static void give_up(struct http2 *h2, int rv)
 {
     if (rv == NGHTTP2_ERR_FLOODED) {
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTROL_FRAMES);
+    } else if (h2->is_head_too_big) {
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_HEADER_LIST);
     } else if (rv == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTINUATIONS);
     } else {

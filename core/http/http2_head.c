@@ -8,8 +8,7 @@
  */
 #include "core/http/http2_session.h"
 
-#define FIRST_FIELDS         16
-#define FIELD_OVERHEAD_BYTES 32 /* RFC 9113 6.5.2 */
+#define FIRST_FIELDS 16
 
 static void refuse(struct http2_stream *st, int status, const char *detail)
 {
@@ -135,7 +134,7 @@ static void add_regular(struct http2_stream *st, struct str name, struct str val
 void http2_head_add(struct http2_stream *st, struct str name, struct str value)
 {
     struct arena *arena = &st->req.arena;
-    st->header_bytes += name.len + value.len + FIELD_OVERHEAD_BYTES;
+    st->header_bytes += name.len + value.len + HTTP2_FIELD_BYTES;
     if (st->header_bytes > st->req.server->limits.header_bytes) {
         refuse(st, 431, "the header block is too big");
     }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #define PING_BYTES 8
+/* of the limit of a head: what is above the limit itself is decoded, dropped and answered with 431 */
+#define HEAD_LIMITS_MAX 4
 
 static const uint8_t drain_ping[PING_BYTES] = "toqdrain";
 
@@ -27,6 +29,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct http2 *h2 = user_data;
     const int32_t id = frame->hd.stream_id;
+    h2->head_bytes = 0;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0;
     }
@@ -43,12 +46,19 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* on_header: one byte of a block may stand for a field of 4 KiB, which is looked through each time; so the
+ * connection ends before much of that, also when nobody wants the fields. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user_data)
 {
     (void)flags;
-    (void)user_data;
+    struct http2 *h2 = user_data;
+    h2->head_bytes += name_len + value_len + HTTP2_FIELD_BYTES;
+    if (h2->head_bytes > HEAD_LIMITS_MAX * h2->server->limits.header_bytes) {
+        h2->is_head_too_big = true;
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     struct http2_stream *st = find(session, frame->hd.stream_id);
     if (st != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         http2_head_add(st, (struct str){(const char *)name, name_len},

@@ -15,6 +15,7 @@
 #include "core/http/server.h"
 
 #define HTTP2_FRAME_HEAD_BYTES 9
+#define HTTP2_FIELD_BYTES      32 /* beside name and value, RFC 9113 6.5.2 */
 #define HTTP2_GAPS_MAX         8
 #define HTTP2_SPANS_MAX        16
 #define HTTP2_CLOSED_MAX       64 /* a power of 2 */
@@ -87,6 +88,7 @@ struct http2 {
     struct http2_stream *event;   /* the stream that the last frame was about, if it was */
     struct str event_data;        /* ... and what it brought */
     struct loop_deferred wake;    /* runs what must not run inside another call */
+    uint64_t head_bytes;          /* of the header block that comes, decoded */
     uint64_t held_bytes;          /* of bodies, not yet used by handlers */
     uint64_t owed_bytes;          /* of them, credit of the connection that waits */
     uint32_t resets_sent;         /* of ours, which the peer has brought about; not counted yet */
@@ -100,6 +102,7 @@ struct http2 {
     uint8_t gap_count;                      /* of all, so that the oldest is the one to overwrite */
     enum http2_wait wait;
     bool has_settings;     /* the peer's first frame has come */
+    bool is_head_too_big;  /* nghttp2 has been stopped because of it */
     bool is_head_new;      /* a header block has begun since the timer was set */
     bool is_window_broken; /* by WINDOW_UPDATE, or by SETTINGS, which must end the connection */
     bool is_reading;       /* inside nghttp2, because of what has come */

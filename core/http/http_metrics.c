@@ -41,6 +41,7 @@ const char *http2_cut_name(enum http2_cut cut)
         [HTTP2_CUT_PROTOCOL] = "protocol error",
         [HTTP2_CUT_SETTINGS_TIMEOUT] = "settings timeout",
         [HTTP2_CUT_HEADER_TIMEOUT] = "header timeout",
+        [HTTP2_CUT_HEADER_LIST] = "header list",
         [HTTP2_CUT_CONTROL_FRAMES] = "control frames",
         [HTTP2_CUT_RESETS] = "resets",
         [HTTP2_CUT_CONTINUATIONS] = "continuations",

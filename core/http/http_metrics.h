@@ -12,6 +12,7 @@ enum http2_cut {
     HTTP2_CUT_PROTOCOL,         /* what nghttp2 found, or neither its preface nor HTTP/1 */
     HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came behind the preface */
     HTTP2_CUT_HEADER_TIMEOUT,
+    HTTP2_CUT_HEADER_LIST, /* far beyond what is answered with 431 */
     HTTP2_CUT_CONTROL_FRAMES,
     HTTP2_CUT_RESETS,
     HTTP2_CUT_CONTINUATIONS,

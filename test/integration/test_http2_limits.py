@@ -15,6 +15,7 @@ from scrape import Scrape
 from server import PATIENCE_S, wait_until
 
 POST = fields("/test/echo", method="POST")
+STUBBORN = fields("/test/stubborn?ms=500")  # goes on when it is reset
 
 
 def cut_off(server, reason):
@@ -184,6 +185,26 @@ def test_continuations_as_configured(start_server):
                   *[frame(CONTINUATION, 0, 1, piece) for piece in pieces],
                   frame(CONTINUATION, END_HEADERS, 1, rest))
         assert peer.answer().status == 200
+
+
+# Each block ends with 60 references to one field: it is a hundred times longer when it is decoded.
+BOMBS = {
+    "head": lambda bomb: [bomb(1, fields())],
+    "trailers": lambda bomb: [bomb(1, POST, end=False, count=1), bomb(1, [])],
+    "a refused request": lambda bomb: [bomb(1, STUBBORN, count=1), rst(1), bomb(3, STUBBORN)],
+}
+
+
+@pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_of_header_fields(start_server, make):
+    server = start_server({"HTTP2_MAX_CONCURRENT_STREAMS": 1})
+    with Http2Peer(server) as peer:
+        def bomb(stream, pairs, end=True, count=60):
+            block = peer.block(pairs + [("x-bomb", "b" * 3900)]) + b"\xbe" * (count - 1)
+            return peer.headers(stream, end=end, block=block)
+        peer.send(*make(bomb))
+        peer.assert_connection_error(ENHANCE_YOUR_CALM)
+    assert cut_off(server, "header list") == 1
 
 
 def test_a_peer_that_never_reads(start_server):
