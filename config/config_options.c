@@ -195,7 +195,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .help = "how long no byte of a body may arrive"},
     {.name = "WRITE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(write_timeout_ms),
      .value = "30000", .min = 1, .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
-     .help = "how long a peer may take no byte of an answer"},
+     .help = "how long a peer may take no byte of an answer, or less than 1 KiB of a stream"},
 
     {.name = "MAX_HEADER_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(max_header_bytes),
      .value = "16384", .min = 256, .max = 1048576, .unit = "bytes",

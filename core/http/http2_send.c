@@ -38,10 +38,13 @@ void http2_send_watch(struct http2_stream *st)
     if (st->is_sent) {
         return; /* the timer is http2_send_done's */
     }
-    if (count_pending(st) > 0) {
-        loop_set_timer(conn->set->loop, &st->timer, conn->set->write_timeout_ms);
-    } else {
+    if (count_pending(st) == 0) {
+        st->is_watched = false;
         wheel_unset(&st->timer);
+    } else if (!st->is_watched || st->taken_bytes >= HTTP2_PACE_BYTES) {
+        st->is_watched = true;
+        st->taken_bytes = 0;
+        loop_set_timer(conn->set->loop, &st->timer, conn->set->write_timeout_ms);
     }
 }
 
@@ -131,6 +134,7 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     memcpy(room, framehd, HTTP2_FRAME_HEAD_BYTES);
     take_data(st, room + HTTP2_FRAME_HEAD_BYTES, length);
     conn_commit(h2->conn, HTTP2_FRAME_HEAD_BYTES + length);
+    st->taken_bytes += length;
     (void)task_swap_label(previous_label);
     if (st->phase == PHASE_HANDLER) {
         http2_send_watch(st);

@@ -22,6 +22,7 @@
 #define HTTP2_CLOSED_BY_PEER   0x80000000u
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
 #define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
+#define HTTP2_PACE_BYTES       1024 /* of a stream that its peer must take in write_timeout_ms */
 /* A peer that is answered before its request has come whole learns of it a round trip later, and most then
  * end what they send. It is told to stop when that takes longer, or when more comes. */
 #define HTTP2_LINGER_MS    500
@@ -140,6 +141,7 @@ struct http2_stream {
     struct buf body;            /* collected for the handler */
     uint64_t body_bytes;        /* that have come */
     uint64_t late_bytes;        /* ... after the answer had left */
+    uint64_t taken_bytes;       /* of the answer, since its timer was set */
     uint64_t held_bytes;        /* given to on_body and not consumed */
     struct outq out;            /* of the answer's body, to be sent */
     struct str borrowed;        /* sent before it; only inside the call that answers */
@@ -151,6 +153,7 @@ struct http2_stream {
     bool is_bodyless;  /* HEAD, 204, 304: what a handler writes is dropped */
     bool is_ended;     /* the answer is whole: in `out`, or sent */
     bool is_answered;  /* the handler has ended its answer, or it was broken off */
+    bool is_watched;   /* the timer waits for the peer to take more of the answer */
     bool is_sent;      /* the last frame of the answer has left */
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
     bool is_over;      /* the request has been released */
@@ -288,8 +291,8 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 /* http2_send_continue sends the interim answer to Expect: 100-continue. */
 void http2_send_continue(struct http2_stream *st);
 
-/* http2_send_watch sets the timer of a stream whose peer does not open its window, if something waits for
- * it; else it unsets it. */
+/* http2_send_watch sets the timer of a stream, if something waits for its peer to open the window, and anew
+ * when the peer has taken HTTP2_PACE_BYTES; else it unsets it. */
 void http2_send_watch(struct http2_stream *st);
 
 /* http2_send_done notes that the last frame of an answer has left. */

@@ -320,6 +320,7 @@ static void on_timer(struct wheel_timer *timer)
 {
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
     struct http2 *h2 = st->h2;
+    st->is_watched = false;
     if (st->is_sent) {
         http2_send_stop(st);
     } else if (st->phase == PHASE_BODY) {

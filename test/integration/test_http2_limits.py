@@ -5,10 +5,11 @@ import collections
 import re
 import signal
 import subprocess
+import time
 
 import pytest
-from http2_wire import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY,
-                        HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING, PREFACE, REFUSED_STREAM,
+from http2_wire import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
+                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING, PREFACE, REFUSED_STREAM,
                         RST_STREAM, Http2Peer, fields, frame, ping, priority, rst, settings,
                         window_update)
 from scrape import Scrape
@@ -229,6 +230,20 @@ def test_many_requests_that_nobody_reads(start_server):
             peer.send(peer.headers(1 + 2 * i, fields("/test/stream?bytes=100000000")))
         codes = [peer.await_frame(RST_STREAM).code for _ in range(256)]
         assert len(codes) == 256
+        peer.assert_alive()
+
+
+def test_a_reader_that_takes_a_byte_now_and_then(start_server):
+    server = start_server({"WRITE_TIMEOUT_MS": 500})
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 0)]) as peer:
+        peer.send(peer.headers(1, fields("/test/stream?bytes=100000")))
+        peer.await_frame(HEADERS, stream=1)
+        one = None
+        while one is None or one.kind == DATA:
+            peer.send(window_update(1, 1))
+            one = peer.frame()
+            time.sleep(0.02)
+        assert (one.kind, one.stream, one.code) == (RST_STREAM, 1, CANCEL)
         peer.assert_alive()
 
 
