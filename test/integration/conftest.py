@@ -11,6 +11,7 @@ import pytest
 
 import server as server_module
 from listings import Api, migrate
+from rpc_listings import Rpc
 from services import Services
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -101,4 +102,11 @@ def listings_server(database, server_binary):
 def api(listings_server):
     """A client of listings_server."""
     with Api(listings_server) as client:
+        yield client
+
+
+@pytest.fixture
+def rpc(listings_server):
+    """A client of listings_server, over gRPC."""
+    with Rpc(listings_server) as client:
         yield client

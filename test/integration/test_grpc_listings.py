@@ -11,12 +11,6 @@ from rpc_listings import NO_ID, PROTO, Listing, Rpc, as_json, example, violation
 Code = grpc.StatusCode
 
 
-@pytest.fixture
-def rpc(listings_server):
-    with Rpc(listings_server) as client:
-        yield client
-
-
 def refused(call, code):
     error = refusal(call)
     assert error.code() == code, error

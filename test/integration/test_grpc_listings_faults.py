@@ -19,12 +19,6 @@ Code = grpc.StatusCode
 SERVICE = "/toq.v1.ListingService/"
 
 
-@pytest.fixture
-def rpc(listings_server):
-    with Rpc(listings_server) as client:
-        yield client
-
-
 def rows_in(services, city):
     return services.query("SELECT COUNT(*) FROM listings WHERE city=%s", city)[0][0]
 

@@ -15,12 +15,6 @@ from server import PATIENCE_S, wait_until
 Code = grpc.StatusCode
 
 
-@pytest.fixture
-def rpc(listings_server):
-    with Rpc(listings_server) as client:
-        yield client
-
-
 def settle(number):
     """Waits until a number has not changed for a while."""
     seen = []

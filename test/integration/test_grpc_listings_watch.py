@@ -14,12 +14,6 @@ from server import PATIENCE_S, wait_until
 Code = grpc.StatusCode
 
 
-@pytest.fixture
-def rpc(listings_server):
-    with Rpc(listings_server) as client:
-        yield client
-
-
 def newest(services):
     return services.query("SELECT MAX(position) FROM listing_changes")[0][0]
 
