@@ -49,7 +49,8 @@ typedef void (*grpc_event_fn)(struct grpc_call *call);
 
 /* A grpc_cancel_fn stops what was started for a call, and ends it now or soon.
  *
- * status: UV_ECANCELED the client left, or the server stops; UV_ETIMEDOUT the deadline passed. */
+ * status: UV_ECANCELED the client left, or sends what cannot be read, or the server stops; UV_ETIMEDOUT
+ * the deadline passed. */
 typedef void (*grpc_cancel_fn)(struct grpc_call *call, int status);
 
 struct grpc_method {

@@ -81,15 +81,13 @@ void grpc_fail(struct grpc_call *call, int error)
     grpc_end(call, status);
 }
 
-/* on_cancel: the client left, or the call has run out of time, which the client hears at once, and the
- * handler may take its time to end it. */
-static void on_cancel(struct http_request *req, int error)
+/* give_up ends a call before its handler does, if that has it, which may take its time to end it.
+ *
+ * has_client: it hears the status at once. */
+static void give_up(struct grpc_call *call, struct grpc_status status, int error, bool has_client)
 {
-    struct grpc_call *call = req->user;
     const grpc_cancel_fn handler_on_cancel = call->on_cancel;
-    const bool has_client = !http_is_cancelled(req);
-    call->cancel_status =
-        has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left");
+    call->cancel_status = status;
     if (has_client) {
         grpc_send_status(call, &call->cancel_status, STR(""), true);
     }
@@ -103,6 +101,24 @@ static void on_cancel(struct http_request *req, int error)
         finish(call, call->cancel_status, STR("")); /* no handler is there to end it */
     } else if (handler_on_cancel != NULL) {
         handler_on_cancel(call, error);
+    }
+}
+
+/* on_cancel: the client left, or the call has run out of time. */
+static void on_cancel(struct http_request *req, int error)
+{
+    const bool has_client = !http_is_cancelled(req);
+    give_up(req->user,
+            has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left"),
+            error, has_client);
+}
+
+void grpc_call_break(struct grpc_call *call, struct grpc_status status)
+{
+    if (call->is_running) {
+        give_up(call, status, UV_ECANCELED, true);
+    } else {
+        grpc_end(call, status);
     }
 }
 

@@ -121,6 +121,12 @@ void grpc_call_begin(struct http_request *req, void *arg);
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);
 
+/* grpc_call_break ends a call for what the client sends; a handler that has it is told, for it may wait for
+ * something else meanwhile, and the call is gone once that has ended it.
+ *
+ * status: its texts live for ever. */
+void grpc_call_break(struct grpc_call *call, struct grpc_status status);
+
 /* --- grpc_receive.c ------------------------------------------------------------------------------- */
 
 /* grpc_receive_init prepares the call for what comes in. */

@@ -110,7 +110,7 @@ static void take(struct grpc_call *call, const struct grpc_frame *frame)
     ProtobufCMessage *unpacked = NULL;
     struct grpc_status status = {0};
     if (call->request != NULL) {
-        grpc_end(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "more than one message"));
+        grpc_call_break(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "more than one message"));
         return;
     }
     if (is_client_stream(call)) {
@@ -127,7 +127,7 @@ static void take(struct grpc_call *call, const struct grpc_frame *frame)
         buf_deinit(&call->grpc->inflated);
     }
     if (status.code != GRPC_OK) {
-        grpc_end(call, status);
+        grpc_call_break(call, status);
         return;
     }
     count_received(call, frame->message.len);
@@ -142,11 +142,11 @@ static void take(struct grpc_call *call, const struct grpc_frame *frame)
 static void take_end(struct grpc_call *call)
 {
     if (!grpc_reader_is_between(&call->reader)) {
-        grpc_end(call, GRPC_STATUS(GRPC_INTERNAL, "the stream ended inside a message"));
+        grpc_call_break(call, GRPC_STATUS(GRPC_INTERNAL, "the stream ended inside a message"));
     } else if (is_client_stream(call)) {
         hand_over(call, NULL);
     } else if (call->request == NULL) {
-        grpc_end(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "no message"));
+        grpc_call_break(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "no message"));
     } else {
         grpc_call_run(call);
     }
@@ -178,7 +178,7 @@ static bool feed(struct grpc_call *call, struct str *data)
         struct grpc_frame frame;
         const int rc = grpc_reader_next(&call->reader, data, &frame);
         if (rc < 0) {
-            grpc_end(call, status_of_reader(rc));
+            grpc_call_break(call, status_of_reader(rc));
         } else if (rc == 1) {
             take(call, &frame);
         }
@@ -208,7 +208,7 @@ static void hold(struct grpc_call *call, struct str data)
     }
     buf_append_str(&call->held, data);
     if (call->held.is_failed) {
-        grpc_end(call, grpc_status_of(UV_ENOMEM));
+        grpc_call_break(call, grpc_status_of(UV_ENOMEM));
     }
 }
 
@@ -218,7 +218,7 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end)
     call->is_input_ended = is_end;
     if (has_held(call)) {
         hold(call, data); /* what came first is taken first */
-    } else if (feed(call, &data) && data.len > 0) {
+    } else if (feed(call, &data) && data.len > 0 && !call->is_cancelled) {
         hold(call, data);
     }
 }

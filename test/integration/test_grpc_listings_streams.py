@@ -8,7 +8,7 @@ import urllib.request
 import grpc
 import pytest
 
-from rpc import refusal, scrape
+from rpc import Peer, message, refusal, scrape, status_of
 from rpc_listings import NO_ID, PROTO, Rpc, example
 from server import PATIENCE_S, wait_until
 
@@ -192,6 +192,20 @@ def test_sync_answers_while_the_client_goes_on(rpc):
     feed.close()
     assert list(answers) == []
     assert answers.code() == Code.OK
+
+
+@pytest.mark.parametrize("bad, code", [
+    (b"\2\0\0\0\0", 13), (message(b"\x0a\xff"), 13), (message(b"", flag=1), 13),
+    (message(b"", length=1 << 30), 8), (b"\0\0", 13)])
+def test_sync_with_a_bad_message_behind_a_good_one(rpc, listings_server, bad, code):
+    """The good one is being looked up when the bad one comes."""
+    good = message(PROTO.SyncListingsRequest(id=rpc.create(example()).id).SerializeToString())
+    with Peer(listings_server) as peer:
+        for stream in range(1, 41, 2):
+            answer = peer.call(path="/toq.v1.ListingService/SyncListings", stream=stream,
+                               body=good + bad)
+            assert status_of(answer)[0] == code
+    assert rpc.sync([(NO_ID, 1)]) == {NO_ID: None}
 
 
 def test_sync_that_is_cancelled(rpc):

@@ -25,6 +25,7 @@
 #undef realloc
 
 #include "grpc/health/v1/health.pb-c.h"
+#include "test/unit/support/fake_transport.h"
 #include "test/unit/support/http_fixture.h"
 
 typedef Grpc__Health__V1__HealthCheckRequest check_request;
@@ -33,101 +34,10 @@ typedef Grpc__Health__V1__HealthCheckResponse check_response;
 #define CHECK "/grpc.health.v1.Health/Check"
 #define WATCH "/grpc.health.v1.Health/Watch"
 
-/* What the transport was told. */
-static struct {
-    int status;
-    char rpc_status[8]; /* of the trailers */
-    size_t body_bytes;
-    size_t consumed_bytes;
-    size_t end_count;
-    size_t release_count;
-    bool has_room;
-} seen;
-
 static struct http_fixture f;
 static struct http_request req;
 static struct http_header headers[16];
 static struct grpc_call *held_call; /* a handler's that does not end its call */
-
-/* --- the transport -------------------------------------------------------------------------------- */
-
-static void take_fields(const struct http_header *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str_equal(list[i].name, STR("grpc-status"))) {
-            (void)snprintf(seen.rpc_status, sizeof(seen.rpc_status), "%.*s", (int)list[i].value.len,
-                           list[i].value.ptr);
-            seen.end_count++;
-        }
-    }
-}
-
-static void on_respond(struct http_request *r, const struct http_response *response)
-{
-    (void)r;
-    seen.status = response->status;
-    seen.body_bytes += response->body.len;
-    take_fields(response->headers, response->header_count);
-    take_fields(response->trailers, response->trailer_count);
-}
-
-static void on_start(struct http_request *r, const struct http_response *response)
-{
-    (void)r;
-    seen.status = response->status;
-}
-
-static bool on_write(struct http_request *r, struct str data)
-{
-    (void)r;
-    seen.body_bytes += data.len;
-    return seen.has_room;
-}
-
-static void on_end(struct http_request *r)
-{
-    (void)r;
-}
-
-static void on_end_with(struct http_request *r, const struct http_header *trailers, size_t count)
-{
-    (void)r;
-    take_fields(trailers, count);
-}
-
-static void on_transport_cancel(struct http_request *r, const struct http_response *response)
-{
-    (void)r;
-    (void)response;
-}
-
-static void on_format_peer(const struct http_request *r, char *text)
-{
-    (void)r;
-    text[0] = '\0';
-}
-
-static void on_release(struct http_request *r)
-{
-    (void)r;
-    seen.release_count++;
-}
-
-static void on_consume(struct http_request *r, size_t len)
-{
-    (void)r;
-    seen.consumed_bytes += len;
-}
-
-static void on_reset(struct http_request *r, enum http_reset code)
-{
-    (void)r;
-    (void)code;
-}
-
-static const struct http_transport transport = {
-    on_respond,     on_start,   on_write,   on_end,      on_transport_cancel,
-    on_format_peer, on_release, on_consume, on_end_with, on_reset};
 
 /* --- a service ------------------------------------------------------------------------------------- */
 
@@ -180,6 +90,15 @@ static void hold_call(struct grpc_call *call, const ProtobufCMessage *message, v
     held_call = call;
 }
 
+static struct grpc_call *cancelled_call;
+
+static void keep_cancelled(struct grpc_call *call, int status)
+{
+    assert_int_equal(status, UV_ECANCELED);
+    assert_null(cancelled_call);
+    cancelled_call = call;
+}
+
 static const struct grpc_method methods[] = {
     {"Check", GRPC_UNARY, handle_check},
     {"Watch", GRPC_BIDI_STREAM, handle_watch},
@@ -197,8 +116,7 @@ static void setup_server(void)
                                     .router = f.router,
                                     .limits = http_fixture_limits(),
                                     .metrics = &f.http_metrics};
-    memset(&seen, 0, sizeof(seen));
-    seen.has_room = true;
+    seen_nothing();
 }
 
 static void teardown_server(struct grpc *grpc)
@@ -334,6 +252,35 @@ static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state
     teardown_server(grpc);
 }
 
+/* A handler that waits for something else as well is told that the client sends nonsense, and ends the call
+ * in its own time. */
+static void test_a_bad_message_cancels_the_handler(void **state)
+{
+    static const struct str bad[] = {STR("\2\0\0\0\0"), STR("\0\0\0\0\2\x0A\xFF"),
+                                     STR("\0\xFF\xFF\xFF\xFF"), STR("\1\0\0\0\0"), STR("\0")};
+    static const char *const codes[] = {"13", "13", "8", "13", "13"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        setup_server();
+        struct grpc *grpc = make_server();
+        assert_non_null(grpc);
+        begin(WATCH);
+        struct grpc_call *call = req.user;
+        cancelled_call = NULL;
+        grpc_on_cancel(call, keep_cancelled);
+        feed(bad[i], false);
+        feed(STR(""), true);
+        assert_ptr_equal(cancelled_call, call);
+        assert_string_equal(seen.rpc_status, codes[i]); /* the client knows */
+        assert_int_equal(seen.release_count, 0);
+        assert_true(grpc_is_cancelled(call));
+        grpc_fail(call, UV_ECANCELED);
+        assert_int_equal(seen.release_count, 1);
+        assert_int_equal(seen.end_count, 1);
+        teardown_server(grpc);
+    }
+}
+
 static void test_what_is_not_asked_for_is_not_consumed(void **state)
 {
     (void)state;
@@ -461,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_without_memory_a_unary_call_ends),
         cmocka_unit_test(test_without_memory_a_stream_ends),
         cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
+        cmocka_unit_test(test_a_bad_message_cancels_the_handler),
         cmocka_unit_test(test_what_is_not_asked_for_is_not_consumed),
         cmocka_unit_test(test_metadata_that_may_not_be),
         cmocka_unit_test(test_interceptors_see_every_call),
