@@ -17,6 +17,8 @@
 
 /* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
 #define QUEUE_FRAMES 100
+/* Who is cut off comes back at once, and others like it: one line for so long. */
+#define CUT_LINE_MS 1000
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
@@ -60,22 +62,40 @@ void http2_goaway(struct http2 *h2)
                                 NGHTTP2_NO_ERROR, NULL, 0);
 }
 
-void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut)
+void http2_count_cut(struct http2 *h2, uint32_t code, enum http2_cut cut, struct str detail)
 {
-    if (h2->is_ending) {
+    struct http_server *server = h2->server;
+    const uint64_t now_ms = loop_now_ms(server->loop);
+    ++*server->metrics->http2_cuts[cut];
+    if (now_ms < server->cut_line_due_ms) {
+        server->cuts_left_out++;
         return;
     }
     char peer[CONN_PEER_BYTES];
     conn_format_peer(h2->conn, peer);
-    LOG(LOG_DEBUG, "http2", "cutting off a connection", log_cstr("reason", http2_cut_name(cut)),
-        log_cstr("code", nghttp2_http2_strerror(code)), log_cstr("peer", peer));
-    ++*h2->server->metrics->http2_cuts[cut];
-    http2_end(h2, code, str_from(http2_cut_name(cut)));
+    const struct log_field fields[] = {log_cstr("reason", http2_cut_name(cut)),
+                                       log_cstr("code", nghttp2_http2_strerror(code)),
+                                       log_cstr("peer", peer),
+                                       log_cstr("server", server->listener.name),
+                                       log_u64("left_out", server->cuts_left_out),
+                                       log_str("detail", detail)};
+    log_event(LOG_INFO, "http2", "connection cut off", fields,
+              ARRAY_COUNT(fields) - (detail.len > 0 ? 0 : 1));
+    server->cut_line_due_ms = now_ms + CUT_LINE_MS;
+    server->cuts_left_out = 0;
+}
+
+void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut)
+{
+    if (!h2->is_ending) {
+        http2_count_cut(h2, code, cut, STR(""));
+        http2_end(h2, code, str_from(http2_cut_name(cut)));
+    }
 }
 
 void http2_drop(struct http2 *h2, enum http2_cut cut)
 {
-    ++*h2->server->metrics->http2_cuts[cut];
+    http2_count_cut(h2, NGHTTP2_NO_ERROR, cut, STR(""));
     conn_close(h2->conn);
     finish(h2);
 }

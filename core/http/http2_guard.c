@@ -71,7 +71,9 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
         break;
     case NGHTTP2_GOAWAY:
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !h2->is_ending) {
-            ++*h2->server->metrics->http2_cuts[HTTP2_CUT_PROTOCOL];
+            http2_count_cut(h2, frame->goaway.error_code, HTTP2_CUT_PROTOCOL,
+                            (struct str){(const char *)frame->goaway.opaque_data,
+                                         frame->goaway.opaque_data_len});
         }
         break;
     default:

@@ -166,6 +166,13 @@ struct http2_stream {
  * it does nothing, for the call that is under way ends with it. */
 void http2_pump(struct http2 *h2);
 
+/* http2_count_cut counts a connection that is ended because of what its peer does, and logs it, with how many
+ * were left out since the last line.
+ *
+ * detail: what nghttp2 says about it; may be empty.
+ */
+void http2_count_cut(struct http2 *h2, uint32_t code, enum http2_cut cut, struct str detail);
+
 /* http2_cut_off ends the connection with a GOAWAY because of what the peer does. */
 void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut);
 

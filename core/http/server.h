@@ -64,6 +64,8 @@ struct http_server {
     uint64_t access_every; /* log one request in so many; 0: none */
     uint64_t access_count;
     enum log_level access_level;
+    uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
+    uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;
     struct list conns;            /* of protocol objects: http1.c's */
     struct list http2_conns;      /* http2.c's */

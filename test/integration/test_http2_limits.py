@@ -9,8 +9,8 @@ import time
 
 import pytest
 from http2_wire import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
-                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING, PREFACE, REFUSED_STREAM,
-                        RST_STREAM, Http2Peer, fields, frame, ping, priority, rst, settings,
+                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING, PREFACE, PROTOCOL_ERROR,
+                        REFUSED_STREAM, RST_STREAM, Http2Peer, fields, frame, ping, priority, rst, settings,
                         window_update)
 from scrape import Scrape
 from server import PATIENCE_S, wait_until
@@ -245,6 +245,30 @@ def test_a_reader_that_takes_a_byte_now_and_then(start_server):
             time.sleep(0.02)
         assert (one.kind, one.stream, one.code) == (RST_STREAM, 1, CANCEL)
         peer.assert_alive()
+
+
+def test_cut_offs_are_logged_once_a_second(start_server):
+    server = start_server()
+
+    def provoke():
+        with Http2Peer(server) as peer:
+            peer.send(frame(RST_STREAM, 0, 99, b"1234"))
+            peer.assert_connection_error(PROTOCOL_ERROR)
+            return peer.socket.getsockname()[1]
+
+    def lines():
+        return [line for line in server.lines if "http2: connection cut off" in line]
+
+    port = provoke()
+    assert (f'reason="protocol error" code=PROTOCOL_ERROR peer=127.0.0.1:{port} server=http left_out=0 '
+            'detail="RST_STREAM: stream in idle"') in server.wait_line("cut off")
+    for _ in range(5):
+        provoke()
+    time.sleep(1.1)
+    port = provoke()
+    server.wait_line(f"peer=127.0.0.1:{port}")
+    left_out = sum(int(re.search(r"left_out=(\d+)", line).group(1)) for line in lines())
+    assert len(lines()) + left_out == 7 and left_out > 0
 
 
 # --- drain
