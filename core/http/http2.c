@@ -216,6 +216,10 @@ static void advance(struct http2 *h2)
     if (st != NULL && !st->is_closed) {
         http2_stream_advance(st, data);
     }
+    if (h2->is_padding) {
+        h2->is_padding = false;
+        http2_guard_padding(h2);
+    }
     if (h2->keepalive.is_asked) {
         h2->keepalive.is_asked = false;
         http2_keepalive_asked(h2);

@@ -45,6 +45,11 @@ static void count_control(struct http2 *h2)
     }
 }
 
+void http2_guard_padding(struct http2 *h2)
+{
+    count_control(h2);
+}
+
 static void count_reset(struct http2 *h2)
 {
     const struct http2_limits *limits = &h2->server->limits.http2;

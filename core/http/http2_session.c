@@ -88,8 +88,10 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     struct http2 *h2 = user_data;
     const bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:
+        h2->is_padding = !is_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen;
+        /* fall through */
+    case NGHTTP2_HEADERS:
         h2->event = find(session, frame->hd.stream_id);
         if (h2->event != NULL && is_end) {
             h2->event->is_body_done = true;

@@ -103,6 +103,7 @@ struct http2 {
     uint8_t gap_count;                      /* of all, so that the oldest is the one to overwrite */
     enum http2_wait wait;
     bool has_settings;     /* the peer's first frame has come */
+    bool is_padding;       /* the DATA that has come held nothing else */
     bool is_head_too_big;  /* nghttp2 has been stopped because of it */
     bool is_head_new;      /* a header block has begun since the timer was set */
     bool is_window_broken; /* by WINDOW_UPDATE, or by SETTINGS, which must end the connection */
@@ -211,6 +212,9 @@ MUST_USE int http2_session_make(struct http2 *h2);
  * Returns: how many bytes belong to the frame, or len; with h2->is_ending they are not for nghttp2.
  */
 size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len);
+
+/* http2_guard_padding counts a frame of DATA that has no data. */
+void http2_guard_padding(struct http2 *h2);
 
 /* http2_guard_closed remembers a stream that nghttp2 has closed.
  *

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from http2_wire import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
-                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PING, PREFACE, PROTOCOL_ERROR,
+                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PADDED, PING, PREFACE, PROTOCOL_ERROR,
                         REFUSED_STREAM, RST_STREAM, Http2Peer, fields, frame, ping, priority, rst, settings,
                         window_update)
 from scrape import Scrape
@@ -102,6 +102,7 @@ FLOODS = {
     "WINDOW_UPDATE": lambda peer, i: window_update(0, 1),
     "unknown": lambda peer, i: frame(0xF0, 0, 0, b"x"),
     "empty DATA": lambda peer, i: frame(DATA, 0, 1, b""),
+    "padding": lambda peer, i: frame(DATA, PADDED, 1, bytes([i]) + bytes(i)),
 }
 
 
