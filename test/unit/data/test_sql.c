@@ -2,26 +2,9 @@
  *
  * test_sql.c - what goes into MySQL comes out again: types, parameters, errors, caps, the cache.
  */
-#include "test/unit/data/mariadb.h"
+#include "test/unit/data/sql_rig.h"
 
 #include <math.h>
-
-static struct mariadb db;
-static struct rig rig;
-
-static int set_up_server(void **state)
-{
-    (void)state;
-    mariadb_create(&db, NULL);
-    return 0;
-}
-
-static int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
-    return 0;
-}
 
 static int set_up(void **state)
 {
@@ -30,13 +13,6 @@ static int set_up(void **state)
     options.max_connections = 1;
     options.max_statements = 4;
     rig_open(&rig, &options);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&rig);
     return 0;
 }
 
@@ -508,7 +484,7 @@ static void test_metrics_are_there(void **state)
     metrics_destroy(metrics);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_rig)
 
 int main(void)
 {
@@ -539,5 +515,5 @@ int main(void)
         TEST(test_a_procedure_leaves_nothing_behind),
         TEST(test_metrics_are_there),
     };
-    return cmocka_run_group_tests_name("sql", tests, set_up_server, tear_down_server);
+    return cmocka_run_group_tests_name("sql", tests, set_up_plain_server, tear_down_server);
 }

@@ -2,14 +2,11 @@
  *
  * test_sql_faults.c - a server that is down, crashes, restarts, is paused, full, or talks nonsense.
  */
-#include "test/unit/data/mariadb.h"
+#include "test/unit/data/sql_rig.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sys/socket.h>
-
-static struct mariadb db;
-static struct rig rig;
 
 static int set_up_server(void **state)
 {
@@ -18,13 +15,6 @@ static int set_up_server(void **state)
     mariadb_execute(&db, "CREATE USER toq@'127.0.0.1' IDENTIFIED BY 'secret'");
     mariadb_execute(&db, "GRANT ALL ON toq.* TO toq@'127.0.0.1'");
     mariadb_execute(&db, "CREATE TABLE t (v INT)");
-    return 0;
-}
-
-static int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
     return 0;
 }
 
@@ -45,13 +35,6 @@ static int set_up(void **state)
     (void)state;
     const struct sql_options options = options_of_test();
     rig_open(&rig, &options);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&rig);
     return 0;
 }
 
@@ -434,7 +417,7 @@ static void test_a_server_that_says_nothing(void **state)
     assert_refused(&fake); /* after connect_timeout_ms */
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_rig)
 
 int main(void)
 {

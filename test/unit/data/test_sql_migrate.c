@@ -2,7 +2,7 @@
  *
  * test_sql_migrate.c - each step once and in order, whoever else is at it, and after any failure.
  */
-#include "test/unit/data/mariadb.h"
+#include "test/unit/data/sql_rig.h"
 
 #include "core/data/sql_migrate.h"
 
@@ -15,27 +15,11 @@ static const char *const good[] = {
     "ALTER TABLE a ADD COLUMN m INT",
 };
 
-static struct mariadb db;
-
 struct run {
     struct sql_migrate migrate;
     struct rig *rig;
     unsigned done_count;
 };
-
-static int set_up_server(void **state)
-{
-    (void)state;
-    mariadb_create(&db, NULL);
-    return 0;
-}
-
-static int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
-    return 0;
-}
 
 static int set_up(void **state)
 {
@@ -53,12 +37,12 @@ static void on_done(struct sql_migrate *migrate)
     loop_stop(run->rig->loop);
 }
 
-static void start(struct run *run, struct rig *rig, const char *const *steps, size_t count)
+static void start(struct run *run, struct rig *pool, const char *const *steps, size_t count)
 {
     *run = (struct run){
-        .rig = rig,
+        .rig = pool,
         .migrate = {.steps = steps, .step_count = count, .on_done = on_done, .arg = run}};
-    assert_int_equal(sql_migrate_start(rig->sql, &run->migrate), 0);
+    assert_int_equal(sql_migrate_start(pool->sql, &run->migrate), 0);
     assert_int_equal(run->done_count, 0);
 }
 
@@ -77,12 +61,12 @@ static void finish(struct run *run)
 static struct run migrate_by(const struct sql_options *options, const char *const *steps,
                              size_t count)
 {
-    struct rig rig;
+    struct rig pool;
     struct run run;
-    rig_open(&rig, options);
-    start(&run, &rig, steps, count);
+    rig_open(&pool, options);
+    start(&run, &pool, steps, count);
     finish(&run);
-    rig_close(&rig);
+    rig_close(&pool);
     return run;
 }
 
@@ -133,20 +117,20 @@ static void test_two_at_once(void **state)
 {
     (void)state;
     const struct sql_options options = mariadb_options(&db);
-    struct rig rig;
+    struct rig pool;
     struct run a;
     struct run b;
-    rig_open(&rig, &options);
-    start(&a, &rig, good, 3);
-    start(&b, &rig, good, 3);
+    rig_open(&pool, &options);
+    start(&a, &pool, good, 3);
+    start(&b, &pool, good, 3);
     while (a.done_count == 0 || b.done_count == 0) {
-        rig_turn(&rig);
+        rig_turn(&pool);
     }
     assert_int_equal(a.migrate.status, 0);
     assert_int_equal(b.migrate.status, 0);
     assert_int_equal(a.migrate.applied_count + b.migrate.applied_count, 3);
     assert_int_equal(mariadb_number(&db, "SELECT COUNT(*) FROM a"), 1);
-    rig_close(&rig);
+    rig_close(&pool);
 }
 
 static void test_a_step_that_fails_is_tried_again(void **state)
@@ -229,23 +213,23 @@ static void test_another_process_does_not_end(void **state)
 {
     (void)state;
     const struct sql_options options = mariadb_options(&db);
-    struct rig rig;
-    struct run run = {.rig = &rig,
+    struct rig pool;
+    struct run run = {.rig = &pool,
                       .migrate = {.steps = good,
                                   .step_count = 3,
                                   .timeout_ms = 1999, /* less than two seconds: no wait */
                                   .on_done = on_done,
                                   .arg = &run}};
     mariadb_execute(&db, "SELECT GET_LOCK(" LOCK ", 0)");
-    rig_open(&rig, &options);
-    assert_int_equal(sql_migrate_start(rig.sql, &run.migrate), 0);
+    rig_open(&pool, &options);
+    assert_int_equal(sql_migrate_start(pool.sql, &run.migrate), 0);
     while (run.done_count == 0) {
-        rig_turn(&rig);
+        rig_turn(&pool);
     }
     assert_int_equal(run.migrate.status, UV_EBUSY);
     assert_string_equal(run.migrate.error, "another process migrates this database");
     mariadb_execute(&db, "SELECT RELEASE_ALL_LOCKS()");
-    rig_close(&rig);
+    rig_close(&pool);
 }
 
 static void test_a_connection_that_breaks(void **state)
@@ -264,11 +248,11 @@ static void test_the_pool_is_closed_meanwhile(void **state)
 {
     (void)state;
     const struct sql_options options = mariadb_options(&db);
-    struct rig rig;
+    struct rig pool;
     struct run run;
-    rig_open(&rig, &options);
-    start(&run, &rig, good, 3);
-    rig_close(&rig);
+    rig_open(&pool, &options);
+    start(&run, &pool, good, 3);
+    rig_close(&pool);
     assert_int_equal(run.done_count, 1);
     assert_int_equal(run.migrate.status, UV_ECANCELED);
 }
@@ -277,16 +261,16 @@ static void test_a_server_that_is_down(void **state)
 {
     (void)state;
     const struct sql_options options = mariadb_options(&db);
-    struct rig rig;
+    struct rig pool;
     struct run run;
     mariadb_stop(&db, SIGKILL);
-    rig_open(&rig, &options);
-    start(&run, &rig, good, 3);
+    rig_open(&pool, &options);
+    start(&run, &pool, good, 3);
     while (run.done_count == 0) {
-        rig_turn(&rig);
+        rig_turn(&pool);
     }
     assert_int_equal(run.migrate.status, UV_ENOTCONN);
-    rig_close(&rig);
+    rig_close(&pool);
     mariadb_start(&db, NULL);
     mariadb_execute(&db, "USE toq");
 }
@@ -307,5 +291,5 @@ int main(void)
         cmocka_unit_test_setup(test_the_pool_is_closed_meanwhile, set_up),
         cmocka_unit_test_setup(test_a_server_that_is_down, set_up),
     };
-    return cmocka_run_group_tests_name("sql_migrate", tests, set_up_server, tear_down_server);
+    return cmocka_run_group_tests_name("sql_migrate", tests, set_up_plain_server, tear_down_server);
 }

@@ -2,24 +2,7 @@
  *
  * test_sql_pool.c - who gets a connection and when; deadlines and cancels in every phase.
  */
-#include "test/unit/data/mariadb.h"
-
-static struct mariadb db;
-static struct rig rig;
-
-static int set_up_server(void **state)
-{
-    (void)state;
-    mariadb_create(&db, NULL);
-    return 0;
-}
-
-static int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
-    return 0;
-}
+#include "test/unit/data/sql_rig.h"
 
 static void open_pool(size_t max_connections)
 {
@@ -27,13 +10,6 @@ static void open_pool(size_t max_connections)
     options.max_connections = max_connections;
     options.max_waiters = 8;
     rig_open(&rig, &options);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
 }
 
 /* count_server tells how many connections of pools the server has, the admin's left out. */
@@ -481,7 +457,7 @@ static void test_closing_at_once(void **state)
     rig_close(&rig);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, close_rig)
 
 int main(void)
 {
@@ -508,5 +484,5 @@ int main(void)
         cmocka_unit_test(test_closing_ends_everything),
         cmocka_unit_test(test_closing_at_once),
     };
-    return cmocka_run_group_tests_name("sql_pool", tests, set_up_server, tear_down_server);
+    return cmocka_run_group_tests_name("sql_pool", tests, set_up_plain_server, tear_down_server);
 }

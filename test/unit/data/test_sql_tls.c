@@ -2,10 +2,8 @@
  *
  * test_sql_tls.c - encrypted connections: demanded, checked, and as good as plain ones.
  */
-#include "test/unit/data/mariadb.h"
+#include "test/unit/data/sql_rig.h"
 
-static struct mariadb db;
-static struct rig rig;
 static char dir[32];
 static char cert[64]; /* with its key in the same file */
 
@@ -43,18 +41,10 @@ static int set_up_server(void **state)
     return 0;
 }
 
-static int tear_down_server(void **state)
+static int tear_down_server_and_files(void **state)
 {
-    (void)state;
-    mariadb_destroy(&db);
+    (void)tear_down_server(state);
     return nftw(dir, mariadb_delete_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&rig);
-    return 0;
 }
 
 static void open_pool(enum sql_tls tls, const char *host, const char *ca)
@@ -177,7 +167,7 @@ static void test_a_login_plugin_from_disk(void **state)
     execute(&rig, "SELECT 1");
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, close_rig)
 
 int main(void)
 {
@@ -192,5 +182,5 @@ int main(void)
         TEST(test_an_idle_connection_is_kept),
         TEST(test_a_login_plugin_from_disk),
     };
-    return cmocka_run_group_tests_name("sql_tls", tests, set_up_server, tear_down_server);
+    return cmocka_run_group_tests_name("sql_tls", tests, set_up_server, tear_down_server_and_files);
 }

@@ -3,10 +3,7 @@
  * test_sql_tx.c - transactions: all or nothing, run anew after a deadlock, given up in every state.
  */
 #include "core/data/sql_tx.h"
-#include "test/unit/data/mariadb.h"
-
-static struct mariadb db;
-static struct rig rig;
+#include "test/unit/data/sql_rig.h"
 
 #define STEPS_MAX 4
 
@@ -31,13 +28,6 @@ static int set_up_server(void **state)
     return 0;
 }
 
-static int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
-    return 0;
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -46,13 +36,6 @@ static int set_up(void **state)
     struct sql_options options = mariadb_options(&db);
     options.max_connections = 2;
     rig_open(&rig, &options);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_close(&rig);
     return 0;
 }
 
@@ -351,7 +334,7 @@ static void test_closing_the_pool_ends_it(void **state)
     assert_int_equal(sum(), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_rig)
 
 int main(void)
 {

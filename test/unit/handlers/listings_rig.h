@@ -5,15 +5,13 @@
 #ifndef TOQ_TEST_UNIT_HANDLERS_LISTINGS_RIG_H
 #define TOQ_TEST_UNIT_HANDLERS_LISTINGS_RIG_H
 
-#include "test/unit/data/mariadb.h"
+#include "test/unit/data/sql_rig.h"
 
 #include "core/data/sql_migrate.h"
 #include "handlers/listings_store.h"
 
 #define NO_ID "01a205b3-cc93-7fff-bfff-0123456789ab"
 
-static struct mariadb db;
-static struct rig rig;
 static struct arena arena;
 
 /* An operation and how it has ended. */
@@ -53,19 +51,11 @@ static inline void migrate_all(void)
 
 static inline int set_up_server(void **state)
 {
-    (void)state;
-    mariadb_create(&db, NULL);
+    (void)set_up_plain_server(state);
     const struct sql_options options = mariadb_options(&db);
     rig_open(&rig, &options);
     migrate_all();
     rig_close(&rig);
-    return 0;
-}
-
-static inline int tear_down_server(void **state)
-{
-    (void)state;
-    mariadb_destroy(&db);
     return 0;
 }
 
@@ -81,8 +71,7 @@ static inline int set_up(void **state)
 
 static inline int tear_down(void **state)
 {
-    (void)state;
-    rig_close(&rig);
+    (void)close_rig(state);
     arena_deinit(&arena);
     return 0;
 }
