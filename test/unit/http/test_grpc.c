@@ -179,6 +179,16 @@ static void feed(struct str data, bool is_end)
     }
 }
 
+/* start_call makes a server, and a call that waits for its first message. */
+static struct grpc *start_call(const char *path)
+{
+    setup_server();
+    struct grpc *grpc = make_server();
+    assert_non_null(grpc);
+    begin(path);
+    return grpc;
+}
+
 /* converse makes a server, and a call whose bytes come in two pieces, with so many allocations granted.
  *
  * Returns: whether none was refused. */
@@ -232,10 +242,7 @@ static void test_without_memory_a_stream_ends(void **state)
 static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state)
 {
     (void)state;
-    setup_server();
-    struct grpc *grpc = make_server();
-    assert_non_null(grpc);
-    begin("/grpc.health.v1.Health/List");
+    struct grpc *grpc = start_call("/grpc.health.v1.Health/List");
     feed(STR("\0\0\0\0\0"), true);
     assert_non_null(held_call);
     task_cancel(&req.task, UV_ETIMEDOUT);
@@ -261,10 +268,7 @@ static void test_a_bad_message_cancels_the_handler(void **state)
     static const char *const codes[] = {"13", "13", "8", "13", "13"};
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        setup_server();
-        struct grpc *grpc = make_server();
-        assert_non_null(grpc);
-        begin(WATCH);
+        struct grpc *grpc = start_call(WATCH);
         struct grpc_call *call = req.user;
         cancelled_call = NULL;
         grpc_on_cancel(call, keep_cancelled);
@@ -284,10 +288,7 @@ static void test_a_bad_message_cancels_the_handler(void **state)
 static void test_what_is_not_asked_for_is_not_consumed(void **state)
 {
     (void)state;
-    setup_server();
-    struct grpc *grpc = make_server();
-    assert_non_null(grpc);
-    begin(WATCH);
+    struct grpc *grpc = start_call(WATCH);
     struct grpc_call *call = req.user;
     call->on_message = NULL; /* as if the handler were busy */
     feed(STR("\0\0\0\0\0\0\0\0\0\0"), false);
@@ -306,10 +307,7 @@ static void test_what_is_not_asked_for_is_not_consumed(void **state)
 static void test_metadata_that_may_not_be(void **state)
 {
     (void)state;
-    setup_server();
-    struct grpc *grpc = make_server();
-    assert_non_null(grpc);
-    begin(WATCH);
+    struct grpc *grpc = start_call(WATCH);
     struct grpc_call *call = req.user;
     assert_int_equal(grpc_add_trailer(call, STR("grpc-status"), STR("0")), UV_EINVAL);
     assert_int_equal(grpc_add_trailer(call, STR("X"), STR("0")), UV_EINVAL);
