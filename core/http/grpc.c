@@ -150,6 +150,7 @@ int grpc_mount(struct grpc *grpc, struct router *router)
         }
     }
     router_set_fallback(router, grpc_call_begin, &grpc->other, ROUTE_FLAGS);
+    router_set_refusal(router, grpc_refuse_head);
     return 0;
 }
 

@@ -143,6 +143,10 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end);
 void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
                       bool is_leaving);
 
+/* grpc_refuse_head answers a request whose head cannot be taken: a route_refuse_fn. Clients of gRPC show its
+ * status, and not one that they guess from HTTP's. */
+void grpc_refuse_head(struct http_request *req, int status, const char *detail);
+
 /* grpc_send_refusal ends a request that is no call, or not a whole one. */
 void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusal);
 

@@ -225,10 +225,9 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
 
 /* put_status adds the fields that say how the call ended; what there is no memory for is left out, but
  * never the code. */
-static void put_status(struct grpc_call *call, struct grpc_fields *fields,
+static void put_status(struct arena *arena, struct grpc_fields *fields,
                        const struct grpc_status *status, char *digits)
 {
-    struct arena *arena = &call->req->arena;
     struct str value;
     put(fields, STR("grpc-status"),
         (struct str){digits, str_format_u64(digits, (uint64_t)status->code)});
@@ -278,7 +277,7 @@ void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, 
     struct http_request *req = call->req;
     struct grpc_fields trailers = with_room(&call->trailers, own);
     char digits[20];
-    put_status(call, &trailers, status, digits);
+    put_status(&req->arena, &trailers, status, digits);
     req->rpc_status = grpc_code_name(status->code);
     if (is_leaving) {
         grpc_send_headers(call);
@@ -299,7 +298,7 @@ void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusa
     struct http_header own[GRPC_OWN_FIELDS + 1];
     struct grpc_fields fields = {.list = own, .cap = ARRAY_COUNT(own)};
     char digits[20];
-    put_status(call, &fields, &refusal->status, digits);
+    put_status(&call->req->arena, &fields, &refusal->status, digits);
     if (call->has_accept_field) {
         put(&fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
     }
@@ -317,4 +316,26 @@ void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusa
         response.is_bare = false;
     }
     http_respond(call->req, &response);
+}
+
+void grpc_refuse_head(struct http_request *req, int status, const char *detail)
+{
+    const bool is_too_much = status == 431 || status == 503;
+    const struct grpc_status end = {
+        .code = is_too_much ? GRPC_RESOURCE_EXHAUSTED : GRPC_INTERNAL,
+        .message = str_from(detail == NULL ? http_status_reason(status) : detail),
+    };
+    struct http_header own[GRPC_OWN_FIELDS];
+    struct grpc_fields fields = {.list = own, .cap = ARRAY_COUNT(own)};
+    char digits[20];
+    put_status(&req->arena, &fields, &end, digits);
+    req->rpc_status = grpc_code_name(end.code);
+    const struct http_response response = {
+        .status = status,
+        .content_type = CONTENT_TYPE,
+        .headers = fields.list,
+        .header_count = fields.count,
+        .is_bare = true,
+    };
+    http_respond(req, &response);
 }

@@ -140,7 +140,7 @@ void http2_stream_consume(struct http2_stream *st, size_t len)
 static void refuse(struct http2_stream *st, int status, const char *detail)
 {
     st->phase = PHASE_HANDLER;
-    http_respond_error(&st->req, status, detail);
+    router_refusal(st->req.server->router)(&st->req, status, detail);
 }
 
 static void run_stream(struct http2_stream *st)

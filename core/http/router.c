@@ -20,6 +20,7 @@ struct router {
     struct node root;
     struct route unmatched[METHOD_COUNT];
     unsigned methods;
+    route_refuse_fn refuse;
 };
 
 struct segments {
@@ -33,6 +34,7 @@ struct router *router_create(void)
     if (router == NULL) {
         return NULL;
     }
+    router->refuse = http_respond_error;
     for (int m = 0; m < METHOD_COUNT; m++) {
         router->unmatched[m] = (struct route){.method = (enum http_method)m, .path = ""};
     }
@@ -65,6 +67,16 @@ void router_set_fallback(struct router *router, route_handler_fn handler, void *
         router->unmatched[m].arg = arg;
         router->unmatched[m].flags = flags;
     }
+}
+
+void router_set_refusal(struct router *router, route_refuse_fn refuse)
+{
+    router->refuse = refuse;
+}
+
+route_refuse_fn router_refusal(const struct router *router)
+{
+    return router->refuse;
 }
 
 void router_destroy(struct router *router)

@@ -21,6 +21,10 @@ struct http_series;
 
 typedef void (*route_handler_fn)(struct http_request *req, void *arg);
 
+/* A route_refuse_fn answers a request whose head cannot be taken: too big, malformed; the request may lack
+ * any of its fields. As http_respond_error. */
+typedef void (*route_refuse_fn)(struct http_request *req, int status, const char *detail);
+
 enum route_flags {
     ROUTE_BODY = 1,        /* the handler wants the request's body; else it is read and dropped */
     ROUTE_NO_DEADLINE = 2, /* the handler takes as long as its parameters say */
@@ -66,6 +70,13 @@ MUST_USE int router_add(struct router *router, enum http_method method, const ch
  * of 404, 405 and 501. */
 void router_set_fallback(struct router *router, route_handler_fn handler, void *arg,
                          unsigned flags);
+
+/* router_set_refusal says who answers HTTP/2's requests whose head cannot be taken, in place of
+ * http_respond_error. */
+void router_set_refusal(struct router *router, route_refuse_fn refuse);
+
+/* router_refusal is who answers them. */
+route_refuse_fn router_refusal(const struct router *router);
 
 /* router_match finds the route of a request: HEAD takes GET's when it has none of its own.
  *

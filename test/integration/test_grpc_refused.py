@@ -7,7 +7,8 @@ import pytest
 
 import http2_wire as wire
 from http2_wire import DATA, END_STREAM, HEADERS, PROTOCOL_ERROR, RST_STREAM, frame
-from rpc import UNARY, Peer, Request, call_fields, handled, message, status_of
+from rpc import (UNARY, Client, Peer, Request, call_fields, handled, message, refusal,
+                 status_of)
 from server import PATIENCE_S, wait_until
 
 (OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS,
@@ -139,6 +140,27 @@ def test_two_hosts(peer):
         if one.kind in (HEADERS, RST_STREAM) and one.stream == 1:
             assert one.kind == RST_STREAM or dict(one.pairs)[":status"] == "400"
             break
+
+
+@pytest.mark.parametrize("more, options, status, code, text", [
+    ([(f"x-{n}", "x") for n in range(150)], {}, 431, RESOURCE_EXHAUSTED, "too many header fields"),
+    ([(f"x-{n}", "x" * 4200) for n in range(4)], {}, 431, RESOURCE_EXHAUSTED,
+     "the header block is too big"),
+    ([], {"path": "/" + "x" * 9000}, 414, INTERNAL, "the request target is too long"),
+    ([("host", "another")], {}, 400, INTERNAL, "the Host field is not the authority")])
+def test_a_head_that_cannot_be_taken(peer, more, options, status, code, text):
+    answer = peer.call(*more, **options)
+    assert (answer.status, answer["content-type"]) == (status, "application/grpc")
+    assert status_of(answer) == (code, text) and answer.body == b""
+    assert status_of(peer.call(stream=3))[0] == OK
+
+
+def test_metadata_over_the_limit_as_a_client_shows_it(test_server):
+    with Client(test_server) as client:
+        error = refusal(lambda: client.echo.Unary(Request(), timeout=PATIENCE_S,
+                                                  metadata=[("x-big", "x" * 20_000)]))
+        assert error.code().value[0] == RESOURCE_EXHAUSTED
+        assert error.details() == "the header block is too big"
 
 
 # --- messages
