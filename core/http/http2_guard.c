@@ -3,20 +3,20 @@
  * http2_guard.c - the heads of the frames that come, before nghttp2 sees them.
  *
  * nghttp2 checks frames and streams; it does not know how often a peer may send what makes work and
- * brings none, nor which stream ids a peer has passed over; and which ones are closed is kept here in less
- * memory. Frames that carry no part of a request
- * (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and CONTINUATION, unknown ones) fill one bucket,
+ * brings none, nor which stream ids a peer has passed over, nor how long a CONTINUATION may be; and which
+ * streams are closed is kept here in less memory. Frames that carry no part of a request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and CONTINUATION, unknown ones) fill one bucket,
  * which time empties, and each frame of an answer too: its reader has to send WINDOW_UPDATEs. So does each
  * new request: gRPC's C core sends two WINDOW_UPDATEs with every call, answered or not. Resets fill
  * another, also those that the peer makes us send.
  *
- * Source: RFC 9113 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
+ * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
  */
 #include "core/http/http2_session.h"
 
 /* PING of the peer's bandwidth probe, and a WINDOW_UPDATE for the stream and for the connection */
-#define EARNED_FRAMES 3
-#define EVENT_MILLI   1000
+#define EARNED_FRAMES   3
+#define EVENT_MILLI     1000
+#define FRAME_MAX_BYTES 16384 /* SETTINGS_MAX_FRAME_SIZE as it is when nobody sets it */
 
 /* --- buckets ------------------------------------------------------------------------------------- */
 
@@ -201,6 +201,8 @@ static void check_frame(struct http2 *h2, uint32_t id)
     case NGHTTP2_CONTINUATION:
         if (walk->left_bytes == 0) {
             count_control(h2);
+        } else if (walk->left_bytes > FRAME_MAX_BYTES) {
+            http2_cut_off(h2, NGHTTP2_FRAME_SIZE_ERROR, HTTP2_CUT_PROTOCOL);
         }
         break;
     default:
