@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 import server as server_module
+from http2_wire import Http2Peer
 from listings import Api, migrate
 from rpc_listings import Rpc
 from services import Services
@@ -79,6 +80,27 @@ def start_server(test_server_binary):
     yield start
     for one in reversed(started):
         one.close()
+
+
+@pytest.fixture(params=[("http", False), ("http", True), ("grpc", True)],
+                ids=["http", "http apart", "grpc apart"])
+def connect(request, test_server):
+    """connect(**options) opens a connection of HTTP/2 that asks for "/".
+
+    No listener has that: the answer is a text, with `connection.status`, and on the gRPC listener it
+    comes before the request has ended.
+    """
+    listener, is_apart = request.param
+    opened = []
+
+    def connect_to(**options):
+        opened.append(Http2Peer(test_server, listener, target="/", is_apart=is_apart, **options))
+        opened[-1].status = {"http": 404, "grpc": 415}[listener]
+        return opened[-1]
+
+    yield connect_to
+    for one in opened:
+        one.socket.close()
 
 
 @pytest.fixture(scope="module")

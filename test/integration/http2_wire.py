@@ -2,6 +2,7 @@
 """HTTP/2 as frames on a socket: what a test sends is exactly what it wrote, right or wrong."""
 
 import struct
+import time
 
 import hpack
 
@@ -99,9 +100,12 @@ class Answer:
 
 
 class Http2Peer:
-    """One connection. `is_reset` tells whether it ended by a TCP reset."""
+    """One connection. `is_reset` tells whether it ended by a TCP reset. It asks for `target` unless it is
+    told otherwise. One that is apart gives the server time to read each frame by itself."""
 
-    def __init__(self, server, listener="http", initial=(), preface=True, receive_buffer_bytes=None):
+    def __init__(self, server, listener="http", initial=(), preface=True, receive_buffer_bytes=None,
+                 target=TARGET, is_apart=False):
+        self.target, self.is_apart = target, is_apart
         self.socket = server.connect(listener, receive_buffer_bytes=receive_buffer_bytes)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.received = b""
@@ -123,7 +127,10 @@ class Http2Peer:
     def send(self, *frames):
         """Sends what the server still takes: it may have closed already."""
         try:
-            self.socket.sendall(b"".join(frames))
+            for piece in frames if self.is_apart else [b"".join(frames)]:
+                self.socket.sendall(piece)
+                if self.is_apart:
+                    time.sleep(0.001)
         except (BrokenPipeError, ConnectionResetError):
             self.is_reset = True
 
@@ -133,12 +140,14 @@ class Http2Peer:
 
     def headers(self, stream, pairs=None, end=True, flags=END_HEADERS, block=None):
         """The bytes of HEADERS."""
-        payload = self.block(fields() if pairs is None else pairs) if block is None else block
-        return frame(HEADERS, flags | (END_STREAM if end else 0), stream, payload)
+        if block is None:
+            block = self.block(fields(self.target) if pairs is None else pairs)
+        return frame(HEADERS, flags | (END_STREAM if end else 0), stream, block)
 
-    def ask(self, target=TARGET, *more, stream=1, method="GET", body=None):
+    def ask(self, target=None, *more, stream=1, method="GET", body=None):
         """Sends a request and reads its answer."""
-        self.send(self.headers(stream, fields(target, *more, method=method), end=body is None))
+        pairs = fields(target or self.target, *more, method=method)
+        self.send(self.headers(stream, pairs, end=body is None))
         if body is not None:
             for at in range(0, max(len(body), 1), 16384):
                 piece = body[at:at + 16384]

@@ -2,6 +2,7 @@
 """HTTP/2 at work: many streams on a connection, flow control, cancellation, streamed bodies, and what a
 client sees of the limits that all protocols share."""
 
+import socket
 import subprocess
 
 import pytest
@@ -463,3 +464,40 @@ def test_goaway_of_the_client_ends_it_when_its_streams_have_ended(peer):
     peer.send(peer.headers(1, fields("/test/sleep?ms=100")), frame(GOAWAY, 0, 0, bytes(8)))
     assert peer.answer().status == 200
     assert list(peer.frames()) == [] and not peer.is_reset
+
+
+# --- the end of a connection
+
+
+def test_a_half_closed_peer_gets_its_answers(peer):
+    """Those that need no waiting for: behind a FIN nobody can tell whether somebody is still there."""
+    peer.send(*[peer.headers(stream) for stream in range(1, 100, 2)])
+    peer.socket.shutdown(socket.SHUT_WR)
+    ended = [one.stream for one in peer.frames() if one.is_end]
+    assert ended == list(range(1, 100, 2)) and not peer.is_reset
+
+
+def test_a_goaway_comes_behind_what_is_not_read_yet(start_server):
+    """The peer reads nothing while an answer fills the socket and the queue, and breaks a rule meanwhile."""
+    server = start_server()
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 2**31 - 1)],
+                   receive_buffer_bytes=65536) as peer:
+        peer.send(window_update(0, 2**31 - 1 - 65535),
+                  peer.headers(1, fields("/test/stream?bytes=33554432")))
+        wait_until(lambda: "write" in task_states(server), "the handler to wait")
+        peer.send(frame(PING, 0, 1, bytes(8)), *[frame(DATA, 0, 3, bytes(16384))] * 10)
+        kinds = [one.kind for one in peer.frames()]
+        assert kinds[-1] == GOAWAY and kinds.count(DATA) > 10 and not peer.is_reset
+
+
+def test_1000_requests_in_one_write(start_server):
+    server = start_server({"HTTP2_MAX_CONCURRENT_STREAMS": 1000})
+    with Http2Peer(server) as peer:
+        peer.send(*[peer.headers(stream) for stream in range(1, 2001, 2)])
+        ended = []
+        while len(ended) < 1000:
+            one = peer.frame()
+            assert one.kind in (HEADERS, DATA), one
+            ended += [one.stream] if one.is_end else []
+        assert ended == list(range(1, 2001, 2))
+        peer.assert_alive()

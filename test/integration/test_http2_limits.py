@@ -177,6 +177,25 @@ def test_continuations_without_end(start_server, piece):
     assert cut_off(server, "continuations") == 1
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_as_many_continuations_as_are_allowed(start_server, count):
+    """With each request, and between them on other streams."""
+    server = start_server({"HTTP2_MAX_CONTINUATIONS": 8})
+    with Http2Peer(server) as peer:
+        for stream in (1, 3, 5):
+            more = [frame(CONTINUATION, END_HEADERS if i == 8 else 0, stream, b"\0\1a\1b")
+                    for i in range(1, 9)]
+            peer.send(peer.headers(stream, flags=0), *more)
+            assert peer.answer(stream).status == 200
+        peer.send(peer.headers(7, flags=0),
+                  *[frame(CONTINUATION, 0, 7, b"\0\1a\1b")] * (count - 1),
+                  frame(CONTINUATION, END_HEADERS, 7, b"\0\1a\1b"))
+        if count == 8:
+            assert peer.answer(7).status == 200
+        else:
+            peer.assert_connection_error(ENHANCE_YOUR_CALM)
+
+
 def test_continuations_as_configured(start_server):
     server = start_server({"HTTP2_MAX_CONTINUATIONS": 50})
     with Http2Peer(server) as peer:
