@@ -4,9 +4,11 @@
  * handler that breaks what http.h promises, and every one of them ends with its connection.
  *
  * Input: one byte of flags and the largest piece, then frames. Bit 7: the connection is reset in the end,
- * not closed; bit 6: what the server sends is never read.
+ * not closed; bit 6: what the server sends is never read. A frame of the type COMMAND is not sent: its stream
+ * id says what happens then.
  */
 #include "core/http/http2.h"
+#include "core/http/http2_session.h"
 #include "test/fuzz/http_rig.h"
 
 #define INPUT_MAX_BYTES 65536
@@ -14,6 +16,19 @@
 #define TARGET_MAX      256
 #define BODY_MAX        4096
 #define WINDOW_BYTES    65535
+#define STREAMED_BYTES  300000
+#define PIECE_BYTES     5000
+#define COMMAND         0xF0
+
+/* What the server's surroundings do, as ids of a command. */
+enum {
+    ALL_TIMERS_PASS,
+    WAITING_IS_ANSWERED,
+    DEADLINES_PASS,
+    THE_SERVER_DRAINS,
+    THE_PEER_READS,
+    THE_CONNECTION_IS_OLD
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,6 +108,155 @@ static void handle_stream(struct http_request *req, void *arg)
     http_on_body(req, on_body);
 }
 
+/* A handler that answers later. Those of /wait give up when they are cancelled, others do not. */
+struct waiting {
+    struct list link;
+    struct http_request *req;
+};
+
+static struct list all_waiting = {&all_waiting, &all_waiting};
+
+static void answer_waiting(struct waiting *waiting)
+{
+    list_unlink(&waiting->link);
+    http_fixture_respond(waiting->req, STR("waited"));
+}
+
+static void on_waiting_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    answer_waiting(req->user);
+}
+
+static void handle_wait(struct http_request *req, void *arg)
+{
+    (void)arg;
+    check_request(req);
+    struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
+    INVARIANT(waiting != NULL);
+    waiting->req = req;
+    req->user = waiting;
+    list_push_back(&all_waiting, &waiting->link);
+    if (req->method == METHOD_GET) {
+        http_on_cancel(req, on_waiting_cancel);
+    }
+    task_park(&req->task, "wait");
+}
+
+/* A long answer, at the pace of its reader. */
+static void go_on(struct http_request *req)
+{
+    static const char piece[PIECE_BYTES];
+    size_t *left = req->user;
+    while (*left >= PIECE_BYTES) {
+        *left -= PIECE_BYTES;
+        if (!http_stream_write(req, (struct str){piece, PIECE_BYTES})) {
+            return;
+        }
+    }
+    http_stream_end(req);
+}
+
+static void on_long_cancel(struct http_request *req, int status)
+{
+    (void)status;
+    http_stream_end(req);
+}
+
+static void handle_long(struct http_request *req, void *arg)
+{
+    (void)arg;
+    size_t *left = arena_alloc(&req->arena, sizeof(*left));
+    INVARIANT(left != NULL);
+    *left = STREAMED_BYTES;
+    req->user = left;
+    const struct http_response response = {.status = 200, .content_type = "text/plain"};
+    http_stream_start(req, &response, go_on);
+    http_on_cancel(req, on_long_cancel);
+    go_on(req);
+}
+
+static void handle_reset(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_reset(req, HTTP_RESET_INTERNAL);
+}
+
+/* --- commands ------------------------------------------------------------------------------------- */
+
+static void fire(struct wheel_timer *timer)
+{
+    if (!list_is_empty(&timer->link)) {
+        wheel_unset(timer);
+        timer->on_fire(timer);
+    }
+}
+
+/* http2_of is what speaks HTTP/2 on the one connection that there is; NULL when it has closed. */
+static struct http2 *http2_of(struct http_fixture *f)
+{
+    struct list *conns = &f->server.http2_conns;
+    return list_is_empty(conns) ? NULL : CONTAINER_OF(conns->next, struct http2, link);
+}
+
+static void fire_all(struct http_fixture *f)
+{
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &f->conns.conns)
+    {
+        struct conn *conn = CONTAINER_OF(pos, struct conn, link);
+        fire(&conn->write_timer);
+        fire(&conn->timer);
+    }
+    struct http2 *h2 = http2_of(f);
+    if (h2 == NULL) {
+        return;
+    }
+    h2->keepalive.received_ms -= FIXTURE_LONG_MS;
+    fire(&h2->keepalive.ping_timer);
+    LIST_FOR_EACH(pos, tmp, &h2->streams)
+    {
+        fire(&CONTAINER_OF(pos, struct http2_stream, link)->timer);
+    }
+}
+
+static void answer_all(void)
+{
+    while (!list_is_empty(&all_waiting)) {
+        answer_waiting(CONTAINER_OF(all_waiting.next, struct waiting, link));
+    }
+}
+
+static void obey(struct http_fixture *f, struct peer *peer, uint8_t command)
+{
+    switch (command) {
+    case ALL_TIMERS_PASS:
+        fire_all(f);
+        break;
+    case WAITING_IS_ANSWERED:
+        answer_all();
+        break;
+    case DEADLINES_PASS:
+        (void)task_cancel_all(UV_ETIMEDOUT);
+        break;
+    case THE_SERVER_DRAINS:
+        http2_drain(&f->server);
+        break;
+    case THE_CONNECTION_IS_OLD:
+        if (http2_of(f) != NULL) {
+            fire(&http2_of(f)->keepalive.age_timer);
+        }
+        break;
+    case THE_PEER_READS:
+        peer_receive(peer);
+        break;
+    default:
+        break;
+    }
+    (void)uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+}
+
 /* --- one connection ------------------------------------------------------------------------------- */
 
 static struct http_fixture *fixture(void)
@@ -111,14 +275,57 @@ static struct http_fixture *fixture(void)
     limits.http2.connection_window_bytes = WINDOW_BYTES;
     limits.http2.control_burst = 50;
     limits.http2.reset_burst = 20;
+    limits.http2.keepalive = (struct http2_keepalive_limits){.time_ms = FIXTURE_LONG_MS,
+                                                             .timeout_ms = FIXTURE_LONG_MS,
+                                                             .max_age_ms = FIXTURE_LONG_MS,
+                                                             .max_age_grace_ms = FIXTURE_LONG_MS};
     http_fixture_init(&f);
     http_fixture_add(&f, METHOD_GET, "/", handle, 0);
     http_fixture_add(&f, METHOD_POST, "/", handle, ROUTE_BODY);
     http_fixture_add(&f, METHOD_GET, "/:a", handle, 0);
     http_fixture_add(&f, METHOD_POST, "/s", handle_stream, ROUTE_STREAM);
+    http_fixture_add(&f, METHOD_GET, "/wait", handle_wait, 0);
+    http_fixture_add(&f, METHOD_POST, "/wait", handle_wait, ROUTE_STREAM);
+    http_fixture_add(&f, METHOD_GET, "/long", handle_long, 0);
+    http_fixture_add(&f, METHOD_POST, "/reset", handle_reset, ROUTE_STREAM);
     http_fixture_open(&f, &limits);
     log_set_level(LOG_ERROR);
     return &f;
+}
+
+/* next_command finds the first frame that is a command, or the end. */
+static size_t next_command(struct str data)
+{
+    size_t at = 0;
+    while (data.len - at >= HTTP2_FRAME_HEAD_BYTES) {
+        const uint8_t *head = (const uint8_t *)data.ptr + at;
+        const size_t len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        if (head[3] == COMMAND) {
+            return at;
+        }
+        if (len > data.len - at - HTTP2_FRAME_HEAD_BYTES) {
+            break;
+        }
+        at += HTTP2_FRAME_HEAD_BYTES + len;
+    }
+    return data.len;
+}
+
+/* play sends the frames, and obeys the commands between them. */
+static void play(struct http_fixture *f, struct peer *peer, struct str data, uint8_t flags)
+{
+    const size_t piece_max = (size_t)1 << (flags % 16);
+    const bool is_read = (flags & 0x40) == 0;
+    while (data.len > 0) {
+        const size_t len = next_command(data);
+        http_rig_send(peer, (struct str){data.ptr, len}, piece_max, is_read);
+        data = (struct str){data.ptr + len, data.len - len};
+        if (data.len > 0) {
+            obey(f, peer, (uint8_t)data.ptr[HTTP2_FRAME_HEAD_BYTES - 1]);
+            data.ptr += HTTP2_FRAME_HEAD_BYTES;
+            data.len -= HTTP2_FRAME_HEAD_BYTES;
+        }
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -127,19 +334,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     static const char settings[9] = {0, 0, 0, 4};
-    const size_t piece_max = (size_t)1 << (data[0] % 16);
-    const bool is_read = (data[0] & 0x40) == 0;
     struct http_fixture *f = fixture();
     struct peer peer;
     http_rig_connect(f, &peer);
     peer_send(&peer, STR(HTTP2_PREFACE));
     peer_send(&peer, (struct str){settings, sizeof(settings)});
-    http_rig_send(&peer, (struct str){(const char *)data + 1, size - 1}, piece_max, is_read);
+    play(f, &peer, (struct str){(const char *)data + 1, size - 1}, data[0]);
     if ((data[0] & 0x80) != 0) {
         peer_reset(&peer);
     } else {
         (void)shutdown(peer.fd, SHUT_WR);
     }
+    peer_turn(f->loop, 3);
+    answer_all(); /* whoever has not given up answers nobody */
     http_rig_finish(f, &peer);
     INVARIANT(*f->http_metrics.active == 0);
     peer_deinit(&peer);
