@@ -60,19 +60,24 @@ static void put_field(struct http2_stream *st, struct str name, struct str value
     req->headers[req->header_count++] = (struct http_header){name, value};
 }
 
-/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. */
+/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. There may be hundreds, so
+ * the room doubles. */
 static void add_cookie(struct http2_stream *st, struct http_header *first, struct str more)
 {
     const size_t len = first->value.len + 2 + more.len;
-    char *joined = arena_alloc(&st->req.arena, len);
-    if (joined == NULL) {
-        refuse(st, 503, "out of memory");
-        return;
+    if (len > st->cookie_cap) {
+        char *room = arena_alloc(&st->req.arena, 2 * len);
+        if (room == NULL) {
+            refuse(st, 503, "out of memory");
+            return;
+        }
+        memcpy(room, first->value.ptr, first->value.len);
+        st->cookie = room;
+        st->cookie_cap = 2 * len;
     }
-    memcpy(joined, first->value.ptr, first->value.len);
-    memcpy(joined + first->value.len, "; ", 2);
-    memcpy(joined + first->value.len + 2, more.ptr, more.len);
-    first->value = (struct str){joined, len};
+    memcpy(st->cookie + first->value.len, "; ", 2);
+    memcpy(st->cookie + first->value.len + 2, more.ptr, more.len);
+    first->value = (struct str){st->cookie, len};
 }
 
 static enum http_method find_method(struct str name)

@@ -137,6 +137,8 @@ struct http2_stream {
     const char *fault_detail;
     uint64_t header_bytes; /* as RFC 9113 6.5.2 counts them */
     size_t header_cap;
+    char *cookie; /* in the arena: the joined ones, when there are several */
+    size_t cookie_cap;
     struct str host;            /* the authority, or the Host field */
     struct wheel_timer timer;   /* the peer sends no body, or takes no answer */
     struct buf body;            /* collected for the handler */

@@ -185,11 +185,12 @@ static void test_fields(void **state)
     (void)state;
     static const struct http_header more[] = {
         {{"cookie", 6}, {"a=1", 3}}, {{"x-one", 5}, {"first", 5}},  {{"cookie", 6}, {"b=2", 3}},
-        {{"cookie", 6}, {"c=3", 3}}, {{"x-one", 5}, {"second", 6}}, {{"host", 4}, {"test", 4}}};
+        {{"cookie", 6}, {"c=3", 3}}, {{"x-one", 5}, {"second", 6}}, {{"host", 4}, {"test", 4}},
+        {{"cookie", 6}, {"d=4", 3}}};
     put_preface();
     put_request(1, "GET", "/fields", true, more, ARRAY_COUNT(more));
     send_out();
-    peer_await(&peer, "host=test\ncookie=a=1; b=2; c=3\nx-one=first\nx-one=second\n", 1);
+    peer_await(&peer, "host=test\ncookie=a=1; b=2; c=3; d=4\nx-one=first\nx-one=second\n", 1);
 }
 
 static void test_more_fields_than_fit_at_first(void **state)
