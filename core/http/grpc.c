@@ -9,7 +9,8 @@
 
 #include "core/http/grpc_internal.h"
 
-#define ROUTE_FLAGS (ROUTE_STREAM | ROUTE_NO_DEADLINE) /* calls have deadlines of their own */
+#define ROUTE_FLAGS                                                                                \
+    (ROUTE_STREAM | ROUTE_RPC | ROUTE_NO_DEADLINE) /* calls have deadlines of their own */
 
 /* --- making and taking down ---------------------------------------------------------------------- */
 

@@ -209,7 +209,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     req->user = call;
     req->rpc_status = grpc_code_name(GRPC_CANCELLED); /* unless it ends otherwise */
     req->task.kind = "grpc";
-    req->task.label = entry->label;
+    req->task.label = entry->label;      /* the route's own, but for unknown methods */
     (void)task_swap_label(entry->label); /* http_request_dispatch sets the one before again */
     uint64_t timeout_ns;
     const struct grpc_refusal refusal = grpc_check(call, &timeout_ns);

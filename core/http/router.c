@@ -149,7 +149,8 @@ int router_add(struct router *router, enum http_method method, const char *path,
         .handler = handler,
         .arg = arg,
         .flags = flags,
-        .label = label_intern(str_from(path), http_method_name(method)),
+        .label = (flags & ROUTE_RPC) != 0 ? label_intern_rpc(str_from(path + 1))
+                                          : label_intern(str_from(path), http_method_name(method)),
     };
     node->methods |= 1u << method;
     router->methods |= 1u << method;

@@ -29,6 +29,7 @@ def client(test_server):
 
 
 def samples_of(profile, rpc):
+    assert not [sample for sample in profile.samples if sample.labels.get("route") == f"/{rpc}"]
     found = [sample for sample in profile.samples if sample.labels.get("rpc") == rpc]
     for sample in found:
         assert "route" not in sample.labels and "method" not in sample.labels
