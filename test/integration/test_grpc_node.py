@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The listings with Node's @grpc/grpc-js: each method, deadlines, cancellation, metadata, compression."""
+"""Node's @grpc/grpc-js: each method of the listings, deadlines, cancellation, metadata, compression, big
+messages, many streams."""
 
 import filecmp
 import os
@@ -15,6 +16,7 @@ from server import PATIENCE_S
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCE = os.path.join(ROOT, "test", "integration", "node")
 FOLDER = os.path.join(ROOT, "build", "node")
+PROTOS = ":".join(os.path.join(ROOT, one) for one in ("handlers/proto", "test/support/proto"))
 INSTALL_S = 300
 
 with open(os.path.join(SOURCE, "client.js"), encoding="utf-8") as file:
@@ -38,9 +40,10 @@ def modules():
 
 
 @pytest.fixture(scope="module")
-def node_server(database, server_binary):
-    shared = server_module.start(server_binary,
-                                 {**database.variables, "API_TOKENS": "a-token-of-16-chars"})
+def node_server(database, test_server_binary):
+    shared = server_module.start(test_server_binary, {
+        **database.variables, "API_TOKENS": "a-token-of-16-chars",
+        "GRPC_MAX_RECEIVE_BYTES": 11 << 20, "HTTP2_MAX_CONCURRENT_STREAMS": 1000})
     yield shared
     shared.close()
 
@@ -48,8 +51,7 @@ def node_server(database, server_binary):
 @pytest.mark.parametrize("check", CHECKS)
 def test_node(modules, node_server, check):
     done = subprocess.run(
-        ["node", os.path.join(SOURCE, "client.js"), os.path.join(ROOT, "handlers", "proto"),
-         str(node_server.ports["grpc"]), check],
+        ["node", os.path.join(SOURCE, "client.js"), PROTOS, str(node_server.ports["grpc"]), check],
         env={**os.environ, "NODE_PATH": modules}, capture_output=True, text=True,
         timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr

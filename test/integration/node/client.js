@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT
 //
-// client.js PROTOS PORT CHECK - one check of the listings with @grpc/grpc-js; fails by its exit code.
+// client.js PROTOS PORT CHECK - one check of the listings, or of the calls that the test server has, with
+// @grpc/grpc-js; fails by its exit code.
 "use strict";
 
 const assert = require("node:assert/strict");
-const path = require("node:path");
 const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
 
 const [protos, port, name] = process.argv.slice(2);
 const { status } = grpc;
-const definition = loader.loadSync("toq/v1/listings.proto", {
-  includeDirs: [path.resolve(protos), "/usr/include"], keepCase: true, longs: Number, enums: String,
+const definition = loader.loadSync(["toq/v1/listings.proto", "toq/test/v1/echo.proto"], {
+  includeDirs: [...protos.split(":"), "/usr/include"], keepCase: true, longs: Number, enums: String,
   defaults: true, oneofs: true,
 });
-const { ListingService } = grpc.loadPackageDefinition(definition).toq.v1;
+const { v1: { ListingService }, test: { v1: { Echo } } } = grpc.loadPackageDefinition(definition).toq;
 
 const token = new grpc.Metadata();
 token.set("authorization", "Bearer a-token-of-16-chars");
 const nobody = new grpc.Metadata();
 const gzip = { "grpc.default_compression_algorithm": 2 };
 
-function connect(options = {}) {
-  return new ListingService(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), options);
+function connect(options = {}, Service = ListingService) {
+  return new Service(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), options);
 }
 
 const client = connect();
@@ -219,6 +219,44 @@ const checks = {
     call.cancel();
     assert.equal((await end).code, status.CANCELLED);
     await create();
+  },
+
+  async bigMessages() {
+    const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
+    const payload = Buffer.alloc(10 << 20, "0123456789abcdef");
+    for (const options of [unlimited, { ...unlimited, ...gzip }]) {
+      const echo = connect(options, Echo);
+      assert((await value("Unary", { payload }, nobody, {}, echo)).payload.equals(payload));
+      const chat = echo.Chat(nobody);
+      chat.write({ payload });
+      assert((await next(chat)).payload.equals(payload));
+      chat.end();
+      assert.equal(await ended(chat), null);
+      echo.close();
+    }
+    const limited = connect({}, Echo);
+    await refused(value("Unary", { payload: Buffer.alloc(12 << 20) }, nobody, {}, limited),
+                  status.RESOURCE_EXHAUSTED);
+    limited.close();
+  },
+
+  async thousandStreams() {
+    const echo = connect({}, Echo);
+    const chats = Array.from({ length: 1000 }, () => echo.Chat(nobody));
+    const turns = [1, 2].map((turn) => async () => {
+      const replies = chats.map(next);
+      chats.forEach((chat, n) => chat.write({ payload: Buffer.from(`${turn} ${n}`) }));
+      (await Promise.all(replies)).forEach((reply, n) => {
+        assert.equal(reply.payload.toString(), `${turn} ${n}`);
+      });
+    });
+    for (const turn of turns) {
+      await turn();
+    }
+    const ends = chats.map(ended);
+    chats.forEach((chat) => chat.end());
+    assert((await Promise.all(ends)).every((error) => error === null));
+    echo.close();
   },
 };
 
