@@ -135,12 +135,20 @@ def test_what_was_read_can_be_sent_back(rpc):
 @pytest.mark.parametrize("mask, changes, fields", [
     ((), {"title": ""}, {"title"}), (("title",), {}, {"title"}), (("id",), {}, {"id"}),
     (("nonsense", "version"), {}, {"nonsense", "version"}), (("x" * 65,), {}, {"update_mask"}),
+    (("",), {"title": "x"}, {"update_mask"}), (("priceCents",), {"price_cents": 1}, {"priceCents"}),
+    (("title.x", "listing.title"), {"title": "x"}, {"title.x", "listing.title"}),
+    (("title", "created_at.seconds"), {"title": "x"}, {"created_at.seconds"}),
     (("*",), {"title": "x"}, {"kind", "purpose", "price_cents", "city", "state"})])
 def test_an_update_that_is_refused(rpc, mask, changes, fields):
     made = rpc.create(example())
     error = refused(lambda: rpc.update(made, *mask, **changes), Code.INVALID_ARGUMENT)
     assert set(violations(error)) == fields
     assert rpc.get(made.id) == made
+
+
+def test_a_mask_may_name_a_field_twice(rpc):
+    now = rpc.update(rpc.create(example()), "title", "*", "title", **{**json_example(), "title": "x"})
+    assert (now.title, now.version) == ("x", 2)
 
 
 def test_an_update_of_another_version(rpc, api):
@@ -224,6 +232,19 @@ def test_filters(rpc):
 def test_a_query_that_is_refused(rpc, field, value):
     error = refused(lambda: rpc.list(**{field: value}), Code.INVALID_ARGUMENT)
     assert set(violations(error)) == {field}
+
+
+def test_a_token_that_was_altered(rpc):
+    for _ in range(2):
+        rpc.create(example(city="Alterada"))
+    token = rpc.list(city="Alterada", page_size=1).next_page_token
+    assert rpc.list(city="Alterada", page_size=1, page_token=token).listings
+    altered = [token[:n] + ("B" if one == "A" else "A") + token[n + 1:]
+               for n, one in enumerate(token)]
+    for one in (*altered, token[:-1], token + "A", token * 1000, "é"):
+        error = refused(lambda: rpc.list(city="Alterada", page_size=1, page_token=one),
+                        Code.INVALID_ARGUMENT)
+        assert set(violations(error)) == {"page_token"}
 
 
 def test_a_token_of_another_query(rpc):
