@@ -35,7 +35,7 @@ static void check(struct http2 *h2, int rv)
 void http2_send_watch(struct http2_stream *st)
 {
     const struct conn *conn = st->h2->conn;
-    if (st->is_sent) {
+    if (st->is_lingering) {
         return; /* the timer is http2_send_done's */
     }
     if (count_pending(st) == 0) {
@@ -48,19 +48,29 @@ void http2_send_watch(struct http2_stream *st)
     }
 }
 
-void http2_send_done(struct http2_stream *st)
+static int stop(struct http2_stream *st)
 {
-    st->is_sent = true;
-    if (!st->is_body_done) {
-        loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
+    return nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+}
+
+int http2_send_done(struct http2_stream *st)
+{
+    if (st->is_body_done) {
+        return 0;
     }
+    if (!st->is_refusal) {
+        return stop(st);
+    }
+    st->is_lingering = true;
+    loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
+    return 0;
 }
 
 void http2_send_stop(struct http2_stream *st)
 {
     struct http2 *h2 = st->h2;
     wheel_unset(&st->timer);
-    check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR));
+    check(h2, stop(st));
     http2_pump(h2);
 }
 
@@ -218,6 +228,7 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     }
     const nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
     st->label = st->req.task.label;
+    st->is_refusal = response->status >= 400;
     return nghttp2_submit_response(st->h2->session, st->id, fields.list, fields.count,
                                    has_data ? &provider : NULL);
 }

@@ -135,10 +135,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
                         (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
     http2_guard_sent(h2, frame);
     struct http2_stream *st = is_end ? find(session, frame->hd.stream_id) : NULL;
-    if (st != NULL) {
-        http2_send_done(st);
-    }
-    return 0;
+    const int rv = st == NULL ? 0 : http2_send_done(st);
+    return nghttp2_is_fatal(rv) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)

@@ -23,9 +23,9 @@
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
 #define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
 #define HTTP2_PACE_BYTES       1024 /* of a stream that its peer must take in write_timeout_ms */
-/* A peer that is answered before its request has come whole learns of it a round trip later, and most then
+/* A peer that is refused before its request has come whole learns of it a round trip later, and most then
  * end what they send. It is told to stop when that takes longer, or when more comes. */
-#define HTTP2_LINGER_MS    500
+#define HTTP2_LINGER_MS    1000
 #define HTTP2_LINGER_BYTES (64u << 10)
 
 /* How far the bytes of the frame that is coming have come. */
@@ -143,7 +143,7 @@ struct http2_stream {
     struct wheel_timer timer;   /* the peer sends no body, or takes no answer */
     struct buf body;            /* collected for the handler */
     uint64_t body_bytes;        /* that have come */
-    uint64_t late_bytes;        /* ... after the answer had left */
+    uint64_t late_bytes;        /* ... while it lingered */
     uint64_t taken_bytes;       /* of the answer, since its timer was set */
     uint64_t held_bytes;        /* given to on_body and not consumed */
     struct outq out;            /* of the answer's body, to be sent */
@@ -157,7 +157,8 @@ struct http2_stream {
     bool is_ended;     /* the answer is whole: in `out`, or sent */
     bool is_answered;  /* the handler has ended its answer, or it was broken off */
     bool is_watched;   /* the timer waits for the peer to take more of the answer */
-    bool is_sent;      /* the last frame of the answer has left */
+    bool is_refusal;   /* the answer's status is an error */
+    bool is_lingering; /* a refusal has left, and what still comes is dropped */
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
     bool is_over;      /* the request has been released */
     bool is_closed;    /* nghttp2 has closed the stream */
@@ -308,10 +309,15 @@ void http2_send_continue(struct http2_stream *st);
  * when the peer has taken HTTP2_PACE_BYTES; else it unsets it. */
 void http2_send_watch(struct http2_stream *st);
 
-/* http2_send_done notes that the last frame of an answer has left. */
-void http2_send_done(struct http2_stream *st);
+/* http2_send_done notes that the last frame of an answer has left. If the request has not ended the peer is
+ * told to send no more of it: at once, for a call of gRPC keeps its place among the streams until then; after
+ * a while when it was refused, so that what is wrong with the rest is told as well.
+ *
+ * Returns: 0; an error of nghttp2's.
+ */
+MUST_USE int http2_send_done(struct http2_stream *st);
 
-/* http2_send_stop tells the peer to send no more of a request that is answered. */
+/* http2_send_stop tells the peer of a stream that lingers to send no more. */
 void http2_send_stop(struct http2_stream *st);
 
 /* http2_send_drop drops what of an answer is not sent yet. */

@@ -212,7 +212,7 @@ static bool is_listening(const struct http2_stream *st)
 static void drop(struct http2_stream *st, size_t len)
 {
     credit(st, len);
-    if (st->is_sent) {
+    if (st->is_lingering) {
         const bool was_enough = st->late_bytes > HTTP2_LINGER_BYTES;
         st->late_bytes += len;
         if (!was_enough && st->late_bytes > HTTP2_LINGER_BYTES) {
@@ -314,14 +314,14 @@ void http2_stream_tell_lost(struct http2 *h2)
     }
 }
 
-/* on_timer: no byte of a body has come for so long, or no end of it though it is answered, or no byte of an
+/* on_timer: no byte of a body has come for so long, or no end of it though it is refused, or no byte of an
  * answer has been wanted. */
 static void on_timer(struct wheel_timer *timer)
 {
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
     struct http2 *h2 = st->h2;
     st->is_watched = false;
-    if (st->is_sent) {
+    if (st->is_lingering) {
         http2_send_stop(st);
     } else if (st->phase == PHASE_BODY) {
         refuse(st, 408, NULL);

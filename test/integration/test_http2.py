@@ -87,9 +87,10 @@ def test_head_of_a_streamed_answer(peer):
     ([("host", "another")], 400),
 ])
 def test_refused_heads(peer, more, status):
-    """The answer comes though the body does not; then the stream is given back."""
+    """The answer comes though the body does not; the stream is given back when too much of that comes."""
     peer.send(*in_frames(peer, fields("/test/echo", *more, method="POST")))
     assert peer.answer().status == status
+    peer.send(*[frame(DATA, 0, 1, bytes(16384))] * 5)
     assert peer.await_frame(RST_STREAM, stream=1).code == NO_ERROR
     assert peer.ask(stream=3).status == 200
 
@@ -108,7 +109,7 @@ def ask_too_much(peer, *behind):
     raise AssertionError("the connection ended")
 
 
-def test_an_early_answer_leaves_time_to_end_the_request(peer):
+def test_a_refusal_leaves_time_to_end_the_request(peer):
     """A peer that has not read it yet is not reset for what it still sends, and errors in that are told."""
     assert ask_too_much(peer) == [HEADERS, DATA]
     peer.send(frame(DATA, 0, 1, bytes(16384)), frame(DATA, END_STREAM, 1, bytes(16384)))
@@ -116,7 +117,7 @@ def test_an_early_answer_leaves_time_to_end_the_request(peer):
     assert peer.ask(stream=3).status == 200
 
 
-def test_an_early_answer_ends_a_request_that_goes_on(peer):
+def test_a_refusal_ends_a_request_that_goes_on(peer):
     assert ask_too_much(peer, *[frame(DATA, 0, 1, bytes(16384))] * 4) == [HEADERS, DATA]
     peer.send(frame(DATA, 0, 1, bytes(16384)), ping(b"too much"))
     assert peer.await_frame(RST_STREAM, stream=1).code == NO_ERROR
@@ -155,6 +156,7 @@ def test_body_over_the_limit(peer):
     for _ in range(65):
         peer.send(frame(DATA, 0, 1, bytes(16384)))
     assert peer.answer().status == 413
+    peer.send(*[frame(DATA, 0, 1, bytes(16384))] * 5)
     assert peer.await_frame(RST_STREAM, stream=1).code == NO_ERROR
     assert peer.ask(stream=3).status == 200
 
