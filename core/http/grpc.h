@@ -49,8 +49,8 @@ typedef void (*grpc_event_fn)(struct grpc_call *call);
 
 /* A grpc_cancel_fn stops what was started for a call, and ends it now or soon.
  *
- * status: UV_ECANCELED the client left, or sends what cannot be read, or the server stops; UV_ETIMEDOUT
- * the deadline passed. */
+ * status: UV_ECANCELED the client left, or a message of either side cannot be taken, or the server stops;
+ * UV_ETIMEDOUT the deadline passed. */
 typedef void (*grpc_cancel_fn)(struct grpc_call *call, int status);
 
 struct grpc_method {
@@ -176,7 +176,7 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
 
 /* grpc_send sends a message of the method's output type; it is serialized at once. One that cannot be
  * sent, for its size or for lack of memory, makes the call end with RESOURCE_EXHAUSTED, whatever
- * grpc_end is told.
+ * grpc_end is told: on_cancel runs at the end of the turn, for a stream may have no end of its own.
  *
  * Returns: true to go on; false when the client is slow: the message was taken, the next one waits for
  * on_writable.

@@ -34,7 +34,7 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     if (call->is_cancelled) {
         status = call->cancel_status;
     } else if (call->is_send_failed) {
-        status = GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent");
+        status = GRPC_SEND_FAILED;
     }
     if (status.code >= GRPC_CODE_COUNT) {
         status.code = GRPC_UNKNOWN;

@@ -18,6 +18,9 @@
 
 #define GRPC_INTERCEPTORS_MAX 8
 
+/* How a call ends whose message cannot be sent. */
+#define GRPC_SEND_FAILED GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent")
+
 /* A method that is served, or the one that stands for all that are not. */
 struct grpc_entry {
     struct grpc *grpc;
@@ -121,8 +124,8 @@ void grpc_call_begin(struct http_request *req, void *arg);
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);
 
-/* grpc_call_break ends a call for what the client sends; a handler that has it is told, for it may wait for
- * something else meanwhile, and the call is gone once that has ended it.
+/* grpc_call_break ends a call for a message that cannot be taken or sent; a handler that has it is told, for it
+ * may wait for something else meanwhile, and the call is gone once that has ended it.
  *
  * status: its texts live for ever. */
 void grpc_call_break(struct grpc_call *call, struct grpc_status status);

@@ -239,12 +239,10 @@ static void feed_held(struct grpc_call *call)
     }
 }
 
-/* resume runs what grpc_receive and grpc_on_drain have put off to the end of the turn. */
-static void resume(struct loop_deferred *deferred)
+/* go_on tells of a drain, and goes on with what is held. */
+static void go_on(struct grpc_call *call)
 {
-    struct grpc_call *call = CONTAINER_OF(deferred, struct grpc_call, resume);
     struct grpc *grpc = call->grpc;
-    struct task *previous = task_enter(&call->req->task);
     const grpc_event_fn on_drain = call->is_drain_due ? call->on_drain : NULL;
     call->is_drain_due = false;
     grpc->current = call;
@@ -256,6 +254,18 @@ static void resume(struct loop_deferred *deferred)
         feed_held(call);
     }
     grpc->current = NULL;
+}
+
+/* resume runs what grpc_receive, grpc_send and grpc_on_drain have put off to the end of the turn. */
+static void resume(struct loop_deferred *deferred)
+{
+    struct grpc_call *call = CONTAINER_OF(deferred, struct grpc_call, resume);
+    struct task *previous = task_enter(&call->req->task);
+    if (call->is_send_failed) {
+        grpc_call_break(call, GRPC_SEND_FAILED);
+    } else {
+        go_on(call);
+    }
     task_leave(previous);
 }
 

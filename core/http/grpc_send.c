@@ -210,6 +210,8 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
     const int rc = grpc_pack(call, message, &bytes);
     if (rc < 0) {
         call->is_send_failed = true;
+        loop_defer(call->req->server->loop,
+                   &call->resume); /* a handler may wait for an end of its own */
         return true;
     }
     grpc_send_headers(call);

@@ -2,6 +2,7 @@
 """WatchListings: changes as they happen, and those that a client has missed."""
 
 import contextlib
+import queue
 import signal
 
 import grpc
@@ -224,6 +225,26 @@ def test_one_that_reads_too_slowly_is_ended(services, start_server, server_binar
             rest = [one.id for one in watch.live()]
     assert len(set(rest)) == len(rest)
     assert set(fast) == set(rest) | {one for one, _ in slow}
+
+
+def test_a_listing_that_is_too_long_to_be_sent_ends_streams(database, start_server, server_binary):
+    server = start_server({**database.variables, "GRPC_MAX_SEND_BYTES": "1000"},
+                          binary=server_binary)
+    pairs = queue.Queue()
+    with Rpc(server) as rpc, rpc.watch() as watch:
+        watch.live()
+        short = rpc.create(example())
+        assert watch.next().id == short.id
+        answers = rpc.stub.SyncListings(iter(pairs.get, None))  # it does not say that this is all
+        error = refusal(lambda: rpc.create(example(description="x" * 2000)))
+        assert error.code() == Code.RESOURCE_EXHAUSTED
+        assert watch.next() is None
+        assert watch.call.code() == Code.RESOURCE_EXHAUSTED
+        long, = database.query("SELECT id FROM listings WHERE LENGTH(description)=2000")[0]
+        pairs.put(PROTO.SyncListingsRequest(id=long))
+        assert refusal(lambda: next(answers)).code() == Code.RESOURCE_EXHAUSTED
+        pairs.put(None)
+        assert rpc.get(short.id) == short
 
 
 def test_the_log_is_trimmed(rpc, database):
