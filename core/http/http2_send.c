@@ -77,6 +77,7 @@ void http2_send_stop(struct http2_stream *st)
 void http2_send_drop(struct http2_stream *st)
 {
     st->borrowed = STR("");
+    st->h2->queued_bytes -= st->out.len;
     outq_consume(&st->out, &st->h2->conn->set->pool, st->out.len);
 }
 
@@ -124,6 +125,7 @@ static void take_data(struct http2_stream *st, char *to, size_t len)
         const size_t n = len < bufs[0].len ? len : bufs[0].len;
         memcpy(to, bufs[0].base, n);
         outq_consume(&st->out, &st->h2->conn->set->pool, n);
+        st->h2->queued_bytes -= n;
         to += n;
         len -= n;
     }
@@ -254,6 +256,25 @@ static void reset(struct http2_stream *st, uint32_t code)
     http2_pump(st->h2);
 }
 
+/* keep queues what the windows do not let through. A peer that leaves too much of its answers unread is cut
+ * off. */
+static bool keep(struct http2_stream *st, struct str data)
+{
+    struct http2 *h2 = st->h2;
+    if (data.len == 0 || h2->is_ending) {
+        return true; /* nothing more is sent */
+    }
+    if (h2->queued_bytes > h2->server->limits.http2.queue_bytes) {
+        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_UNREAD);
+        return true;
+    }
+    if (outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
+        return false;
+    }
+    h2->queued_bytes += data.len;
+    return true;
+}
+
 /* push sends what it can of `data` and keeps the rest. */
 static void push(struct http2_stream *st, struct str data)
 {
@@ -261,8 +282,7 @@ static void push(struct http2_stream *st, struct str data)
     if (st->out.len == 0 && !h2->is_busy) {
         st->borrowed = data;
         data = STR("");
-    } else if (data.len > 0 &&
-               outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
+    } else if (!keep(st, data)) {
         reset(st, NGHTTP2_INTERNAL_ERROR);
         return;
     }
@@ -276,7 +296,7 @@ static void push(struct http2_stream *st, struct str data)
     if (st->is_closed) {
         return;
     }
-    if (data.len > 0 && outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
+    if (!keep(st, data)) {
         reset(st, NGHTTP2_INTERNAL_ERROR);
         return;
     }

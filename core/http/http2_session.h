@@ -89,6 +89,7 @@ struct http2 {
     struct http2_stream *event;   /* the stream that the last frame was about, if it was */
     struct str event_data;        /* ... and what it brought */
     struct loop_deferred wake;    /* runs what must not run inside another call */
+    uint64_t queued_bytes;        /* of answers, in the queues of the streams */
     uint64_t head_bytes;          /* of the header block that comes, decoded */
     uint64_t held_bytes;          /* of bodies, not yet used by handlers */
     uint64_t owed_bytes;          /* of them, credit of the connection that waits */

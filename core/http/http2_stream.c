@@ -336,7 +336,7 @@ static void on_timer(struct wheel_timer *timer)
 
 bool http2_stream_has_room(const struct http2_stream *st, size_t limit)
 {
-    return st->out.len <= limit && !conn_is_clogged(st->h2->conn);
+    return st->out.len <= limit && !st->h2->is_ending && !conn_is_clogged(st->h2->conn);
 }
 
 void http2_stream_notify(struct http2_stream *st)

@@ -253,6 +253,19 @@ def test_many_requests_that_nobody_reads(start_server):
         peer.assert_alive()
 
 
+def test_answers_that_nobody_reads_are_bounded(start_server):
+    server = start_server({"HTTP2_MAX_QUEUED_BYTES": 1 << 20})
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 0)]) as peer:
+        for stream in range(1, 21, 2):
+            peer.send(peer.headers(stream, POST, end=False),
+                      *[frame(DATA, END_STREAM if i == 9 else 0, stream, b"x" * 16384)
+                        for i in range(10)])
+        seen = list(peer.frames())
+        assert [one.code for one in seen if one.kind == GOAWAY] == [ENHANCE_YOUR_CALM]
+        assert not peer.is_reset
+    assert cut_off(server, "unread answers") == 1
+
+
 def test_a_reader_that_takes_a_byte_now_and_then(start_server):
     server = start_server({"WRITE_TIMEOUT_MS": 500})
     with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 0)]) as peer:
