@@ -161,13 +161,24 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value)
 
 /* --- the target ---------------------------------------------------------------------------------- */
 
+/* is_ascii: nghttp2 lets bytes pass that no URI has. */
+static bool is_ascii(struct str s)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        all |= (unsigned char)s.ptr[i];
+    }
+    return all < 0x80;
+}
+
 static void split_target(struct http2_stream *st)
 {
     struct http_request *req = &st->req;
     if (req->target.len > req->server->limits.target_bytes) {
         refuse(st, 414, "the request target is too long");
     }
-    const char *wrong = http_request_split(req, req->target);
+    const char *wrong = is_ascii(req->target) ? http_request_split(req, req->target)
+                                              : "a byte above ASCII in the request target";
     if (wrong != NULL) {
         refuse(st, 400, wrong);
     }

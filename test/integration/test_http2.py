@@ -59,6 +59,7 @@ def test_every_listener(test_server, listener, path):
     ("/test/echo", "TRACE", 501),
     ("/test/params/%zz/b", "GET", 400),
     ("/test/params/a/b#c", "GET", 400),
+    ("/test/params/\xe9/b", "GET", 400),
     ("/" + "q" * 8192, "GET", 414),
 ])
 def test_statuses(peer, target, method, status):
