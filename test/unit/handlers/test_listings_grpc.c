@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_streams.c - Import, Sync and Watch with memory missing at each place: the call ends once,
- * nothing is stored by halves, and the next call goes well.
+ * test_listings_grpc.c - each method with memory missing at each place: the call ends once, nothing is stored
+ * by halves, and the next call goes well.
  *
  * All arenas, and the feed's own memory, fail on demand. Redis is away, as it may be.
  */
@@ -224,6 +224,17 @@ static void import_three(void)
     await_end();
 }
 
+/* new_row makes a listing that may be created. */
+static void new_row(struct listings_message *message)
+{
+    const struct listing row = sample("{}");
+    listings_message_write(&row, message);
+    message->message.has_id = false;
+    message->message.has_version = false;
+    message->message.created_at = NULL;
+    message->message.updated_at = NULL;
+}
+
 /* All rows are in or none, and all when the call says so. */
 static void check_import(void)
 {
@@ -236,12 +247,7 @@ static void test_import(void **state)
 {
     (void)state;
     struct listings_message good;
-    const struct listing row = sample("{}");
-    listings_message_write(&row, &good);
-    good.message.has_id = false;
-    good.message.has_version = false;
-    good.message.created_at = NULL;
-    good.message.updated_at = NULL;
+    new_row(&good);
     struct listings_message bad = good;
     bad.message.state = listings_message_data(STR("XX"));
     good_row.listing = &good.message;
@@ -377,10 +383,12 @@ static void test_a_change_while_memory_is_missing(void **state)
     size_t granted = 0;
     bool is_enough = false;
     while (!is_enough) {
+        mariadb_execute(&db, "DELETE FROM toq.listings");
+        mariadb_execute(&db,
+                        "DELETE FROM toq.listing_changes"); /* or there is more to read each time */
         watch(false);
         assert_false(has_ended());
         const size_t before = seen.body_bytes;
-        mariadb_execute(&db, "DELETE FROM toq.listings");
         store_one();
         allocations_left = granted++;
         news();
@@ -398,9 +406,118 @@ static void test_a_change_while_memory_is_missing(void **state)
     assert_true(granted > 5);
 }
 
+/* --- one request ----------------------------------------------------------------------------------- */
+
+static const char *asked_path;
+static const ProtobufCMessage *asked;
+
+static void ask_once(void)
+{
+    begin(asked_path);
+    say(asked);
+    feed_bytes(STR(""), true);
+    await_end();
+}
+
+/* Whatever a call was to do is done when it says so; and may be done, when it cannot say so. */
+static void check_one_listing(void)
+{
+    const long count = mariadb_number(&db, "SELECT COUNT(*) FROM toq.listings");
+    assert_true(count == 1 || !has_status("0"));
+    mariadb_execute(&db, "DELETE FROM toq.listings");
+    store_one();
+}
+
+static void check_made(void)
+{
+    const long count = mariadb_number(&db, "SELECT COUNT(*) FROM toq.listings");
+    assert_true(count == 1 || (count == 0 && !has_status("0")));
+    mariadb_execute(&db, "DELETE FROM toq.listings");
+}
+
+static void check_changed(void)
+{
+    const long version = mariadb_number(&db, "SELECT version FROM toq.listings");
+    assert_true(version == 3 || (version == 2 && !has_status("0")));
+    mariadb_execute(&db, "UPDATE toq.listings SET version=2, title='Casa'");
+}
+
+static void check_deleted(void)
+{
+    const long count = mariadb_number(&db, "SELECT COUNT(*) FROM toq.listings");
+    assert_true(count == 0 || !has_status("0"));
+    mariadb_execute(&db, "DELETE FROM toq.listings");
+    store_one();
+}
+
+static void fail_each_of(const char *path, const ProtobufCMessage *message, void (*check)(void))
+{
+    asked_path = path;
+    asked = message;
+    fail_each(ask_once, check);
+}
+
+static void test_reads(void **state)
+{
+    (void)state;
+    Toq__V1__GetListingRequest get_one = TOQ__V1__GET_LISTING_REQUEST__INIT;
+    Toq__V1__ListListingsRequest list_all = TOQ__V1__LIST_LISTINGS_REQUEST__INIT;
+    store_one();
+    get_one.has_id = true;
+    get_one.id = listings_message_data(STR(STORED));
+    fail_each_of(SERVICE "GetListing", &get_one.base, check_one_listing);
+    list_all.has_with_total = true;
+    list_all.with_total = true;
+    list_all.has_title = true;
+    list_all.title = listings_message_data(STR("casa"));
+    list_all.has_status = true;
+    list_all.status = listings_message_data(STR("draft"));
+    fail_each_of(SERVICE "ListListings", &list_all.base, check_one_listing);
+}
+
+static void test_create(void **state)
+{
+    (void)state;
+    Toq__V1__CreateListingRequest request = TOQ__V1__CREATE_LISTING_REQUEST__INIT;
+    struct listings_message message;
+    new_row(&message);
+    request.listing = &message.message;
+    fail_each_of(SERVICE "CreateListing", &request.base, check_made);
+}
+
+static void test_update(void **state)
+{
+    (void)state;
+    Toq__V1__UpdateListingRequest request = TOQ__V1__UPDATE_LISTING_REQUEST__INIT;
+    listing_message wanted = TOQ__V1__LISTING__INIT;
+    store_one();
+    wanted.has_id = true;
+    wanted.id = listings_message_data(STR(STORED));
+    wanted.has_version = true;
+    wanted.version = 2;
+    wanted.has_title = true;
+    wanted.title = listings_message_data(STR("Outra"));
+    request.listing = &wanted;
+    fail_each_of(SERVICE "UpdateListing", &request.base, check_changed);
+}
+
+static void test_delete(void **state)
+{
+    (void)state;
+    Toq__V1__DeleteListingRequest request = TOQ__V1__DELETE_LISTING_REQUEST__INIT;
+    store_one();
+    request.has_id = true;
+    request.id = listings_message_data(STR(STORED));
+    fail_each_of(SERVICE "DeleteListing", &request.base, check_deleted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_reads, set_up_calls, tear_down_calls),
+        cmocka_unit_test_setup_teardown(test_create, set_up_calls, tear_down_calls),
+        cmocka_unit_test_setup_teardown(test_update, set_up_calls, tear_down_calls),
+        cmocka_unit_test_setup_teardown(test_delete, set_up_calls, tear_down_calls),
         cmocka_unit_test_setup_teardown(test_import, set_up_calls, tear_down_calls),
         cmocka_unit_test_setup_teardown(test_sync, set_up_calls, tear_down_calls),
         cmocka_unit_test_setup_teardown(test_the_beginning_of_a_watch, set_up_calls,
@@ -410,5 +527,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_change_while_memory_is_missing, set_up_calls,
                                         tear_down_calls),
     };
-    return cmocka_run_group_tests_name("listings_streams", tests, set_up_server, tear_down_server);
+    return cmocka_run_group_tests_name("listings_grpc", tests, set_up_server, tear_down_server);
 }
