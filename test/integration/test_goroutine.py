@@ -154,10 +154,10 @@ def test_requests_that_wait_for_mysql_show_their_handler(database, start_server,
         made = [client.create() for _ in range(6)]
     with contextlib.ExitStack() as stack:
         stack.enter_context(database.paused("mysql"))
-        for one in made:
-            stack.enter_context(Peer(server)).send(request(f"{PATH}/{one['id']}"))
         route = f"{PATH}/:id"
-        wait_until(lambda: len(of_route(dump(server), route)) == 6, "all to wait")
+        for number, one in enumerate(made, 1):  # one by one, for those of a turn share a query
+            stack.enter_context(Peer(server)).send(request(f"{PATH}/{one['id']}"))
+            wait_until(lambda count=number: len(of_route(dump(server), route)) == count, "it to wait")
         entries = of_route(dump(server), route)
         assert {entry.state for entry in entries} == {"mysql", "mysql pool"}
         for entry in entries:
