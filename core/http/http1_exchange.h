@@ -68,7 +68,8 @@ MUST_USE bool http1_head_scan(struct str data, const struct http_limits *limits,
                               size_t *ret_field_count, struct http1_fault *ret_fault);
 
 /* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed or not:
- * each has a version, and that a slash.
+ * each has a version, and that a slash. What begins with no letter of a method is refused as a request, for
+ * it is refused before its line is complete.
  *
  * head: complete.
  */

@@ -102,7 +102,8 @@ bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *
 bool http1_head_is_http(struct str head)
 {
     const char *lf = memchr(head.ptr, '\n', head.len);
-    return lf != NULL && memchr(head.ptr, '/', (size_t)(lf - head.ptr)) != NULL;
+    return lf != NULL &&
+           (!is_token_byte(head.ptr[0]) || memchr(head.ptr, '/', (size_t)(lf - head.ptr)) != NULL);
 }
 
 /* --- llhttp's callbacks

@@ -66,6 +66,7 @@ REQUEST_LINES = named([
     ("RTSP's own method", line(b"DESCRIBE / RTSP/1.0")),
     ("ICE", line(b"SOURCE / ICE/1.0")),
     ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    ("TLS with an end", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
 ])
 
 FIELDS = named([
