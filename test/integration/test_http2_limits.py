@@ -8,10 +8,10 @@ import subprocess
 import time
 
 import pytest
-from http2_wire import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
-                        GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PADDED, PING, PREFACE, PROTOCOL_ERROR,
-                        REFUSED_STREAM, RST_STREAM, Http2Peer, fields, frame, ping, priority, rst, settings,
-                        window_update)
+from http2_wire import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM,
+                        ENHANCE_YOUR_CALM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, NO_ERROR, PADDED,
+                        PING, PREFACE, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM,
+                        Http2Peer, fields, frame, ping, priority, rst, settings, window_update)
 from scrape import Scrape
 from server import PATIENCE_S, wait_until
 
@@ -155,6 +155,38 @@ def test_resets_that_it_makes_us_send(strict_server):
         for i in range(60):
             peer.send(peer.headers(1 + 2 * i, fields("/", ("Upper", "case"))))
         peer.assert_connection_error(ENHANCE_YOUR_CALM)
+
+
+def test_resets_of_running_handlers_that_it_makes_us_send(start_server):
+    """A body that is shorter than it said, each time to a handler that has begun."""
+    server = start_server(BURST)
+    with Http2Peer(server) as peer:
+        for stream in range(1, 121, 2):
+            peer.send(peer.headers(stream, fields("/test/hold", ("content-length", "2"), method="POST"),
+                                   end=False), frame(DATA, END_STREAM, stream, b"x"))
+        peer.assert_connection_error(ENHANCE_YOUR_CALM)
+    assert cut_off(server, "resets") == 1
+    assert Scrape(server).get("http_server_active_requests") == 1  # that of the scrape
+
+
+def test_no_other_way_to_have_a_handler_reset(start_server):
+    """What would reset a stream whose request is complete ends the connection, and the handler."""
+    provocations = [
+        window_update(1, 0),
+        window_update(1, 2**31 - 1),
+        priority(1, depends_on=1),
+        frame(PRIORITY, 0, 1, b"1234"),
+        frame(RST_STREAM, 0, 1, b"123"),
+        frame(DATA, 0, 1, b"more"),
+        frame(DATA, END_STREAM, 1, b""),
+    ]
+    server = start_server()
+    for count, provocation in enumerate(provocations):
+        with Http2Peer(server) as peer:
+            peer.send(peer.headers(1, fields("/test/sleep?ms=60000")), provocation)
+            assert [one.kind for one in peer.frames()][-1] == GOAWAY
+        with Http2Peer(server) as peer:
+            assert peer.ask("/test/cancelled").body == b"%d" % (count + 1)
 
 
 def test_refused_streams_count_as_resets(start_server):
