@@ -5,6 +5,7 @@
 #ifndef TOQ_TEST_FUZZ_HTTP_RIG_H
 #define TOQ_TEST_FUZZ_HTTP_RIG_H
 
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "core/http/http1.h"
@@ -15,6 +16,7 @@ static inline void http_rig_connect(struct http_fixture *f, struct peer *peer)
     const struct sockaddr_storage nobody = {.ss_family = AF_UNSPEC};
     struct conn *conn;
     int fds[2];
+    (void)signal(SIGPIPE, SIG_IGN); /* as in the server: what is sent may meet a reset */
     INVARIANT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     INVARIANT(conn_open(&f->conns, fds[0], &nobody, &f->server.listener.stats, &conn) == 0);
     http1_attach(&f->server, conn);
