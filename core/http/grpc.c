@@ -22,6 +22,7 @@ static void init_other(struct grpc *grpc)
         .label = label_intern_rpc(STR("other")),
     };
     grpc_metrics_add(&grpc->metrics, GRPC_UNARY, grpc->other.name, &grpc->other.series);
+    grpc->other.series.name = STR("_OTHER"); /* OpenTelemetry's name; the others are gRPC's own */
 }
 
 int grpc_create(const struct grpc_limits *limits, struct metrics *metrics, struct grpc **ret_grpc)

@@ -456,6 +456,26 @@ def test_metrics_count_calls_and_messages(start_server):
                    'rpc_method="toq.test.v1.Echo/Unary",rpc_status_code="NOT_FOUND"}'] == 1
 
 
+def test_unknown_methods_share_their_series(start_server):
+    """Clients choose the path, and must not make series with it."""
+    server = start_server()
+
+    def names_after(client, path):
+        error = refusal(lambda: client.channel.unary_unary(path)(b"", timeout=T))
+        assert error.code() == Code.UNIMPLEMENTED
+        return {name for name in scrape(server) if name.startswith(("grpc_", "rpc_"))}
+
+    with Client(server) as client:
+        names = names_after(client, "/toq.test.v1.Echo/Nothing")
+        assert names_after(client, "/no.Service/Unary") == names
+        assert names_after(client, "/nothing") == names
+    metrics = scrape(server)
+    other = 'grpc_type="unary",grpc_service="other",grpc_method="other"'
+    assert metrics[f'grpc_server_handled_total{{{other},grpc_code="Unimplemented"}}'] == 3
+    assert metrics['rpc_server_call_duration_seconds_count{rpc_method="_OTHER",'
+                   'rpc_status_code="UNIMPLEMENTED"}'] == 3
+
+
 def test_the_access_log_tells_the_status(start_server):
     server = start_server({"LOG_LEVEL": "debug"})
     with Client(server) as client:
