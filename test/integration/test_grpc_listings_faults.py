@@ -235,6 +235,36 @@ def test_a_database_that_dies_half_way(database, start_server, server_binary):
         assert assert_whole_batches(database, "Meio") in (told, told + 100)
 
 
+# --- the end of the server
+
+def test_what_was_written_when_it_stops_is_what_it_said(database, start_server, server_binary):
+    """No call that was accepted is lost, and none that was not leaves anything."""
+    server = start_server(database.variables, binary=server_binary)
+    answered, errors = [0] * 8, []
+
+    def write(number):
+        with Rpc(server) as rpc:
+            try:
+                while True:
+                    row = example(city="Fim", price_cents=number)
+                    answered[number] += rpc.load([row] * 30).imported_count if number % 2 \
+                        else rpc.create(row).version
+            except grpc.RpcError as error:
+                errors.append(error.code())
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(len(answered))]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: min(answered) > 20 or errors, "writes")
+    server.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert errors == [Code.UNAVAILABLE] * len(answered)
+    found = dict(database.query("SELECT price_cents,COUNT(*) FROM listings WHERE city='Fim' "
+                                "GROUP BY price_cents"))
+    assert [found[number] for number in range(len(answered))] == answered
+
+
 # --- many who watch
 
 class Crowd:
