@@ -259,6 +259,7 @@ def test_what_was_written_when_it_stops_is_what_it_said(database, start_server, 
     server.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join(PATIENCE_S)
+    assert server.wait_exit() == 0
     assert errors == [Code.UNAVAILABLE] * len(answered)
     found = dict(database.query("SELECT price_cents,COUNT(*) FROM listings WHERE city='Fim' "
                                 "GROUP BY price_cents"))
