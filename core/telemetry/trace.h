@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trace.h - which trace a piece of work belongs to, and the fields that tell it from server to server.
+ *
+ * Flow:    traceparent, tracestate -> trace_parse -> trace_begin -> trace_format -> traceparent
+ * Failure: a malformed traceparent counts as none, and a new trace begins; a malformed tracestate is left
+ *          out alone.
+ * Memory:  nothing is allocated.
+ * Source:  W3C Trace Context, level 1; of level 2 the random flag, and keys that begin with a digit.
+ */
+#ifndef TOQ_CORE_TELEMETRY_TRACE_H
+#define TOQ_CORE_TELEMETRY_TRACE_H
+
+#include "core/base/str.h"
+
+#define TRACE_ID_BYTES      16
+#define TRACE_SPAN_ID_BYTES 8
+
+/* As text: lower-case hexadecimal, without a NUL. */
+#define TRACE_ID_LEN      (2 * TRACE_ID_BYTES)
+#define TRACE_SPAN_ID_LEN (2 * TRACE_SPAN_ID_BYTES)
+#define TRACE_PARENT_LEN  (3 + TRACE_ID_LEN + 1 + TRACE_SPAN_ID_LEN + 3) /* a traceparent: 55 */
+
+/* The flags that are known; others are not passed on. */
+#define TRACE_SAMPLED 0x01 /* the caller may have recorded it */
+#define TRACE_RANDOM  0x02 /* the trace id is random, so that its end can decide on sampling */
+
+struct trace_context {
+    uint8_t trace_id[TRACE_ID_BYTES];
+    uint8_t span_id[TRACE_SPAN_ID_BYTES];   /* all zero: trace_begin was not called yet */
+    uint8_t parent_id[TRACE_SPAN_ID_BYTES]; /* the caller's span_id; all zero: there is none */
+    uint8_t flags;
+    struct str tracestate; /* to be passed on as it came; borrowed */
+};
+
+/* trace_parse reads what a caller sent.
+ *
+ * tracestate: several fields are joined by commas; empty for none.
+ * Owns:    ret_caller->tracestate is a part of `tracestate`, empty when that is malformed.
+ * Returns: true with *ret_caller set, whose span_id is the caller's; false when traceparent is malformed.
+ * Thread:  any.
+ */
+MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
+                          struct trace_context *ret_caller);
+
+/* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. No two calls give
+ * the same span_id but by a chance of 1 in 2^64; whoever has seen some ids may foretell others.
+ *
+ * caller: NULL for none.
+ * Thread: the loop.
+ */
+void trace_begin(const struct trace_context *caller, struct trace_context *ret_context);
+
+/* trace_has_begun tells whether trace_begin made the context; all zero it is none.
+ *
+ * Thread: any.
+ */
+bool trace_has_begun(const struct trace_context *context);
+
+/* trace_format writes the traceparent that goes with a call on behalf of the span, without a NUL.
+ *
+ * out: TRACE_PARENT_LEN.
+ * Thread: any.
+ */
+void trace_format(const struct trace_context *context, char *out);
+
+/* trace_format_id writes an id's `size` bytes as text, without a NUL.
+ *
+ * out: 2 * size.
+ * Thread: any.
+ */
+void trace_format_id(const uint8_t *id, size_t size, char *out);
+
+#endif
