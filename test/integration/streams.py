@@ -11,6 +11,21 @@ PAUSE_S = 0.05
 PAUSE_MS = 50  # the server's own pauses are as long, to the next tick of its timers
 STREAM_S = 600
 
+# What of a server's stream waits to be sent when its handler is told to wait: HTTP2_HIGH_BYTES, in blocks of
+# OUTQ_BLOCK_BYTES.
+HIGH_BYTES = 64 << 10
+BLOCK_BYTES = 16 << 10
+
+# With these what is freed is given back at once, so that a peak is of what is in use.
+NO_DECAY = {"MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
+
+
+def queued_bytes(message_bytes):
+    """The most that a stream whose client does not read holds: the handler's last message comes on top, and
+    a block that has no room for a whole one is left as it is."""
+    count = HIGH_BYTES // message_bytes + 1
+    return -(-count // (BLOCK_BYTES // message_bytes)) * BLOCK_BYTES
+
 
 def peak_bytes(pid):
     """The most memory that a process has had since forget_peak."""
