@@ -79,7 +79,10 @@ int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct buf *out)
             return UV_ENOMEM;
         }
         if (rv == Z_STREAM_END) {
-            return stream->avail_in == 0 ? 0 : UV_EINVAL;
+            if (stream->avail_in == 0) {
+                return 0;
+            }
+            (void)inflateReset(stream); /* what follows is another member, or wrong */
         }
     }
 }

@@ -258,6 +258,14 @@ def test_replies_are_compressed_where_requests_are(client, peer):
     assert [len(reply.payload) for reply in replies] == [10_000] * 3
 
 
+def test_a_gzip_of_several_members(peer):
+    packed = Request(size=10_000, payload=b"x" * 100).SerializeToString()
+    members = b"".join(gzip.compress(piece) for piece in (packed[:50], b"", packed[50:]))
+    answer = peer.call(("grpc-encoding", "gzip"), body=message(members, flag=1))
+    assert status_of(answer)[0] == 0
+    assert len(Reply.FromString(answer.body[5:]).payload) == 10_000
+
+
 def test_compression_changes_from_message_to_message(peer):
     body = b"".join(message(Request(size=1000, compression=choice).SerializeToString())
                     for choice in ("COMPRESSION_OFF", "COMPRESSION_ON", "COMPRESSION_OFF"))

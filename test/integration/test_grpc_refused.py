@@ -191,7 +191,8 @@ def test_a_message_that_is_no_gzip(peer):
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data + b"x",
-                                   lambda data: b"", lambda data: data[:-8] + b"\0" * 8])
+                                   lambda data: b"", lambda data: data[:-8] + b"\0" * 8,
+                                   lambda data: (data * 2)[:-1]])
 def test_a_gzip_that_is_broken(peer, spoil):
     data = spoil(gzip.compress(Request(payload=b"x" * 1000).SerializeToString()))
     answer = peer.call(("grpc-encoding", "gzip"), body=message(data, flag=1))

@@ -93,6 +93,65 @@ static void test_broken_files(void **state)
     buf_deinit(&out);
 }
 
+/* put_member deflates a text onto the end of a file. */
+static void put_member(struct buf *file, struct str text)
+{
+    assert_int_equal(grpc_gzip_deflate(gzip, text, file), 0);
+}
+
+/* assert_inflates: a file gives `expected`, or the error. */
+static void assert_inflates(struct str file, size_t max_bytes, int rc, const char *expected)
+{
+    struct buf out;
+    buf_init(&out, max_bytes);
+    assert_int_equal(grpc_gzip_inflate(gzip, file, &out), rc);
+    assert_true(out.len <= max_bytes);
+    assert_true(rc != 0 || str_equal(buf_str(&out), str_from(expected)));
+    buf_deinit(&out);
+}
+
+static void test_several_members(void **state)
+{
+    (void)state;
+    struct buf file;
+    buf_init(&file, 1 << 20);
+    put_member(&file, STR("one "));
+    const size_t first_len = file.len;
+    put_member(&file, STR(""));
+    const size_t second_len = file.len;
+    put_member(&file, STR("three"));
+    assert_inflates(buf_str(&file), 9, 0, "one three");
+    assert_inflates(buf_str(&file), 8, UV_EMSGSIZE, NULL);
+    for (size_t len = 0; len < file.len; len++) {
+        const bool is_whole = len == first_len || len == second_len;
+        assert_inflates((struct str){file.data, len}, 9, is_whole ? 0 : UV_EINVAL, "one ");
+    }
+    buf_append_char(&file, '\0'); /* padding, which some accept */
+    assert_inflates(buf_str(&file), 9, UV_EINVAL, NULL);
+    file.data[first_len + second_len] ^= 1; /* in the last member */
+    assert_inflates((struct str){file.data, file.len - 1}, 9, UV_EINVAL, NULL);
+    buf_deinit(&file);
+}
+
+/* A file of nothing but members takes no more than one look at each of its bytes. */
+static void test_members_that_hold_nothing(void **state)
+{
+    (void)state;
+    struct buf member;
+    struct buf file;
+    buf_init(&member, 100);
+    buf_init(&file, 4 << 20);
+    put_member(&member, STR(""));
+    while (file.len + member.len <= file.max_bytes) {
+        buf_append_str(&file, buf_str(&member));
+    }
+    assert_inflates(buf_str(&file), 0, 0, "");
+    buf_append_char(&file, member.data[0]);
+    assert_inflates(buf_str(&file), 0, UV_EINVAL, NULL);
+    buf_deinit(&file);
+    buf_deinit(&member);
+}
+
 static void test_without_memory(void **state)
 {
     (void)state;
@@ -113,6 +172,8 @@ int main(void)
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_no_more_than_the_limit),
         cmocka_unit_test(test_broken_files),
+        cmocka_unit_test(test_several_members),
+        cmocka_unit_test(test_members_that_hold_nothing),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
