@@ -175,8 +175,8 @@ def test_delete(rpc, api):
 
 # --- who may write
 
-def test_tokens(services, start_server, server_binary):
-    server = start_server({**services.variables, "API_TOKENS": "a-token-of-16-chars"},
+def test_tokens(database, start_server, server_binary):
+    server = start_server({**database.variables, "API_TOKENS": "a-token-of-16-chars"},
                           binary=server_binary)
     with Rpc(server) as nobody, Rpc(server, "another-token-of-16") as other, \
             Rpc(server, "a-token-of-16-chars") as somebody:
@@ -190,8 +190,8 @@ def test_tokens(services, start_server, server_binary):
         somebody.delete(made.id)
 
 
-def test_production_without_tokens_lets_nobody_write(services, start_server, server_binary):
-    server = start_server({**services.variables, "ENV": "production"}, binary=server_binary)
+def test_production_without_tokens_lets_nobody_write(database, start_server, server_binary):
+    server = start_server({**database.variables, "ENV": "production"}, binary=server_binary)
     with Rpc(server, "a-token-of-16-chars") as rpc:
         refused(lambda: rpc.create(example()), Code.UNAUTHENTICATED)
 

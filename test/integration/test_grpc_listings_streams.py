@@ -117,8 +117,8 @@ def test_pages_that_were_cached_know_of_an_import(rpc, api):
     assert len(api.page("?city=Cache%20City")["items"]) == 1
 
 
-def test_an_import_needs_a_token(services, start_server, server_binary):
-    server = start_server({**services.variables, "API_TOKENS": "a-token-of-16-chars"},
+def test_an_import_needs_a_token(database, start_server, server_binary):
+    server = start_server({**database.variables, "API_TOKENS": "a-token-of-16-chars"},
                           binary=server_binary)
     with Rpc(server) as nobody:
         assert refusal(lambda: nobody.load([example()])).code() == Code.UNAUTHENTICATED
@@ -220,7 +220,7 @@ def test_sync_that_is_cancelled(rpc):
 
 # --- a database that goes away
 
-def test_without_a_database(services, start_server, server_binary):
+def test_without_a_database(start_server, server_binary):
     server = start_server(binary=server_binary)
     with Rpc(server) as rpc:
         for call in (lambda: rpc.get(NO_ID), rpc.list, lambda: rpc.create(example()),
@@ -228,11 +228,11 @@ def test_without_a_database(services, start_server, server_binary):
             assert refusal(call).code() == Code.UNAVAILABLE
 
 
-def test_deadlines_while_the_database_says_nothing(services, start_server, server_binary):
-    server = start_server({**services.variables, "CACHE_TTL_MS": "0"}, binary=server_binary)
+def test_deadlines_while_the_database_says_nothing(database, start_server, server_binary):
+    server = start_server({**database.variables, "CACHE_TTL_MS": "0"}, binary=server_binary)
     with Rpc(server) as rpc:
         made = rpc.create(example())
-        with services.paused("mysql"):
+        with database.paused("mysql"):
             for method, request in (
                     ("GetListing", PROTO.GetListingRequest(id=made.id)),
                     ("ListListings", PROTO.ListListingsRequest()),
@@ -249,25 +249,25 @@ def test_deadlines_while_the_database_says_nothing(services, start_server, serve
         assert rpc.get(made.id).id == made.id
 
 
-def test_an_import_whose_database_dies_says_what_is_in(services, start_server, server_binary):
-    server = start_server(services.variables, binary=server_binary)
+def test_an_import_whose_database_dies_says_what_is_in(database, start_server, server_binary):
+    server = start_server(database.variables, binary=server_binary)
     feed = Feed()
     with Rpc(server) as rpc:
         call = rpc.stub.ImportListings.future(iter(feed), timeout=PATIENCE_S)
         row = PROTO.ImportListingsRequest(listing=example(city="Queda"))
         feed.send(*[row] * 100)
-        wait_until(lambda: rows_in(services, "Queda") == 100, "the first batch")
-        services.kill("mysql")
+        wait_until(lambda: rows_in(database, "Queda") == 100, "the first batch")
+        database.kill("mysql")
         try:
             feed.send(*[row] * 100)
             feed.close()
             assert call.exception(timeout=PATIENCE_S).code() == Code.UNAVAILABLE
             assert ("imported-count", "100") in call.trailing_metadata()
         finally:
-            services.up("mysql")
+            database.up("mysql")
         wait_until(lambda: readiness(server) == 200, "the database to be back")
         assert rpc.load([example(city="Queda")]).imported_count == 1
-    assert rows_in(services, "Queda") == 101
+    assert rows_in(database, "Queda") == 101
 
 
 def readiness(server):
