@@ -62,6 +62,15 @@ static uint64_t jitter(uint64_t age_ms)
     return age_ms - spread_ms + str_hash(seed) % (2 * spread_ms + 1);
 }
 
+/* user_timeout is how long the peer may acknowledge nothing. The kernel counts the time in which it takes nothing
+ * as well, for which it has the write timeout. */
+static uint64_t user_timeout(const struct http2 *h2)
+{
+    const uint64_t timeout_ms = h2->server->limits.http2.keepalive.timeout_ms;
+    const uint64_t write_timeout_ms = h2->conn->set->write_timeout_ms;
+    return timeout_ms > write_timeout_ms ? timeout_ms : write_timeout_ms;
+}
+
 void http2_keepalive_start(struct http2 *h2)
 {
     struct http2_keepalive *alive = &h2->keepalive;
@@ -71,6 +80,7 @@ void http2_keepalive_start(struct http2 *h2)
     alive->received_ms = loop_now_ms(h2->server->loop);
     if (limits->time_ms > 0) {
         loop_set_timer(h2->server->loop, &alive->ping_timer, limits->time_ms);
+        conn_set_user_timeout(h2->conn, user_timeout(h2));
     }
     if (limits->max_age_ms > 0) {
         loop_set_timer(h2->server->loop, &alive->age_timer, jitter(limits->max_age_ms));

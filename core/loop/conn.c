@@ -9,7 +9,9 @@
 #include "core/loop/conn.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -355,6 +357,16 @@ void conn_set_timeout(struct conn *conn, uint64_t timeout_ms)
         return;
     }
     loop_set_timer(conn->set->loop, &conn->timer, timeout_ms);
+}
+
+void conn_set_user_timeout(struct conn *conn, uint64_t timeout_ms)
+{
+    const unsigned value = timeout_ms < INT_MAX ? (unsigned)timeout_ms : INT_MAX;
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0) {
+        /* refused: it is no TCP socket, and a timeout less */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(value));
+    }
 }
 
 static void set_peer(struct conn *conn, const struct sockaddr_storage *peer)

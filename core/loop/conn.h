@@ -140,6 +140,14 @@ void conn_resume(struct conn *conn);
  */
 void conn_set_timeout(struct conn *conn, uint64_t timeout_ms);
 
+/* conn_set_user_timeout has the kernel break the connection off when the peer acknowledges nothing, or takes
+ * nothing, of what was sent for so long: on_end with UV_ETIMEDOUT. Without a word from the kernel a peer that
+ * is gone would be known by conn_set's write timeout alone, once more is queued than the kernel holds.
+ *
+ * timeout_ms: up to INT_MAX, which stands for what is longer; 0: as the system has it.
+ */
+void conn_set_user_timeout(struct conn *conn, uint64_t timeout_ms);
+
 /* conn_finish writes what is queued, sends FIN, drains the peer for CONN_LINGER_MS at most, and
  * closes. No event but on_close follows. */
 void conn_finish(struct conn *conn);

@@ -13,6 +13,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <netinet/tcp.h>
+
 #include "test/unit/support/failing_alloc.h"
 #define malloc  failing_malloc
 #define calloc  failing_calloc
@@ -206,6 +208,54 @@ static void test_more_fields_than_fit_at_first(void **state)
     peer_await(&peer, "x-many=field\n", ARRAY_COUNT(more));
 }
 
+/* user_timeout_ms is what the kernel was told of the one connection. */
+static unsigned user_timeout_ms(void)
+{
+    struct conn *conn = CONTAINER_OF(f.conns.conns.next, struct conn, link);
+    unsigned value = 0;
+    socklen_t len = sizeof(value);
+    uv_os_fd_t fd;
+    assert_int_equal(f.conns.count, 1);
+    assert_int_equal(uv_fileno((uv_handle_t *)&conn->tcp, &fd), 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
+    return value;
+}
+
+/* assert_user_timeout begins a connection, with these limits, and looks before and after it speaks HTTP/2. */
+static void assert_user_timeout(const struct http2_keepalive_limits *limits, uint64_t expected_ms)
+{
+    f.server.limits.http2.keepalive = *limits;
+    assert_int_equal(user_timeout_ms(), 0);
+    put_preface();
+    put_request(1, "GET", "/", true, NULL, 0);
+    send_out();
+    peer_await(&peer, "hello", 1);
+    assert_int_equal(user_timeout_ms(), expected_ms);
+}
+
+static void test_user_timeout_of_keepalive(void **state)
+{
+    (void)state;
+    const struct http2_keepalive_limits limits = {.time_ms = 7200000, .timeout_ms = 20000};
+    f.conns.write_timeout_ms = 10000;
+    assert_user_timeout(&limits, 20000);
+}
+
+static void test_user_timeout_is_no_shorter_than_the_write_timeout(void **state)
+{
+    (void)state;
+    const struct http2_keepalive_limits limits = {.time_ms = 7200000, .timeout_ms = 20000};
+    f.conns.write_timeout_ms = 30000;
+    assert_user_timeout(&limits, 30000);
+}
+
+static void test_no_user_timeout_without_keepalive(void **state)
+{
+    (void)state;
+    const struct http2_keepalive_limits limits = {.timeout_ms = 20000};
+    assert_user_timeout(&limits, 0);
+}
+
 /* has_outcome tells whether the exchange has come to an end, good or bad. */
 static bool has_outcome(const char *good)
 {
@@ -301,6 +351,9 @@ int main(void)
         WITH_SERVER(test_without_memory_an_exchange_ends),
         WITH_SERVER(test_without_memory_a_stream_ends),
         WITH_SERVER(test_no_more_streams_are_kept_than_so_many),
+        WITH_SERVER(test_user_timeout_of_keepalive),
+        WITH_SERVER(test_user_timeout_is_no_shorter_than_the_write_timeout),
+        WITH_SERVER(test_no_user_timeout_without_keepalive),
     };
     return cmocka_run_group_tests_name("http2", tests, NULL, NULL);
 }
