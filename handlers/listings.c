@@ -17,6 +17,7 @@ int listings_init(struct listings *listings, struct metrics *metrics,
                      options->request_timeout_ms + LEASE_MARGIN_MS);
     listings_feed_init(&listings->feed, options->cache.loop, options->cache.sql,
                        options->cache.pubsub);
+    listings_slots_init(&listings->slots, options->cache.loop);
     return listings_cache_init(&listings->cache, metrics, &options->cache);
 }
 

@@ -11,6 +11,7 @@
 #include "handlers/idempotency.h"
 #include "handlers/listings_cache.h"
 #include "handlers/listings_feed.h"
+#include "handlers/listings_slots.h"
 #include "handlers/uuid.h"
 
 struct listings_options {
@@ -22,6 +23,7 @@ struct listings_options {
 struct listings {
     struct listings_cache cache;
     struct listings_feed feed;
+    struct listings_slots slots; /* of those who read the log for a client that is behind */
     struct idempotency idempotency;
     struct auth_tokens tokens;
     struct uuid_source ids;

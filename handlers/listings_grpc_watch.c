@@ -7,7 +7,8 @@
  *          POSITION -> the feed's events ...
  * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the trailer
  *          resume-position says where to go on from.
- * Memory:  at most one read of the log for each call; the feed's events are shared.
+ * Memory:  one read of the log for each of LISTINGS_SLOTS_MAX calls; while its client does not read, a call
+ *          may have to drop what it has read, and reads it again. The feed's events are shared.
  */
 #include "handlers/listings_grpc.h"
 #include "handlers/listings_message.h"
@@ -30,11 +31,12 @@ struct watch {
     struct str city_key;
     struct str state; /* len 0: any */
     struct listings_follower follower;
-    bool is_behind; /* it reads the log itself */
-    bool is_reading;
+    bool is_behind;  /* it reads the log itself */
+    bool is_reading; /* or waits for a slot to do so */
     bool is_clogged;
-    uint64_t position; /* up to which the client has all */
-    uint64_t settled;  /* when the read began: nothing more can appear up to here */
+    uint64_t position;         /* up to which the client has all */
+    uint64_t settled;          /* when the read began: nothing more can appear up to here */
+    struct listings_slot slot; /* for what was read */
     struct listings_changes_read read;
     struct arena arena; /* of it */
     size_t sent_count;  /* of what was read */
@@ -42,6 +44,12 @@ struct watch {
 
 /* pump sends what there is as far as the client reads; the call may be gone afterwards. */
 static void pump(struct watch *watch);
+
+static void free_read(struct watch *watch)
+{
+    arena_deinit(&watch->arena);
+    listings_slots_give(&watch->listings->slots, &watch->slot);
+}
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
@@ -53,7 +61,7 @@ static void leave(struct watch *watch)
     sql_query_cancel(&watch->ask);
     listings_feed_leave(&watch->follower);
     listings_changes_cancel(&watch->read);
-    arena_deinit(&watch->arena);
+    free_read(watch);
     if (watch->position > 0) {
         const int rc = grpc_add_trailer(watch->call, STR(POSITION_KEY), position);
         (void)rc; /* for want of memory it is left out: the responses say it, too */
@@ -153,12 +161,12 @@ static void on_read(struct listings_changes_read *read, int status)
     pump(watch);
 }
 
-/* read_on reads the log behind what was read. What the feed hears of from now on comes afterwards. */
-static void read_on(struct watch *watch, uint64_t after)
+/* read_log reads the log behind what was read. What the feed hears of from now on comes afterwards. */
+static void read_log(struct watch *watch)
 {
+    const uint64_t after = watch->read.last;
     listings_feed_skip(&watch->follower);
     watch->settled = listings_feed_position(&watch->listings->feed);
-    arena_reset(&watch->arena);
     watch->sent_count = 0;
     watch->read = (struct listings_changes_read){
         .sql = watch->listings->feed.sql,
@@ -177,6 +185,44 @@ static void read_on(struct watch *watch, uint64_t after)
     }
 }
 
+static void on_granted(struct listings_slot *slot)
+{
+    struct watch *watch = CONTAINER_OF(slot, struct watch, slot);
+    struct task *previous = task_enter(&grpc_request(watch->call)->task);
+    read_log(watch);
+    task_leave(previous);
+}
+
+/* on_dropped forgets what was read and not sent. */
+static void on_dropped(struct listings_slot *slot)
+{
+    struct watch *watch = CONTAINER_OF(slot, struct watch, slot);
+    struct listings_changes_read *read = &watch->read;
+    read->last = watch->sent_count == 0 ? read->after : read->list[watch->sent_count - 1].position;
+    read->has_more = true;
+    read->count = 0;
+    watch->sent_count = 0;
+    arena_deinit(&watch->arena);
+}
+
+static void read_on(struct watch *watch)
+{
+    watch->is_reading = true;
+    if (listings_slots_take(&watch->listings->slots, &watch->slot)) {
+        read_log(watch);
+    }
+}
+
+/* stand_by waits until the client reads. */
+static void stand_by(struct watch *watch)
+{
+    if (watch->sent_count < watch->read.count) {
+        listings_slots_park(&watch->listings->slots, &watch->slot);
+    } else {
+        free_read(watch);
+    }
+}
+
 /* pump_read sends what was read, and reads on; the call may be gone afterwards.
  *
  * Returns: whether that was all, and the feed's turn has come. */
@@ -187,14 +233,15 @@ static bool pump_read(struct watch *watch)
         send_event(watch, &read->list[watch->sent_count++]);
     }
     if (watch->is_clogged) {
+        stand_by(watch);
         return false;
     }
+    free_read(watch); /* others may wait for the slot */
     if (read->has_more) {
-        read_on(watch, read->last);
+        read_on(watch);
         return false;
     }
     watch->is_behind = false;
-    arena_reset(&watch->arena);
     send_position(watch, watch->settled);
     return true;
 }
@@ -234,6 +281,7 @@ static void on_writable(struct grpc_call *call)
 {
     struct watch *watch = grpc_user(call);
     watch->is_clogged = false;
+    listings_slots_unpark(&watch->slot);
     pump(watch);
 }
 
@@ -256,7 +304,7 @@ static void on_ready(struct listings_follower *follower, int status)
     if (status < 0) {
         fail(watch, status);
     } else if (watch->is_behind) {
-        read_on(watch, watch->position);
+        read_on(watch);
     } else {
         send_position(watch, listings_feed_position(&watch->listings->feed));
     }
@@ -356,6 +404,8 @@ void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *
         .listings = listings,
         .is_behind = request->has_position,
         .position = request->position,
+        .slot = {.on_granted = on_granted, .on_dropped = on_dropped},
+        .read = {.last = request->position},
     };
     if (!read_filters(watch, request, &errors)) {
         listings_grpc_refuse(call, "the request is not understood", &errors);

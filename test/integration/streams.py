@@ -18,6 +18,7 @@ BLOCK_BYTES = 16 << 10
 
 # With these what is freed is given back at once, so that a peak is of what is in use.
 NO_DECAY = {"MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
+SANITIZED_BYTES = 256 << 20  # what a sanitizer keeps of it
 
 
 def queued_bytes(message_bytes):

@@ -15,7 +15,7 @@ from pprof_load import is_sanitized
 from rpc import OPTIONS, Peer, call_fields, message, refusal, scrape
 from rpc_listings import NO_ID, POSITION, PROTO, Rpc, example
 from server import PATIENCE_S, wait_until
-from streams import NO_DECAY, forget_peak, peak_bytes, queued_bytes
+from streams import NO_DECAY, SANITIZED_BYTES, forget_peak, peak_bytes, queued_bytes
 
 Code = grpc.StatusCode
 SERVICE = "/toq.v1.ListingService/"
@@ -338,7 +338,6 @@ def test_many_who_watch(database, start_server, server_binary):
 # What is kept beside the streams' queues: LISTINGS_FEED_BYTES, and of the next read of the log, of the
 # connections that read and of an import that is under way together no more than that.
 FEED_BYTES = 16 << 20
-SANITIZED_BYTES = 256 << 20  # what a sanitizer keeps of what is freed
 
 
 def test_many_who_never_read(database, start_server, server_binary):
