@@ -161,12 +161,15 @@ static void on_read(struct listings_changes_read *read, int status)
     pump(watch);
 }
 
-/* read_log reads the log behind what was read. What the feed hears of from now on comes afterwards. */
+/* read_log reads the log behind what was read. What the feed hears of from now on comes afterwards; and what it
+ * has heard of before, where that may be a change behind which was read already. */
 static void read_log(struct watch *watch)
 {
     const uint64_t after = watch->read.last;
-    listings_feed_skip(&watch->follower);
-    watch->settled = listings_feed_position(&watch->listings->feed);
+    if (after <= watch->settled) {
+        listings_feed_skip(&watch->follower);
+        watch->settled = listings_feed_position(&watch->listings->feed);
+    }
     watch->sent_count = 0;
     watch->read = (struct listings_changes_read){
         .sql = watch->listings->feed.sql,
@@ -404,6 +407,7 @@ void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *
         .listings = listings,
         .is_behind = request->has_position,
         .position = request->position,
+        .settled = request->position,
         .slot = {.on_granted = on_granted, .on_dropped = on_dropped},
         .read = {.last = request->position},
     };

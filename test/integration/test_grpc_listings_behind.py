@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """WatchListings for clients that are far behind: fast ones, slow ones, and those that never read."""
 
+import contextlib
 import time
 
 from http2_wire import DATA, END_STREAM, HEADERS, frame, window_update
@@ -138,3 +139,33 @@ def test_a_fast_one_has_nothing_read_twice(database, start_server, server_binary
 def queries(server):
     return sum(value for series, value in scrape(server).items()
                if series.startswith("toq_sql_query_duration_seconds_count{"))
+
+
+def test_a_change_that_is_committed_behind_what_was_read(database, start_server, server_binary):
+    """Between two reads for one who is behind, so that neither has it."""
+    copy = ("INSERT INTO listings SELECT %s,title,description,kind,purpose,price_cents,currency,"
+            "street,neighborhood,city,state,postal_code,bedrooms,bathrooms,area_m2,status,1,"
+            "created_at,updated_at FROM listings WHERE id=%s")
+    late = "01a205b3-cc93-7fff-bfff-00000000cafe"
+    server = start_server(database.variables, binary=server_binary)
+    with Rpc(server) as rpc, rpc.watch() as quick, Peer(server) as peer:
+        quick.live()
+        made = rpc.create(example())
+        position = database.query("SELECT MAX(position) FROM listing_changes")[0][0]
+        with contextlib.closing(database.mysql()) as connection:
+            connection.begin()
+            connection.cursor().execute(copy, (late, made.id))
+            rpc.load(example(description=LONG) for _ in range(200))
+            reader = Reader(peer)
+            reader.open(1, position)
+            reader.await_answers()
+            connection.commit()
+        while quick.next().id != late:
+            pass  # the feed has seen it then
+        reader.give_credit()
+        while not any(one.kind == POSITION for one in reader.seen[1]):
+            reader.read()
+        last = rpc.create(example())
+        while reader.seen[1][-1].id != last.id:
+            reader.read()
+        assert late in [one.id for one in reader.seen[1]]
