@@ -212,6 +212,7 @@ static int start_log(const struct config *c)
         .level = (enum log_level)c->log_level,
         .format = (enum log_format)c->log_format,
     };
+    log_set_trace(task_current_trace);
     const int rc = log_start(&options);
     return rc < 0 ? complain("cannot start the log", rc) : 0;
 }

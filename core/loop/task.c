@@ -138,6 +138,11 @@ struct task *task_current(void)
     return current;
 }
 
+const struct trace_context *task_current_trace(void)
+{
+    return current == NULL || current->get_trace == NULL ? NULL : current->get_trace(current);
+}
+
 static bool is_own_code(const void *address)
 {
     const char *code = address;

@@ -17,6 +17,7 @@
 
 #include "core/base/list.h"
 #include "core/loop/label.h"
+#include "core/telemetry/trace.h"
 
 struct task;
 
@@ -26,6 +27,9 @@ struct task;
  * status: UV_ECANCELED (the peer left, or a drain ran out of time) or UV_ETIMEDOUT (its deadline).
  */
 typedef void (*task_cancel_fn)(struct task *task, int status);
+
+/* A task_trace_fn tells which trace a task belongs to; it begins its span when nobody has asked before. */
+typedef const struct trace_context *(*task_trace_fn)(struct task *task);
 
 struct task {
     struct list link;    /* in the registry */
@@ -40,6 +44,7 @@ struct task {
     uint64_t start_ns; /* clock_now_ns */
     uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;
+    task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
     uint32_t label;
 };
 
@@ -95,6 +100,9 @@ uint64_t task_new_id(void);
 
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
+
+/* task_current_trace is what the current task belongs to: a log_trace_fn for the loop's thread. */
+const struct trace_context *task_current_trace(void);
 
 /* task_park says what a task waits for from now on, and keeps the stack of the caller; a task that
  * waits already keeps the stack it has.

@@ -15,6 +15,7 @@
 
 static atomic_int threshold = LOG_INFO;
 static atomic_int format = LOG_TEXT;
+static _Thread_local log_trace_fn get_trace;
 static atomic_bool is_started; /* stays set after log_stop: stderr is for the time before */
 
 int log_start(const struct log_options *options)
@@ -36,6 +37,11 @@ int log_start(const struct log_options *options)
 void log_stop(uint64_t timeout_ms)
 {
     log_writer_stop(timeout_ms);
+}
+
+void log_set_trace(log_trace_fn fn)
+{
+    get_trace = fn;
 }
 
 void log_set_level(enum log_level level)
@@ -67,6 +73,7 @@ void log_event(enum log_level level, const char *component, const char *message,
         .message = message,
         .fields = fields,
         .count = count,
+        .trace = get_trace == NULL ? NULL : get_trace(),
     };
     char line[LOG_LINE_MAX_BYTES];
     const size_t len = log_format_line((enum log_format)atomic_load(&format), &record, line);

@@ -8,11 +8,13 @@
  * Failure: a full queue, a reader that went away or a full disk drop lines; every drop is counted,
  *          and the next line that gets through says how many are missing. The caller never waits.
  * Thread:  any, after log_start; never from a signal handler.
+ *
+ * A line that is written on behalf of a request says so: it ends with trace_id and span_id.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_H
 #define TOQ_CORE_TELEMETRY_LOG_H
 
-#include "core/base/str.h"
+#include "core/telemetry/trace.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -58,6 +60,17 @@ MUST_USE int log_start(const struct log_options *options);
  */
 void log_stop(uint64_t timeout_ms);
 
+/* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed until the next
+ * call; NULL for nothing. It logs nothing itself. */
+typedef const struct trace_context *(*log_trace_fn)(void);
+
+/* log_set_trace says whom the lines of the calling thread ask for their trace_id and span_id, once each line;
+ * NULL, as at first: nobody, and they have none.
+ *
+ * Thread: any.
+ */
+void log_set_trace(log_trace_fn get_trace);
+
 /* log_set_level changes the threshold from the next event on.
  *
  * Thread: any.
@@ -78,9 +91,9 @@ const char *log_level_name(enum log_level level);
 bool log_is_on(enum log_level level);
 
 /* log_event queues one line: time, level, `component` (a literal such as "http"), `message` (a
- * literal), the fields in order. Values are copied; control bytes and quotes in them are escaped.
- * A line longer than 4 KiB loses the ends of its longest values and says cut=true. Before log_start
- * the line goes straight to stderr.
+ * literal), the fields in order, and the ids of the trace it belongs to (log_set_trace). Values are
+ * copied; control bytes and quotes in them are escaped. A line longer than 4 KiB loses the ends of its
+ * longest values and says cut=true. Before log_start the line goes straight to stderr.
  *
  * fields: `count` of them; NULL when 0.
  * Thread: any.

@@ -14,8 +14,8 @@
 #include "core/base/clock.h"
 #include "core/telemetry/number.h"
 
-/* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes. */
-#define TAIL_BYTES 16
+/* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes, `,"trace_id":"","span_id":""` 27. */
+#define TAIL_BYTES (TRACE_ID_LEN + TRACE_SPAN_ID_LEN + 40)
 
 static const char *const text_levels[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
@@ -129,8 +129,22 @@ static void append_head(struct buf *line, enum log_format format, const struct l
     buf_append_json(line, str_from(record->message));
 }
 
-static void append_tail(struct buf *line, enum log_format format, bool is_cut)
+static void append_id(struct buf *line, enum log_format format, const char *key, const uint8_t *id,
+                      size_t size)
 {
+    char text[TRACE_ID_LEN];
+    trace_format_id(id, size, text);
+    const struct log_field field = log_str(key, (struct str){text, 2 * size});
+    append_field(line, format, &field);
+}
+
+static void append_tail(struct buf *line, enum log_format format, const struct trace_context *trace,
+                        bool is_cut)
+{
+    if (trace != NULL) {
+        append_id(line, format, "trace_id", trace->trace_id, sizeof(trace->trace_id));
+        append_id(line, format, "span_id", trace->span_id, sizeof(trace->span_id));
+    }
     if (format == LOG_JSON) {
         buf_append_cstr(line, is_cut ? ",\"cut\":true}\n" : "}\n");
     } else {
@@ -150,7 +164,7 @@ size_t log_format_line(enum log_format format, const struct log_record *record, 
         is_cut = !append_fitting(&line, format, record->fields[i]) || is_cut;
     }
     line.max_bytes = LOG_LINE_MAX_BYTES;
-    append_tail(&line, format, is_cut);
+    append_tail(&line, format, record->trace, is_cut);
     INVARIANT(!line.is_failed);
     return line.len;
 }

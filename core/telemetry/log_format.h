@@ -19,6 +19,7 @@ struct log_record {
     const char *message;
     const struct log_field *fields; /* `count` of them */
     size_t count;
+    const struct trace_context *trace; /* whose ids stand behind the fields; NULL: none */
 };
 
 /* log_format_line writes the record as one line with its newline and no other, without a NUL.
@@ -26,7 +27,7 @@ struct log_record {
  * Text: `2026-11-22T23:59:59.123456Z INFO  http: listening address=127.0.0.1:8080`; a value that
  * is not plain printable ASCII is written as JSON writes it. JSON: one object, valid UTF-8,
  * numbers as numbers, null for one that JSON cannot hold. A field that does not fit is shortened
- * or left out, and the line then ends with the field cut=true.
+ * or left out, and the line then ends with the field cut=true. The ids always fit.
  *
  * out: LOG_LINE_MAX_BYTES.
  * Returns: the bytes written.

@@ -320,6 +320,34 @@ static void test_what_a_cancel_starts_is_not_cancelled(void **state)
     assert_int_equal(task_cancel_all(CANCELLED), 0);
 }
 
+static const struct trace_context *get_trace(struct task *task)
+{
+    static const struct trace_context trace = {.span_id = {1}};
+    assert_int_equal(task->start_ns, 7);
+    return &trace;
+}
+
+static void test_the_trace_is_the_current_task_s(void **state)
+{
+    (void)state;
+    struct task traced;
+    struct task other;
+    task_start(&traced, "test", 7, NULL);
+    task_start(&other, "test", 8, NULL);
+    traced.get_trace = get_trace;
+    assert_null(task_current_trace());
+    struct task *none = task_enter(&traced);
+    assert_int_equal(task_current_trace()->span_id[0], 1);
+    struct task *previous = task_enter(&other);
+    assert_null(task_current_trace());
+    task_leave(previous);
+    assert_non_null(task_current_trace());
+    task_end(&traced);
+    assert_null(task_current_trace());
+    task_leave(none);
+    task_end(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_task_that_ends_within_is_not_current_again, setup),
         cmocka_unit_test_setup(test_tasks_nest_as_deep_as_may_be, setup),
         cmocka_unit_test_setup(test_the_current_task_nests, setup),
+        cmocka_unit_test_setup(test_the_trace_is_the_current_task_s, setup),
         cmocka_unit_test_setup(test_a_parked_task_says_where, setup),
         cmocka_unit_test(test_a_parked_task_keeps_its_callers_when_asked),
         cmocka_unit_test(test_every_wait_is_told_once),

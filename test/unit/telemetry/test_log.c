@@ -118,6 +118,41 @@ static void test_what_is_queued_is_written_at_the_stop(void **state)
     (void)close(ends[0]);
 }
 
+static const struct trace_context *get_trace(void)
+{
+    static const struct trace_context trace = {.trace_id = {1}, .span_id = {2}};
+    return &trace;
+}
+
+static void *log_elsewhere(void *arg)
+{
+    LOG(LOG_INFO, "test", "elsewhere");
+    return arg;
+}
+
+static void test_lines_have_the_trace_of_their_thread(void **state)
+{
+    (void)state;
+    int ends[2];
+    char line[256];
+    pthread_t thread;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    start(ends[1], 0);
+    log_set_trace(get_trace);
+    LOG(LOG_INFO, "test", "here");
+    assert_int_equal(pthread_create(&thread, NULL, log_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    log_set_trace(NULL);
+    log_stop(LONG_TIME_MS);
+    (void)close(ends[1]);
+    assert_true(read_line(ends[0], line, sizeof(line)));
+    assert_non_null(strstr(line, ": here trace_id=01000000000000000000000000000000 "
+                                 "span_id=0200000000000000"));
+    assert_true(read_line(ends[0], line, sizeof(line)));
+    assert_null(strstr(line, "trace_id"));
+    (void)close(ends[0]);
+}
+
 static int evaluations;
 
 static struct log_field costly_field(void)
@@ -329,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_before_the_start_lines_go_to_stderr), /* must be the first */
         cmocka_unit_test(test_what_is_queued_is_written_at_the_stop),
+        cmocka_unit_test(test_lines_have_the_trace_of_their_thread),
         cmocka_unit_test(test_the_level_changes_from_the_next_event_on),
         cmocka_unit_test(test_lines_of_many_threads_stay_whole_and_in_order),
         cmocka_unit_test(test_a_full_pipe_drops_counts_and_tells),

@@ -146,6 +146,44 @@ static void test_every_length_round_the_maximum_is_well_formed(void **state)
     }
 }
 
+static void format_traced(enum log_format format, size_t len, const char *tail)
+{
+    static const struct trace_context trace = {.trace_id = {0x4b, [15] = 0x36},
+                                               .span_id = {[7] = 0xb7}};
+    char value[LOG_LINE_MAX_BYTES];
+    memset(value, 'x', sizeof(value));
+    const struct log_field fields[] = {log_str("long", (struct str){value, len})};
+    const struct log_record record = {WALL_NS, LOG_INFO, "http", "request done", fields, 1, &trace};
+    char out[LOG_LINE_MAX_BYTES];
+    const size_t n = log_format_line(format, &record, out);
+    assert_in_range(n, strlen(tail), LOG_LINE_MAX_BYTES);
+    assert_memory_equal(out + n - strlen(tail), tail, strlen(tail));
+}
+
+static void test_the_ids_of_a_trace_end_the_line(void **state)
+{
+    (void)state;
+    format_traced(LOG_TEXT, 2,
+                  " long=xx trace_id=4b000000000000000000000000000036 span_id=00000000000000b7\n");
+    format_traced(LOG_JSON, 2,
+                  ",\"long\":\"xx\",\"trace_id\":\"4b000000000000000000000000000036\","
+                  "\"span_id\":\"00000000000000b7\"}\n");
+}
+
+static void test_the_ids_always_fit(void **state)
+{
+    (void)state;
+    format_traced(
+        LOG_TEXT, LOG_LINE_MAX_BYTES,
+        "x trace_id=4b000000000000000000000000000036 span_id=00000000000000b7 cut=true\n");
+    format_traced(LOG_JSON, LOG_LINE_MAX_BYTES,
+                  "x\",\"trace_id\":\"4b000000000000000000000000000036\","
+                  "\"span_id\":\"00000000000000b7\",\"cut\":true}\n");
+    for (size_t len = LOG_LINE_MAX_BYTES - 250; len < LOG_LINE_MAX_BYTES; len++) {
+        format_traced(LOG_JSON, len, "}\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_json_values),
         cmocka_unit_test(test_a_long_value_is_cut_and_later_fields_stay),
         cmocka_unit_test(test_every_length_round_the_maximum_is_well_formed),
+        cmocka_unit_test(test_the_ids_of_a_trace_end_the_line),
+        cmocka_unit_test(test_the_ids_always_fit),
     };
     return cmocka_run_group_tests_name("log_format", tests, NULL, NULL);
 }
