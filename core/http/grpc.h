@@ -146,6 +146,14 @@ const char *grpc_full_name(const struct grpc_call *call);
  */
 struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index);
 
+/* grpc_trace is http_trace, for traceparent and tracestate are metadata too. Every call has it, and its access
+ * line the ids, without an interceptor. One that keeps spans makes them in on_end, of this, grpc_full_name, the
+ * status and grpc_request's task.start_ns.
+ *
+ * Owns: the context is the call's.
+ */
+const struct trace_context *grpc_trace(struct grpc_call *call);
+
 /* grpc_add_header adds metadata that is sent before the first message; grpc_add_trailer, behind the
  * last. Values of names that end in "-bin" may be any bytes.
  *

@@ -294,6 +294,11 @@ struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index)
     return (struct str){NULL, 0};
 }
 
+const struct trace_context *grpc_trace(struct grpc_call *call)
+{
+    return http_trace(call->req);
+}
+
 void grpc_compress(struct grpc_call *call, bool is_on)
 {
     if (call->req->is_streaming && !call->is_compressing && !call->was_compression_chosen) {

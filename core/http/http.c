@@ -16,7 +16,8 @@
 /* --- the end of a request ------------------------------------------------------------------------
  */
 
-static void log_access(const struct http_request *req, uint64_t now_ns)
+/* log_access writes the line as the request's own, wherever it ends: so it has its trace. */
+static void log_access(struct http_request *req, uint64_t now_ns)
 {
     char peer[CONN_PEER_BYTES];
     req->transport->format_peer(req, peer);
@@ -31,8 +32,10 @@ static void log_access(const struct http_request *req, uint64_t now_ns)
         log_cstr("peer", peer),
         log_cstr("rpc_status", req->rpc_status), /* last: others than gRPC calls have none */
     };
+    struct task *previous = task_enter(&req->task);
     log_event(req->server->access_level, "access", "request", fields,
               ARRAY_COUNT(fields) - (req->rpc_status == NULL ? 1 : 0));
+    task_leave(previous);
 }
 
 static void account(struct http_request *req)
@@ -138,6 +141,11 @@ static void on_deadline(struct wheel_timer *timer)
 /* --- the beginning -------------------------------------------------------------------------------
  */
 
+static const struct trace_context *get_trace(struct task *task)
+{
+    return http_trace(CONTAINER_OF(task, struct http_request, task));
+}
+
 void http_request_init(struct http_request *req, struct http_server *server,
                        const struct http_transport *transport, uint64_t now_ns)
 {
@@ -151,6 +159,7 @@ void http_request_init(struct http_request *req, struct http_server *server,
     };
     wheel_timer_init(&req->deadline, on_deadline);
     task_start(&req->task, "http", now_ns, on_task_cancel);
+    req->task.get_trace = get_trace;
     *server->metrics->active += 1;
 }
 
@@ -369,6 +378,45 @@ struct str http_header_get(const struct http_request *req, struct str name)
         }
     }
     return (struct str){NULL, 0};
+}
+
+/* join_fields puts the values of all fields of a name behind one another, with commas (RFC 9110 5.3).
+ *
+ * Returns: an empty view when there is none, or memory is missing. */
+static struct str join_fields(struct http_request *req, struct str name)
+{
+    const struct str first = http_header_get(req, name);
+    size_t len = 0;
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (str_equal_nocase(req->headers[i].name, name)) {
+            len += req->headers[i].value.len + 1;
+        }
+    }
+    if (len <= first.len + 1) {
+        return first;
+    }
+    char *joined = arena_alloc(&req->arena, len);
+    size_t at = 0;
+    for (size_t i = 0; joined != NULL && i < req->header_count; i++) {
+        const struct http_header *h = &req->headers[i];
+        if (str_equal_nocase(h->name, name)) {
+            memcpy(joined + at, h->value.ptr, h->value.len);
+            at += h->value.len;
+            joined[at++] = ',';
+        }
+    }
+    return (struct str){joined, joined == NULL ? 0 : at - 1};
+}
+
+const struct trace_context *http_trace(struct http_request *req)
+{
+    if (!trace_has_begun(&req->trace)) {
+        struct trace_context caller;
+        const bool has_caller = trace_parse(join_fields(req, STR("traceparent")),
+                                            join_fields(req, STR("tracestate")), &caller);
+        trace_begin(has_caller ? &caller : NULL, &req->trace);
+    }
+    return &req->trace;
 }
 
 bool http_query_get(struct http_request *req, struct str name, struct str *ret_value)

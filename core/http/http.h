@@ -107,6 +107,7 @@ struct http_request {
     struct str params[HTTP_PARAMS_MAX]; /* decoded, in the order of the template */
     struct str body;
     struct arena arena;
+    struct trace_context trace; /* http_trace's */
     struct wheel_timer deadline;
     int status;             /* that was sent */
     const char *rpc_status; /* how a gRPC call ended, a literal; NULL: it is none */
@@ -132,6 +133,14 @@ struct str http_header_get(const struct http_request *req, struct str name);
  * a value with a bad escape is returned as it stands.
  */
 MUST_USE bool http_query_get(struct http_request *req, struct str name, struct str *ret_value);
+
+/* http_trace tells which trace the request belongs to, and the span that serves it: the caller's trace where its
+ * traceparent is well-formed, else one of its own. The first who asks begins the span, and all others get the
+ * same; a request that nobody asks about, which is neither logged nor traced, costs nothing.
+ *
+ * Owns: the context is the request's, and lives as long.
+ */
+const struct trace_context *http_trace(struct http_request *req);
 
 /* http_respond ends the request with a whole answer; the body is copied. */
 void http_respond(struct http_request *req, const struct http_response *response);

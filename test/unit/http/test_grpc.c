@@ -359,6 +359,7 @@ static void on_trace_message(struct grpc_call *call, bool is_sent, size_t bytes,
 static void on_trace_end(struct grpc_call *call, const struct grpc_status *status, void *arg)
 {
     assert_string_equal(grpc_full_name(call), WATCH + 1);
+    assert_true(trace_has_begun(grpc_trace(call)));
     note(grpc_code_name(status->code), arg);
 }
 

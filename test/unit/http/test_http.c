@@ -126,6 +126,56 @@ static void test_fields_are_found_without_case(void **state)
     assert_null(http_header_get(&req, STR("accep")).ptr);
 }
 
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+/* trace_with is the trace of a request with these fields. */
+static const struct trace_context *trace_with(struct http_header *headers, size_t count)
+{
+    req.headers = headers;
+    req.header_count = count;
+    req.trace = (struct trace_context){.flags = 0};
+    return http_trace(&req);
+}
+
+static void test_a_trace_is_that_of_the_fields(void **state)
+{
+    (void)state;
+    struct http_header headers[] = {
+        {STR("TraceState"), STR("a=1,b=2")}, {STR("Traceparent"), STR(PARENT)},
+        {STR("tracestate"), STR("")},        {STR("TRACESTATE"), STR("c=3")},
+        {STR("traceparent"), STR(PARENT)},
+    };
+    const struct trace_context *trace = trace_with(headers, 4);
+    assert_int_equal(trace->trace_id[0], 0x4b);
+    assert_int_equal(trace->parent_id[7], 0xb7);
+    assert_true(str_equal(trace->tracestate, STR("a=1,b=2,,c=3")));
+    const struct trace_context first = *trace;
+    trace = http_trace(&req);
+    assert_memory_equal(trace->span_id, first.span_id, sizeof(first.span_id));
+    trace = trace_with(headers, 2);
+    assert_ptr_equal(trace->tracestate.ptr, headers[0].value.ptr);
+    trace = trace_with(headers, ARRAY_COUNT(headers)); /* whose traceparent? */
+    assert_int_equal(trace->parent_id[7], 0);
+    assert_int_equal(trace->tracestate.len, 0);
+    trace = trace_with(NULL, 0);
+    assert_true(trace_has_begun(trace));
+    assert_int_equal(trace->parent_id[7], 0);
+}
+
+static void test_a_trace_without_memory(void **state)
+{
+    (void)state;
+    struct http_header headers[] = {{STR("tracestate"), STR("a=1")},
+                                    {STR("tracestate"), STR("b=2")},
+                                    {STR("traceparent"), STR(PARENT)}};
+    struct arena arena;
+    arena_init(&arena, 1);
+    req.arena = arena;
+    const struct trace_context *trace = trace_with(headers, ARRAY_COUNT(headers));
+    assert_int_equal(trace->parent_id[7], 0xb7); /* only its state is lost */
+    assert_int_equal(trace->tracestate.len, 0);
+}
+
 static void test_decode(void **state)
 {
     (void)state;
@@ -181,6 +231,8 @@ int main(void)
         WITH_REQUEST(test_targets_are_split),
         WITH_REQUEST(test_targets_that_are_no_path),
         WITH_REQUEST(test_fields_are_found_without_case),
+        WITH_REQUEST(test_a_trace_is_that_of_the_fields),
+        WITH_REQUEST(test_a_trace_without_memory),
         WITH_REQUEST(test_decode),
         cmocka_unit_test(test_names),
     };
