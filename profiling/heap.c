@@ -31,9 +31,10 @@
 #define LG_RATE        19 /* 512 KiB, Go's MemProfileRate */
 
 /* Read by jemalloc before main; what MALLOC_CONF says comes after it. prof_accum: what was freed
- * again stays in the profile of allocations. */
-const char *malloc_conf =
-    "prof:true,prof_active:false,prof_accum:true,lg_prof_sample:" TEXT(LG_RATE);
+ * again stays in the profile of allocations. background_thread: else pages that are free for long are
+ * given back by who allocates next, and an idle server keeps those of its last peak. */
+const char *malloc_conf = "prof:true,prof_active:false,prof_accum:true,lg_prof_sample:" TEXT(
+    LG_RATE) ",background_thread:true,max_background_threads:1";
 
 static struct {
     struct code_wait wait; /* for the first unwind table */

@@ -13,16 +13,20 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "core/base/clock.h"
 #include "core/loop/task.h"
 #include "profiling/heap.h"
 #include "profiling/heap_ctl.h"
 #include "profiling/profiler.h"
 #include "profiling/source.h"
 #include "profiling/symbol.h"
+
+#define PATIENCE_NS (60 * NS_PER_S)
 
 #define MIB         (1024 * 1024)
 #define BLOCKS_MAX  4096
@@ -369,6 +373,37 @@ static void test_facts_count_requests(void **state)
     assert_in_range(fact("Frees") - frees, count + BLOCKS_MAX - few, count + BLOCKS_MAX + few);
 }
 
+/* count_free_pages counts what jemalloc has in store for an arena. */
+static size_t count_free_pages(unsigned arena)
+{
+    const uint64_t epoch = 1;
+    char name[64];
+    (void)snprintf(name, sizeof(name), "stats.arenas.%u.pdirty", arena);
+    assert_true(heap_ctl_write("epoch", &epoch, sizeof(epoch)));
+    return heap_ctl_size(name);
+}
+
+/* Without a thread that does it they would stay until somebody allocates. */
+static void test_free_pages_are_given_back_while_nobody_allocates(void **state)
+{
+    (void)state;
+    unsigned arena;
+    unsigned own;
+    assert_true(heap_ctl_read("arenas.create", &arena, sizeof(arena)));
+    assert_true(heap_ctl_read("thread.arena", &own, sizeof(own)));
+    assert_true(heap_ctl_write("thread.arena", &arena, sizeof(arena)));
+    keep_blocks(64, MIB);
+    free_blocks(64);
+    const size_t most = count_free_pages(arena);
+    assert_true(most > 0);
+    const uint64_t end_ns = clock_now_ns() + PATIENCE_NS; /* jemalloc does it over ten seconds */
+    while (count_free_pages(arena) > most / 2) {
+        assert_true(clock_now_ns() < end_ns);
+        (void)poll(NULL, 0, 10);
+    }
+    assert_true(heap_ctl_write("thread.arena", &own, sizeof(own)));
+}
+
 static void test_no_stack_is_taken_after_the_stop(void **state)
 {
     assert_int_equal(stop(state), 0);
@@ -395,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_the_sources_describe_themselves_as_go_does),
         cmocka_unit_test(test_facts_are_in_gos_order),
         cmocka_unit_test(test_facts_count_requests),
+        cmocka_unit_test(test_free_pages_are_given_back_while_nobody_allocates),
         cmocka_unit_test(test_no_stack_is_taken_after_the_stop),
     };
     return heap_ctl_exists() ? cmocka_run_group_tests(tests, start, stop)
