@@ -40,7 +40,7 @@ struct http2_walk {
 /* A limit on how often something happens: what is above the burst, and not forgiven by time, is too
  * much. */
 struct http2_bucket {
-    uint64_t level_milli; /* thousandths of an event */
+    int64_t level_milli; /* thousandths of an event; below 0: earned beforehand */
     uint64_t at_ms;
 };
 

@@ -130,6 +130,18 @@ def test_a_reader_may_send_window_updates(strict_server):
         peer.assert_alive()
 
 
+def test_a_reader_may_be_late_with_them(strict_server):
+    """They come when it has read, which may be long after the answer: what that earned is kept."""
+    size = 500000
+    with Http2Peer(strict_server, initial=[(INITIAL_WINDOW_SIZE, 2 * size)]) as peer:
+        peer.send(window_update(0, size), peer.headers(1, fields(f"/test/stream?bytes={size}")))
+        assert len(peer.answer(credit=False).body) == size
+        peer.send(*[window_update(0, 1)] * (size // 256))
+        peer.assert_alive()
+        peer.send(*[window_update(0, 1)] * (size // 256))
+        peer.assert_connection_error(ENHANCE_YOUR_CALM)
+
+
 def test_time_forgives(start_server):
     server = start_server({"HTTP2_CONTROL_BURST": 100, "HTTP2_CONTROL_RATE": 1000000})
     with Http2Peer(server) as peer:
