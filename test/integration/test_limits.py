@@ -44,7 +44,7 @@ def with_target(length):
     ({"MAX_HEADER_COUNT": 3}, with_fields, 3, 431),
     ({}, with_target, 8192, 414),
     ({"MAX_TARGET_BYTES": 64}, with_target, 64, 414),
-], ids=str)
+], ids=lambda value: value.__name__ if callable(value) else str(value))
 def test_heads(start_server, settings, make, limit, status):
     server = start_server(settings)
     assert status_of(server, make(limit)) == 200
