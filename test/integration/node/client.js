@@ -67,18 +67,25 @@ async function refused(promise, code) {
   return error;
 }
 
-// ended resolves with the error that a stream ends with, null for none.
+// ended resolves with the error that a stream ends with, null for none. What still comes is dropped.
 function ended(call) {
   return new Promise((resolve) => {
     call.on("error", resolve);
     call.on("end", () => resolve(null));
+    call.resume();
   });
 }
 
+// next resolves with the next message. The stream pauses behind it: what comes while nobody listens
+// would be lost.
 function next(call) {
   return new Promise((resolve, reject) => {
-    call.once("data", resolve);
+    call.once("data", (message) => {
+      call.pause();
+      resolve(message);
+    });
     call.once("error", reject);
+    call.resume();
   });
 }
 
