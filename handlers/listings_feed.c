@@ -24,12 +24,17 @@
     "SELECT position FROM listing_changes WHERE changed_at < UTC_TIMESTAMP(6) - "                  \
     "INTERVAL " AS_TEXT(                                                                           \
         LISTINGS_CHANGES_GRACE_S) " SECOND ORDER BY changed_at DESC,position DESC LIMIT 1"
-/* The newest one stays, so that the log always tells where it ends. */
+#define OLD "changed_at < UTC_TIMESTAMP(6) - INTERVAL " AS_TEXT(LISTINGS_CHANGES_KEEP_S) " SECOND"
+/* The newest one stays, so that the log always tells where it ends. What is too old is looked up by a
+ * SELECT, which takes no locks: those of a DELETE that finds it by itself would reach into what is being
+ * written, wait for it, and let all writers wait meanwhile. */
+#define TEXT_OLD                                                                                   \
+    "SELECT MAX(position) FROM (SELECT position FROM listing_changes WHERE " OLD                   \
+    " AND position < (SELECT MAX(position) FROM listing_changes) ORDER BY changed_at,position "    \
+    "LIMIT " AS_TEXT(TRIM_ROWS) ") AS old"
 #define TEXT_TRIM                                                                                  \
-    "DELETE FROM listing_changes WHERE changed_at < UTC_TIMESTAMP(6) - INTERVAL " AS_TEXT(         \
-        LISTINGS_CHANGES_KEEP_S) " SECOND AND position < (SELECT newest FROM (SELECT "             \
-                                 "MAX(position) AS newest FROM listing_changes) AS log) ORDER BY " \
-                                 "changed_at LIMIT " AS_TEXT(TRIM_ROWS)
+    "DELETE FROM listing_changes WHERE position<=? AND " OLD                                       \
+    " ORDER BY position LIMIT " AS_TEXT(TRIM_ROWS)
 
 /* What one read has brought. */
 struct listings_feed_batch {
@@ -364,20 +369,52 @@ void listings_feed_join(struct listings_feed *feed, struct listings_follower *fo
 
 static void trim(struct wheel_timer *timer);
 
+static void trimmed(struct listings_feed *feed, uint64_t next_ms)
+{
+    feed->is_trimming = false;
+    loop_set_timer(feed->loop, &feed->trim_timer, next_ms);
+}
+
 static void on_trimmed(struct sql_query *query)
 {
-    struct listings_feed *feed = query->arg;
-    feed->is_trimming = false;
     const bool is_more = query->result.status == 0 && query->result.affected_rows == TRIM_ROWS;
-    loop_set_timer(feed->loop, &feed->trim_timer, is_more ? 0 : TRIM_MS);
+    trimmed(query->arg, is_more ? 0 : TRIM_MS);
+}
+
+static void on_old(struct sql_query *query)
+{
+    struct listings_feed *feed = query->arg;
+    const struct sql_result *result = &query->result;
+    int status = result->status;
+    if (status == 0 && result->rows->values[0].type != SQL_NULL) {
+        feed->trim_to = result->rows->values[0];
+        feed->trim = (struct sql_query){.text = STR(TEXT_TRIM),
+                                        .params = &feed->trim_to,
+                                        .param_count = 1,
+                                        .on_done = on_trimmed,
+                                        .arg = feed};
+        status = sql_query_start(feed->sql, &feed->trim);
+    } else {
+        status = UV_ENOENT;
+    }
+    arena_deinit(&feed->trim_arena);
+    if (status < 0) {
+        trimmed(feed, TRIM_MS);
+    }
 }
 
 static void trim(struct wheel_timer *timer)
 {
     struct listings_feed *feed = CONTAINER_OF(timer, struct listings_feed, trim_timer);
-    feed->trim = (struct sql_query){.text = STR(TEXT_TRIM), .on_done = on_trimmed, .arg = feed};
+    arena_init(&feed->trim_arena, START_BYTES);
+    feed->trim = (struct sql_query){.text = STR(TEXT_OLD),
+                                    .arena = &feed->trim_arena,
+                                    .is_read = true,
+                                    .on_done = on_old,
+                                    .arg = feed};
     feed->is_trimming = sql_query_start(feed->sql, &feed->trim) == 0;
     if (!feed->is_trimming) {
+        arena_deinit(&feed->trim_arena);
         loop_set_timer(feed->loop, timer, TRIM_MS);
     }
 }

@@ -12,10 +12,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GENERATED = os.path.join(ROOT, "build", "python")
 PERIOD_NS = 10_000_000  # 100 Hz
 LOOP_TICK_NS = 1_000_000  # libuv counts whole milliseconds, so a window may lack a part of one
 LABEL_KEYS = {"route", "method", "rpc", "thread"}
@@ -60,18 +60,16 @@ Frame = collections.namedtuple("Frame", "function file line address mapping")
 Sample = collections.namedtuple("Sample", "frames values labels")
 
 
-def generate(tool_options, proto):
-    os.makedirs(GENERATED, exist_ok=True)
-    subprocess.run(["protoc", *tool_options, proto], cwd=ROOT, check=True)
-
-
 def load_messages():
-    generate([f"--python_out={GENERATED}"], "profiling/profile.proto")
-    sys.path.insert(0, GENERATED)
-    try:
-        return importlib.import_module("profiling.profile_pb2")
-    finally:
-        sys.path.remove(GENERATED)
+    # In a folder of its own: tests that run side by side would read what others are writing.
+    with tempfile.TemporaryDirectory(prefix="toq-protoc-") as folder:
+        subprocess.run(["protoc", f"--python_out={folder}", "profiling/profile.proto"], cwd=ROOT,
+                       check=True)
+        sys.path.insert(0, folder)
+        try:
+            return importlib.import_module("profiling.profile_pb2")
+        finally:
+            sys.path.remove(folder)
 
 
 MESSAGES = load_messages()
