@@ -85,10 +85,12 @@ def default_of(name):
 
 
 def biggest(profile, value):
-    """The function with the most of a value, itself and what it calls; only real code."""
+    """The function with the most of a value, itself and what it calls; only real code, and not a
+    sanitizer's templates, whose names pprof shortens."""
     totals = {}
     for sample in profile.samples:
-        for function in {frame.function for frame in sample.frames if frame.file.startswith("/")}:
+        for function in {frame.function for frame in sample.frames
+                         if frame.file.startswith("/") and "<" not in frame.function}:
             totals[function] = totals.get(function, 0) + sample.values[value]
     # In a difference what came and what went may be equal.
     found = max(totals, key=lambda function: abs(totals[function]), default=None)
