@@ -381,24 +381,25 @@ static void on_trimmed(struct sql_query *query)
     trimmed(query->arg, is_more ? 0 : TRIM_MS);
 }
 
+static bool delete_to(struct listings_feed *feed, const struct sql_value *position)
+{
+    feed->trim_to = *position;
+    feed->trim = (struct sql_query){.text = STR(TEXT_TRIM),
+                                    .params = &feed->trim_to,
+                                    .param_count = 1,
+                                    .on_done = on_trimmed,
+                                    .arg = feed};
+    return sql_query_start(feed->sql, &feed->trim) == 0;
+}
+
 static void on_old(struct sql_query *query)
 {
     struct listings_feed *feed = query->arg;
     const struct sql_result *result = &query->result;
-    int status = result->status;
-    if (status == 0 && result->rows->values[0].type != SQL_NULL) {
-        feed->trim_to = result->rows->values[0];
-        feed->trim = (struct sql_query){.text = STR(TEXT_TRIM),
-                                        .params = &feed->trim_to,
-                                        .param_count = 1,
-                                        .on_done = on_trimmed,
-                                        .arg = feed};
-        status = sql_query_start(feed->sql, &feed->trim);
-    } else {
-        status = UV_ENOENT;
-    }
+    const bool is_some = result->status == 0 && result->rows->values[0].type != SQL_NULL;
+    const bool is_going_on = is_some && delete_to(feed, &result->rows->values[0]);
     arena_deinit(&feed->trim_arena);
-    if (status < 0) {
+    if (!is_going_on) {
         trimmed(feed, TRIM_MS);
     }
 }
@@ -412,10 +413,10 @@ static void trim(struct wheel_timer *timer)
                                     .is_read = true,
                                     .on_done = on_old,
                                     .arg = feed};
-    feed->is_trimming = sql_query_start(feed->sql, &feed->trim) == 0;
-    if (!feed->is_trimming) {
+    feed->is_trimming = true;
+    if (sql_query_start(feed->sql, &feed->trim) < 0) {
         arena_deinit(&feed->trim_arena);
-        loop_set_timer(feed->loop, timer, TRIM_MS);
+        trimmed(feed, TRIM_MS);
     }
 }
 
