@@ -6,6 +6,8 @@
 
 #include <openssl/evp.h>
 
+#include "core/base/hex.h"
+
 static bool add_text(EVP_MD_CTX *ctx, struct str text)
 {
     char prefix[21];
@@ -35,9 +37,8 @@ bool digest_texts(const struct str *texts, size_t count, char *out)
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     const bool is_done = ctx != NULL && digest(ctx, texts, count, bytes);
     EVP_MD_CTX_free(ctx);
-    for (size_t i = 0; is_done && i < DIGEST_TEXT_LEN; i++) {
-        const unsigned nibble = i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15u;
-        out[i] = "0123456789abcdef"[nibble];
+    if (is_done) {
+        hex_encode(bytes, DIGEST_TEXT_LEN / 2, out);
     }
     return is_done;
 }

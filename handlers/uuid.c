@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "core/base/hex.h"
+
 #define COUNTER_MAX   0xFFF
 #define COUNTER_START 0x7FF /* the highest */
 
@@ -51,15 +53,6 @@ int uuid_make(struct uuid_source *source, uint64_t wall_ns, char *text)
     return 0;
 }
 
-/* hex_value is a lower-case digit's value, or 16. */
-static unsigned hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0');
-    }
-    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
-}
-
 bool uuid_parse(struct str text, unsigned char *ret_bytes)
 {
     unsigned char bytes[UUID_BYTES];
@@ -68,18 +61,18 @@ bool uuid_parse(struct str text, unsigned char *ret_bytes)
         return false;
     }
     for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
-        const unsigned value = hex_value(text.ptr[i]);
+        const int value = hex_value(text.ptr[i]);
         if (is_dash_place(i)) {
             if (text.ptr[i] != '-') {
                 return false;
             }
             continue;
         }
-        if (value > 15) {
+        if (value < 0) {
             return false;
         }
         const unsigned high = digits % 2 == 0 ? 0 : bytes[digits / 2];
-        bytes[digits / 2] = (unsigned char)(high << 4 | value);
+        bytes[digits / 2] = (unsigned char)(high << 4 | (unsigned)value);
         digits++;
     }
     memcpy(ret_bytes, bytes, sizeof(bytes));

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "core/base/buf.h"
+#include "core/base/hex.h"
 #include "profiling/lookup.h"
 
 #define MAPS_TEXT_MAX    (8u << 20)
@@ -141,16 +142,6 @@ static bool read_memory(int mem, uint64_t address, void *out, size_t len)
     return pread(mem, out, len, (off_t)address) == (ssize_t)len;
 }
 
-static void format_hex(const uint8_t *bytes, size_t len, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < len; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * len] = '\0';
-}
-
 /* Looks for the build id in one note segment. */
 static bool find_build_id(const uint8_t *notes, size_t len, char *out)
 {
@@ -164,7 +155,8 @@ static bool find_build_id(const uint8_t *notes, size_t len, char *out)
         }
         if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
             memcmp(notes + name_at, "GNU", 4) == 0 && note.n_descsz * 2 < MAPS_BUILD_ID_BYTES) {
-            format_hex(notes + id_at, note.n_descsz, out);
+            hex_encode(notes + id_at, note.n_descsz, out);
+            out[2 * note.n_descsz] = '\0';
             return true;
         }
         at = id_at + ((size_t)note.n_descsz + 3) / 4 * 4;

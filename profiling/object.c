@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/hex.h"
+
 /* A package upgrade replaces libraries under a running process. */
 static bool is_mapped_build(Elf *elf, const struct map *map)
 {
@@ -19,13 +21,13 @@ static bool is_mapped_build(Elf *elf, const struct map *map)
         return true; /* nothing to compare */
     }
     const uint8_t *bytes = id;
-    size_t hex_len = strlen(map->build_id);
-    if ((size_t)len * 2 != hex_len) {
+    if (strlen(map->build_id) != 2 * (size_t)len) {
         return false;
     }
-    for (size_t i = 0; i < hex_len; i++) {
-        uint8_t digit = (uint8_t)(i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15);
-        if (map->build_id[i] != (digit < 10 ? '0' + digit : 'a' + digit - 10)) {
+    for (size_t i = 0; i < (size_t)len; i++) {
+        char digits[2];
+        hex_encode(&bytes[i], 1, digits);
+        if (memcmp(&map->build_id[2 * i], digits, sizeof(digits)) != 0) {
             return false;
         }
     }

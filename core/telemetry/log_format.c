@@ -12,6 +12,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/clock.h"
+#include "core/base/hex.h"
 #include "core/telemetry/number.h"
 
 /* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes, `,"trace_id":"","span_id":""` 27. */
@@ -133,7 +134,7 @@ static void append_id(struct buf *line, enum log_format format, const char *key,
                       size_t size)
 {
     char text[TRACE_ID_LEN];
-    trace_format_id(id, size, text);
+    hex_encode(id, size, text);
     const struct log_field field = log_str(key, (struct str){text, 2 * size});
     append_field(line, format, &field);
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "core/base/clock.h"
+#include "core/base/hex.h"
 
 /* Where the parts of "00-<trace id>-<span id>-<flags>" begin. */
 #define TRACE_ID_AT 3
@@ -32,14 +33,7 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 
 /* --- traceparent --------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* upper case is malformed */
-}
-
+/* parse_hex takes lower case alone. */
 static bool parse_hex(const char *text, size_t size, uint8_t *ret_bytes)
 {
     for (size_t i = 0; i < size; i++) {
@@ -227,21 +221,12 @@ bool trace_has_begun(const struct trace_context *context)
 
 /* --- as text ------------------------------------------------------------------------------------- */
 
-void trace_format_id(const uint8_t *id, size_t size, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[id[i] >> 4];
-        out[2 * i + 1] = digits[id[i] & 0xF];
-    }
-}
-
 void trace_format(const struct trace_context *context, char *out)
 {
     memcpy(out, "00-", TRACE_ID_AT);
-    trace_format_id(context->trace_id, TRACE_ID_BYTES, out + TRACE_ID_AT);
+    hex_encode(context->trace_id, TRACE_ID_BYTES, out + TRACE_ID_AT);
     out[SPAN_ID_AT - 1] = '-';
-    trace_format_id(context->span_id, TRACE_SPAN_ID_BYTES, out + SPAN_ID_AT);
+    hex_encode(context->span_id, TRACE_SPAN_ID_BYTES, out + SPAN_ID_AT);
     out[FLAGS_AT - 1] = '-';
-    trace_format_id(&context->flags, 1, out + FLAGS_AT);
+    hex_encode(&context->flags, 1, out + FLAGS_AT);
 }

@@ -64,11 +64,4 @@ bool trace_has_begun(const struct trace_context *context);
  */
 void trace_format(const struct trace_context *context, char *out);
 
-/* trace_format_id writes an id's `size` bytes as text, without a NUL.
- *
- * out: 2 * size.
- * Thread: any.
- */
-void trace_format_id(const uint8_t *id, size_t size, char *out);
-
 #endif

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "core/base/hex.h"
 #include "core/telemetry/trace.h"
 
 #define TRACE  "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -30,7 +31,7 @@ static bool is_taken(const char *traceparent)
 static void assert_id(const uint8_t *id, size_t size, const char *expected)
 {
     char text[TRACE_ID_LEN];
-    trace_format_id(id, size, text);
+    hex_encode(id, size, text);
     assert_int_equal(strlen(expected), 2 * size);
     assert_memory_equal(text, expected, 2 * size);
 }

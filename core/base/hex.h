@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hex.h - bytes as hexadecimal digits in lower case, as ids have them.
+ *
+ * Thread: any.
+ */
+#ifndef TOQ_CORE_BASE_HEX_H
+#define TOQ_CORE_BASE_HEX_H
+
+#include "core/base/base.h"
+
+/* hex_encode writes two digits for each byte, without a NUL.
+ *
+ * out: 2 * size of room.
+ */
+void hex_encode(const uint8_t *bytes, size_t size, char *out);
+
+/* hex_value is what a digit in lower case stands for; -1 for all else. */
+int hex_value(char c);
+
+#endif
