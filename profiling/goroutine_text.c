@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <uv.h>
 
+#include "core/base/clock.h"
 #include "core/loop/label.h"
 #include "profiling/lookup.h"
 #include "profiling/symbol.h"
@@ -160,7 +161,7 @@ static void put_known_stack(struct buf *out, struct printer *printer,
 static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
                      const struct goroutine_task *task, struct printer *printer)
 {
-    const uint64_t age_ns = tasks->now_ns > task->state_ns ? tasks->now_ns - task->state_ns : 0;
+    const uint64_t age_ns = clock_elapsed_ns(task->state_ns, tasks->now_ns);
     buf_printf(out, "goroutine %" PRIu64 " [%s", task->id, task->state);
     if (task->frames.await_depth > 0 && age_ns >= NS_PER_MINUTE) {
         buf_printf(out, ", %" PRIu64 " minutes", age_ns / NS_PER_MINUTE);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "profiling/code.h"
 #include "profiling/profiler.h"
 
@@ -29,7 +30,7 @@ struct answer {
 static void on_wait(const struct task *task, uint64_t now_ns)
 {
     waits.count++;
-    sites_add(waits.sites, task, 1, now_ns - task->state_ns);
+    sites_add(waits.sites, task, 1, clock_elapsed_ns(task->state_ns, now_ns));
 }
 
 static void on_run(const struct task *task, uint64_t ran_ns)

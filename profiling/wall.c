@@ -42,7 +42,7 @@ static void add_wait(struct task *task, void *arg)
 {
     const struct wait_now *wait = arg;
     if (task->await_depth > 0) {
-        sites_add(wait->sites, task, 1, wait->now_ns - task->state_ns);
+        sites_add(wait->sites, task, 1, clock_elapsed_ns(task->state_ns, wait->now_ns));
     }
 }
 

@@ -15,6 +15,18 @@
 /* clock_now_ns is the monotonic time in nanoseconds since an arbitrary start. */
 uint64_t clock_now_ns(void);
 
+/* clock_elapsed_ns is the time from `since_ns` to `now_ns`, both of clock_now_ns, or 0 when `since_ns` is
+ * the later one, as it can be when another thread read it.
+ *
+ * The two are told apart by their difference, so a time before the clock's start, which has wrapped, is
+ * an early one: the clock starts with the machine.
+ */
+static inline uint64_t clock_elapsed_ns(uint64_t since_ns, uint64_t now_ns)
+{
+    const uint64_t elapsed_ns = now_ns - since_ns;
+    return elapsed_ns <= INT64_MAX ? elapsed_ns : 0;
+}
+
 /* clock_wall_ns is the time of day in nanoseconds since 1970, UTC. */
 uint64_t clock_wall_ns(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_clock.c - the two date formats, and that the clocks only go forward.
+ * test_clock.c - the two date formats, elapsed time, and that the clocks only go forward.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,12 +53,24 @@ static void test_clocks_go_forward(void **state)
     assert_true(clock_wall_ns() > UINT64_C(1577836800) * NS_PER_S); /* 2020 */
 }
 
+static void test_elapsed_time_is_right_from_the_first_second_of_uptime(void **state)
+{
+    (void)state;
+    const uint64_t now_ns = NS_PER_S;
+    assert_int_equal(clock_elapsed_ns(now_ns, now_ns), 0);
+    assert_int_equal(clock_elapsed_ns(now_ns - 1, now_ns), 1);
+    assert_int_equal(clock_elapsed_ns(now_ns + 1, now_ns), 0);
+    assert_int_equal(clock_elapsed_ns(now_ns - 7200 * NS_PER_S, now_ns), 7200 * NS_PER_S);
+    assert_int_equal(clock_elapsed_ns(0, INT64_MAX), INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc3339),
         cmocka_unit_test(test_http_date),
         cmocka_unit_test(test_clocks_go_forward),
+        cmocka_unit_test(test_elapsed_time_is_right_from_the_first_second_of_uptime),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }
