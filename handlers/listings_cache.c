@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_limit.h"
 #include "handlers/listings_page.h"
 
 #define SHUN_MS            1000 /* after a timeout: as often as it costs timeout_ms again */
@@ -214,7 +214,7 @@ static void on_message(struct redis_subscription *sub, struct str channel, struc
     struct listings_news news;
     (void)channel;
     if (!listings_news_parse(payload, &news)) {
-        LOG(LOG_WARN, "listings", "news that is none", log_str("payload", payload));
+        LOG_LIMITED(LOG_WARN, "listings", "news that is none", log_u64("bytes", payload.len));
         return;
     }
     char key[LISTINGS_KEY_BYTES];

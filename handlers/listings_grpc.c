@@ -4,7 +4,7 @@
  */
 #include "handlers/listings_grpc.h"
 
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_limit.h"
 #include "handlers/listing_stored.h"
 #include "handlers/listings_message.h"
 
@@ -30,8 +30,8 @@ void listings_grpc_fail(struct grpc_call *call, int status)
         end = rows[i].status == status ? &rows[i].end : end;
     }
     if (end == &other) {
-        LOG(LOG_ERROR, "listings", "call failed", log_cstr("method", grpc_full_name(call)),
-            log_cstr("error", uv_err_name(status)));
+        LOG_LIMITED(LOG_ERROR, "listings", "call failed", log_cstr("method", grpc_full_name(call)),
+                    log_cstr("error", uv_err_name(status)));
     }
     grpc_end(call, *end);
 }

@@ -5,7 +5,7 @@
 #include "handlers/listings_respond.h"
 
 #include "core/http/router.h"
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_limit.h"
 #include "handlers/etag.h"
 
 #define RETRY_AFTER_S 1 /* as often as the clients try to reach their servers again */
@@ -32,8 +32,8 @@ void listings_respond_status(struct http_request *req, int status)
         problem = rows[i].status == status ? &rows[i].problem : problem;
     }
     if (problem == &other) {
-        LOG(LOG_ERROR, "listings", "request failed", log_cstr("route", req->route->path),
-            log_cstr("error", uv_err_name(status)));
+        LOG_LIMITED(LOG_ERROR, "listings", "request failed", log_cstr("route", req->route->path),
+                    log_cstr("error", uv_err_name(status)));
     }
     problem_respond(req, problem);
 }

@@ -8,7 +8,7 @@
 
 #include "core/data/redis_conn.h"
 #include "core/data/redis_metrics.h"
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_limit.h"
 
 struct redis_pubsub {
     struct redis_conn conn;
@@ -145,7 +145,7 @@ static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
     struct redis_pubsub *pubsub = owner_of(rc);
     const struct str kind = item(reply, 0);
     if (reply->type == REDIS_ERROR) {
-        LOG(LOG_WARN, "redis", "subscription refused", log_str("error", reply->text));
+        LOG_LIMITED(LOG_WARN, "redis", "subscription refused", log_str("error", reply->text));
     } else if (str_equal(kind, STR("message"))) {
         const struct news news = {
             .channel = item(reply, 1), .source = item(reply, 1), .payload = item(reply, 2)};

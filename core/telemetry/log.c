@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/telemetry/log_format.h"
+#include "core/telemetry/log_limit.h"
 #include "core/telemetry/log_writer.h"
 
 #define QUEUE_BYTES ((size_t)1 << 20)
@@ -36,6 +37,7 @@ int log_start(const struct log_options *options)
 
 void log_stop(uint64_t timeout_ms)
 {
+    log_limit_flush(UINT64_MAX);
     log_writer_stop(timeout_ms);
 }
 

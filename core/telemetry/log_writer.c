@@ -16,9 +16,11 @@
 
 #include "core/base/clock.h"
 #include "core/base/thread.h"
+#include "core/telemetry/log_limit.h"
 #include "core/telemetry/log_output.h"
 
 #define GATHER_MS 2
+#define FLUSH_MS  1000 /* between two looks for counts that are due */
 
 struct log_writer {
     pthread_t thread;
@@ -76,13 +78,26 @@ static void gather(struct log_writer *w)
     }
 }
 
+/* rest waits for a line, or for the time to write how often those before were repeated. The lock is held. */
+static void rest(struct log_writer *w)
+{
+    w->is_waiting = true;
+    if (!log_limit_is_pending()) {
+        (void)pthread_cond_wait(&wake, &lock);
+    } else if (!wait_until(&wake, clock_now_ns() + FLUSH_MS * NS_PER_MS)) {
+        w->is_waiting = false;
+        (void)pthread_mutex_unlock(&lock);
+        log_limit_flush(clock_now_ns());
+        (void)pthread_mutex_lock(&lock);
+    }
+}
+
 /* take_batch waits for lines; false when the writer stops and none are left. */
 static bool take_batch(struct log_writer *w, struct batch *ret_batch)
 {
     (void)pthread_mutex_lock(&lock);
     while (w->queue_len == 0 && !w->is_stopping) {
-        w->is_waiting = true;
-        (void)pthread_cond_wait(&wake, &lock);
+        rest(w);
     }
     w->is_waiting = false;
     gather(w);
@@ -126,6 +141,7 @@ static void *run_writer(void *arg)
     struct batch batch;
     while (take_batch(w, &batch)) {
         write_batch(w, &batch);
+        log_limit_flush(clock_now_ns());
     }
     (void)pthread_mutex_lock(&lock);
     const bool is_abandoned = w->is_abandoned;
