@@ -96,6 +96,7 @@ int listings_changes_start(struct listings_changes_read *read)
     read->params[0] = sql_u64(read->after);
     read->params[1] = sql_u64(LISTINGS_ROWS_MAX + read->known_rows);
     read->query = (struct sql_query){
+        .name = "changes.read",
         .text = STR(TEXT),
         .params = read->params,
         .param_count = ARRAY_COUNT(read->params),

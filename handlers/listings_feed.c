@@ -340,6 +340,7 @@ static void start_feed(struct listings_feed *feed)
     loop_set_timer(feed->loop, &feed->timer, POLL_MS);
     arena_init(&feed->arena, START_BYTES);
     feed->query = (struct sql_query){
+        .name = "changes.settled",
         .text = STR(TEXT_SETTLED),
         .arena = &feed->arena,
         .is_read = true,
@@ -384,7 +385,8 @@ static void on_trimmed(struct sql_query *query)
 static bool delete_to(struct listings_feed *feed, const struct sql_value *position)
 {
     feed->trim_to = *position;
-    feed->trim = (struct sql_query){.text = STR(TEXT_TRIM),
+    feed->trim = (struct sql_query){.name = "changes.trim",
+                                    .text = STR(TEXT_TRIM),
                                     .params = &feed->trim_to,
                                     .param_count = 1,
                                     .on_done = on_trimmed,
@@ -408,7 +410,8 @@ static void trim(struct wheel_timer *timer)
 {
     struct listings_feed *feed = CONTAINER_OF(timer, struct listings_feed, trim_timer);
     arena_init(&feed->trim_arena, START_BYTES);
-    feed->trim = (struct sql_query){.text = STR(TEXT_OLD),
+    feed->trim = (struct sql_query){.name = "changes.old",
+                                    .text = STR(TEXT_OLD),
                                     .arena = &feed->trim_arena,
                                     .is_read = true,
                                     .on_done = on_old,

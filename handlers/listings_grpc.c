@@ -19,6 +19,7 @@ void listings_grpc_fail(struct grpc_call *call, int status)
         {UV_ENOTCONN, {GRPC_UNAVAILABLE, STR("the database is away"), NULL}},
         {UV_ECONNRESET, {GRPC_UNAVAILABLE, STR("the database went away"), NULL}},
         {UV_ETIMEDOUT, {GRPC_UNAVAILABLE, STR("the database is slow"), NULL}},
+        {UV_ECONNABORTED, {GRPC_ABORTED, STR("the database is busy: try again"), NULL}},
         {UV_EBUSY, {GRPC_RESOURCE_EXHAUSTED, STR("the database is busy"), NULL}},
         {UV_EROFS, {GRPC_UNAVAILABLE, STR("the database takes no writes"), NULL}},
         {UV_ECANCELED, {GRPC_UNAVAILABLE, STR("shutting down"), NULL}},

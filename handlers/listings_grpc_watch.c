@@ -353,6 +353,7 @@ static void ask(struct watch *watch)
 {
     struct http_request *req = grpc_request(watch->call);
     watch->ask = (struct sql_query){
+        .name = "changes.bounds",
         .text = STR(TEXT_ASK),
         .params = &watch->city,
         .param_count = 1,

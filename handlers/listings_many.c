@@ -86,6 +86,7 @@ static void store_more(struct listings_batch *batch)
     }
     batch->running_count = rows;
     batch->query = (struct sql_query){
+        .name = "listings.import",
         .text = text,
         .params = batch->params,
         .param_count = rows * LISTINGS_INSERT_PARAMS,
@@ -108,7 +109,7 @@ static void run_batch(struct sql_tx *tx)
 static void on_tx_done(struct sql_tx *tx)
 {
     struct listings_batch *batch = tx->arg;
-    batch->on_done(batch, tx->status == UV_EAGAIN ? UV_EBUSY : tx->status);
+    batch->on_done(batch, tx->status);
 }
 
 int listings_batch_start(struct sql *sql, struct listings_batch *batch)
@@ -173,7 +174,7 @@ static void on_looked_up(struct sql_query *query)
     if (status == 0) {
         status = read_rows(lookup);
     }
-    lookup->on_done(lookup, status == UV_EAGAIN ? UV_EBUSY : status);
+    lookup->on_done(lookup, status);
 }
 
 static int look_up(struct sql *sql, struct listings_lookup *lookup, const char *const *texts,
@@ -192,6 +193,7 @@ static int look_up(struct sql *sql, struct listings_lookup *lookup, const char *
     lookup->list = NULL;
     lookup->count = 0;
     lookup->query = (struct sql_query){
+        .name = lookup->wants_versions ? "listings.versions" : "listings.lookup",
         .text = str_from(texts[power]),
         .params = lookup->params,
         .param_count = named,

@@ -21,6 +21,7 @@ void listings_respond_status(struct http_request *req, int status)
         {UV_ENOTCONN, {503, .detail = "the database is away", .retry_after_s = RETRY_AFTER_S}},
         {UV_ECONNRESET, {503, .detail = "the database went away", .retry_after_s = RETRY_AFTER_S}},
         {UV_ETIMEDOUT, {503, .detail = "the database is slow", .retry_after_s = RETRY_AFTER_S}},
+        {UV_ECONNABORTED, {503, .detail = "the database is busy", .retry_after_s = RETRY_AFTER_S}},
         {UV_EBUSY, {503, .detail = "the database is busy", .retry_after_s = RETRY_AFTER_S}},
         {UV_EROFS, {503, .detail = "the database takes no writes", .retry_after_s = RETRY_AFTER_S}},
         {UV_ECANCELED, {503, .detail = "shutting down", .retry_after_s = RETRY_AFTER_S}},

@@ -75,11 +75,9 @@ static void end(struct listings_op *op, int status)
     op->on_done(op, status);
 }
 
-/* status_of is a query's status, in which a lock that was not to be had is no conflict of versions. */
 static int status_of(const struct listings_op *op)
 {
-    const int status = op->query.result.status;
-    return status == UV_EAGAIN ? UV_EBUSY : status;
+    return op->query.result.status;
 }
 
 /* run_op starts a query with the first `param_count` of op->params. */
@@ -87,6 +85,7 @@ static int run_op(struct listings_op *op, struct str text, size_t param_count, b
                   sql_query_fn on_done)
 {
     op->query = (struct sql_query){
+        .name = op->name,
         .text = text,
         .params = op->params,
         .param_count = param_count,
@@ -149,6 +148,7 @@ static void on_got(struct sql_query *query)
 int listings_store_get(struct sql *sql, struct listings_op *op, struct str id)
 {
     op->sql = sql;
+    op->name = "listings.get";
     op->params[0] = sql_text(id);
     return run_read(op, STR(TEXT_GET), 1, on_got);
 }
@@ -171,6 +171,7 @@ static int count_all(struct listings_op *op)
     if (!listings_sql_total(op->arena, op->asked, op->params, &text, &param_count)) {
         return UV_ENOMEM;
     }
+    op->name = "listings.count";
     return run_read(op, text, param_count, on_counted);
 }
 
@@ -222,6 +223,7 @@ int listings_store_list(struct sql *sql, struct listings_op *op, const struct li
     if (!listings_sql_page(op->arena, query, op->params, &text, &param_count)) {
         return UV_ENOMEM;
     }
+    op->name = "listings.list";
     return run_read(op, text, param_count, on_listed);
 }
 
@@ -256,6 +258,7 @@ int listings_store_create(struct sql *sql, struct listings_op *op)
             return rc;
         }
     }
+    op->name = "listings.create";
     op->sql = sql;
     op->listing.version = 1;
     op->listing.created_us = now_us();
@@ -294,6 +297,7 @@ static void on_explained(struct sql_query *query)
 
 static void explain(struct listings_op *op)
 {
+    op->name = "listings.version";
     op->params[0] = sql_text(op->listing.id);
     const int rc = run_read(op, STR(TEXT_VERSION), 1, on_explained);
     if (rc < 0) {
@@ -317,6 +321,7 @@ static void on_updated(struct sql_query *query)
 
 static int update(struct listings_op *op)
 {
+    op->name = "listings.update";
     op->listing.updated_us = now_us();
     size_t count = bind_fields(&op->listing, op->params);
     op->params[count++] = sql_datetime((int64_t)op->listing.updated_us);
@@ -349,6 +354,7 @@ int listings_store_update(struct sql *sql, struct listings_op *op, uint64_t expe
         return update(op);
     }
     /* before the write, not behind it: a read that failed then would leave a write without answer */
+    op->name = "listings.version";
     op->params[0] = sql_text(op->listing.id);
     return run_read(op, STR(TEXT_VERSION), 1, on_base_read);
 }
@@ -370,6 +376,7 @@ static void on_removed(struct sql_query *query)
 int listings_store_remove(struct sql *sql, struct listings_op *op, uint64_t expected_version)
 {
     op->sql = sql;
+    op->name = "listings.delete";
     op->expected_version = expected_version;
     op->params[0] = sql_text(op->listing.id);
     op->params[1] = sql_u64(expected_version);

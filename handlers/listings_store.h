@@ -36,8 +36,7 @@ struct listings_op;
 /* A listings_done_fn gets the end of an operation, once; the operation is the caller's again.
  *
  * status: 0; UV_ENOENT no such listing; UV_EAGAIN the listing has another version than expected,
- *         the current one is in op->listing.version; else as sql_query_fn, a lock that was not to be
- *         had being UV_EBUSY, and then op->query.result.error tells more.
+ *         the current one is in op->listing.version; else as sql_query_fn.
  */
 typedef void (*listings_done_fn)(struct listings_op *op, int status);
 
@@ -53,6 +52,7 @@ struct listings_op {
 
     /* private */
     struct sql *sql;
+    const char *name; /* of the statement that runs, for the log */
     struct sql_query query;
     const struct listings_query *asked;
     uint64_t expected_version;

@@ -18,6 +18,7 @@
 #include "core/loop/loop.h"
 #include "core/loop/task.h"
 
+#define SQL_TRIES      3    /* of what the server undoes, in all */
 #define SQL_PARAMS_MAX 1152 /* 64 rows of 18 columns; on the stack while a statement starts */
 
 struct sql;
@@ -53,10 +54,13 @@ struct sql_options {
  *   UV_ETIMEDOUT   its deadline passed             UV_ENOTCONN   the server cannot be reached
  *   UV_ECONNRESET  the connection broke            UV_ECANCELED  the pool is being closed
  *   UV_EEXIST      a duplicate key                 UV_EINVAL     the data or parameters do not fit
- *   UV_EAGAIN      a deadlock or lock wait timeout UV_EROFS      the server is read-only
+ *   UV_ECONNABORTED  undone for another's sake (a deadlock), also when tried again
  *   UV_EMSGSIZE    more rows or bytes than allowed UV_ENOMEM     the arena is full
- *   UV_EBUSY       the server has no room          UV_EACCES     not allowed
- *   UV_EPROTO      the server talks nonsense       UV_EIO        anything else: see result.error
+ *   UV_EBUSY       no room, or a lock wait timeout UV_EACCES     not allowed
+ *   UV_EPROTO      the server talks nonsense       UV_EROFS      the server is read-only
+ *   UV_EIO         anything else: see result.error
+ *
+ * Which error of the server is what: sql_error.c.
  *
  * The query is the caller's again when it runs.
  */
@@ -72,6 +76,7 @@ struct sql_query {
     size_t max_bytes;    /* of all rows as they lie in the arena; 0: 8 MiB */
     uint64_t timeout_ms; /* from now, the wait for a connection included; 0: the pool's default */
     bool is_read;        /* changes nothing, so it runs once more if its connection breaks */
+    const char *name;    /* a literal, for the log: "listings.get"; NULL: the text's first word */
     struct task *task;   /* is parked meanwhile, and current in on_done; may be NULL */
     sql_query_fn on_done;
     void *arg;
@@ -90,7 +95,8 @@ struct sql_query {
     struct loop_deferred done;
     uint8_t state;
     bool is_command; /* by the text protocol */
-    bool is_retried;
+    uint8_t again;   /* enum sql_again, of the last run */
+    uint8_t tries;
 };
 
 enum sql_state {
@@ -125,7 +131,7 @@ struct sql_stats {
     uint64_t cancels;
     uint64_t refusals; /* queue full or server down */
     uint64_t prepares;
-    uint64_t deadlock_retries;
+    uint64_t deadlock_retries; /* and of other conflicts between transactions */
 };
 
 /* sql_open makes a pool and begins to connect in the background; a server that is down is no error.
@@ -140,7 +146,8 @@ MUST_USE int sql_open(struct loop *loop, const struct sql_options *options, stru
  */
 void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg);
 
-/* sql_query_start runs a statement. The one retry of is_read leaves no trace but its time.
+/* sql_query_start runs a statement. A read whose connection breaks runs once more; what the server has
+ * undone for another transaction's sake, SQL_TRIES times in all.
  *
  * Returns: 0: on_done runs exactly once, later, unless sql_query_cancel comes first; UV_EBUSY: the
  *          queue is full; UV_ENOTCONN: the server is down; UV_ECANCELED: the pool is being closed;

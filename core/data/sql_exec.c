@@ -32,16 +32,19 @@ static struct sql_error last_error(const struct sql_conn *conn)
 static void finish_failed(struct sql_conn *conn)
 {
     const struct sql_error error = last_error(conn);
-    const bool is_broken = error.code == 0 || sql_error_is_fatal(error.code);
-    const int status = error.code == 0 ? UV_EPROTO : sql_error_status(error.code);
+    const struct sql_meaning silence = {UV_EPROTO, true, SQL_AGAIN_NEVER};
+    const struct sql_meaning meaning =
+        error.code == 0 ? silence : sql_error_meaning(error.code, error.sqlstate);
     sql_query_set_error(conn->query, &error);
-    if (conn->op == OP_PREPARE && !is_broken) {
+    conn->query->again = (uint8_t)meaning.again;
+    sql_query_log(conn->query, meaning.status, &error);
+    if (conn->op == OP_PREPARE && !meaning.is_fatal) {
         /* never prepared, so the server has nothing to close */
         list_unlink(&conn->stmt->link);
         conn->stmt_count--;
         sql_stmt_free(conn->stmt);
     }
-    sql_query_finish(conn, status, is_broken);
+    sql_query_finish(conn, meaning.status, meaning.is_fatal);
 }
 
 static void finish_ok(struct sql_conn *conn)

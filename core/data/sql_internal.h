@@ -13,6 +13,7 @@
 
 #include <mysql.h>
 
+#include "core/data/sql_error.h"
 #include "core/data/sql_tx.h"
 
 #define SQL_DIALS_MAX   2   /* attempts at once: each holds one of the thread pool's few threads */
@@ -109,14 +110,6 @@ struct sql {
     void (*on_closed)(void *arg);
     void *on_closed_arg;
 };
-
-/* --- sql_error.c --- */
-
-/* sql_error_status maps a MySQL error code to UV_*; 0 to 0. */
-int sql_error_status(unsigned code);
-
-/* sql_error_is_fatal tells whether a connection is of no use after this error. */
-bool sql_error_is_fatal(unsigned code);
 
 /* --- sql_time.c --- */
 
@@ -266,6 +259,12 @@ void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms);
 
 /* sql_query_set_error copies an error into the result, its text into the arena. */
 void sql_query_set_error(struct sql_query *query, const struct sql_error *error);
+
+/* sql_query_log writes a failed statement to the log, unless it is one of the pool's own or runs again.
+ *
+ * error: the server's, or the library's; its code is 0 where neither said anything.
+ */
+void sql_query_log(const struct sql_query *query, int status, const struct sql_error *error);
 
 /* sql_query_finish ends the query of a connection: the connection goes back, stays with its
  * transaction, or is dropped when it is broken; on_done runs at the end of the turn. */

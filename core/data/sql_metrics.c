@@ -55,8 +55,8 @@ static const struct row rows[] = {
      SOURCE_U64, STAT(refusals), 0},
     {"toq_sql_prepares_total", "Statements prepared.", METRIC_COUNTER, SOURCE_U64, STAT(prepares),
      0},
-    {"toq_sql_deadlock_retries_total", "Transactions run anew after a deadlock.", METRIC_COUNTER,
-     SOURCE_U64, STAT(deadlock_retries), 0},
+    {"toq_sql_deadlock_retries_total", "Transactions run anew after a conflict with others.",
+     METRIC_COUNTER, SOURCE_U64, STAT(deadlock_retries), 0},
 };
 
 struct sql_metrics {

@@ -122,7 +122,7 @@ static void on_dial_failed(struct sql *sql, unsigned code, const char *text)
     rest(sql);
     if (sql->stats.open == 0) {
         const struct sql_error error = {.code = code, .message = str_from(text)};
-        const int status = sql_error_status(code);
+        const int status = sql_error_meaning(code, "").status;
         sql_pool_set_down(sql, code, text);
         sql_pool_fail_waiters(sql, status < 0 ? status : UV_ENOTCONN, &error);
     }

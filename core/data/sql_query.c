@@ -4,15 +4,70 @@
  */
 #include "core/base/clock.h"
 #include "core/data/sql_internal.h"
+#include "core/telemetry/log_limit.h"
 
 static bool is_own(const struct sql *sql, const struct sql_query *query)
 {
     return query == &sql->ping || query == &sql->kill;
 }
 
+/* can_retry tells whether a statement that failed runs once more; in a transaction, that decides. */
+static bool can_retry(const struct sql_query *query)
+{
+    if (query->tx != NULL || query->sql->is_closing) {
+        return false;
+    }
+    return (query->again == SQL_AGAIN_ALL && query->tries < SQL_TRIES) ||
+           (query->again != SQL_AGAIN_NEVER && query->is_read && query->tries == 1);
+}
+
+/* --- the log ------------------------------------------------------------------------------------- */
+
+static struct str name_of(const struct sql_query *query)
+{
+    struct str rest = query->text;
+    struct str word;
+    if (query->name != NULL) {
+        return str_from(query->name);
+    }
+    return str_next_field(&rest, ' ', &word) ? word : STR("");
+}
+
+/* level_of: what a handler expects is no fault, what only people can mend is an error. */
+static enum log_level level_of(const struct sql_query *query, int status)
+{
+    if (status == UV_EEXIST || can_retry(query)) {
+        return LOG_DEBUG;
+    }
+    return status == UV_EIO || status == UV_EACCES || status == UV_EINVAL || status == UV_EPROTO ||
+                   status == UV_EMSGSIZE
+               ? LOG_ERROR
+               : LOG_WARN;
+}
+
+void sql_query_log(const struct sql_query *query, int status, const struct sql_error *error)
+{
+    char text[SQL_ERROR_TEXT_BYTES];
+    if (is_own(query->sql, query)) {
+        return; /* its outcome is the server's health */
+    }
+    sql_error_text(error->message, query->params, query->param_count, text);
+    LOG_LIMITED(level_of(query, status), "sql", "statement failed",
+                log_str("statement", name_of(query)), log_cstr("status", uv_err_name(status)),
+                log_u64("errno", error->code), log_cstr("sqlstate", error->sqlstate),
+                log_cstr("error", text));
+}
+
 static void on_timeout(struct wheel_timer *timer)
 {
-    sql_query_fail(CONTAINER_OF(timer, struct sql_query, timer), UV_ETIMEDOUT);
+    struct sql_query *query = CONTAINER_OF(timer, struct sql_query, timer);
+    const struct sql_error none = {.message = query->state == QUERY_WAITING
+                                                  ? STR("no connection became free in its time")
+                                                  : STR("no answer came in its time")};
+    struct task *previous = task_enter(query->task);
+    sql_query_log(query, UV_ETIMEDOUT, &none);
+    task_leave(previous);
+    sql_query_fail(query, UV_ETIMEDOUT);
 }
 
 static void run_done(struct loop_deferred *deferred)
@@ -37,7 +92,8 @@ void sql_query_prepare(struct sql *sql, struct sql_query *query)
     query->sql = sql;
     query->conn = NULL;
     query->start_ns = clock_now_ns();
-    query->is_retried = false;
+    query->again = SQL_AGAIN_NEVER;
+    query->tries = 1;
     query->state = QUERY_IDLE;
     query->done.run = run_done;
     list_init(&query->link);
@@ -115,17 +171,12 @@ static void complete(struct sql_query *query, int status)
     loop_defer(sql->loop, &query->done);
 }
 
-/* can_retry tells whether a read may run once more, on another connection. */
-static bool can_retry(const struct sql_query *query, int status)
-{
-    return status == UV_ECONNRESET && query->is_read && !query->is_retried && query->tx == NULL &&
-           !query->sql->is_closing;
-}
-
 /* retry starts over; what the first run left in the arena stays there unused. */
 static void retry(struct sql_query *query)
 {
-    query->is_retried = true;
+    query->sql->stats.deadlock_retries += query->again == SQL_AGAIN_ALL ? 1 : 0;
+    query->tries++;
+    query->again = SQL_AGAIN_NEVER;
     query->result = (struct sql_result){0};
     query->row_end = &query->result.rows;
     query->used_bytes = 0;
@@ -139,7 +190,7 @@ void sql_query_finish(struct sql_conn *conn, int status, bool is_broken)
     conn->stmt = NULL;
     conn->op = OP_NONE;
     query->conn = NULL;
-    if (is_broken && can_retry(query, status)) {
+    if (status < 0 && can_retry(query)) {
         retry(query);
     } else {
         complete(query, status);

@@ -3,7 +3,7 @@
  * sql_tx.c - a transaction: a connection held from START TRANSACTION to COMMIT or ROLLBACK.
  *
  * States:  BEGINNING -> OPEN -> COMMITTING | ROLLING_BACK -> ENDED
- *          a deadlock: OPEN | COMMITTING -> UNDOING -> PAUSING -> BEGINNING
+ *          a conflict: OPEN | COMMITTING -> UNDOING -> PAUSING -> BEGINNING
  */
 #include "core/data/sql_tx.h"
 
@@ -11,7 +11,6 @@
 
 #include "core/data/sql_internal.h"
 
-#define DEADLOCK     1213
 #define PAUSE_MAX_MS 200 /* before the first retry; twice that before the second */
 
 enum tx_state {
@@ -114,7 +113,7 @@ static void pause_before_retry(struct sql_tx *tx)
 
 static bool must_retry(const struct sql_tx *tx, const struct sql_query *query)
 {
-    return query->result.error.code == DEADLOCK && tx->tries < SQL_TX_TRIES && tx->conn != NULL;
+    return query->again == SQL_AGAIN_ALL && tx->tries < SQL_TRIES && tx->conn != NULL;
 }
 
 /* undo starts over. The server has rolled back, and saying so once more makes sure of it. */

@@ -4,8 +4,9 @@
  *
  * Flow:    sql_tx_start -> a connection, START TRANSACTION -> run -> sql_tx_query ... -> sql_tx_commit
  *          or sql_tx_rollback -> on_done
- * Failure: after a deadlock (1213) the server has undone everything: run is called anew, up to
- *          SQL_TX_TRIES times in all; so run starts from scratch and has no effect of its own.
+ * Failure: after a deadlock and its like (UV_ECONNABORTED) the server has undone everything: run is
+ *          called anew, up to SQL_TRIES times in all; so run starts from scratch and has no effect of
+ *          its own.
  * Memory:  struct sql_tx and its queries are the caller's until on_done runs or sql_tx_cancel
  *          returns.
  * Thread:  the loop.
@@ -14,8 +15,6 @@
 #define TOQ_CORE_DATA_SQL_TX_H
 
 #include "core/data/sql.h"
-
-#define SQL_TX_TRIES 3
 
 struct sql_tx {
     /* the caller's: set before sql_tx_start, everything else zero */

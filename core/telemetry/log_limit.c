@@ -2,7 +2,7 @@
  *
  * log_limit.c - a table of the kinds of lines that were written lately.
  *
- * The lock is held while a line is queued: a count can then not be told before the line it belongs to. The
+ * The lock is held while a line is queued: so no count is told before the line that it belongs to. The
  * writer's lock is taken inside it, never the other way round.
  */
 #include "core/telemetry/log_limit.h"

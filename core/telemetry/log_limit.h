@@ -3,12 +3,12 @@
  * log_limit.h - lines that a fault repeats thousands of times a second: the first one is written, the
  * others are counted.
  *
- * Flow:    LOG_LIMITED -> the first of its kind: log_event -> the same again within LOG_LIMIT_NS: counted ->
- *          the period is over: the line once more, with repeated=N, if there were any
- * Kind:    the same level, component, message and fields; so what differs each time (an id, a duration) is no
- *          field of a limited line. The trace ids that a line ends with do not count.
- * Memory:  a table of fixed size; a kind that finds it full takes the place of the oldest, whose count is
- *          written then.
+ * Flow:    LOG_LIMITED -> the first of its kind: log_event -> the same again within LOG_LIMIT_NS:
+ *          counted -> the period is over: the line once more, with repeated=N, if there were any
+ * Kind:    the same level, component, message and fields; so what differs each time (an id, a
+ *          duration) is no field of a limited line. The ids of a trace at its end do not count.
+ * Memory:  a table of fixed size; a kind that finds it full takes the place of the oldest, whose
+ *          count is written then.
  * Thread:  any, as log_event.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_LIMIT_H

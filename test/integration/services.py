@@ -5,6 +5,7 @@ Services(folder) -> up() -> its variables -> mysql() and redis(), clients of the
 """
 
 import contextlib
+import getpass
 import json
 import os
 import signal
@@ -97,6 +98,27 @@ class Services:
         with contextlib.closing(self.mysql()) as connection, connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return cursor.fetchall()
+
+    def admin(self, sql, *parameters):
+        """The rows of one statement, as whoever may change the server: who made it."""
+        path = os.path.join(self.folder, "mysql", "mysql.sock")
+        with contextlib.closing(pymysql.connect(unix_socket=path, user=getpass.getuser(),
+                                                autocommit=True)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return cursor.fetchall()
+
+    @contextlib.contextmanager
+    def setting(self, **wanted):
+        """Sets the server's global variables, and sets them back."""
+        before = {name: self.admin(f"SELECT @@GLOBAL.{name}")[0][0] for name in wanted}
+        try:
+            for name, value in wanted.items():
+                self.admin(f"SET GLOBAL {name}=%s", value)
+            yield
+        finally:
+            for name, value in before.items():
+                self.admin(f"SET GLOBAL {name}=%s", value)
 
     def redis(self):
         v = self.variables

@@ -75,7 +75,7 @@ def test_a_full_pool(database, start_server, server_binary):
 
 # As MySQL numbers its errors: read-only, a deadlock, a lock wait that took too long, no right to.
 @pytest.mark.parametrize("number, code", [
-    (1290, Code.UNAVAILABLE), (1213, Code.RESOURCE_EXHAUSTED), (1205, Code.RESOURCE_EXHAUSTED),
+    (1290, Code.UNAVAILABLE), (1213, Code.ABORTED), (1205, Code.RESOURCE_EXHAUSTED),
     (1142, Code.INTERNAL)])
 def test_a_database_that_takes_no_writes(rpc, database, number, code):
     made = rpc.create(example())

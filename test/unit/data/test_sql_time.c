@@ -70,34 +70,12 @@ static void test_a_date_of_zeros_is_none(void **state)
     assert_true(us == (FIRST_S - 366 * INT64_C(86400)) * US_PER_S);
 }
 
-static void test_error_codes(void **state)
-{
-    (void)state;
-    assert_int_equal(sql_error_status(0), 0);
-    assert_false(sql_error_is_fatal(0));
-    assert_int_equal(sql_error_status(1062), UV_EEXIST);
-    assert_false(sql_error_is_fatal(1062));
-    assert_int_equal(sql_error_status(1213), UV_EAGAIN);
-    assert_int_equal(sql_error_status(1290), UV_EROFS);
-    assert_true(sql_error_is_fatal(1290));
-    assert_true(sql_error_is_fatal(1836));
-    assert_int_equal(sql_error_status(2013), UV_ECONNRESET);
-    assert_true(sql_error_is_fatal(2013));
-    assert_int_equal(sql_error_status(4031), UV_ECONNRESET); /* the last one of the table */
-    assert_int_equal(sql_error_status(1064), UV_EIO);
-    assert_false(sql_error_is_fatal(1064)); /* the server's, about a statement */
-    assert_int_equal(sql_error_status(2999), UV_EIO);
-    assert_true(sql_error_is_fatal(2999)); /* the library's, whatever it is */
-    assert_int_equal(sql_error_status(65000), UV_EIO);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_calendar_is_the_c_librarys),
         cmocka_unit_test(test_years_outside_are_refused),
         cmocka_unit_test(test_a_date_of_zeros_is_none),
-        cmocka_unit_test(test_error_codes),
     };
     return cmocka_run_group_tests_name("sql_time", tests, NULL, NULL);
 }
