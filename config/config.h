@@ -87,6 +87,9 @@ struct config {
     uint64_t max_connections; /* all listeners together */
     uint64_t listen_backlog;
 
+    uint64_t memory_max_bytes; /* of the process; 0: three quarters of what the system allows */
+    uint64_t conn_output_max_bytes;
+
     uint64_t http2_max_concurrent_streams; /* of a connection: open, or running though reset */
     uint64_t http2_stream_window_bytes;
     uint64_t http2_connection_window_bytes;

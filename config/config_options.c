@@ -216,6 +216,15 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .value = "1024", .min = 1, .max = 65535, .unit = "connections",
      .help = "waiting to be accepted, by listener"},
 
+    {.name = "MEMORY_MAX_BYTES", .kind = CONFIG_NUMBER, .offset = FIELD(memory_max_bytes),
+     .value = "0", .max = UINT64_C(1) << 48, .unit = "bytes",
+     .zero = "takes 3/4 of what the system allows",
+     .help = "of the process; bodies wait at 80 %, new requests are refused at 100 %"},
+    {.name = "CONN_OUTPUT_MAX_BYTES", .kind = CONFIG_NUMBER,
+     .offset = FIELD(conn_output_max_bytes),
+     .value = "4194304", .min = 65536, .max = 2147483647, .unit = "bytes",
+     .help = "of a connection's answers that wait for their reader; then its requests wait"},
+
     {.name = "HTTP2_MAX_CONCURRENT_STREAMS", .kind = CONFIG_NUMBER,
      .offset = FIELD(http2_max_concurrent_streams),
      .value = "256", .min = 1, .max = 65536, .unit = "streams",

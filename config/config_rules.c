@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_rules.c - listeners against each other and against the world.
+ * config_rules.c - listeners against each other and against the world, and what one number cannot say alone.
  */
 #include "config/config_rules.h"
 
@@ -8,6 +8,8 @@
 
 #include "config/config_error.h"
 #include "config/config_host.h"
+
+#define MEMORY_MIN_BYTES (64u << 20) /* what the server needs itself, and its reserve */
 
 struct listener {
     const char *prefix; /* of its variables */
@@ -70,7 +72,20 @@ static bool check_listeners(const struct config *config, char *error)
     return true;
 }
 
+static bool check_memory(const struct config *config, char *error)
+{
+    if (config->memory_max_bytes == 0 || config->memory_max_bytes >= MEMORY_MIN_BYTES) {
+        return true;
+    }
+    return config_error_set(error,
+                            "MEMORY_MAX_BYTES: \"%" PRIu64
+                            "\" is not allowed: %u to 281474976710656 "
+                            "bytes, or 0",
+                            config->memory_max_bytes, MEMORY_MIN_BYTES);
+}
+
 bool config_rules_check(const struct config *config, char *error)
 {
-    return check_token(config, error) && check_listeners(config, error);
+    return check_token(config, error) && check_listeners(config, error) &&
+           check_memory(config, error);
 }

@@ -15,6 +15,7 @@
 #include "core/app_data.h"
 #include "core/app_servers.h"
 #include "core/base/clock.h"
+#include "core/loop/budget.h"
 #include "core/loop/signals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
@@ -28,6 +29,7 @@ struct app {
     const char *version;
     struct loop *loop;
     struct metrics *metrics;
+    struct budget budget;
     struct conn_set conns;
     struct app_data data;
     struct app_servers servers;
@@ -167,6 +169,16 @@ static void raise_fd_limit(void)
     }
 }
 
+static int start_budget(struct app *app)
+{
+    budget_init(&app->budget, app->config->memory_max_bytes);
+    app->conns.quota = &app->budget.traffic;
+    app->conns.pool.quota = &app->budget.traffic;
+    app->conns.output_max_bytes = app->config->conn_output_max_bytes;
+    budget_start(&app->budget, app->loop, &app->conns);
+    return budget_register_metrics(&app->budget, app->metrics);
+}
+
 static int start_base(struct app *app)
 {
     const struct config *c = app->config;
@@ -179,6 +191,7 @@ static int start_base(struct app *app)
     rc = rc < 0 ? rc : loop_register_metrics(app->loop, app->metrics);
     rc = rc < 0 ? rc
                 : conn_set_init(&app->conns, app->loop, c->max_connections, c->write_timeout_ms);
+    rc = rc < 0 ? rc : start_budget(app);
     rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
     rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
     wheel_timer_init(&app->shutdown_timer, on_shutdown_timeout);
@@ -191,6 +204,7 @@ static int open_servers(struct app *app)
     const struct app_served served = {
         .config = app->config,
         .conns = &app->conns,
+        .budget = &app->budget,
         .metrics = app->metrics,
         .health = &app->health,
         .listings = &app->data.listings,
@@ -254,7 +268,8 @@ static void log_ready(const struct app *app)
     app_servers_log(&app->servers);
     listings_log(&app->data.listings);
     LOG(LOG_INFO, "main", "ready", log_cstr("version", app->version),
-        log_cstr("env", config_env_name(app->config->env)));
+        log_cstr("env", config_env_name(app->config->env)),
+        log_u64("memory_max_bytes", app->budget.pool.max_bytes));
 }
 
 /* --- run ----------------------------------------------------------------------------------------- */
@@ -268,6 +283,7 @@ static bool stop(struct app *app)
     const bool is_clean = task_count() == 0 && app->is_data_closed;
     wheel_unset(&app->shutdown_timer);
     wheel_unset(&app->data_timer);
+    budget_stop(&app->budget);
     if (app->config->enable_pprof) {
         pprof_stop(&app->pprof);
     }

@@ -128,6 +128,8 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .port = (uint16_t)face->port,
         .backlog = (int)c->listen_backlog,
         .limits = limits_for(c, face->which),
+        .budget = served->budget,
+        .is_vital = face->which == APP_SERVER_METRICS || face->which == APP_SERVER_PPROF,
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };

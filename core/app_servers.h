@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "core/http/server.h"
+#include "core/loop/budget.h"
 #include "core/loop/listener_metrics.h"
 #include "handlers/grpc_services.h"
 #include "handlers/routes.h"
@@ -25,6 +26,7 @@ enum app_server {
 struct app_served {
     const struct config *config;
     struct conn_set *conns;
+    struct budget *budget;
     struct metrics *metrics;
     struct health *health;
     struct listings *listings;

@@ -15,7 +15,23 @@ struct arena_block {
 
 void arena_init(struct arena *a, size_t max_bytes)
 {
-    *a = (struct arena){.max_bytes = max_bytes};
+    arena_init_charged(a, max_bytes, NULL);
+}
+
+void arena_init_charged(struct arena *a, size_t max_bytes, struct quota *quota)
+{
+    *a = (struct arena){.max_bytes = max_bytes, .quota = quota};
+}
+
+static size_t cost_of(size_t size_bytes)
+{
+    return sizeof(struct arena_block) + size_bytes;
+}
+
+static void free_block(struct arena *a, struct arena_block *block)
+{
+    quota_release(a->quota, cost_of(block->size_bytes));
+    free(block);
 }
 
 static void use_block(struct arena *a, struct arena_block *block)
@@ -34,11 +50,11 @@ void arena_reset(struct arena *a)
         if (kept == NULL && block->size_bytes == ARENA_BLOCK_BYTES) {
             kept = block;
         } else {
-            free(block);
+            free_block(a, block);
         }
         block = older;
     }
-    arena_init(a, a->max_bytes);
+    arena_init_charged(a, a->max_bytes, a->quota);
     if (kept != NULL) {
         kept->older = NULL;
         a->used_bytes = kept->size_bytes;
@@ -49,8 +65,10 @@ void arena_reset(struct arena *a)
 void arena_deinit(struct arena *a)
 {
     arena_reset(a);
-    free(a->blocks);
-    arena_init(a, a->max_bytes);
+    if (a->blocks != NULL) {
+        free_block(a, a->blocks);
+    }
+    arena_init_charged(a, a->max_bytes, a->quota);
 }
 
 /* block_bytes is the size of the next block: a plain one, so that it can be kept, unless the wish
@@ -63,13 +81,31 @@ static size_t block_bytes(const struct arena *a, size_t size)
     return size > plain || (!is_first && size > ARENA_BLOCK_BYTES / 4) ? size : plain;
 }
 
+/* make_block: the first plain block is vital, for without it no request can be refused. */
+static struct arena_block *make_block(struct arena *a, size_t size_bytes)
+{
+    const size_t cost = cost_of(size_bytes);
+    const bool is_vital = a->blocks == NULL && size_bytes <= ARENA_BLOCK_BYTES;
+    if (!quota_take(a->quota, cost, is_vital)) {
+        return NULL;
+    }
+    struct arena_block *block = malloc(cost);
+    if (block == NULL && quota_note_short(a->quota)) {
+        block = malloc(cost);
+    }
+    if (block == NULL) {
+        quota_release(a->quota, cost);
+    }
+    return block;
+}
+
 static bool add_block(struct arena *a, size_t size)
 {
     if (size > a->max_bytes - a->used_bytes) {
         return false;
     }
     const size_t size_bytes = block_bytes(a, size);
-    struct arena_block *block = malloc(sizeof(*block) + size_bytes);
+    struct arena_block *block = make_block(a, size_bytes);
     if (block == NULL) {
         return false;
     }
@@ -94,6 +130,22 @@ void *arena_alloc(struct arena *a, size_t size)
     char *p = a->next;
     a->next += rounded;
     return p;
+}
+
+void arena_give_back(struct arena *a, void *memory)
+{
+    for (struct arena_block **at = &a->blocks; *at != NULL; at = &(*at)->older) {
+        struct arena_block *block = *at;
+        if (block->data == memory && block->size_bytes > ARENA_BLOCK_BYTES) {
+            *at = block->older;
+            a->used_bytes -= block->size_bytes;
+            if (a->end == block->data + block->size_bytes) {
+                a->next = a->end = NULL; /* what is free in older blocks is not known any more */
+            }
+            free_block(a, block);
+            return;
+        }
+    }
 }
 
 bool arena_copy(struct arena *a, struct str s, struct str *ret_copy)

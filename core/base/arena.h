@@ -4,12 +4,13 @@
  *
  * Memory: blocks of ARENA_BLOCK_BYTES from the allocator, bigger ones for bigger wishes, in total
  *         never more than max_bytes. arena_reset keeps one plain block, so a busy connection
- *         allocates nothing and an idle one holds little.
+ *         allocates nothing and an idle one holds little. Blocks are charged to the quota.
  * Thread: one at a time.
  */
 #ifndef TOQ_CORE_BASE_ARENA_H
 #define TOQ_CORE_BASE_ARENA_H
 
+#include "core/base/quota.h"
 #include "core/base/str.h"
 
 #define ARENA_BLOCK_BYTES 4096
@@ -22,10 +23,14 @@ struct arena {
     char *end;
     size_t used_bytes; /* allocated blocks, against max_bytes */
     size_t max_bytes;
+    struct quota *quota; /* that blocks are charged to; NULL for none */
 };
 
 /* arena_init starts an empty arena that allocates nothing yet. */
 void arena_init(struct arena *a, size_t max_bytes);
+
+/* arena_init_charged is arena_init with a quota, which outlives the arena. */
+void arena_init_charged(struct arena *a, size_t max_bytes, struct quota *quota);
 
 /* arena_reset takes back all that was handed out and keeps one block for the next time. */
 void arena_reset(struct arena *a);
@@ -39,6 +44,10 @@ void arena_deinit(struct arena *a);
  * missing.
  */
 MUST_USE void *arena_alloc(struct arena *a, size_t size);
+
+/* arena_give_back frees what arena_alloc has returned before, where it has a block for itself: big pieces that
+ * are needed for a while. Small ones stay until arena_reset. */
+void arena_give_back(struct arena *a, void *memory);
 
 /* arena_copy copies `s` into the arena and adds a NUL behind it.
  *

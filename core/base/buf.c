@@ -14,19 +14,45 @@
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
-    *b = (struct buf){.max_bytes = max_bytes};
+    buf_init_charged(b, max_bytes, NULL);
+}
+
+void buf_init_charged(struct buf *b, size_t max_bytes, struct quota *quota)
+{
+    *b = (struct buf){.max_bytes = max_bytes, .quota = quota};
 }
 
 void buf_deinit(struct buf *b)
 {
     free(b->data);
-    *b = (struct buf){.max_bytes = b->max_bytes};
+    quota_release(b->quota, b->cap);
+    buf_init_charged(b, b->max_bytes, b->quota);
 }
 
 void buf_clear(struct buf *b)
 {
     b->len = 0;
     b->is_failed = false;
+}
+
+/* grow: the old memory and the new one exist at once while realloc copies, which is not charged. */
+static bool grow(struct buf *b, size_t cap)
+{
+    const size_t more = cap - b->cap;
+    if (!quota_charge(b->quota, more)) {
+        return false;
+    }
+    char *data = realloc(b->data, cap);
+    if (data == NULL && quota_note_short(b->quota)) {
+        data = realloc(b->data, cap);
+    }
+    if (data == NULL) {
+        quota_release(b->quota, more);
+        return false;
+    }
+    b->data = data;
+    b->cap = cap;
+    return true;
 }
 
 /* reserve makes room for `more` bytes behind len and for a NUL behind them, which vsnprintf writes;
@@ -45,14 +71,8 @@ static bool reserve(struct buf *b, size_t more)
     while (cap <= need) {
         cap *= 2;
     }
-    char *data = realloc(b->data, cap);
-    if (data == NULL) {
-        b->is_failed = true;
-        return false;
-    }
-    b->data = data;
-    b->cap = cap;
-    return true;
+    b->is_failed = !grow(b, cap);
+    return !b->is_failed;
 }
 
 void buf_append(struct buf *b, const void *data, size_t len)
@@ -180,6 +200,7 @@ void buf_consume(struct buf *b, size_t len)
 char *buf_steal(struct buf *b)
 {
     char *data = b->data;
-    *b = (struct buf){.max_bytes = b->max_bytes};
+    quota_release(b->quota, b->cap); /* they are the caller's to charge */
+    buf_init_charged(b, b->max_bytes, b->quota);
     return data;
 }

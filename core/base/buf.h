@@ -10,18 +10,23 @@
 #ifndef TOQ_CORE_BASE_BUF_H
 #define TOQ_CORE_BASE_BUF_H
 
+#include "core/base/quota.h"
 #include "core/base/str.h"
 
 struct buf {
-    char *data;       /* owned; NULL until the first append */
-    size_t len;       /* bytes in use */
-    size_t cap;       /* bytes allocated */
-    size_t max_bytes; /* len never passes this */
-    bool is_failed;   /* an append did not fit */
+    char *data;          /* owned; NULL until the first append */
+    size_t len;          /* bytes in use */
+    size_t cap;          /* bytes allocated */
+    size_t max_bytes;    /* len never passes this */
+    bool is_failed;      /* an append did not fit */
+    struct quota *quota; /* that cap is charged to; NULL for none */
 };
 
 /* buf_init starts an empty buffer that allocates nothing yet. */
 void buf_init(struct buf *b, size_t max_bytes);
+
+/* buf_init_charged is buf_init with a quota, which outlives the buffer. */
+void buf_init_charged(struct buf *b, size_t max_bytes, struct quota *quota);
 
 /* buf_deinit frees the bytes. */
 void buf_deinit(struct buf *b);

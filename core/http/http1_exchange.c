@@ -21,8 +21,8 @@ static struct http1_exchange *get_memory(struct http_server *server)
     }
     ex = calloc(1, sizeof(*ex));
     if (ex != NULL) {
-        arena_init(&ex->req.arena, ARENA_MAX_BYTES);
-        buf_init(&ex->body, server->limits.body_bytes);
+        arena_init_charged(&ex->req.arena, ARENA_MAX_BYTES, server->quota);
+        buf_init_charged(&ex->body, server->limits.body_bytes, server->quota);
     }
     return ex;
 }

@@ -25,7 +25,7 @@ static struct http2_stream *get_memory(struct http_server *server)
     }
     st = calloc(1, sizeof(*st));
     if (st != NULL) {
-        arena_init(&st->req.arena, ARENA_MAX_BYTES);
+        arena_init_charged(&st->req.arena, ARENA_MAX_BYTES, server->quota);
     }
     return st;
 }
@@ -40,7 +40,7 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
     const struct arena arena = st->req.arena;
     *st = (struct http2_stream){.h2 = h2, .id = id};
     st->req.arena = arena;
-    buf_init(&st->body, server->limits.body_bytes);
+    buf_init_charged(&st->body, server->limits.body_bytes, server->quota);
     wheel_timer_init(&st->timer, on_timer);
     list_init(&st->thirsty);
     list_init(&st->lost);

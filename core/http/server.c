@@ -10,7 +10,11 @@
 
 static void on_accept(struct listener *listener, struct conn *conn)
 {
-    http1_attach(listener->ctx, conn);
+    struct http_server *server = listener->ctx;
+    if (server->is_vital) {
+        conn_set_vital(conn);
+    }
+    http1_attach(server, conn);
 }
 
 int http_server_open(struct http_server *server, struct conn_set *conns, struct router *router,
@@ -20,10 +24,16 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .loop = conns->loop,
         .router = router,
         .limits = options->limits,
+        .budget = options->budget,
+        .is_vital = options->is_vital,
         .metrics = metrics,
         .access_every = options->access_every,
         .access_level = options->access_level,
     };
+    if (options->budget != NULL) {
+        server->quota =
+            options->is_vital ? &options->budget->diagnostics : &options->budget->traffic;
+    }
     list_init(&server->conns);
     list_init(&server->http2_conns);
     const int rc = listener_open(&server->listener, conns, options->name, options->host,

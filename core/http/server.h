@@ -9,6 +9,7 @@
 #define TOQ_CORE_HTTP_SERVER_H
 
 #include "core/http/http_metrics.h"
+#include "core/loop/budget.h"
 #include "core/loop/listener.h"
 #include "core/telemetry/log.h"
 
@@ -61,6 +62,9 @@ struct http_server {
     struct listener listener;
     struct router *router; /* owned */
     struct http_limits limits;
+    struct budget *budget; /* NULL: memory is not counted */
+    struct quota *quota;   /* of it, for requests; NULL: they are charged to nothing */
+    bool is_vital;         /* diagnostics */
     struct http_metrics *metrics;
     uint64_t access_every; /* log one request in so many; 0: none */
     uint64_t access_count;
@@ -82,6 +86,8 @@ struct http_server_options {
     uint16_t port;
     int backlog;
     struct http_limits limits;
+    struct budget *budget; /* outlives the server; NULL: memory is not counted */
+    bool is_vital;         /* diagnostics: served however little memory is left */
     uint64_t access_every;
     enum log_level access_level;
 };

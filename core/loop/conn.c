@@ -32,6 +32,7 @@ int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_count,
         .loop = loop,
         .max_count = max_count,
         .write_timeout_ms = write_timeout_ms,
+        .output_max_bytes = CONN_OUTPUT_MAX_BYTES,
         .read_buffer = malloc(CONN_READ_BYTES),
     };
     list_init(&set->conns);
@@ -188,14 +189,18 @@ static void on_written(uv_write_t *req, int status)
         return;
     }
     conn->stats->sent_bytes += len;
+    conn->moved_bytes += len;
     outq_consume(&conn->out, &conn->set->pool, len);
     flush(conn);
 }
 
 static int write_rest(struct conn *conn)
 {
-    uv_write_t *req =
-        malloc(sizeof(*req)); /* rarely needed, and too big to keep in each connection */
+    /* rarely needed, and too big to keep in each connection */
+    uv_write_t *req = malloc(sizeof(*req));
+    if (req == NULL && quota_note_short(conn->set->quota)) {
+        req = malloc(sizeof(*req));
+    }
     if (req == NULL) {
         return UV_ENOMEM;
     }
@@ -229,6 +234,7 @@ static int write_now(struct conn *conn)
             return n;
         }
         conn->stats->sent_bytes += (uint64_t)n;
+        conn->moved_bytes += (uint64_t)n;
         outq_consume(&conn->out, &conn->set->pool, (size_t)n);
     }
     return 0;
@@ -287,9 +293,39 @@ int conn_write(struct conn *conn, const char *data, size_t len)
     return 0;
 }
 
+void conn_set_vital(struct conn *conn)
+{
+    conn->is_vital = true;
+    conn->out.vital_bytes = SIZE_MAX;
+}
+
+size_t conn_share(const struct conn *conn)
+{
+    const struct quota *quota = conn->set->quota;
+    if (quota_level(quota) == QUOTA_FULL && !conn->is_vital) {
+        return OUTQ_BLOCK_BYTES;
+    }
+    return quota_share(quota, CONN_SHARE_MIN_BYTES, conn->set->output_max_bytes);
+}
+
+bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len)
+{
+    const struct quota *quota = conn->set->quota;
+    if (conn->is_vital || (quota_level(quota) == QUOTA_EASY && quota_has_room(quota, len))) {
+        return true;
+    }
+    return quota_has_room(quota, len) && held_bytes + conn->out.len + len <= conn_share(conn);
+}
+
+static bool is_above_high(const struct conn *conn)
+{
+    const size_t share = conn_share(conn);
+    return conn->out.len > (share < CONN_HIGH_BYTES ? share : CONN_HIGH_BYTES);
+}
+
 bool conn_is_clogged(struct conn *conn)
 {
-    if (conn->out.len > CONN_HIGH_BYTES) {
+    if (conn->out.len > OUTQ_BLOCK_BYTES && is_above_high(conn)) {
         conn->is_clogged = true;
     }
     return conn->is_clogged;
@@ -313,6 +349,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     }
     conn->stats->received_bytes += (uint64_t)nread;
+    conn->moved_bytes += (uint64_t)nread;
     if (nread == 0 || conn->state != CONN_OPEN) {
         return; /* lingering: read and dropped */
     }
@@ -406,6 +443,9 @@ int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
               struct conn_stats *stats, struct conn **ret_conn)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL && quota_note_short(set->quota)) {
+        conn = calloc(1, sizeof(*conn));
+    }
     if (conn == NULL) {
         (void)close(fd);
         return UV_ENOMEM;
@@ -420,6 +460,7 @@ int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
     conn->tcp.data = conn;
     conn->set = set;
     conn->stats = stats;
+    conn->out.vital_bytes = OUTQ_BLOCK_BYTES;
     conn->flush.run = run_flush;
     list_init(&conn->flush.link);
     wheel_timer_init(&conn->timer, on_timer);

@@ -22,7 +22,10 @@
 #define CONN_LOW_BYTES  (64u << 10)  /* ... until it is down to this */
 #define CONN_LINGER_MS                                                                             \
     1000 /* how long a finished connection reads on, so that no RST eats the answer */
-#define CONN_PEER_BYTES 64 /* "[ip]:port" and a NUL */
+#define CONN_SHARE_MIN_BYTES                                                                       \
+    CONN_LOW_BYTES /* what each connection may queue, however little is left */
+#define CONN_OUTPUT_MAX_BYTES (4u << 20) /* conn_set.output_max_bytes, unless it is set */
+#define CONN_PEER_BYTES       64         /* "[ip]:port" and a NUL */
 
 struct conn;
 
@@ -35,6 +38,15 @@ struct conn_events {
     void (*on_drained)(struct conn *conn); /* it was clogged and is no more */
     void (*on_timeout)(struct conn *conn); /* conn_set_timeout's time is up */
     void (*on_close)(struct conn *conn);   /* the last call, exactly once: free what is yours */
+    /* what the protocol holds for this connection beside its output, and how many bytes of it have moved on
+     * so far, with those of conn->moved_bytes; NULL: nothing */
+    struct conn_weight (*weigh)(const struct conn *conn);
+    void (*on_eased)(struct conn *conn); /* memory is there again; NULL: it did not wait for that */
+};
+
+struct conn_weight {
+    size_t held_bytes;
+    uint64_t moved_bytes;
 };
 
 /* What a listener's connections count, for metrics. */
@@ -53,6 +65,9 @@ struct conn_set {
     size_t count;
     size_t max_count;
     uint64_t write_timeout_ms;
+    struct quota *quota;     /* what the connections of traffic are charged to; NULL: to nothing */
+    size_t output_max_bytes; /* of a connection, with what its protocol queues: conn_share */
+    uint64_t parked_count;   /* times that a connection's producers were parked */
     struct outq_pool pool;
     char *read_buffer;           /* owned; CONN_READ_BYTES */
     void (*on_empty)(void *arg); /* runs when the last one has closed; NULL for nobody */
@@ -68,6 +83,8 @@ struct conn {
     void *ctx; /* the protocol's */
     struct outq out;
     size_t untaken_bytes; /* of what is written, when the write timer was set */
+    uint64_t moved_bytes; /* that were read or written */
+    uint64_t seen_bytes;  /* moved_bytes when the budget looked last ... */
     struct wheel_timer timer;
     struct wheel_timer write_timer;
     struct loop_deferred flush;
@@ -75,8 +92,10 @@ struct conn {
     uint32_t label; /* of the task that queued the last bytes: writing them is its work */
     uint16_t peer_port;
     uint8_t state;
-    bool is_writing; /* a uv_write is under way */
-    bool is_feeding; /* inside on_data: output is flushed when it returns */
+    uint8_t stalled_looks; /* ... and how often the budget has found it in the same place */
+    bool is_writing;       /* a uv_write is under way */
+    bool is_vital;         /* diagnostics: its output may use the reserve */
+    bool is_feeding;       /* inside on_data: output is flushed when it returns */
     bool is_clogged;
     bool has_ended; /* on_end ran, or will not */
 };
@@ -124,6 +143,19 @@ MUST_USE char *conn_reserve(struct conn *conn, size_t len);
 
 /* conn_commit queues the first `len` bytes of the last conn_reserve. */
 void conn_commit(struct conn *conn, size_t len);
+
+/* conn_set_vital marks a connection of diagnostics: it is served however little memory is left. */
+void conn_set_vital(struct conn *conn);
+
+/* conn_share tells how much the connection may queue by now, with what its protocol queues. */
+size_t conn_share(const struct conn *conn);
+
+/* conn_may_queue tells whether an answer of `len` bytes may be queued as a whole.
+ *
+ * held_bytes: what the protocol has queued for the connection beside conn's own.
+ * Returns: false when memory is short, and the connection or the answer takes too much of it.
+ */
+bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len);
 
 /* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
 bool conn_is_clogged(struct conn *conn);

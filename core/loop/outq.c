@@ -13,17 +13,45 @@ struct outq_block {
     char data[];
 };
 
+static size_t cost_of(size_t cap)
+{
+    return sizeof(struct outq_block) + cap;
+}
+
+static void free_block(struct outq_pool *pool, struct outq_block *block)
+{
+    quota_release(pool->quota, cost_of(block->cap));
+    free(block);
+}
+
 void outq_pool_deinit(struct outq_pool *pool)
 {
     while (pool->spare != NULL) {
         struct outq_block *next = pool->spare->next;
-        free(pool->spare);
+        free_block(pool, pool->spare);
         pool->spare = next;
     }
     pool->spare_count = 0;
 }
 
-static struct outq_block *get_block(struct outq_pool *pool, size_t len)
+static struct outq_block *make_block(struct outq_pool *pool, size_t cap, bool is_vital)
+{
+    if (!quota_take(pool->quota, cost_of(cap), is_vital)) {
+        return NULL;
+    }
+    struct outq_block *block = malloc(cost_of(cap));
+    if (block == NULL && quota_note_short(pool->quota)) {
+        block = malloc(cost_of(cap));
+    }
+    if (block == NULL) {
+        quota_release(pool->quota, cost_of(cap));
+        return NULL;
+    }
+    block->cap = cap;
+    return block;
+}
+
+static struct outq_block *get_block(struct outq_pool *pool, size_t len, size_t vital_bytes)
 {
     struct outq_block *block = pool->spare;
     if (block != NULL && len <= OUTQ_BLOCK_BYTES) {
@@ -31,11 +59,10 @@ static struct outq_block *get_block(struct outq_pool *pool, size_t len)
         pool->spare_count--;
     } else {
         const size_t cap = len <= OUTQ_BLOCK_BYTES ? OUTQ_BLOCK_BYTES : len;
-        block = malloc(sizeof(*block) + cap);
+        block = make_block(pool, cap, cap <= vital_bytes);
         if (block == NULL) {
             return NULL;
         }
-        block->cap = cap;
     }
     block->next = NULL;
     block->len = 0;
@@ -45,7 +72,7 @@ static struct outq_block *get_block(struct outq_pool *pool, size_t len)
 static void put_block(struct outq_pool *pool, struct outq_block *block)
 {
     if (block->cap != OUTQ_BLOCK_BYTES || pool->spare_count == OUTQ_POOL_BLOCKS) {
-        free(block);
+        free_block(pool, block);
         return;
     }
     block->next = pool->spare;
@@ -56,7 +83,7 @@ static void put_block(struct outq_pool *pool, struct outq_block *block)
 char *outq_reserve(struct outq *q, struct outq_pool *pool, size_t len)
 {
     if (q->last == NULL || q->last->cap - q->last->len < len) {
-        struct outq_block *block = get_block(pool, len);
+        struct outq_block *block = get_block(pool, len, q->vital_bytes);
         if (block == NULL) {
             return NULL;
         }

@@ -3,14 +3,17 @@
  * outq.h - bytes on their way out of one connection: a chain of blocks that many small writes fill,
  * and that leave in one system call.
  *
- * Memory: blocks come from a pool that all connections share, so an idle connection holds none.
- * Whoever fills a queue bounds it (conn.h: watermarks). Thread: the loop.
+ * Memory: blocks come from a pool that all connections share, so an idle connection holds none. They are
+ *         charged to the pool's quota, also while they are spare. Whoever fills a queue bounds it
+ *         (conn.h: watermarks).
+ * Thread: the loop.
  */
 #ifndef TOQ_CORE_LOOP_OUTQ_H
 #define TOQ_CORE_LOOP_OUTQ_H
 
 #include <uv.h>
 
+#include "core/base/quota.h"
 #include "core/base/str.h"
 
 #define OUTQ_BLOCK_BYTES 16384
@@ -21,6 +24,7 @@ struct outq_block;
 struct outq_pool {
     struct outq_block *spare;
     size_t spare_count;
+    struct quota *quota; /* NULL for none; set before the first block is made */
 };
 
 struct outq {
@@ -28,6 +32,7 @@ struct outq {
     struct outq_block *last;
     size_t first_offset; /* bytes of the first block that are written already */
     size_t len;          /* bytes queued */
+    size_t vital_bytes;  /* blocks up to this size may be charged to the quota's reserve */
 };
 
 /* outq_pool_deinit frees the spare blocks. */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * quota.h - memory that is counted: what allocates charges a quota, and all quotas of a process share one pool.
+ *
+ * Flow:    quota_charge before an allocation, quota_release after its free; a quota takes from the pool in
+ *          batches, so that most charges touch nothing that is shared.
+ * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's NULL.
+ *          The pool's last bytes are a reserve: only quota_charge_vital takes from it, for what says no.
+ * Thread:  a quota belongs to one thread; the pool is shared by all.
+ */
+#ifndef TOQ_CORE_BASE_QUOTA_H
+#define TOQ_CORE_BASE_QUOTA_H
+
+#include <stdatomic.h>
+
+#include "core/base/base.h"
+
+#define QUOTA_BATCH_BYTES (64u << 10)
+
+/* How much of its limit a quota sees in use: of all quotas together, and of what is not charged. */
+enum quota_level {
+    QUOTA_EASY,
+    QUOTA_TIGHT, /* 80 %; until it is below 75 % again */
+    QUOTA_FULL,  /* all of it, or malloc has failed; until it is below 95 % again */
+};
+
+struct quota_pool {
+    atomic_size_t granted_bytes; /* to quotas */
+    atomic_size_t foreign_bytes; /* allocated, and charged to no quota */
+    size_t max_bytes;
+    size_t reserve_bytes; /* of max_bytes */
+    atomic_bool is_short; /* malloc has failed though the pool was not empty */
+    /* gives back what is kept for a malloc that fails; any thread; NULL for nothing */
+    void (*on_short)(struct quota_pool *pool);
+};
+
+struct quota {
+    struct quota_pool *pool;
+    size_t limit_bytes;   /* of the pool: how much of it this quota may see in use */
+    size_t used_bytes;    /* charged */
+    size_t granted_bytes; /* by the pool; never less than used_bytes */
+    uint64_t refused;     /* charges */
+    enum quota_level level;
+    void (*on_level)(struct quota *quota); /* level has changed; it only takes a note */
+};
+
+/* quota_pool_init makes a pool of max_bytes, of which reserve_bytes are for vital charges. */
+void quota_pool_init(struct quota_pool *pool, size_t max_bytes, size_t reserve_bytes);
+
+/* quota_init makes a quota of a pool.
+ *
+ * is_vital: each charge is: it may use the whole pool.
+ */
+void quota_init(struct quota *quota, struct quota_pool *pool, bool is_vital);
+
+/* quota_check brings level up to date. */
+void quota_check(struct quota *quota);
+
+/* quota_share tells how much one of many users of the same kind may hold: `most` at ease, else an eighth of
+ * what is left, so that no number of them can fill the pool.
+ *
+ * least: never less. Returns: most, when quota is NULL.
+ */
+size_t quota_share(const struct quota *quota, size_t least, size_t most);
+
+/* quota_has_room tells whether a charge would not be refused. */
+bool quota_has_room(const struct quota *quota, size_t bytes);
+
+/* quota_note_short is told that malloc has failed: new work is refused for a while.
+ *
+ * Returns: true when it may succeed now, for what was kept for that has been given back.
+ */
+bool quota_note_short(struct quota *quota);
+
+/* quota_take_batch and quota_give_batch are the rare parts of the functions below. */
+MUST_USE bool quota_take_batch(struct quota *quota, size_t bytes, bool is_vital);
+
+/* quota_give_batch gives back what more than a batch of a quota's grant is unused. */
+void quota_give_batch(struct quota *quota);
+
+/* quota_level is a quota's level; QUOTA_EASY when it is NULL. */
+static inline enum quota_level quota_level(const struct quota *quota)
+{
+    return quota == NULL ? QUOTA_EASY : quota->level;
+}
+
+/* quota_take is quota_charge or quota_charge_vital. */
+MUST_USE static inline bool quota_take(struct quota *quota, size_t bytes, bool is_vital)
+{
+    if (quota == NULL) {
+        return true;
+    }
+    if (UNLIKELY(bytes > quota->granted_bytes - quota->used_bytes) &&
+        !quota_take_batch(quota, bytes, is_vital)) {
+        return false;
+    }
+    quota->used_bytes += bytes;
+    return true;
+}
+
+/* quota_charge counts bytes that are about to be allocated.
+ *
+ * quota: NULL counts nothing. Returns: false when they are too many.
+ */
+MUST_USE static inline bool quota_charge(struct quota *quota, size_t bytes)
+{
+    return quota_take(quota, bytes, false);
+}
+
+/* quota_charge_vital is quota_charge for little that must be there to say no: it may use the reserve. */
+MUST_USE static inline bool quota_charge_vital(struct quota *quota, size_t bytes)
+{
+    return quota_take(quota, bytes, true);
+}
+
+/* quota_release counts bytes that were charged and have been freed. */
+static inline void quota_release(struct quota *quota, size_t bytes)
+{
+    if (quota == NULL) {
+        return;
+    }
+    quota->used_bytes -= bytes;
+    if (UNLIKELY(quota->granted_bytes - quota->used_bytes >= 2 * QUOTA_BATCH_BYTES)) {
+        quota_give_batch(quota);
+    }
+}
+
+#endif

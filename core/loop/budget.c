@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * budget.c - one look a second, the levels and what is told of them.
+ */
+#include "core/loop/budget.h"
+
+#include <jemalloc/jemalloc.h>
+#include <sys/mman.h>
+
+#include "core/loop/memory_limit.h"
+#include "core/telemetry/log.h"
+
+#define TICK_MS     1000
+#define SHORT_TICKS 5    /* no new work after a failed malloc, for so long at least */
+#define PACE_BYTES  4096 /* between two looks: less is no progress */
+#define STALL_TICKS 2
+
+#pragma weak mallctl
+
+size_t budget_default_bytes(void)
+{
+    const size_t bytes = memory_limit_find("") / 4 * 3;
+    return bytes > BUDGET_MIN_BYTES ? bytes : BUDGET_MIN_BYTES;
+}
+
+/* --- address space for a malloc that fails ------------------------------------------------------- */
+
+/* keep_space: pages that cannot be touched take no memory, but count where the address space is limited. */
+static void keep_space(struct budget *budget)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is what mmap(2) wants beside MAP_ANONYMOUS */
+    budget->kept = mmap(NULL, BUDGET_RESERVE_BYTES, PROT_NONE, flags, -1, 0);
+    if (budget->kept == MAP_FAILED) {
+        budget->kept = NULL;
+    }
+}
+
+static void give_space_back(struct budget *budget)
+{
+    if (budget->kept != NULL) {
+        (void)munmap(budget->kept, BUDGET_RESERVE_BYTES);
+        budget->kept = NULL;
+    }
+}
+
+static void on_short(struct quota_pool *pool)
+{
+    struct budget *budget = CONTAINER_OF(pool, struct budget, pool);
+    budget->short_count++;
+    budget->short_ticks = SHORT_TICKS;
+    give_space_back(budget);
+}
+
+/* --- levels -------------------------------------------------------------------------------------- */
+
+static uint64_t used_bytes(const struct budget *budget)
+{
+    return atomic_load_explicit(&budget->pool.granted_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed);
+}
+
+static void tell(const struct budget *budget, enum log_level level, const char *message)
+{
+    LOG(level, "memory", message, log_u64("used_bytes", used_bytes(budget)),
+        log_u64("max_bytes", budget->pool.max_bytes),
+        log_u64("failed_mallocs", budget->short_count),
+        log_u64("refused_requests", budget->refused));
+}
+
+static void ease(struct conn_set *set)
+{
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &set->conns)
+    {
+        struct conn *conn = CONTAINER_OF(pos, struct conn, link);
+        if (conn_is_open(conn) && conn->events != NULL && conn->events->on_eased != NULL) {
+            conn->events->on_eased(conn);
+        }
+    }
+}
+
+/* tell_level: each step and its end are one line. */
+static void tell_level(struct loop_deferred *news)
+{
+    struct budget *budget = CONTAINER_OF(news, struct budget, news);
+    const enum quota_level before = budget->told;
+    const enum quota_level now = budget->traffic.level;
+    budget->told = now;
+    if (now > before) {
+        tell(budget, LOG_WARN,
+             now == QUOTA_FULL ? "out of memory: new requests are refused"
+                               : "memory runs short: request bodies wait");
+    } else if (now < before) {
+        tell(budget, LOG_INFO,
+             now == QUOTA_EASY ? "enough memory again" : "requests are taken again");
+        if (now == QUOTA_EASY && budget->conns != NULL) {
+            ease(budget->conns);
+        }
+    }
+}
+
+/* on_level: told at the end of the turn, for what it would start may be under way. A level that comes and goes
+ * within a turn counts, and is not told. */
+static void on_level(struct quota *quota)
+{
+    struct budget *budget = CONTAINER_OF(quota, struct budget, traffic);
+    budget->tight_count += quota->level == QUOTA_TIGHT && budget->told == QUOTA_EASY ? 1 : 0;
+    budget->full_count += quota->level == QUOTA_FULL ? 1 : 0;
+    if (budget->loop != NULL) {
+        loop_defer(budget->loop, &budget->news);
+    }
+}
+
+/* --- one look ------------------------------------------------------------------------------------ */
+
+/* count_active is what jemalloc has in use, in whole pages: so what is lost between objects counts. Where a
+ * sanitizer owns malloc it is not known. */
+static size_t count_active(void)
+{
+    uint64_t epoch = 1;
+    size_t active = 0;
+    size_t len = sizeof(active);
+    if (mallctl == NULL || mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0 ||
+        mallctl("stats.active", &active, &len, NULL, 0) != 0) {
+        return 0;
+    }
+    return active;
+}
+
+/* weigh_foreign finds what is in use and charged to nobody. */
+static void weigh_foreign(struct budget *budget)
+{
+    const size_t active = count_active();
+    const size_t charged = budget->traffic.used_bytes + budget->diagnostics.used_bytes;
+    atomic_store_explicit(&budget->pool.foreign_bytes, active > charged ? active - charged : 0,
+                          memory_order_relaxed);
+}
+
+struct stalled {
+    struct conn *conn;
+    size_t held_bytes;
+};
+
+/* look_at notes how far a connection has come, and whether it is the worst of those that do not move. */
+static void look_at(struct conn *conn, struct stalled *worst)
+{
+    struct conn_weight weight = {.moved_bytes = conn->moved_bytes};
+    if (conn->events != NULL && conn->events->weigh != NULL) {
+        weight = conn->events->weigh(conn);
+    }
+    const bool has_moved = weight.moved_bytes - conn->seen_bytes >= PACE_BYTES;
+    conn->seen_bytes = weight.moved_bytes;
+    if (has_moved || conn->is_vital || !conn_is_open(conn)) {
+        conn->stalled_looks = 0;
+        return;
+    }
+    if (conn->stalled_looks < STALL_TICKS) {
+        conn->stalled_looks++;
+    }
+    const size_t held = weight.held_bytes + conn->out.len;
+    if (conn->stalled_looks == STALL_TICKS && held > worst->held_bytes) {
+        *worst = (struct stalled){conn, held};
+    }
+}
+
+/* cut_worst closes the connection that holds most and does not move. */
+static void cut_worst(struct budget *budget)
+{
+    struct stalled worst = {.conn = NULL};
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &budget->conns->conns)
+    {
+        look_at(CONTAINER_OF(pos, struct conn, link), &worst);
+    }
+    if (budget->traffic.level != QUOTA_FULL || worst.conn == NULL) {
+        return;
+    }
+    char peer[CONN_PEER_BYTES];
+    conn_format_peer(worst.conn, peer);
+    LOG(LOG_WARN, "memory", "cutting the connection that holds most and does not move",
+        log_cstr("peer", peer), log_u64("held_bytes", worst.held_bytes));
+    budget->cut++;
+    conn_close(worst.conn);
+}
+
+void budget_tick(struct budget *budget)
+{
+    weigh_foreign(budget);
+    if (budget->short_ticks > 0 && --budget->short_ticks == 0) {
+        keep_space(budget);
+        atomic_store_explicit(&budget->pool.is_short, false, memory_order_relaxed);
+    }
+    quota_check(&budget->traffic);
+    quota_check(&budget->diagnostics);
+    if (budget->traffic.level != QUOTA_EASY && budget->conns != NULL) {
+        cut_worst(budget);
+    }
+}
+
+static void on_tick(struct wheel_timer *timer)
+{
+    struct budget *budget = CONTAINER_OF(timer, struct budget, tick);
+    budget_tick(budget);
+    loop_set_timer(budget->loop, &budget->tick, TICK_MS);
+}
+
+/* --- the beginning and the end ------------------------------------------------------------------- */
+
+void budget_init(struct budget *budget, size_t max_bytes)
+{
+    const size_t wanted = max_bytes == 0 ? budget_default_bytes() : max_bytes;
+    *budget = (struct budget){.told = QUOTA_EASY};
+    quota_pool_init(&budget->pool, wanted > BUDGET_MIN_BYTES ? wanted : BUDGET_MIN_BYTES,
+                    BUDGET_RESERVE_BYTES);
+    quota_init(&budget->traffic, &budget->pool, false);
+    quota_init(&budget->diagnostics, &budget->pool, true);
+    budget->pool.on_short = on_short;
+    budget->traffic.on_level = on_level;
+    wheel_timer_init(&budget->tick, on_tick);
+    budget->news.run = tell_level;
+    list_init(&budget->news.link);
+    keep_space(budget);
+}
+
+void budget_start(struct budget *budget, struct loop *loop, struct conn_set *conns)
+{
+    budget->loop = loop;
+    budget->conns = conns;
+    weigh_foreign(budget);
+    loop_set_timer(loop, &budget->tick, TICK_MS);
+}
+
+void budget_stop(struct budget *budget)
+{
+    wheel_unset(&budget->tick);
+    loop_undefer(&budget->news);
+    give_space_back(budget);
+    budget->loop = NULL;
+    budget->conns = NULL;
+}

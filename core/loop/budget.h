@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * budget.h - the memory of the process: how much there may be, what happens when it runs short.
+ *
+ * Flow:    quotas charge what they can (quota.h); once a second the rest - libraries, fragmentation - is
+ *          what jemalloc has in use beside. 80 %: no request body is read. 100 %: new requests are refused, and
+ *          once a second the connection that holds most and does not move is cut.
+ * Failure: a malloc that fails though the budget is not used up counts as 100 %: the address space that was
+ *          kept for that is given back.
+ * Thread:  the loop.
+ */
+#ifndef TOQ_CORE_LOOP_BUDGET_H
+#define TOQ_CORE_LOOP_BUDGET_H
+
+#include "core/base/quota.h"
+#include "core/loop/conn.h"
+
+#define BUDGET_RESERVE_BYTES (16u << 20) /* for diagnostics, and for saying 503 */
+#define BUDGET_MIN_BYTES     (64u << 20)
+
+struct budget {
+    struct quota_pool pool;
+    struct quota traffic;
+    struct quota diagnostics;
+    struct loop *loop;
+    struct conn_set *conns;
+    struct wheel_timer tick;
+    struct loop_deferred news; /* tells of a level, outside of the call that has reached it */
+    enum quota_level told;
+    uint64_t tight_count; /* times that a level was reached */
+    uint64_t full_count;
+    uint64_t short_count; /* mallocs that failed */
+    uint64_t refused;     /* requests: http_server's */
+    uint64_t cut;         /* connections */
+    uint8_t short_ticks;  /* for which no new work is taken after a malloc has failed */
+    void *kept;           /* BUDGET_RESERVE_BYTES of address space; NULL: it was given back */
+};
+
+/* budget_default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of what the system lets us have. */
+size_t budget_default_bytes(void);
+
+/* budget_init makes the quotas.
+ *
+ * max_bytes: 0 takes the default; less than BUDGET_MIN_BYTES is as much.
+ */
+void budget_init(struct budget *budget, size_t max_bytes);
+
+/* budget_start begins to look, once a second; conns is the set whose connections wait and are cut. */
+void budget_start(struct budget *budget, struct loop *loop, struct conn_set *conns);
+
+/* budget_stop ends that; the quotas stay. */
+void budget_stop(struct budget *budget);
+
+/* budget_tick is one look. */
+void budget_tick(struct budget *budget);
+
+/* budget_register_metrics adds the families toq_memory_*.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int budget_register_metrics(struct budget *budget, struct metrics *metrics);
+
+#endif
