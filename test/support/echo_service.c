@@ -120,6 +120,7 @@ static struct echo *start(struct grpc_call *call, const ProtobufCMessage *reques
         return NULL;
     }
     *echo = (struct echo){.call = call, .request = (const echo_request *)request};
+    echo->is_slow_to_give_up = request != NULL && echo->request->is_slow_to_give_up;
     wheel_timer_init(&echo->timer, NULL);
     const struct str initial = grpc_metadata(call, STR("x-echo-initial"), 0);
     int rc = initial.ptr == NULL ? 0 : grpc_add_header(call, STR("x-echo-initial"), initial);
@@ -169,7 +170,6 @@ static void handle_unary(struct grpc_call *call, const ProtobufCMessage *message
     if (echo == NULL) {
         return;
     }
-    echo->is_slow_to_give_up = request->is_slow_to_give_up;
     if (request->is_stuck) {
         task_park(&grpc_request(call)->task, "stuck");
     } else if (request->sleep_ms > 0) {
@@ -200,6 +200,7 @@ static void collect(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     counts.received++;
+    echo->is_slow_to_give_up = request->is_slow_to_give_up;
     echo->total += request->payload.len;
     if (request->code != 0) {
         end_as_asked(echo, request);
@@ -220,6 +221,14 @@ static void handle_collect(struct grpc_call *call, const ProtobufCMessage *messa
 
 /* --- Spread: as many replies as asked for -------------------------------------------------------- */
 
+static void spread(struct grpc_call *call);
+
+static void spread_more(struct wheel_timer *timer)
+{
+    spread(CONTAINER_OF(timer, struct echo, timer)->call);
+}
+
+/* spread sends all that there is room for; with sleep_ms, which is for few, one in so long, room or no room. */
 static void spread(struct grpc_call *call)
 {
     struct echo *echo = grpc_user(call);
@@ -229,7 +238,12 @@ static void spread(struct grpc_call *call)
         make_reply(echo, request, &reply);
         reply.total = echo->total++;
         counts.sent++;
-        if (!grpc_send(call, &reply.base)) {
+        const bool has_room = grpc_send(call, &reply.base);
+        if (request->sleep_ms > 0) {
+            set_timer(echo, request->sleep_ms, spread_more);
+            return;
+        }
+        if (!has_room) {
             return;
         }
     }
@@ -242,7 +256,9 @@ static void handle_spread(struct grpc_call *call, const ProtobufCMessage *messag
 {
     (void)arg;
     if (start(call, message) != NULL) {
-        grpc_on_writable(call, spread);
+        if (((const echo_request *)message)->sleep_ms == 0) {
+            grpc_on_writable(call, spread);
+        }
         spread(call);
     }
 }
@@ -257,6 +273,11 @@ static void chat_on(struct grpc_call *call)
     grpc_receive(call, chat);
 }
 
+static void chat_later(struct wheel_timer *timer)
+{
+    grpc_receive(CONTAINER_OF(timer, struct echo, timer)->call, chat);
+}
+
 static void chat(struct grpc_call *call, const ProtobufCMessage *message)
 {
     struct echo *echo = grpc_user(call);
@@ -266,6 +287,7 @@ static void chat(struct grpc_call *call, const ProtobufCMessage *message)
         return;
     }
     counts.received++;
+    echo->is_slow_to_give_up = request->is_slow_to_give_up;
     if (request->code != 0) {
         end_as_asked(echo, request);
         return;
@@ -273,7 +295,11 @@ static void chat(struct grpc_call *call, const ProtobufCMessage *message)
     echo_reply reply;
     make_reply(echo, request, &reply);
     reply.total = echo->total++;
-    if (grpc_send(call, &reply.base)) {
+    const uint32_t sleep_ms = request->sleep_ms;
+    const bool has_room = grpc_send(call, &reply.base);
+    if (sleep_ms > 0) {
+        set_timer(echo, sleep_ms, chat_later);
+    } else if (has_room) {
         grpc_receive(call, chat);
     } else {
         grpc_on_writable(call, chat_on);

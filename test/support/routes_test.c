@@ -16,6 +16,7 @@
 #include "core/http/server.h"
 #include "profiling/symbol.h"
 #include "test/support/routes_block.h"
+#include "test/support/routes_drip.h"
 #include "test/support/routes_mutex.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -130,7 +131,9 @@ static void on_cancel(struct http_request *req, int status)
     (void)status;
     struct sleeper *sleeper = req->user;
     cancelled_count++;
-    uv_close((uv_handle_t *)&sleeper->timer, on_sleeper_closed);
+    if (!uv_is_closing((uv_handle_t *)&sleeper->timer)) { /* it may have fired in this turn */
+        uv_close((uv_handle_t *)&sleeper->timer, on_sleeper_closed);
+    }
 }
 
 static void start_sleep(struct http_request *req, http_cancel_fn stop)
@@ -476,6 +479,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
             return rc;
         }
     }
-    const int rc = routes_block_add(router, health);
+    int rc = routes_block_add(router, health);
+    rc = rc < 0 ? rc : routes_drip_add(router);
     return rc < 0 ? rc : __real_routes_public(router, health);
 }
