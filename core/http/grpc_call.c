@@ -9,10 +9,6 @@
 
 #define TIMEOUT_MAX_MS UINT64_C(1000000000000) /* 30 years: nobody waits for more */
 
-/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight. */
-#define UNPACKED_FACTOR    8
-#define UNPACKED_MIN_BYTES (64u << 10)
-
 /* --- the end ------------------------------------------------------------------------------------- */
 
 static void account(struct grpc_call *call, const struct grpc_status *status)
@@ -130,10 +126,8 @@ static struct grpc_call *create(struct http_request *req, struct grpc_entry *ent
     if (call == NULL) {
         return NULL;
     }
-    const size_t receive_bytes = entry->grpc->limits.receive_bytes;
     *call = (struct grpc_call){.req = req, .grpc = entry->grpc, .entry = entry};
     list_init(&call->link);
-    arena_init(&call->messages, receive_bytes * UNPACKED_FACTOR + UNPACKED_MIN_BYTES);
     grpc_receive_init(call);
     return call;
 }
@@ -203,7 +197,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     struct grpc_entry *entry = arg;
     struct grpc_call *call = create(req, entry);
     if (call == NULL) {
-        http_respond_error(req, 503, "out of memory");
+        grpc_refuse_head(req, 503, "out of memory");
         return;
     }
     req->user = call;

@@ -8,10 +8,10 @@
 
 #define KEPT_BYTES 16384 /* memory that a reader keeps from one message to the next */
 
-void grpc_reader_init(struct grpc_reader *reader, size_t max_bytes)
+void grpc_reader_init(struct grpc_reader *reader, size_t max_bytes, struct quota *quota)
 {
     *reader = (struct grpc_reader){.max_bytes = max_bytes};
-    buf_init(&reader->message, max_bytes);
+    buf_init_charged(&reader->message, max_bytes, quota);
 }
 
 void grpc_reader_deinit(struct grpc_reader *reader)
@@ -59,7 +59,6 @@ static void forget(struct grpc_reader *reader)
     reader->is_done = false;
     if (reader->message.cap > KEPT_BYTES) {
         buf_deinit(&reader->message);
-        buf_init(&reader->message, reader->max_bytes);
     }
     buf_clear(&reader->message);
 }
@@ -92,6 +91,18 @@ int grpc_reader_next(struct grpc_reader *reader, struct str *data, struct grpc_f
     reader->prefix_len = 0;
     reader->is_done = true;
     return 1;
+}
+
+int grpc_reader_keep(struct grpc_reader *reader, struct grpc_frame *frame)
+{
+    if (reader->message.len == 0) {
+        buf_append_str(&reader->message, frame->message);
+    }
+    if (reader->message.is_failed) {
+        return UV_ENOMEM;
+    }
+    frame->message = buf_str(&reader->message);
+    return 0;
 }
 
 bool grpc_reader_is_between(const struct grpc_reader *reader)

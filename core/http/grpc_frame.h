@@ -28,8 +28,11 @@ struct grpc_frame {
     bool is_compressed;
 };
 
-/* grpc_reader_init prepares a reader at the beginning of a stream. */
-void grpc_reader_init(struct grpc_reader *reader, size_t max_bytes);
+/* grpc_reader_init prepares a reader at the beginning of a stream.
+ *
+ * quota: what is put together is charged to it; NULL: to nothing.
+ */
+void grpc_reader_init(struct grpc_reader *reader, size_t max_bytes, struct quota *quota);
 
 /* grpc_reader_deinit frees what was put together. */
 void grpc_reader_deinit(struct grpc_reader *reader);
@@ -43,6 +46,13 @@ void grpc_reader_deinit(struct grpc_reader *reader);
  */
 MUST_USE int grpc_reader_next(struct grpc_reader *reader, struct str *data,
                               struct grpc_frame *ret_frame);
+
+/* grpc_reader_keep makes the frame that was handed out last the reader's own, until its next call, where it is
+ * borrowed from the data.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int grpc_reader_keep(struct grpc_reader *reader, struct grpc_frame *frame);
 
 /* grpc_reader_is_between tells whether no message has begun: the stream may end here. */
 bool grpc_reader_is_between(const struct grpc_reader *reader);

@@ -79,9 +79,10 @@ struct grpc_call {
     grpc_cancel_fn on_cancel;
     struct loop_deferred resume; /* goes on with what is held */
     struct grpc_reader reader;
-    struct arena messages; /* the message that the handler has */
-    struct buf held;       /* has come, and is not asked for yet */
-    size_t held_from;      /* what is before is used */
+    struct grpc_frame frame; /* the one message, as it came, until the handler is about to run */
+    struct arena messages;   /* the message that the handler has */
+    struct buf held;         /* has come, and is not asked for yet */
+    size_t held_from;        /* what is before is used */
     ProtobufCMessage *request;
     struct grpc_fields headers;
     struct grpc_fields trailers;
@@ -89,6 +90,7 @@ struct grpc_call {
     bool *gone;            /* set when the call ends, for a caller further up the stack */
     uint8_t started_count; /* interceptors whose on_start ran */
     bool is_running;       /* the handler has it */
+    bool has_frame;
     bool is_input_ended;
     bool is_cancelled;
     bool is_send_failed;

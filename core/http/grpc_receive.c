@@ -4,11 +4,21 @@
  *
  * What nobody has asked for is held, and not reported as used, so that the client's window closes. Bytes of
  * the message that was asked for are reported as they come, for it may be longer than the window.
+ *
+ * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it may be a
+ *          thousand times as long. Both are charged, and what unpacking needs for itself goes back.
  */
 #include "core/http/grpc_internal.h"
 
 #define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
 #define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */
+
+/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight, a message of two
+ * bytes some dozens. What unpacking needs meanwhile counts, too. */
+#define UNPACKED_FACTOR       64
+#define UNPACKED_FACTOR_TOTAL 8 /* of the longest message that may come */
+#define UNPACKED_MIN_BYTES    (64u << 10)
+#define BIG_MAX               64
 
 static bool is_client_stream(const struct grpc_call *call)
 {
@@ -31,7 +41,7 @@ static struct grpc_status inflate_message(struct grpc_call *call, struct str *me
         return GRPC_STATUS(GRPC_INTERNAL, "a compressed message without grpc-encoding");
     }
     buf_deinit(inflated);
-    buf_init(inflated, call->grpc->limits.receive_bytes);
+    buf_init_charged(inflated, call->grpc->limits.receive_bytes, call->req->server->quota);
     switch (grpc_gzip_inflate(call->grpc->gzip, *message, inflated)) {
     case 0:
         *message = buf_str(inflated);
@@ -48,6 +58,8 @@ static struct grpc_status inflate_message(struct grpc_call *call, struct str *me
 
 struct unpacking {
     struct arena *arena;
+    void *big[BIG_MAX]; /* pieces that have a block for themselves, and may be given back */
+    size_t big_count;
     bool is_full;
 };
 
@@ -56,13 +68,32 @@ static void *alloc_in_arena(void *arg, size_t size)
     struct unpacking *unpacking = arg;
     void *memory = arena_alloc(unpacking->arena, size);
     unpacking->is_full = unpacking->is_full || memory == NULL;
+    if (size > ARENA_BLOCK_BYTES && memory != NULL && unpacking->big_count < BIG_MAX) {
+        unpacking->big[unpacking->big_count++] = memory;
+    }
     return memory;
 }
 
+/* free_in_arena gives big pieces back: the notes that protobuf-c makes of a message's fields, 40 bytes each. The
+ * rest goes all at once. */
 static void free_in_arena(void *arg, void *memory)
 {
-    (void)arg;
-    (void)memory; /* all of it goes at once */
+    struct unpacking *unpacking = arg;
+    for (size_t i = 0; i < unpacking->big_count; i++) {
+        if (unpacking->big[i] == memory) {
+            unpacking->big[i] = unpacking->big[--unpacking->big_count];
+            arena_give_back(unpacking->arena, memory);
+            return;
+        }
+    }
+}
+
+/* max_unpacked bounds what a message becomes by what came, and by what may come. */
+static size_t max_unpacked(const struct grpc_call *call, size_t len)
+{
+    const size_t total = call->grpc->limits.receive_bytes * UNPACKED_FACTOR_TOTAL;
+    const size_t own = len * UNPACKED_FACTOR;
+    return (own < total ? own : total) + UNPACKED_MIN_BYTES;
 }
 
 /* unpack makes a struct of a message.
@@ -73,6 +104,7 @@ static struct grpc_status unpack(struct grpc_call *call, struct str message,
 {
     const bool is_small = message.len <= SMALL_BYTES && !is_client_stream(call);
     struct unpacking unpacking = {.arena = is_small ? &call->req->arena : &call->messages};
+    call->messages.max_bytes = max_unpacked(call, message.len);
     ProtobufCAllocator allocator = {alloc_in_arena, free_in_arena, &unpacking};
     ProtobufCMessage *unpacked = protobuf_c_message_unpack(
         call->entry->input, &allocator, message.len, (const uint8_t *)message.ptr);
@@ -103,38 +135,46 @@ static void hand_over(struct grpc_call *call, const ProtobufCMessage *message)
     on_message(call, message);
 }
 
-/* take deals with a message that is complete; the call may be gone afterwards. */
-static void take(struct grpc_call *call, const struct grpc_frame *frame)
+/* decode makes of a message what a handler gets.
+ *
+ * Returns: whether it did; the call may be gone otherwise. */
+static bool decode(struct grpc_call *call, const struct grpc_frame *frame,
+                   ProtobufCMessage **ret_message)
 {
     struct str message = frame->message;
-    ProtobufCMessage *unpacked = NULL;
     struct grpc_status status = {0};
-    if (call->request != NULL) {
-        grpc_call_break(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "more than one message"));
-        return;
-    }
-    if (is_client_stream(call)) {
-        arena_reset(&call->messages);
-    }
     call->was_compressed = frame->is_compressed;
     if (frame->is_compressed) {
         status = inflate_message(call, &message);
     }
     if (status.code == GRPC_OK) {
-        status = unpack(call, message, &unpacked);
+        status = unpack(call, message, ret_message);
     }
     if (frame->is_compressed) {
         buf_deinit(&call->grpc->inflated);
     }
     if (status.code != GRPC_OK) {
         grpc_call_break(call, status);
-        return;
+        return false;
     }
     count_received(call, frame->message.len);
+    return true;
+}
+
+/* take deals with a message that is complete; the call may be gone afterwards. */
+static void take(struct grpc_call *call, const struct grpc_frame *frame)
+{
+    ProtobufCMessage *message;
     if (is_client_stream(call)) {
-        hand_over(call, unpacked);
+        arena_reset(&call->messages);
+        if (decode(call, frame, &message)) {
+            hand_over(call, message);
+        }
+    } else if (call->has_frame) {
+        grpc_call_break(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "more than one message"));
     } else {
-        call->request = unpacked;
+        call->has_frame = true;
+        call->frame = *frame;
     }
 }
 
@@ -145,10 +185,19 @@ static void take_end(struct grpc_call *call)
         grpc_call_break(call, GRPC_STATUS(GRPC_INTERNAL, "the stream ended inside a message"));
     } else if (is_client_stream(call)) {
         hand_over(call, NULL);
-    } else if (call->request == NULL) {
+    } else if (!call->has_frame) {
         grpc_call_break(call, GRPC_STATUS(GRPC_UNIMPLEMENTED, "no message"));
-    } else {
+    } else if (decode(call, &call->frame, &call->request)) {
+        grpc_reader_deinit(&call->reader);
         grpc_call_run(call);
+    }
+}
+
+/* keep_frame keeps what has come of the data that is borrowed. */
+static void keep_frame(struct grpc_call *call)
+{
+    if (call->has_frame && grpc_reader_keep(&call->reader, &call->frame) < 0) {
+        grpc_call_break(call, grpc_status_of(UV_ENOMEM));
     }
 }
 
@@ -189,6 +238,8 @@ static bool feed(struct grpc_call *call, struct str *data)
     http_body_consume(call->req, all - data->len);
     if (data->len == 0 && call->is_input_ended && is_wanted(call)) {
         take_end(call);
+    } else {
+        keep_frame(call);
     }
     const bool is_alive = grpc->current == call;
     grpc->current = NULL;
@@ -232,9 +283,7 @@ static void feed_held(struct grpc_call *call)
     }
     call->held_from = call->held.len - data.len;
     if (data.len == 0) {
-        const size_t max_bytes = call->held.max_bytes;
         buf_deinit(&call->held);
-        buf_init(&call->held, max_bytes);
         call->held_from = 0;
     }
 }
@@ -286,8 +335,11 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message)
 void grpc_receive_init(struct grpc_call *call)
 {
     const struct http_limits *limits = &call->req->server->limits;
-    grpc_reader_init(&call->reader, call->grpc->limits.receive_bytes);
-    buf_init(&call->held, 2 * (size_t)limits->http2.stream_window_bytes + HELD_SPARE);
+    struct quota *quota = call->req->server->quota;
+    grpc_reader_init(&call->reader, call->grpc->limits.receive_bytes, quota);
+    arena_init_charged(&call->messages, max_unpacked(call, SIZE_MAX / UNPACKED_FACTOR), quota);
+    buf_init_charged(&call->held, 2 * (size_t)limits->http2.stream_window_bytes + HELD_SPARE,
+                     quota);
     call->resume.run = resume;
     list_init(&call->resume.link);
 }

@@ -38,7 +38,7 @@ static struct outcome read_all(struct str stream, size_t step)
 {
     struct grpc_reader reader;
     struct outcome outcome = {.rc = 0};
-    grpc_reader_init(&reader, MAX_BYTES);
+    grpc_reader_init(&reader, MAX_BYTES, NULL);
     while (stream.len > 0 && outcome.rc == 0) {
         struct str piece = {stream.ptr, stream.len < step ? stream.len : step};
         stream = (struct str){stream.ptr + piece.len, stream.len - piece.len};

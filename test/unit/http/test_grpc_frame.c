@@ -40,7 +40,7 @@ static void test_split_anywhere(void **state)
     for (size_t step = 1; step <= all.len; step++) {
         struct grpc_reader reader;
         char seen[64] = "";
-        grpc_reader_init(&reader, 9);
+        grpc_reader_init(&reader, 9, NULL);
         for (size_t at = 0; at < all.len; at += step) {
             const size_t len = all.len - at < step ? all.len - at : step;
             struct str data = {all.ptr + at, len};
@@ -62,7 +62,7 @@ static int read_once(size_t max_bytes, struct str data)
 {
     struct grpc_reader reader;
     struct grpc_frame frame;
-    grpc_reader_init(&reader, max_bytes);
+    grpc_reader_init(&reader, max_bytes, NULL);
     const int rc = grpc_reader_next(&reader, &data, &frame);
     assert_true(rc != 0 || !grpc_reader_is_between(&reader));
     grpc_reader_deinit(&reader);
@@ -86,7 +86,7 @@ static void test_a_promise_takes_no_memory(void **state)
     struct grpc_reader reader;
     struct grpc_frame frame;
     struct str data = STR("\0\x3F\xFF\xFF\xFFx");
-    grpc_reader_init(&reader, 1 << 30);
+    grpc_reader_init(&reader, 1 << 30, NULL);
     assert_int_equal(grpc_reader_next(&reader, &data, &frame), 0);
     assert_true(reader.message.cap < 4096);
     grpc_reader_deinit(&reader);
@@ -98,7 +98,7 @@ static void test_a_big_message_gives_its_memory_back(void **state)
     static char big[100000];
     struct grpc_reader reader;
     struct grpc_frame frame;
-    grpc_reader_init(&reader, sizeof(big));
+    grpc_reader_init(&reader, sizeof(big), NULL);
     char prefix[GRPC_PREFIX_BYTES];
     grpc_prefix(prefix, false, sizeof(big));
     struct str data = {prefix, sizeof(prefix)};
