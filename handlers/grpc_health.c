@@ -174,7 +174,7 @@ int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *lo
     static const struct grpc_method methods[] = {
         {"Check", GRPC_UNARY, handle_check},
         {"List", GRPC_UNARY, handle_list},
-        {"Watch", GRPC_SERVER_STREAM, handle_watch},
+        {"Watch", GRPC_SERVER_WATCH, handle_watch},
     };
     *gh = (struct grpc_health){.grpc = grpc, .loop = loop, .health = health};
     list_init(&gh->watchers);

@@ -73,7 +73,7 @@ static const struct grpc_method methods[] = {
     {"CreateListing", GRPC_UNARY, listings_grpc_create},
     {"UpdateListing", GRPC_UNARY, listings_grpc_update},
     {"DeleteListing", GRPC_UNARY, listings_grpc_delete},
-    {"WatchListings", GRPC_SERVER_STREAM, listings_grpc_watch},
+    {"WatchListings", GRPC_SERVER_WATCH, listings_grpc_watch},
     {"ImportListings", GRPC_CLIENT_STREAM, listings_grpc_import},
     {"SyncListings", GRPC_BIDI_STREAM, listings_grpc_sync},
 };

@@ -154,6 +154,9 @@ static void query(struct http_request *req, const struct named *named,
     } else {
         req->user = waiting;
         http_on_cancel(req, on_cancel);
+        if (options->seconds > 0) {
+            http_be_long(req); /* else it is answered soon */
+        }
         task_park(&req->task, PROFILER_STATE);
     }
 }

@@ -100,7 +100,8 @@ static int fill_entry(struct grpc *grpc, const struct grpc_service *service,
     *entry = (struct grpc_entry){
         .grpc = grpc,
         .path = make_path(service->descriptor->name, method->name),
-        .kind = method->kind,
+        .kind = method->kind & GRPC_BIDI_STREAM,
+        .is_long = method->kind == GRPC_SERVER_WATCH,
         .handler = method->handler,
         .arg = service->arg,
         .input = found->input,
@@ -111,7 +112,7 @@ static int fill_entry(struct grpc *grpc, const struct grpc_service *service,
     }
     entry->name = entry->path + 1;
     entry->label = label_intern_rpc(str_from(entry->name));
-    grpc_metrics_add(&grpc->metrics, (int)method->kind, entry->name, &entry->series);
+    grpc_metrics_add(&grpc->metrics, (int)entry->kind, entry->name, &entry->series);
     return 0;
 }
 
@@ -144,8 +145,9 @@ int grpc_mount(struct grpc *grpc, struct router *router)
     for (struct grpc_mounted *mounted = grpc->first; mounted != NULL; mounted = mounted->next) {
         for (size_t i = 0; i < mounted->entry_count; i++) {
             struct grpc_entry *entry = &mounted->entries[i];
+            const unsigned flags = ROUTE_FLAGS | (entry->is_long ? ROUTE_LONG : 0u);
             const int rc =
-                router_add(router, METHOD_POST, entry->path, grpc_call_begin, entry, ROUTE_FLAGS);
+                router_add(router, METHOD_POST, entry->path, grpc_call_begin, entry, flags);
             if (rc < 0) {
                 return rc;
             }

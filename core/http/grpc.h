@@ -32,8 +32,15 @@ struct ProtobufCServiceDescriptor;
 struct grpc;
 struct grpc_call;
 
-/* Bit 0: the client sends a stream; bit 1: the server does. */
-enum grpc_kind { GRPC_UNARY, GRPC_CLIENT_STREAM, GRPC_SERVER_STREAM, GRPC_BIDI_STREAM };
+/* Bit 0: the client sends a stream; bit 1: the server does; bit 2, in a table of methods only: its stream has
+ * no end of its own, so a client that sends FIN has left (ROUTE_LONG). */
+enum grpc_kind {
+    GRPC_UNARY,
+    GRPC_CLIENT_STREAM,
+    GRPC_SERVER_STREAM,
+    GRPC_BIDI_STREAM,
+    GRPC_SERVER_WATCH = GRPC_SERVER_STREAM | 4
+};
 
 /* A grpc_handler_fn serves one call.
  *

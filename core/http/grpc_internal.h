@@ -27,6 +27,7 @@ struct grpc_entry {
     char *path;       /* "/package.Service/Method", owned; NULL: it stands for others */
     const char *name; /* the path without its first "/" */
     enum grpc_kind kind;
+    bool is_long;
     grpc_handler_fn handler;
     void *arg;
     const ProtobufCMessageDescriptor *input;

@@ -228,6 +228,7 @@ void http_request_dispatch(struct http_request *req)
 {
     const struct route *route = req->route;
     req->is_dispatched = true;
+    req->is_long = (route->flags & ROUTE_LONG) != 0;
     if (route->handler == NULL) {
         respond_unmatched(req);
         return;
@@ -360,6 +361,11 @@ void http_body_consume(struct http_request *req, size_t len)
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
 {
     req->on_cancel = on_cancel;
+}
+
+void http_be_long(struct http_request *req)
+{
+    req->is_long = true;
 }
 
 bool http_is_cancelled(const struct http_request *req)

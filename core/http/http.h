@@ -99,6 +99,7 @@ struct http_request {
     bool is_detached;      /* cancelled: what the handler sends is dropped */
     bool is_streaming;     /* http_stream_start was called */
     bool is_dispatched;    /* a handler has it, and ends it */
+    bool is_long;          /* ROUTE_LONG's, or http_be_long's */
     struct str target;     /* as received, for logs */
     struct str path;       /* before '?', not decoded */
     struct str query;      /* behind '?', not decoded */
@@ -204,6 +205,10 @@ void http_body_consume(struct http_request *req, size_t len);
  * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it likes,
  * with trailers for example; if it does not, the answer is broken off when it returns. */
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
+
+/* http_be_long makes a request one of ROUTE_LONG, for a handler that knows by its parameters. Called before the
+ * handler returns. */
+void http_be_long(struct http_request *req);
 
 /* http_is_cancelled tells whether an answer would still reach anyone. */
 bool http_is_cancelled(const struct http_request *req);

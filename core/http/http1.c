@@ -289,14 +289,48 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
     return used;
 }
 
-/* settle sets the timer for what the connection waits for now. */
+static void abandon(struct http1 *h1)
+{
+    struct http1_exchange *ex = h1->exchange;
+    if (ex == NULL) {
+        return;
+    }
+    h1->exchange = NULL;
+    if (h1->phase == PHASE_BODY) {
+        ex->req.is_detached = true; /* no handler has seen it: it ends here */
+        http_respond_error(&ex->req, 400, NULL);
+    } else {
+        http_request_abandon(&ex->req);
+    }
+}
+
+/* is_owed tells whether a peer that sends no more is still to get something: the answer that is being made, or
+ * those that wait until it reads. */
+static bool is_owed(const struct http1 *h1)
+{
+    if (h1->exchange == NULL) {
+        return conn_is_clogged(h1->conn);
+    }
+    return h1->phase == PHASE_HANDLER && !h1->exchange->req.is_long;
+}
+
+static void leave(struct http1 *h1)
+{
+    abandon(h1);
+    conn_finish(h1->conn);
+}
+
+/* settle sets the timer for what the connection waits for now; or ends it, when nothing more can come and
+ * nobody waits for an answer. */
 static void settle(struct http1 *h1)
 {
     const struct http_limits *limits = &h1->server->limits;
     if (!conn_is_open(h1->conn)) {
         return;
     }
-    if (h1->phase == PHASE_BODY) {
+    if (conn_has_ended(h1->conn) && !is_owed(h1)) {
+        leave(h1);
+    } else if (h1->phase == PHASE_BODY) {
         conn_set_timeout(h1->conn, limits->body_timeout_ms);
     } else if (h1->exchange == NULL && conn_is_clogged(h1->conn)) {
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
@@ -391,16 +425,20 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     settle(h1);
 }
 
-static void run_resume(struct loop_deferred *deferred)
+static void go_on(struct http1 *h1)
 {
-    struct http1 *h1 = CONTAINER_OF(deferred, struct http1, resume);
-    if (!conn_is_open(h1->conn)) {
-        return;
-    }
     if (h1->in.len > 0) {
         feed_kept(h1);
     }
     settle(h1);
+}
+
+static void run_resume(struct loop_deferred *deferred)
+{
+    struct http1 *h1 = CONTAINER_OF(deferred, struct http1, resume);
+    if (conn_is_open(h1->conn)) {
+        go_on(h1);
+    }
 }
 
 /* --- the connection's other events ---------------------------------------------------------------
@@ -419,26 +457,23 @@ static void on_drained(struct conn *conn)
     }
 }
 
-static void abandon(struct http1 *h1)
+/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited for. */
+static void on_end(struct conn *conn, int status)
 {
-    struct http1_exchange *ex = h1->exchange;
-    if (ex == NULL) {
-        return;
-    }
-    h1->exchange = NULL;
-    if (h1->phase == PHASE_BODY) {
-        ex->req.is_detached = true; /* no handler has seen it: it ends here */
-        http_respond_error(&ex->req, 400, NULL);
+    struct http1 *h1 = conn->ctx;
+    if (status == UV_EOF) {
+        go_on(h1);
     } else {
-        http_request_abandon(&ex->req);
+        leave(h1);
     }
 }
 
-static void on_end(struct conn *conn, int status)
+static void on_fin(struct conn *conn)
 {
-    (void)status;
-    abandon(conn->ctx);
-    conn_finish(conn);
+    struct http1 *h1 = conn->ctx;
+    if (h1->exchange != NULL && h1->exchange->req.is_long) {
+        leave(h1);
+    }
 }
 
 static void on_timeout(struct conn *conn)
@@ -470,6 +505,7 @@ void http1_attach(struct http_server *server, struct conn *conn)
     static const struct conn_events events = {
         .on_data = on_data,
         .on_end = on_end,
+        .on_fin = on_fin,
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,

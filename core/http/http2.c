@@ -120,7 +120,9 @@ static void settle(struct http2 *h2)
     if (!conn_is_open(h2->conn)) {
         return;
     }
-    if (!h2->has_settings) {
+    if (conn_has_ended(h2->conn)) {
+        set_wait(h2, WAIT_NOTHING, 0); /* nothing comes */
+    } else if (!h2->has_settings) {
         if (h2->wait != WAIT_SETTINGS) {
             set_wait(h2, WAIT_SETTINGS, limits->header_timeout_ms);
         }
@@ -307,10 +309,52 @@ static void on_drained(struct conn *conn)
     }
 }
 
+/* reset_long breaks off what a peer that has sent FIN cannot be waiting for.
+ *
+ * is_all: also the requests that are not whole, for no more of them comes.
+ * Returns: how many streams go on. */
+static size_t reset_long(struct http2 *h2, bool is_all)
+{
+    struct list *pos;
+    struct list *tmp;
+    size_t left_count = 0;
+    LIST_FOR_EACH(pos, tmp, &h2->streams)
+    {
+        const struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, link);
+        if (st->is_closed) {
+            continue;
+        }
+        if (!st->is_answered && (st->req.is_long || (is_all && !st->is_body_done))) {
+            /* only queues it; an error is lack of memory, which http2_pump finds as well */
+            (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
+        } else {
+            left_count++;
+        }
+    }
+    return left_count;
+}
+
+/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited for. With a
+ * GOAWAY sent the connection ends behind the last of them. */
 static void on_end(struct conn *conn, int status)
 {
-    (void)status;
-    finish(conn->ctx);
+    struct http2 *h2 = conn->ctx;
+    if (status != UV_EOF || reset_long(h2, true) == 0) {
+        finish(h2);
+        return;
+    }
+    http2_keepalive_stop(h2);
+    if (!h2->is_goaway_sent) {
+        http2_goaway(h2);
+    }
+    http2_pump(h2);
+    settle(h2);
+}
+
+static void on_fin(struct conn *conn)
+{
+    (void)reset_long(conn->ctx, false);
+    http2_pump(conn->ctx);
 }
 
 static void on_timeout(struct conn *conn)
@@ -362,6 +406,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     static const struct conn_events events = {
         .on_data = on_data,
         .on_end = on_end,
+        .on_fin = on_fin,
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,

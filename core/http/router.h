@@ -29,8 +29,11 @@ enum route_flags {
     ROUTE_BODY = 1,        /* the handler wants the request's body; else it is read and dropped */
     ROUTE_NO_DEADLINE = 2, /* the handler takes as long as its parameters say */
     ROUTE_STREAM =
-        4,        /* the handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505 */
-    ROUTE_RPC = 8 /* a method of gRPC: profiles have it as "rpc", without the first slash */
+        4, /* the handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505 */
+    ROUTE_RPC = 8, /* a method of gRPC: profiles have it as "rpc", without the first slash */
+    /* The answer takes as long as its client stays: a capture, a stream of events. Others are answered when
+     * the client has sent FIN behind its request; here that is its departure, also behind unread bytes. */
+    ROUTE_LONG = 16
 };
 
 struct route {

@@ -91,11 +91,12 @@ void conn_close(struct conn *conn)
     conn->has_ended = true;
     wheel_unset(&conn->timer);
     wheel_unset(&conn->write_timer);
+    wheel_unset(&conn->watch_timer);
     loop_undefer(&conn->flush);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
-/* end marks that the peer is gone and tells the protocol, unless that has finished already. */
+/* end marks that no more comes and tells the protocol, unless that has finished already. */
 static void end(struct conn *conn, int status)
 {
     const bool is_news = conn->state == CONN_OPEN && !conn->has_ended;
@@ -132,6 +133,7 @@ void conn_finish(struct conn *conn)
     }
     conn->state = CONN_FLUSHING;
     wheel_unset(&conn->timer);
+    wheel_unset(&conn->watch_timer); /* the write timer watches */
     if (!conn->is_feeding) {
         loop_defer(conn->set->loop, &conn->flush);
     }
@@ -140,6 +142,11 @@ void conn_finish(struct conn *conn)
 bool conn_is_open(const struct conn *conn)
 {
     return conn->state == CONN_OPEN;
+}
+
+bool conn_has_ended(const struct conn *conn)
+{
+    return conn->has_ended;
 }
 
 /* --- output --------------------------------------------------------------------------------------
@@ -359,14 +366,54 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     flush(conn);
 }
 
+/* set_watch: what is not read is not polled either, so nothing tells of a FIN or an RST. */
+static void set_watch(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN) {
+        loop_set_timer(conn->set->loop, &conn->watch_timer, CONN_WATCH_MS);
+    }
+}
+
+/* read_state is the kernel's state of the connection; TCP_ESTABLISHED where it cannot be had. */
+static int read_state(const struct conn *conn)
+{
+    uv_os_fd_t fd;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+        return TCP_ESTABLISHED;
+    }
+    return info.tcpi_state;
+}
+
+static void on_watch(struct wheel_timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, watch_timer);
+    const int state = read_state(conn);
+    if (state == TCP_CLOSE) {
+        end(conn, UV_ECONNRESET);
+        return;
+    }
+    set_watch(conn);
+    if (state == TCP_CLOSE_WAIT && !conn->has_ended && !conn->is_fin_told) {
+        conn->is_fin_told = true;
+        if (conn->events->on_fin != NULL) {
+            conn->events->on_fin(conn);
+        }
+    }
+}
+
 void conn_pause(struct conn *conn)
 {
     (void)uv_read_stop((uv_stream_t *)&conn->tcp);
+    set_watch(conn);
 }
 
 void conn_resume(struct conn *conn)
 {
     if (conn->state != CONN_CLOSED && !conn->has_ended) {
+        wheel_unset(&conn->watch_timer);
         /* fails only with UV_EALREADY, which is what was asked for */
         (void)uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
     }
@@ -465,6 +512,7 @@ int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
     list_init(&conn->flush.link);
     wheel_timer_init(&conn->timer, on_timer);
     wheel_timer_init(&conn->write_timer, on_write_timeout);
+    wheel_timer_init(&conn->watch_timer, on_watch);
     set_peer(conn, peer);
     list_push_back(&set->conns, &conn->link);
     set->count++;

@@ -4,9 +4,12 @@
  * end.
  *
  * Flow:    conn_open -> on_data... conn_write... -> conn_finish (flush, FIN, drain the peer) or
- * conn_close -> on_close Failure: the peer's end or a broken socket is told once, by on_end;
- * afterwards no data comes. Memory:  an idle connection holds no buffer: reads go through one
- * buffer that all share, writes through pooled blocks. A connection frees itself after on_close.
+ *          conn_close -> on_close
+ * Failure: the peer's FIN is told once, by on_end with UV_EOF: it is half of an end, and the connection may
+ *          still be written to. A connection that is broken closes by itself, with on_end if that has not
+ *          run, and on_close.
+ * Memory:  an idle connection holds no buffer: reads go through one buffer that all share, writes
+ *          through pooled blocks. A connection frees itself after on_close.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_CONN_H
@@ -26,6 +29,8 @@
     CONN_LOW_BYTES /* what each connection may queue, however little is left */
 #define CONN_OUTPUT_MAX_BYTES (4u << 20) /* conn_set.output_max_bytes, unless it is set */
 #define CONN_PEER_BYTES       64         /* "[ip]:port" and a NUL */
+/* How often the kernel is asked for the state of a connection that is not read. */
+#define CONN_WATCH_MS 1000
 
 struct conn;
 
@@ -33,8 +38,12 @@ struct conn;
 struct conn_events {
     void (*on_data)(struct conn *conn, const char *data,
                     size_t len); /* borrowed until it returns */
-    void (*on_end)(struct conn *conn,
-                   int status); /* UV_EOF, or why it broke; call conn_finish or conn_close */
+    /* No data follows: status is UV_EOF, or why the connection broke. After UV_EOF the peer may still
+     * read, and the connection stays open until conn_finish or conn_close, or until it breaks. */
+    void (*on_end)(struct conn *conn, int status);
+    /* The peer has sent its FIN, but bytes before it are unread because of conn_pause: on_end will
+     * tell of it when they are read. NULL for a protocol that can wait. */
+    void (*on_fin)(struct conn *conn);
     void (*on_drained)(struct conn *conn); /* it was clogged and is no more */
     void (*on_timeout)(struct conn *conn); /* conn_set_timeout's time is up */
     void (*on_close)(struct conn *conn);   /* the last call, exactly once: free what is yours */
@@ -87,6 +96,7 @@ struct conn {
     uint64_t seen_bytes;  /* moved_bytes when the budget looked last ... */
     struct wheel_timer timer;
     struct wheel_timer write_timer;
+    struct wheel_timer watch_timer; /* set while an open connection is not read */
     struct loop_deferred flush;
     struct in6_addr peer_addr; /* IPv4 is mapped */
     uint32_t label; /* of the task that queued the last bytes: writing them is its work */
@@ -97,7 +107,8 @@ struct conn {
     bool is_vital;         /* diagnostics: its output may use the reserve */
     bool is_feeding;       /* inside on_data: output is flushed when it returns */
     bool is_clogged;
-    bool has_ended; /* on_end ran, or will not */
+    bool has_ended;   /* on_end ran, or will not */
+    bool is_fin_told; /* on_fin ran */
 };
 
 /* conn_set_init prepares an empty set.
@@ -160,7 +171,8 @@ bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len);
 /* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
 bool conn_is_clogged(struct conn *conn);
 
-/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. */
+/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. Meanwhile a look at
+ * the kernel's state of the connection, every CONN_WATCH_MS, finds a peer that has left. */
 void conn_pause(struct conn *conn);
 
 /* conn_resume undoes conn_pause. */
@@ -189,6 +201,9 @@ void conn_close(struct conn *conn);
 
 /* conn_is_open tells whether neither conn_finish nor conn_close was called. */
 bool conn_is_open(const struct conn *conn);
+
+/* conn_has_ended tells whether on_end has run: the peer sends no more. */
+bool conn_has_ended(const struct conn *conn);
 
 /* conn_format_peer writes the peer's address and port.
  *

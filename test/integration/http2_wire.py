@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """HTTP/2 as frames on a socket: what a test sends is exactly what it wrote, right or wrong."""
 
+import socket
 import struct
 import time
 
@@ -133,6 +134,9 @@ class Http2Peer:
                     time.sleep(0.001)
         except (BrokenPipeError, ConnectionResetError):
             self.is_reset = True
+
+    def half_close(self):
+        self.socket.shutdown(socket.SHUT_WR)
 
     def block(self, pairs):
         """A header block. hpack is told to leave names and values as they are."""

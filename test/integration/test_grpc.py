@@ -380,6 +380,29 @@ def test_cancellation_reaches_the_handler(client):
     chat.cancel()
 
 
+def test_a_half_closed_client_gets_its_answers(test_server):
+    body = message(Request(sleep_ms=300).SerializeToString())
+    with Peer(test_server) as peer:
+        for stream in (1, 3):
+            peer.send(peer.headers(stream, call_fields(), end=False),
+                      frame(DATA, END_STREAM, stream, body))
+        peer.half_close()
+        ended = {one.stream: dict(one.pairs)["grpc-status"] for one in peer.frames()
+                 if one.kind == HEADERS and one.is_end}
+    assert ended == {1: "0", 3: "0"} and not peer.is_reset
+
+
+def test_a_fin_within_a_call_cancels_it(test_server, client):
+    before = client.counts().cancelled
+    body = message(Request(is_stuck=True).SerializeToString())
+    with Peer(test_server) as peer:
+        fields = call_fields(path="/toq.test.v1.Echo/Chat")
+        peer.send(peer.headers(1, fields, end=False), frame(DATA, 0, 1, body))
+        peer.assert_alive()
+        peer.half_close()
+        wait_until(lambda: client.counts().cancelled == before + 1, "the handler to be told")
+
+
 def test_a_reset_and_a_lost_connection(test_server, client):
     before = client.counts().cancelled
     body = message(Request(is_stuck=True).SerializeToString())

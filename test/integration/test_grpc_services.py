@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 
-from http2_wire import DATA, END_STREAM, GOAWAY, HEADERS, frame
+from http2_wire import CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM, frame
 from rpc import (HEALTH, Client, Peer, Request, Stub, call_fields, message, module, refusal, scrape)
 from server import PATIENCE_S, wait_until
 
@@ -223,6 +223,23 @@ def test_streams_end_with_unavailable_after_the_grace(start_server):
                                                        "the server is shutting down")
     assert server.wait_exit() == 0
     assert "cancelled_requests=4" in server.wait_line("shutdown timed out")
+
+
+def test_a_fin_ends_a_watch(test_server, client):
+    """Only the watch: the call beside it is answered."""
+    wait_until(lambda: check(client) == SERVING, "MySQL to be up")
+    with Peer(test_server) as peer:
+        watch = call_fields(path="/grpc.health.v1.Health/Watch")
+        peer.send(peer.headers(1, watch, end=False), frame(DATA, END_STREAM, 1, message(b"")))
+        peer.await_frame(DATA, stream=1)
+        body = message(Request(sleep_ms=300).SerializeToString())
+        peer.send(peer.headers(3, call_fields(), end=False), frame(DATA, END_STREAM, 3, body))
+        peer.assert_alive()
+        peer.half_close()
+        seen = list(peer.frames())
+    assert [(one.stream, one.code) for one in seen if one.kind == RST_STREAM] == [(1, CANCEL)]
+    assert [one.stream for one in seen if one.kind == HEADERS and one.is_end] == [3]
+    assert not peer.is_reset
 
 
 def test_goaway_comes_before_the_end(start_server):

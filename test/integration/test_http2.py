@@ -473,11 +473,54 @@ def test_goaway_of_the_client_ends_it_when_its_streams_have_ended(peer):
 
 
 def test_a_half_closed_peer_gets_its_answers(peer):
-    """Those that need no waiting for: behind a FIN nobody can tell whether somebody is still there."""
-    peer.send(*[peer.headers(stream) for stream in range(1, 100, 2)])
-    peer.socket.shutdown(socket.SHUT_WR)
+    peer.send(*[peer.headers(stream) for stream in range(1, 98, 2)],
+              peer.headers(99, fields("/test/sleep?ms=300")))
+    peer.half_close()
     ended = [one.stream for one in peer.frames() if one.is_end]
     assert ended == list(range(1, 100, 2)) and not peer.is_reset
+
+
+def cancelled(watcher):
+    return int(watcher.ask("/test/cancelled").body)
+
+
+@pytest.fixture
+def watcher(test_server):
+    with Peer(test_server) as one:
+        yield one
+
+
+def test_a_fin_ends_what_is_not_whole_or_long(peer, watcher):
+    before = cancelled(watcher)
+    peer.send(peer.headers(1, fields("/test/long?ms=3600000")),
+              peer.headers(3, fields("/test/sleep?ms=300")),
+              peer.headers(5, fields("/test/echo", method="POST"), end=False),
+              peer.headers(7, fields("/test/hold", method="POST"), end=False))
+    peer.assert_alive()
+    peer.half_close()
+    resets, ended = [], []
+    for one in peer.frames():
+        resets += [(one.stream, one.code)] if one.kind == RST_STREAM else []
+        ended += [one.stream] if one.kind in (HEADERS, DATA) and one.is_end else []
+    assert resets == [(1, 8), (5, 8), (7, 8)] and ended == [3] and not peer.is_reset
+    assert cancelled(watcher) == before + 2
+
+
+def test_a_fin_ends_the_last_that_is_long(peer, watcher):
+    before = cancelled(watcher)
+    peer.send(peer.headers(1, fields("/test/long?ms=3600000")))
+    peer.assert_alive()
+    peer.half_close()
+    assert [one for one in peer.frames() if one.kind == HEADERS] == [] and not peer.is_reset
+    wait_until(lambda: cancelled(watcher) == before + 1, "the request to be cancelled")
+
+
+def test_a_peer_that_leaves_behind_its_fin(peer, watcher):
+    before = cancelled(watcher)
+    peer.send(peer.headers(1, fields("/test/sleep?ms=3600000")))
+    peer.assert_alive()
+    peer.socket.close()
+    wait_until(lambda: cancelled(watcher) == before + 1, "the request to be cancelled")
 
 
 def test_a_goaway_comes_behind_what_is_not_read_yet(start_server):

@@ -102,7 +102,7 @@ def test_clients_that_leave_free_their_places(database, small, kind):
     server = small()
     with waiting(database, server, kind, 12) as peers:
         for peer in peers:
-            peer.socket.close()
+            peer.reset()
         wait_until(lambda: pool(server, "waiting_queries") == 0, "the queue to be empty")
         assert Scrape(server).get("toq_listings_gather_waiting") == 0
         wait_until(lambda: Scrape(server).get("http_server_active_requests") <= 1, "none in flight")

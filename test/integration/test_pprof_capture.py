@@ -98,7 +98,7 @@ def test_other_routes_answer_during_a_capture(server):
             assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("leave", ["close", "reset", "shut down both"])
+@pytest.mark.parametrize("leave", ["close", "reset", "shut down both", "half", "unread"])
 def test_a_client_that_leaves_ends_the_capture(start_server, leave):
     lonely = start_server()
     peer = open_capture(lonely, 60)
@@ -106,8 +106,25 @@ def test_a_client_that_leaves_ends_the_capture(start_server, leave):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     elif leave == "shut down both":
         peer.shutdown(socket.SHUT_RDWR)
-    peer.close()
+    elif leave == "half":
+        peer.shutdown(socket.SHUT_WR)
+    elif leave == "unread":
+        peer.sendall(bytes(90000))
+    if leave != "half":
+        peer.close()
     capture_when_free(lonely, 1)
+    peer.close()
+
+
+@pytest.mark.parametrize("query, is_answered", [
+    ("heap", True), ("goroutine?debug=1", True), ("heap?seconds=60", False)])
+def test_a_fin_ends_what_takes_a_window(server, query, is_answered):
+    with server.connect("pprof") as peer:
+        peer.sendall(f"GET /debug/pprof/{query} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        peer.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: peer.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") == is_answered
+    assert is_answered or answer == b""
 
 
 def test_captures_back_to_back_on_one_connection(server):

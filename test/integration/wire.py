@@ -2,6 +2,7 @@
 """HTTP/1 as bytes on a socket: what a test sends is exactly what it wrote."""
 
 import socket
+import struct
 import time
 
 
@@ -18,6 +19,12 @@ def chunked(*parts, trailers=b""):
     """A chunked body of these parts, its last chunk included."""
     framed = [b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part]
     return b"".join(framed) + b"0\r\n" + trailers + b"\r\n"
+
+
+def reset(peer):
+    """Closes a socket with an RST."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
 
 
 class Answer:
@@ -62,6 +69,10 @@ class Peer:
 
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Leaves. A FIN would only say that no more requests come."""
+        reset(self.socket)
 
     # --- in
 

@@ -106,7 +106,8 @@ static void handle_thread(struct http_request *req, void *arg)
     respond_text(req, STR("started\n"));
 }
 
-/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled ------------ */
+/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled; /test/long?ms=N:
+ * as long as its client stays ----------------------------------------------------------------------- */
 
 struct sleeper {
     uv_timer_t timer;
@@ -454,6 +455,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/burn", handle_burn, 0},
         {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
+        {METHOD_GET, "/test/long", handle_sleep, ROUTE_NO_DEADLINE | ROUTE_LONG},
         {METHOD_GET, "/test/contend", contend_handle, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
         {METHOD_GET, "/test/tasks", handle_tasks, 0},

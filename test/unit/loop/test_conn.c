@@ -33,6 +33,7 @@ struct side {
     uint64_t ended;
     uint64_t drained;
     uint64_t timeouts;
+    uint64_t fins;
     uint64_t closed;
     int end_status;
     enum reaction on_data;
@@ -76,6 +77,11 @@ static void side_on_end(struct conn *conn, int status)
     react(conn, s->on_end);
 }
 
+static void side_on_fin(struct conn *conn)
+{
+    ((struct side *)conn->ctx)->fins++;
+}
+
 static void side_on_drained(struct conn *conn)
 {
     struct side *s = conn->ctx;
@@ -100,14 +106,29 @@ static void side_on_close(struct conn *conn)
 static const struct conn_events side_events = {
     .on_data = side_on_data,
     .on_end = side_on_end,
+    .on_fin = side_on_fin,
     .on_drained = side_on_drained,
     .on_timeout = side_on_timeout,
     .on_close = side_on_close,
 };
 
-static int setup(void **state)
+static void make_tcp_pair(int *fds)
 {
-    (void)state;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr *any = (struct sockaddr *)(void *)&addr;
+    socklen_t len = sizeof(addr);
+    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listening, any, len), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, any, &len), 0);
+    fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fds[1], any, len), 0);
+    fds[0] = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    (void)close(listening);
+}
+
+static int setup_with(bool is_tcp)
+{
     const struct sockaddr_storage nobody = {.ss_family = AF_UNSPEC};
     int fds[2];
     stats = (struct conn_stats){0};
@@ -116,11 +137,27 @@ static int setup(void **state)
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(uv_async_init(loop_uv(loop), &keep, NULL), 0);
     assert_int_equal(conn_set_init(&set, loop, 10, LONG_MS), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    if (is_tcp) {
+        make_tcp_pair(fds);
+    } else {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    }
     assert_int_equal(conn_open(&set, fds[0], &nobody, &stats, &side.conn), 0);
     conn_attach(side.conn, &side_events, &side);
     peer_init(&peer, loop, fds[1]);
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_with(false);
+}
+
+static int setup_tcp(void **state)
+{
+    (void)state;
+    return setup_with(true); /* only TCP has a state to look at */
 }
 
 static int teardown(void **state)
@@ -171,8 +208,7 @@ static void await_in(size_t len)
     }
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------
- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 static void test_bytes_go_both_ways(void **state)
 {
@@ -237,8 +273,7 @@ static void test_pause_and_resume(void **state)
     assert_int_equal(side.in.len, 5);
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void test_finish_writes_all_then_drains_the_peer(void **state)
 {
@@ -284,6 +319,46 @@ static void test_the_peers_end_is_told_once(void **state)
     assert_int_equal(side.ended, 1);
     conn_finish(side.conn);
     peer_await_u64(loop, &side.closed, 1);
+}
+
+static void test_a_fin_behind_unread_bytes_is_told_once(void **state)
+{
+    (void)state;
+    side.on_end = REACT_NOT;
+    peer_send(&peer, STR("unread"));
+    conn_pause(side.conn);
+    (void)shutdown(peer.fd, SHUT_WR);
+    peer_await_u64(loop, &side.fins, 1);
+    on_watch(&side.conn->watch_timer);
+    assert_int_equal(side.fins, 1);
+    assert_int_equal(side.ended, 0);
+    conn_resume(side.conn);
+    peer_await_u64(loop, &side.ended, 1);
+    assert_int_equal(side.end_status, UV_EOF);
+    assert_int_equal(side.in.len, 6);
+}
+
+static void test_a_reset_behind_unread_bytes_ends_it(void **state)
+{
+    (void)state;
+    peer_send(&peer, STR("unread"));
+    conn_pause(side.conn);
+    peer_reset(&peer);
+    peer_await_u64(loop, &side.closed, 1);
+    assert_int_equal(side.ended, 1);
+    assert_int_equal(side.end_status, UV_ECONNRESET);
+    assert_int_equal(side.in.len, 0);
+}
+
+static void test_a_reset_behind_the_peers_end_closes_it(void **state)
+{
+    (void)state;
+    side.on_end = REACT_NOT;
+    (void)shutdown(peer.fd, SHUT_WR);
+    peer_await_u64(loop, &side.ended, 1);
+    peer_reset(&peer);
+    peer_await_u64(loop, &side.closed, 1);
+    assert_int_equal(side.ended, 1);
 }
 
 static void test_finish_in_on_end_sends_what_is_queued(void **state)
@@ -389,8 +464,7 @@ static void test_finish_in_on_drained(void **state)
     assert_big(BIG_BYTES);
 }
 
-/* --- timeouts ------------------------------------------------------------------------------------
- */
+/* --- timeouts --------------------------------------------------------------------------------- */
 
 static void test_a_timeout_can_be_unset(void **state)
 {
@@ -427,8 +501,7 @@ static void test_a_stalled_write_ends_it_after_finish_too(void **state)
     assert_int_equal(stats.write_timeouts, 1);
 }
 
-/* --- many, and memory ----------------------------------------------------------------------------
- */
+/* --- many, and memory ------------------------------------------------------------------------- */
 
 static void on_empty(void *arg)
 {
@@ -492,6 +565,7 @@ static void test_addresses(void **state)
 }
 
 #define WITH_CONN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_TCP(test)  cmocka_unit_test_setup_teardown(test, setup_tcp, teardown)
 
 int main(void)
 {
@@ -504,6 +578,9 @@ int main(void)
         WITH_CONN(test_finish_writes_all_then_drains_the_peer),
         WITH_CONN(test_a_lingering_connection_ends_by_itself),
         WITH_CONN(test_the_peers_end_is_told_once),
+        WITH_TCP(test_a_fin_behind_unread_bytes_is_told_once),
+        WITH_TCP(test_a_reset_behind_unread_bytes_ends_it),
+        WITH_TCP(test_a_reset_behind_the_peers_end_closes_it),
         WITH_CONN(test_finish_in_on_end_sends_what_is_queued),
         WITH_CONN(test_a_peer_that_is_gone_while_we_write),
         WITH_CONN(test_a_peer_that_is_gone_after_finish),
