@@ -235,10 +235,11 @@ static void on_read(struct listings_changes_read *read, int status)
     } else {
         free_batch(feed, batch); /* what was there before anybody followed is for nobody */
     }
-    if (read->has_more || feed->is_nudged) {
-        read_log(feed);
+    const bool is_at_end = !read->has_more && !feed->is_nudged;
+    if (!is_at_end) {
+        read_log(feed); /* which may fail: then those who wait to be ready hear of it soon */
     }
-    if (is_start && feed->reading == NULL) {
+    if (is_start && is_at_end) {
         feed->state = LISTINGS_FEED_READY;
     }
     if (feed->state == LISTINGS_FEED_READY) {

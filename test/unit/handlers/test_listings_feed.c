@@ -14,9 +14,15 @@
 #include "handlers/listings_feed.h"
 
 static uint64_t clock_ms;
-#define loop_now_ms(loop) ((void)(loop), clock_ms)
+static int start_status;
+static unsigned timer_count;
+#define loop_now_ms(loop)               ((void)(loop), clock_ms)
+#define loop_set_timer(loop, timer, ms) ((void)(loop), (void)(timer), (void)(ms), timer_count++)
+#define listings_changes_start(read)    ((void)(read), start_status)
 #include "handlers/listings_feed.c"
 #undef loop_now_ms
+#undef loop_set_timer
+#undef listings_changes_start
 
 static struct listings_feed feed;
 
@@ -118,6 +124,68 @@ static void test_every_third(void **state)
     assert_int_equal(feed.seen_count, 1000);
 }
 
+/* --- ready ----------------------------------------------------------------------------------------- */
+
+static int ready_status;
+static unsigned ready_count;
+
+static void on_ready(struct listings_follower *follower, int status)
+{
+    (void)follower;
+    ready_status = status;
+    ready_count++;
+}
+
+/* begin_start makes a feed whose first read of the log is under way for one follower. */
+static void begin_start(struct listings_follower *follower)
+{
+    listings_feed_init(&feed, NULL, NULL, NULL);
+    *follower = (struct listings_follower){.on_ready = on_ready, .feed = &feed};
+    list_push_back(&feed.followers, &follower->link);
+    feed.follower_count = 1;
+    feed.state = LISTINGS_FEED_STARTING;
+    ready_count = 0;
+    start_status = 0;
+    read_log(&feed);
+    assert_non_null(feed.reading);
+    timer_count = 0;
+}
+
+/* A log that cannot be read to its end is none that a follower may be told of as read. */
+static void test_ready_means_read_to_the_end(void **state)
+{
+    (void)state;
+    struct listings_follower follower;
+    begin_start(&follower);
+    start_status = UV_EBUSY;
+    feed.read.has_more = true;
+    on_read(&feed.read, 0);
+    assert_int_equal(feed.state, LISTINGS_FEED_STARTING);
+    assert_int_equal(ready_count, 0);
+    assert_int_equal(timer_count, 1);
+    on_poll(&feed.timer);
+    assert_int_equal(ready_count, 1);
+    assert_int_equal(ready_status, UV_EBUSY);
+    assert_int_equal(feed.state, LISTINGS_FEED_IDLE);
+}
+
+static void test_a_log_of_two_reads(void **state)
+{
+    (void)state;
+    struct listings_follower follower;
+    begin_start(&follower);
+    feed.read.has_more = true;
+    on_read(&feed.read, 0);
+    assert_int_equal(ready_count, 0);
+    feed.read.has_more = false;
+    on_read(&feed.read, 0);
+    assert_int_equal(ready_count, 1);
+    assert_int_equal(ready_status, 0);
+    assert_int_equal(feed.state, LISTINGS_FEED_READY);
+    listings_feed_leave(&follower);
+    assert_int_equal(feed.state, LISTINGS_FEED_IDLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +195,8 @@ int main(void)
         cmocka_unit_test_setup(test_more_than_the_window, set_up),
         cmocka_unit_test_setup(test_positions_far_apart, set_up),
         cmocka_unit_test_setup(test_every_third, set_up),
+        cmocka_unit_test_setup(test_ready_means_read_to_the_end, set_up),
+        cmocka_unit_test_setup(test_a_log_of_two_reads, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
