@@ -5,8 +5,9 @@
 #include "handlers/listings_changes.h"
 
 #define TEXT                                                                                       \
-    "SELECT position,kind,id,version,WEIGHT_STRING(city),WEIGHT_STRING(old_city),state,old_state " \
-    "FROM listing_changes WHERE position>? ORDER BY position LIMIT ?"
+    "SELECT position,kind,id,version," LISTINGS_CITY_KEY("city") "," LISTINGS_CITY_KEY(            \
+        "old_city") ",state,old_state FROM listing_changes WHERE position>? ORDER BY position "    \
+                    "LIMIT ?"
 
 static struct str bytes_of(const struct sql_value *value)
 {

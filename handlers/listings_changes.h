@@ -17,6 +17,12 @@
 #define LISTINGS_CHANGES_GRACE_S 12
 #define LISTINGS_CHANGES_KEEP_S  604800 /* a week; older ones are trimmed */
 
+/* The key of a city: equal where `=` says so in a list. Weights of characters alone are not, for a
+ * comparison takes no notice of blanks at the end (PAD SPACE). */
+#define LISTINGS_CITY_KEY(city)                                                                    \
+    "TRIM(TRAILING WEIGHT_STRING(_utf8mb4' ' COLLATE utf8mb4_unicode_520_ci) FROM "                \
+    "WEIGHT_STRING(" city "))"
+
 #define LISTINGS_EVENTS_MAX LISTINGS_LOOKUP_MAX /* that a read brings */
 #define LISTINGS_ROWS_MAX   500 /* that a read looks at, beside those that are known */
 

@@ -18,8 +18,12 @@
 
 /* The key of a city, as listings_changes.c reads it, and the bounds of the log. */
 #define TEXT_ASK                                                                                   \
-    "SELECT WEIGHT_STRING(CONVERT(? USING utf8mb4) COLLATE utf8mb4_unicode_520_ci),"               \
-    "(SELECT MIN(position) FROM listing_changes),(SELECT MAX(position) FROM listing_changes)"
+    "SELECT " LISTINGS_CITY_KEY(                                                                   \
+        "CONVERT(? USING utf8mb4) COLLATE utf8mb4_unicode_520_ci") ","                             \
+                                                                   "(SELECT MIN(position) FROM "   \
+                                                                   "listing_changes),(SELECT "     \
+                                                                   "MAX(position) FROM "           \
+                                                                   "listing_changes)"
 
 typedef Toq__V1__WatchListingsResponse watch_message;
 

@@ -68,6 +68,22 @@ def test_filters(rpc):
         assert both.next().id == last.id
 
 
+@pytest.mark.parametrize("stored, asked", [
+    ("Borda ", "Borda"), ("Borda", "Borda   "), ("borda\u00a0", "BORDA"), ("Bórda", "Borda "),
+    (" Borda", "Borda"), ("Borda.", "Borda")])
+def test_a_list_and_a_watch_agree(rpc, stored, asked):
+    """Blanks at the end are none for either."""
+    with rpc.watch(city=asked) as watch:
+        watch.live()
+        made = rpc.create(example(city=stored))
+        mark = rpc.create(example(city=asked, title="Marca"))
+        seen = {watch.next().id}
+        if seen != {mark.id}:
+            seen.add(watch.next().id)
+        listed = {one.id for one in rpc.list(city=asked, page_size=2).listings}
+        assert (made.id in seen) == (made.id in listed)
+
+
 def test_one_that_leaves_the_filter_is_told_of(rpc):
     made = rpc.create(example(city="Partida"))
     with rpc.watch(city="Partida") as watch:
