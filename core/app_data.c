@@ -100,6 +100,7 @@ static void on_part_closed(void *arg)
 {
     struct app_data *data = arg;
     if (--data->open_count == 0) {
+        listings_deinit(&data->listings);
         data->on_closed(data->on_closed_arg);
     }
 }

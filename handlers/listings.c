@@ -21,6 +21,11 @@ int listings_init(struct listings *listings, struct metrics *metrics,
     return listings_cache_init(&listings->cache, metrics, &options->cache);
 }
 
+void listings_deinit(struct listings *listings)
+{
+    listings_cache_deinit(&listings->cache);
+}
+
 void listings_log(const struct listings *listings)
 {
     if (listings->tokens.is_open) {

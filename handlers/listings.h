@@ -37,6 +37,9 @@ struct listings {
 MUST_USE int listings_init(struct listings *listings, struct metrics *metrics,
                            const struct listings_options *options);
 
+/* listings_deinit frees what they remember, when their clients are closed. */
+void listings_deinit(struct listings *listings);
+
 /* listings_log says, at start, when anybody may write. */
 void listings_log(const struct listings *listings);
 

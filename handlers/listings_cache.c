@@ -10,9 +10,12 @@
 #include "core/telemetry/log_limit.h"
 #include "handlers/listings_page.h"
 
-#define SHUN_MS            1000 /* after a timeout: as often as it costs timeout_ms again */
-#define PAGE_KEY_MAX_BYTES 4096
-#define KEPT_MAX_BYTES     (1u << 20) /* of one entry in Redis */
+#define SHUN_MS 1000 /* after a timeout: as often as it costs timeout_ms again */
+/* How far behind a late one may be: a write adds 1, and a count that begins anew does so at the time in
+ * us, by which it differs by far more. */
+#define GENERATION_LATE_MAX 100000
+#define PAGE_KEY_MAX_BYTES  4096
+#define KEPT_MAX_BYTES      (1u << 20) /* of one entry in Redis */
 
 static uint64_t now_ms(const struct listings_cache *cache)
 {
@@ -89,8 +92,9 @@ static bool is_hit(struct listings_read *read, const struct redis_reply *reply)
         (entry.json.ptr == NULL && !entry.is_deleted)) {
         return false;
     }
-    if (read->kind == LISTINGS_CACHE_LISTING &&
-        entry.version < listings_seen_version(&cache->seen, read->wish.id, now_ms(cache))) {
+    if (entry.until_ms <= clock_wall_ns() / NS_PER_MS ||
+        (read->kind == LISTINGS_CACHE_LISTING &&
+         !listings_seen_allows(&cache->seen, read->wish.id, entry.version, now_ms(cache)))) {
         return false;
     }
     read->json = entry.json;
@@ -147,6 +151,7 @@ static void on_learnt(struct redis_call *call, int status, const struct redis_re
     if (status == 0 &&
         (reply->type == REDIS_NIL ||
          (reply->type == REDIS_TEXT && str_parse_u64(reply->text, INT64_MAX, &generation)))) {
+        /* news would have called this off: so nothing newer is known */
         cache->generation = generation;
         cache->has_generation = cache->sub.is_live;
     }
@@ -207,6 +212,26 @@ void listings_cache_cancel(struct listings_read *read)
 
 /* --- news ---------------------------------------------------------------------------------------- */
 
+void listings_cache_note(struct listings_cache *cache, struct str id, uint64_t version)
+{
+    const uint64_t now = now_ms(cache);
+    char key[LISTINGS_KEY_BYTES];
+    listings_seen_note(&cache->seen, id, version, now,
+                       now + cache->options.ttl_ms + LISTINGS_CACHE_SKEW_MS);
+    listings_loads_forget(&cache->loads, listings_entry_key(id, key));
+    cache->write_count++;
+}
+
+void listings_cache_move_on(struct listings_cache *cache, uint64_t generation)
+{
+    redis_cancel(&cache->learn); /* what it would say is older */
+    if (!cache->has_generation || generation > cache->generation ||
+        cache->generation - generation > GENERATION_LATE_MAX) {
+        cache->generation = generation;
+    }
+    cache->has_generation = true;
+}
+
 /* on_message hears of each write in the order in which Redis was told, also of our own. */
 static void on_message(struct redis_subscription *sub, struct str channel, struct str payload)
 {
@@ -217,14 +242,16 @@ static void on_message(struct redis_subscription *sub, struct str channel, struc
         LOG_LIMITED(LOG_WARN, "listings", "news that is none", log_u64("bytes", payload.len));
         return;
     }
-    char key[LISTINGS_KEY_BYTES];
-    listings_seen_note(&cache->seen, news.id, news.version, now_ms(cache) + cache->options.ttl_ms);
-    listings_loads_forget(&cache->loads, listings_entry_key(news.id, key));
-    redis_cancel(&cache->learn); /* what it would say is older */
-    cache->generation = news.generation;
-    cache->has_generation = true;
-    cache->write_count++;
+    listings_cache_note(cache, news.id, news.version);
+    listings_cache_move_on(cache, news.generation);
     *cache->invalidations[1] += 1;
+}
+
+/* on_untold lets MySQL alone answer for as long as a page of before the write may be in Redis. */
+static void on_untold(struct listings_entries *entries)
+{
+    struct listings_cache *cache = CONTAINER_OF(entries, struct listings_cache, entries);
+    cache->pages_until_ms = now_ms(cache) + cache->options.page_ttl_ms + LISTINGS_CACHE_SKEW_MS;
 }
 
 /* on_live forgets the generation, for what was published meanwhile is lost. */
@@ -297,10 +324,15 @@ int listings_cache_init(struct listings_cache *cache, struct metrics *metrics,
     if (status < 0) {
         return status;
     }
-    listings_entries_init(&cache->entries, options->redis, options->timeout_ms);
+    listings_entries_init(&cache->entries, options->redis, options->timeout_ms, on_untold);
     redis_call_init(&cache->learn, NULL, on_learnt);
     cache->sub = (struct redis_subscription){
         .channel = STR(LISTINGS_CHANNEL), .on_message = on_message, .on_live = on_live};
     redis_subscribe(options->pubsub, &cache->sub);
     return 0;
+}
+
+void listings_cache_deinit(struct listings_cache *cache)
+{
+    listings_seen_deinit(&cache->seen);
 }

@@ -8,6 +8,9 @@
  * Writes:  MySQL; once that has committed, Redis gets the new version and every process its news.
  * Pages:   the generation, which each write moves on, is part of their keys. Without the connection
  *          that tells of it no page is taken from Redis.
+ * Time:    what Redis holds is believed until the time that is written in it, by the wall clock of who
+ *          put it there: the clocks of processes that share a Redis differ by LISTINGS_CACHE_SKEW_MS at
+ *          most.
  * Failure: a Redis that is down, slow or talks nonsense costs at most timeout_ms, then is left alone
  *          for a while; MySQL serves. What a write could not tell it is older than the TTL at worst.
  * Memory:  a read or a write is its caller's until on_done runs or its cancel returns.
@@ -20,6 +23,8 @@
 #include "handlers/listings_entry.h"
 #include "handlers/listings_load.h"
 #include "handlers/listings_seen.h"
+
+#define LISTINGS_CACHE_SKEW_MS 1000
 
 struct listings_cache_options {
     struct loop *loop;
@@ -58,6 +63,11 @@ struct listings_cache {
     uint64_t *loaded[LISTINGS_CACHE_KINDS];
     uint64_t *invalidations[2]; /* from here, from elsewhere */
 };
+
+/* listings_cache_move_on takes a generation that a reply or news bring. They come over two connections,
+ * so one may be late: a number that is a little lower is older. One that is much lower is newer: Redis
+ * has lost its data, and the count began anew, by another clock. */
+void listings_cache_move_on(struct listings_cache *cache, uint64_t generation);
 
 /* One read. */
 struct listings_read {
@@ -106,6 +116,12 @@ struct listings_write {
  */
 MUST_USE int listings_cache_init(struct listings_cache *cache, struct metrics *metrics,
                                  const struct listings_cache_options *options);
+
+/* listings_cache_deinit frees what it remembers, when nothing is under way any more. */
+void listings_cache_deinit(struct listings_cache *cache);
+
+/* listings_cache_note says that a version exists, or may: nothing older is believed from then on. */
+void listings_cache_note(struct listings_cache *cache, struct str id, uint64_t version);
 
 /* listings_cache_get reads one listing.
  *

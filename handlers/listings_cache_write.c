@@ -9,11 +9,6 @@
 
 #define BODY_MAX_BYTES (1u << 20)
 
-static uint64_t now_ms(const struct listings_cache *cache)
-{
-    return loop_now_ms(cache->options.loop);
-}
-
 /* finish tells the caller; the write may be gone afterwards. */
 static void finish(struct listings_write *write, int status)
 {
@@ -26,17 +21,8 @@ static void finish(struct listings_write *write, int status)
 /* forget_here makes this process believe nothing older, even if Redis cannot be told. */
 static void forget_here(struct listings_cache *cache, struct str id, uint64_t version)
 {
-    char key[LISTINGS_KEY_BYTES];
-    listings_seen_note(&cache->seen, id, version, now_ms(cache) + cache->options.ttl_ms);
-    listings_loads_forget(&cache->loads, listings_entry_key(id, key));
-    cache->write_count++;
+    listings_cache_note(cache, id, version);
     *cache->invalidations[0] += 1;
-}
-
-/* shun_pages lets MySQL alone answer for as long as a page of before may be in Redis. */
-static void shun_pages(struct listings_cache *cache)
-{
-    cache->pages_until_ms = now_ms(cache) + cache->options.page_ttl_ms;
 }
 
 static void on_put(void *arg, int status, uint64_t generation)
@@ -44,11 +30,8 @@ static void on_put(void *arg, int status, uint64_t generation)
     struct listings_write *write = arg;
     struct listings_cache *cache = write->cache;
     write->put = NULL;
-    if (status < 0) {
-        shun_pages(cache);
-    } else if (cache->has_generation) {
-        redis_cancel(&cache->learn);
-        cache->generation = generation; /* our own news would say it a little later */
+    if (status == 0 && cache->has_generation) {
+        listings_cache_move_on(cache, generation); /* our own news would say it a little later */
     }
     finish(write, write->body.is_failed ? UV_ENOMEM : 0);
 }
@@ -76,7 +59,7 @@ static int publish(struct listings_cache *cache, struct listings_write *write, s
     }
     const int status = listings_entry_put(&cache->entries, &options, &put);
     if (status < 0) {
-        shun_pages(cache);
+        cache->entries.on_untold(&cache->entries);
     } else if (is_awaited) {
         write->put = put;
     }

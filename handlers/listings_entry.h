@@ -3,8 +3,10 @@
  * listings_entry.h - what Redis holds of listings: under which key, in which form, and how it gets
  * there.
  *
- * Form:    VERSION ' ' and the JSON text, or '-' for one that was deleted, or '?' for one of which
- *          nothing is known but that nothing older may be put there. Pages have version 0.
+ * Form:    VERSION ' ' UNTIL ' ' and the JSON text, or '-' for one that was deleted, or '?' for one of
+ *          which nothing is known but that nothing older may be put there. Pages have version 0. UNTIL
+ *          is the end of its time in ms since 1970: Redis counts the TTL from when it carries the
+ *          command out, which may be long after it was sent.
  * Flow:    listings_entry_put -> a script that keeps what is newer; for a write it also moves the
  *          generation on and tells the other processes, in one step -> on_put
  * Memory:  what is put is copied, and lives until Redis has answered, whoever waits for it or left.
@@ -26,8 +28,9 @@
 
 struct listings_entry {
     uint64_t version;
-    struct str json; /* of one that is there; else its ptr is NULL */
-    bool is_deleted; /* false and no json: nothing is known */
+    uint64_t until_ms; /* wall clock; set by listings_entry_put */
+    struct str json;   /* of one that is there; else its ptr is NULL */
+    bool is_deleted;   /* false and no json: nothing is known */
 };
 
 /* What a write tells the other processes. */
@@ -41,6 +44,8 @@ struct listings_entries {
     struct redis *redis;
     struct redis_script script;
     uint64_t timeout_ms; /* of one put */
+    /* hears of each write that Redis could not be told of, whoever waits for it or left */
+    void (*on_untold)(struct listings_entries *entries);
 };
 
 struct listings_put;
@@ -79,7 +84,8 @@ MUST_USE bool listings_news_parse(struct str text, struct listings_news *ret_new
  * timeout_ms: what Redis may take.
  */
 void listings_entries_init(struct listings_entries *entries, struct redis *redis,
-                           uint64_t timeout_ms);
+                           uint64_t timeout_ms,
+                           void (*on_untold)(struct listings_entries *entries));
 
 /* listings_entry_put stores an entry unless a newer one is there.
  *

@@ -312,6 +312,27 @@ def test_without_redis_mysql_serves(database, start_server, server_binary, fault
         assert client.page(query)["items"] == [known]
 
 
+def test_many_written_while_redis_is_full(database, start_server, server_binary):
+    """Redis keeps what it has and takes nothing: through the process that wrote nothing old is read."""
+    server = start_server({**database.variables, "CACHE_PAGE_TTL_MS": 300}, binary=server_binary)
+    wait_cached(server)
+    redis = database.redis()
+    before = redis.config_get("maxmemory*")
+    with Api(server) as client:
+        known = [client.create(city="Cheia") for _ in range(1000)]
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", 1)
+        try:
+            known = [client.update(one, title="Nova") for one in known[:900]] + known[900:]
+            for one in known[900:]:
+                assert client.delete(one).status == 204
+        finally:
+            for name in ("maxmemory", "maxmemory-policy"):
+                redis.config_set(name, before[name])
+        assert [client.read(one["id"]) for one in known[:900]] == known[:900]
+        assert {client.get(one["id"]).status for one in known[900:]} == {404}
+
+
 def test_a_killed_redis_comes_back_empty(api, database):
     made = api.create()
     database.kill("redis")

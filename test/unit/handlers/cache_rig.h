@@ -107,6 +107,7 @@ static inline void node_close(struct node *node)
     while (node->closed_count != 2) {
         rig_turn(&rig);
     }
+    listings_cache_deinit(&node->cache);
     metrics_destroy(node->metrics);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "test/unit/handlers/cache_rig.h"
 
+#include "core/base/clock.h"
+
 #define MANY 20
 
 static struct node a;
@@ -258,6 +260,21 @@ static void test_the_tasks_of_those_who_wait(void **state)
     task_end(&tasks[1]);
 }
 
+#define END       "9000000000000" /* far away */
+#define OLD_ENTRY "1 " END " {\"old\":true}\n"
+
+/* is_entry tells whether a text is an entry whose body begins so, and whose time is not over. */
+static bool is_entry(struct str text, const char *version, const char *beginning)
+{
+    struct listings_entry entry;
+    struct str rest = text;
+    struct str field;
+    return listings_entry_parse(text, &entry) && str_next_field(&rest, ' ', &field) &&
+           str_equal(field, str_from(version)) && str_next_field(&rest, ' ', &field) &&
+           rest.len >= strlen(beginning) && memcmp(rest.ptr, beginning, strlen(beginning)) == 0 &&
+           entry.until_ms > clock_wall_ns() / NS_PER_MS;
+}
+
 /* --- writes -------------------------------------------------------------------------------------- */
 
 static void test_writes_are_seen_everywhere(void **state)
@@ -265,7 +282,7 @@ static void test_writes_are_seen_everywhere(void **state)
     (void)state;
     struct attempt attempt;
     assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
-    assert_true(has_text(kept(&a, STR(NO_ID)), "1 {\"id\":\"" NO_ID "\""));
+    assert_true(is_entry(kept(&a, STR(NO_ID)), "1", "{\"id\":\"" NO_ID "\""));
     assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0);
     assert_int_equal(attempt.version, 1);
     assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
@@ -275,12 +292,40 @@ static void test_writes_are_seen_everywhere(void **state)
     assert_true(has_text(attempt.json, "\"bedrooms\":3"));
     assert_int_equal(write_over(&b, &attempt, NO_ID, 1), UV_EAGAIN);
     assert_int_equal(write_removal(&b, &attempt, NO_ID), 0);
-    assert_true(has_text(kept(&a, STR(NO_ID)), "9007199254740991 -"));
+    assert_true(is_entry(kept(&a, STR(NO_ID)), "9007199254740991", "-"));
     assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), UV_ENOENT);
     settled(3);
     assert_int_equal(a.cache.generation, b.cache.generation);
     assert_int_equal(*a.cache.invalidations[0], 2);
     assert_int_equal(*b.cache.invalidations[0], 1);
+}
+
+/* News and replies come over two connections, so either may be late. */
+static void test_a_generation_does_not_go_back(void **state)
+{
+    (void)state;
+    const uint64_t start = a.cache.generation + 100000000;
+    listings_cache_move_on(&a.cache, start + 7);
+    listings_cache_move_on(&a.cache, start + 6);
+    assert_int_equal(a.cache.generation, start + 7);
+    listings_cache_move_on(&a.cache, start - 60000000); /* began anew, by a clock a minute behind */
+    assert_int_equal(a.cache.generation, start - 60000000);
+    listings_cache_move_on(&a.cache, start);
+    assert_int_equal(a.cache.generation, start);
+}
+
+static void test_a_generation_that_begins_anew_is_beyond_the_old_one(void **state)
+{
+    (void)state;
+    struct attempt attempt;
+    const struct str flush[] = {STR("FLUSHALL")};
+    assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
+    const uint64_t before = a.cache.generation;
+    (void)say(&a, flush, 1);
+    assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
+    assert_true(a.cache.generation > before);
+    settled(2);
+    assert_int_equal(b.cache.generation, a.cache.generation);
 }
 
 static void test_a_slow_reader_puts_nothing_back(void **state)
@@ -301,7 +346,7 @@ static void test_a_slow_reader_puts_nothing_back(void **state)
         rig_turn(&rig);
     }
 
-    assert_true(has_text(kept(&b, STR(NO_ID)), "2 {\"id\""));
+    assert_true(is_entry(kept(&b, STR(NO_ID)), "2", "{\"id\""));
 }
 
 static void test_an_older_entry_is_not_believed(void **state)
@@ -311,10 +356,10 @@ static void test_an_older_entry_is_not_believed(void **state)
     assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
     assert_int_equal(write_over(&a, &attempt, NO_ID, 1), 0);
     settled(2);
-    keep(&a, STR(NO_ID), "1 {\"old\":true}\n"); /* as if Redis had not been told */
+    keep(&a, STR(NO_ID), OLD_ENTRY); /* as if Redis had not been told */
     assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
     assert_int_equal(attempt.version, 2);
-    keep(&a, STR(NO_ID), "1 {\"old\":true}\n");
+    keep(&a, STR(NO_ID), OLD_ENTRY);
     assert_int_equal(read_one(&b, &attempt, STR(NO_ID)), 0); /* it was told by message */
     assert_int_equal(attempt.version, 2);
 }
@@ -355,7 +400,7 @@ static void test_a_write_in_doubt_leaves_nothing_old(void **state)
     start_update(&a, &write, NO_ID, 1);
     listings_cache_cancel_write(&write.write);
     listings_cache_cancel_write(&write.write);
-    while (!has_text(kept(&a, STR(NO_ID)), "2 ?")) {
+    while (!is_entry(kept(&a, STR(NO_ID)), "2", "?")) {
         rig_turn(&rig);
     }
     assert_int_equal(write.done_count, 0);
@@ -364,7 +409,7 @@ static void test_a_write_in_doubt_leaves_nothing_old(void **state)
         rig_turn(&rig);
     }
     const struct str now = kept(&b, STR(NO_ID));
-    assert_true(attempt.version == 1 ? has_text(now, "2 ?") : has_text(now, "2 {"));
+    assert_true(attempt.version == 1 ? is_entry(now, "2", "?") : is_entry(now, "2", "{"));
 }
 
 /* --- pages --------------------------------------------------------------------------------------- */
@@ -418,8 +463,17 @@ static void test_pages_need_the_news(void **state)
 static void test_nonsense_in_redis_is_no_hit(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "", "nonsense", "1", "1 ", "x {}", "-1 {}", "1 x", "1 -x", "99999999999999999999 {}"};
+    static const char *const texts[] = {"",
+                                        "nonsense",
+                                        "1",
+                                        "1 ",
+                                        "1 {}",
+                                        "x 1 {}",
+                                        "1 1 {}" /* its time is over */,
+                                        "-1 " END " {}",
+                                        "1 " END " x",
+                                        "1 " END " -x",
+                                        "99999999999999999999 " END " {}"};
     struct attempt attempt;
     assert_int_equal(write_new(&a, &attempt, NO_ID), 0);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -444,7 +498,7 @@ static void test_another_type_gives_way(void **state)
     while (redis_pending_count(b.redis) != 0) {
         rig_turn(&rig);
     }
-    assert_true(has_text(kept(&b, STR(NO_ID)), "1 {"));
+    assert_true(is_entry(kept(&b, STR(NO_ID)), "1", "{"));
 }
 
 static void test_without_redis_mysql_serves(void **state)
@@ -475,7 +529,7 @@ static void test_without_redis_mysql_serves(void **state)
 
     assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), 0);
     assert_int_equal(reads(&a, LISTINGS_CACHE_MISS), 1);
-    while (!has_text(kept(&a, STR(NO_ID)), "2 {")) {
+    while (!is_entry(kept(&a, STR(NO_ID)), "2", "{")) {
         rig_turn(&rig);
     }
 }
@@ -528,6 +582,8 @@ int main(void)
         TEST(test_a_wait_for_redis_is_given_up),
         TEST(test_the_tasks_of_those_who_wait),
         TEST(test_writes_are_seen_everywhere),
+        TEST(test_a_generation_does_not_go_back),
+        TEST(test_a_generation_that_begins_anew_is_beyond_the_old_one),
         TEST(test_a_slow_reader_puts_nothing_back),
         TEST(test_an_older_entry_is_not_believed),
         TEST(test_a_load_from_before_a_write_is_not_joined),

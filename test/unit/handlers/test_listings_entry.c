@@ -24,15 +24,16 @@ static void test_three_kinds_of_entry(void **state)
 {
     (void)state;
     struct listings_entry entry;
-    assert_true(listings_entry_parse(STR("12 {\"a\":\"b c\"}\n"), &entry));
+    assert_true(listings_entry_parse(STR("12 1795391999000 {\"a\":\"b c\"}\n"), &entry));
     assert_int_equal(entry.version, 12);
+    assert_true(entry.until_ms == UINT64_C(1795391999000));
     assert_true(str_equal(entry.json, STR("{\"a\":\"b c\"}\n")));
     assert_false(entry.is_deleted);
-    assert_true(listings_entry_parse(STR("9007199254740991 -"), &entry));
+    assert_true(listings_entry_parse(STR("9007199254740991 1 -"), &entry));
     assert_int_equal(entry.version, LISTINGS_VERSION_MAX);
     assert_null(entry.json.ptr);
     assert_true(entry.is_deleted);
-    assert_true(listings_entry_parse(STR("3 ?"), &entry));
+    assert_true(listings_entry_parse(STR("3 1 ?"), &entry));
     assert_null(entry.json.ptr);
     assert_false(entry.is_deleted);
 }
@@ -49,10 +50,16 @@ static void test_what_is_no_entry(void **state)
                                         "x {}",
                                         "-1 {}",
                                         "1  {}",
-                                        "1 x",
-                                        "1 -x",
-                                        "1 ??",
-                                        "9007199254740992 {}"};
+                                        "1 {}",
+                                        "1 2",
+                                        "1 2 ",
+                                        "1 x {}",
+                                        "1 -2 {}",
+                                        "1 9223372036854775808 {}",
+                                        "1 2 x",
+                                        "1 2 -x",
+                                        "1 2 ??",
+                                        "9007199254740992 2 {}"};
     struct listings_entry entry = {.version = 42};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         assert_false(listings_entry_parse(str_from(texts[i]), &entry));

@@ -107,6 +107,7 @@ static int tear_down_calls(void **state)
         rig_turn(&rig);
     }
     wheel_unset(&listings.feed.trim_timer);
+    listings_deinit(&listings);
     router_destroy(server.router);
     grpc_destroy(grpc);
     http_metrics_deinit(&http_metrics);
