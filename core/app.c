@@ -9,12 +9,12 @@
 #include "core/app.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "core/app_data.h"
 #include "core/app_servers.h"
 #include "core/base/clock.h"
+#include "core/inherit.h"
 #include "core/loop/budget.h"
 #include "core/loop/signals.h"
 #include "core/telemetry/log.h"
@@ -159,16 +159,6 @@ static int complain(const char *what, int error)
     return EX_OSERR;
 }
 
-/* raise_fd_limit takes as many descriptors as the system lets us have: each connection is one. */
-static void raise_fd_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: the soft limit stays */
-    }
-}
-
 static int start_budget(struct app *app)
 {
     budget_init(&app->budget, app->config->memory_max_bytes);
@@ -256,7 +246,6 @@ static int start_pprof(struct app *app)
 
 static int start(struct app *app)
 {
-    raise_fd_limit();
     int code = start_base(app);
     code = code != 0 ? code : open_servers(app);
     code = code != 0 ? code : start_log(app->config);
@@ -265,6 +254,7 @@ static int start(struct app *app)
 
 static void log_ready(const struct app *app)
 {
+    inherit_log();
     app_servers_log(&app->servers);
     listings_log(&app->data.listings);
     LOG(LOG_INFO, "main", "ready", log_cstr("version", app->version),

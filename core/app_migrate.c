@@ -4,7 +4,6 @@
  */
 #include "core/app_migrate.h"
 
-#include <signal.h>
 #include <sysexits.h>
 
 #include "core/app_data.h"
@@ -77,8 +76,7 @@ static int code_of(int status)
 int app_migrate(const struct config *config)
 {
     static struct migration migration; /* big */
-    (void)signal(SIGPIPE, SIG_IGN);
-    log_set_level(LOG_ERROR); /* one line says it all */
+    log_set_level(LOG_ERROR);          /* one line says it all */
     const int status = run(&migration, config);
     const struct sql_migrate *migrate = &migration.migrate;
     if (status < 0) {

@@ -6,13 +6,13 @@
  * port is taken, 71 the system refuses, 74 output that could not be written, 78 configuration. Nothing
  * has been served then.
  */
-#include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "core/app.h"
 #include "core/app_migrate.h"
+#include "core/inherit.h"
 
 static void print_help(void)
 {
@@ -59,23 +59,10 @@ static bool is_option(const char *text)
     return false;
 }
 
-/* open_standard_fds puts /dev/null where stdin, stdout or stderr is closed: the next socket would take
- * its number, and the log would be written into it. */
-static void open_standard_fds(void)
-{
-    int fd = 0;
-    while (fd >= 0 && fd <= STDERR_FILENO) {
-        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
-    }
-    if (fd > STDERR_FILENO) {
-        (void)close(fd);
-    }
-}
-
 int main(int argc, char **argv)
 {
     static struct config config; /* big, and alive as long as the process */
-    open_standard_fds();
+    inherit_settle();
     const char *option = argc > 1 ? argv[1] : "";
     if (argc > 2 || (argc == 2 && !is_option(option))) {
         (void)fprintf(stderr, "toq: unknown option \"%s\"; --help lists them\n", argv[argc - 1]);

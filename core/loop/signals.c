@@ -41,6 +41,15 @@ static void on_wakeup(uv_async_t *handle)
     }
 }
 
+/* sigaction fails only for a signal that does not exist. */
+static void handle_unless_ignored(int signo, const struct sigaction *action)
+{
+    struct sigaction before;
+    if (sigaction(signo, NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+        (void)sigaction(signo, action, NULL);
+    }
+}
+
 int signals_start(struct signals *signals, struct loop *loop, void (*on_stop)(void *arg, int signo),
                   void (*on_reload)(void *arg), void *arg)
 {
@@ -52,13 +61,10 @@ int signals_start(struct signals *signals, struct loop *loop, void (*on_stop)(vo
     atomic_store(&stop_signo, 0);
     atomic_store(&wakeup, &signals->wakeup);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigemptyset(&action.sa_mask);
-    /* sigaction fails only for a signal that does not exist */
-    (void)sigaction(SIGINT, &action, NULL);
+    handle_unless_ignored(SIGINT, &action);
+    handle_unless_ignored(SIGHUP, &action);
     (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL);
     return 0;
 }
 

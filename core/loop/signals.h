@@ -20,8 +20,8 @@ struct signals {
     int stop_signo; /* handed to on_stop already */
 };
 
-/* signals_start installs the handlers and ignores SIGPIPE. One struct a process. The callbacks run
- * on the loop.
+/* signals_start installs the handlers. SIGHUP and SIGINT stay ignored when they are: nohup, and a shell
+ * that starts a background job, want it so. One struct a process. The callbacks run on the loop.
  *
  * Returns: 0; what libuv says.
  */

@@ -80,12 +80,21 @@ class Server:
         self.ports = {name: int(self.env[variable]) for name, variable in PORTS.items()
                       if self.env.get(variable, "0") != "0"}
         self.exit_code = None
+
+        def prepare():
+            # Whoever runs the tests may have signals ignored, as nohup does, or blocked.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            if preexec is not None:
+                preexec()
+
         self._stderr = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="toq-server-")
         self.process = subprocess.Popen(
             [self.binary], env=self.env, cwd=self._folder.name, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if stdout is None else stdout, stderr=self._stderr,
-            preexec_fn=preexec)
+            preexec_fn=prepare)
         self._reader = None
         if stdout is None:
             self._reader = threading.Thread(target=self._read_log, daemon=True)

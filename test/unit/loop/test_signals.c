@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_signals.c - the first signal asks, the second ends the process, SIGHUP reloads.
+ * test_signals.c - the first signal asks, the second ends the process, SIGHUP reloads; what
+ *                  was ignored stays so.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,14 +40,21 @@ static void turn(void)
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
 }
 
+/* Who runs the tests may have them ignored: nohup, or a job in the background. */
+static void start_with(void (*hangup)(int), void (*interrupt)(int))
+{
+    stops = 0;
+    reloads = 0;
+    (void)signal(SIGHUP, hangup);
+    (void)signal(SIGINT, interrupt);
+    assert_int_equal(loop_create(&loop), 0);
+    assert_int_equal(signals_start(&signals, loop, on_stop, on_reload, &signals), 0);
+}
+
 static void test_hangup_reloads_and_terminate_stops_once(void **state)
 {
     (void)state;
-    stops = 0;
-    reloads = 0;
-    assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(signals_start(&signals, loop, on_stop, on_reload, &signals), 0);
-    (void)raise(SIGPIPE); /* ignored */
+    start_with(SIG_DFL, SIG_DFL);
     (void)raise(SIGHUP);
     turn();
     assert_int_equal(reloads, 1);
@@ -65,9 +73,28 @@ static void test_hangup_reloads_and_terminate_stops_once(void **state)
     loop_destroy(loop);
 }
 
+static void test_what_is_ignored_stays_ignored(void **state)
+{
+    (void)state;
+    start_with(SIG_IGN, SIG_IGN);
+    (void)raise(SIGHUP);
+    (void)raise(SIGINT);
+    (void)raise(SIGINT);
+    turn();
+    assert_int_equal(reloads, 0);
+    assert_int_equal(stops, 0);
+    (void)raise(SIGTERM);
+    turn();
+    assert_int_equal(stops, 1);
+    signals_stop(&signals);
+    loop_destroy(loop);
+}
+
 /* A child without a turn of its loop: the second signal must not wait for one. */
 static void run_child(int first, int second)
 {
+    (void)signal(SIGHUP, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
     if (loop_create(&loop) != 0 || signals_start(&signals, loop, on_stop, on_reload, NULL) != 0) {
         _exit(1);
     }
@@ -102,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hangup_reloads_and_terminate_stops_once),
+        cmocka_unit_test(test_what_is_ignored_stays_ignored),
         cmocka_unit_test(test_the_second_signal_ends_the_process),
     };
     return cmocka_run_group_tests_name("signals", tests, NULL, NULL);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inherit.h - what a process has from the one that started it: descriptors, signals, limits.
+ *
+ * Flow:   inherit_settle, first in main -> ... the log starts -> inherit_log
+ * Thread: main.
+ */
+#ifndef TOQ_CORE_INHERIT_H
+#define TOQ_CORE_INHERIT_H
+
+#include "core/base/base.h"
+
+/* inherit_settle sets what the server relies on, whatever the parent left:
+ *
+ * - descriptors 0 to 2 are open, on /dev/null when they were closed;
+ * - no signal is blocked;
+ * - SIGPIPE and SIGXFSZ are ignored: what writes gets EPIPE or EFBIG and says so. An ignored SIGHUP or
+ *   SIGINT stays ignored, as nohup wants: see signals_start;
+ * - as many descriptors as the hard limit allows.
+ *
+ * The umask does not matter: the server creates no file.
+ */
+void inherit_settle(void);
+
+/* inherit_log says what inherit_settle changed, and what limits the server it cannot change. */
+void inherit_log(void);
+
+#endif

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What a server has from the process that started it: descriptors, signals, limits, the umask."""
+
+import os
+import resource
+import signal
+
+import httpx
+import pytest
+
+from pprof_load import CpuClock, capture, load
+from server import wait_until
+
+BLOCKED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPROF, signal.SIGRTMIN)
+
+
+def heap(server):
+    return httpx.get(server.url("/debug/pprof/heap", "pprof"), timeout=60)
+
+
+@pytest.fixture
+def unblocked(start_server):
+    return start_server(preexec=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED))
+
+
+def test_blocked_signals_are_unblocked(unblocked):
+    line = unblocked.wait_line("unblocked signals that the parent had blocked")
+    for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGPROF", " 34"):
+        assert name in line
+    unblocked.send_signal(signal.SIGHUP)
+    unblocked.wait_line("log level reloaded")
+    assert unblocked.stop(signal.SIGINT) == 0
+
+
+def test_a_profile_under_a_blocked_sigprof(unblocked):
+    with load(unblocked, "/test/burn?ms=23", connections=2), CpuClock(unblocked.pid) as clock:
+        profile = capture(unblocked, 2)
+    assert profile.total() > clock.used_in(profile) / 2
+    assert unblocked.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("signo", [signal.SIGHUP, signal.SIGINT])
+def test_an_ignored_signal_stays_ignored(start_server, signo):
+    server = start_server(preexec=lambda: signal.signal(signo, signal.SIG_IGN))
+    server.wait_line(f"{signo.name} stays ignored")
+    server.send_signal(signo)
+    server.send_signal(signo)
+    assert httpx.get(server.url("/health/live")).status_code == 200
+    assert not server.has_line("log level reloaded") and not server.has_line("shutting down")
+    assert server.stop(signal.SIGTERM) == 0
+
+
+def test_ignored_signals_that_must_not_be(start_server):
+    def ignore():
+        for signo in (signal.SIGTERM, signal.SIGPROF):
+            signal.signal(signo, signal.SIG_IGN)
+
+    assert start_server(preexec=ignore).stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("closed", [(0,), (2,), (0, 2)])
+def test_closed_descriptors_are_opened(start_server, closed):
+    server = start_server(preexec=lambda: [os.close(fd) for fd in closed])
+    server.wait_line("standard descriptors were closed")
+    for fd in closed:
+        assert os.readlink(f"/proc/{server.pid}/fd/{fd}") == "/dev/null"
+    assert httpx.get(server.url("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_the_umask_does_not_matter(start_server, umask):
+    server = start_server(preexec=lambda: os.umask(umask))
+    assert heap(server).status_code in (200, 500)  # 500: a sanitizer's malloc has no profile
+    assert httpx.get(server.url("/health/live")).status_code == 200
+
+
+def test_the_soft_limit_of_descriptors_is_raised(start_server):
+    hard = 4000
+    server = start_server(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+    assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
