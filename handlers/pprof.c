@@ -38,7 +38,7 @@ static void on_profile(void *arg, int status, const char *data, size_t len)
     http_on_cancel(req, NULL);
     pprof_accounts_count("profile", status == 0);
     if (status < 0) {
-        pprof_respond_error(req, 500, "Could not enable CPU profiling: out of memory");
+        pprof_respond_failure(req, "Could not enable CPU profiling", status);
     } else {
         pprof_respond_file(req, "profile", (struct str){data, len});
     }
@@ -73,7 +73,7 @@ void pprof_handle_profile(struct http_request *req, void *arg)
         pprof_respond_error(req, 500,
                             "Could not enable CPU profiling: cpu profiling already in use");
     } else if (rc < 0) {
-        pprof_respond_error(req, 500, "Could not enable CPU profiling: out of memory");
+        pprof_respond_failure(req, "Could not enable CPU profiling", rc);
     } else {
         req->user = capture;
         http_on_cancel(req, on_cancel);

@@ -7,10 +7,14 @@
 #include "profiling/goroutine.h"
 #include "profiling/profiler.h"
 
-static void fail(struct http_request *req, const char *message)
+static void fail(struct http_request *req, int status)
 {
     pprof_accounts_count("goroutine", false);
-    pprof_respond_error(req, 500, message);
+    if (status == UV_EBUSY) {
+        pprof_respond_error(req, 500, "too many profiles are being taken");
+    } else {
+        pprof_respond_failure(req, "failed to collect profile", status);
+    }
 }
 
 static void on_dump(void *arg, int status, char *data, size_t len)
@@ -18,7 +22,7 @@ static void on_dump(void *arg, int status, char *data, size_t len)
     struct http_request *req = arg;
     http_on_cancel(req, NULL);
     if (status < 0) {
-        fail(req, "failed to collect profile");
+        fail(req, status);
     } else {
         pprof_accounts_count("goroutine", true);
         pprof_send(req, NULL, data, len);
@@ -27,9 +31,8 @@ static void on_dump(void *arg, int status, char *data, size_t len)
 
 static void on_cancel(struct http_request *req, int status)
 {
-    (void)status;
     goroutine_dump_cancel(req->user);
-    fail(req, "cancelled");
+    fail(req, status);
 }
 
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
@@ -37,8 +40,7 @@ void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
     struct goroutine_dump *dump;
     const int status = goroutine_dump_start(pprof->loop, on_dump, req, &dump);
     if (status != 0) {
-        fail(req, status == UV_EBUSY ? "too many profiles are being taken"
-                                     : "failed to collect profile");
+        fail(req, status);
         return;
     }
     req->user = dump;

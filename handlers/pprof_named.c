@@ -113,7 +113,8 @@ static void on_profile(void *arg, int status, char *data, size_t len)
     struct http_request *req = waiting->req;
     http_on_cancel(req, NULL);
     if (status < 0) {
-        fail(req, waiting->named, "failed to collect profile");
+        pprof_accounts_count(named_name(waiting->named), false);
+        pprof_respond_failure(req, "failed to collect profile", status);
     } else {
         pprof_accounts_count(named_name(waiting->named), true);
         pprof_send(req, waiting->file[0] == '\0' ? NULL : waiting->file, data, len);
@@ -150,7 +151,8 @@ static void query(struct http_request *req, const struct named *named,
     if (rc == UV_EBUSY) {
         fail(req, named, "too many profiles are being taken");
     } else if (rc < 0) {
-        fail(req, named, "failed to collect profile");
+        pprof_accounts_count(named_name(named), false);
+        pprof_respond_failure(req, "failed to collect profile", rc);
     } else {
         req->user = waiting;
         http_on_cancel(req, on_cancel);

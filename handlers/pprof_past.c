@@ -21,12 +21,18 @@ static void refuse(struct http_request *req, int status, const char *message)
     pprof_respond_error(req, status, message);
 }
 
+static void fail(struct http_request *req, int status)
+{
+    pprof_accounts_count("history", false);
+    pprof_respond_failure(req, "Could not read the history", status);
+}
+
 static void on_read(void *arg, int status, const char *data, size_t len)
 {
     struct http_request *req = arg;
     http_on_cancel(req, NULL);
     if (status < 0) {
-        refuse(req, 500, "Could not read the history: out of memory");
+        fail(req, status);
         return;
     }
     pprof_accounts_count("history", true);
@@ -82,7 +88,7 @@ static void read_past(struct http_request *req, uint64_t ago_ns, uint64_t second
     } else if (rc == UV_EBUSY) {
         refuse(req, 503, "Could not read the history: too many are reading it");
     } else {
-        refuse(req, 500, "Could not read the history: out of memory");
+        fail(req, rc);
     }
 }
 

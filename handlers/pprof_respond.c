@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "handlers/auth.h"
+#include "profiling/profiler.h"
 
 #define TEXT_TYPE   "text/plain; charset=utf-8"
 #define PIECE_BYTES 65536u
@@ -50,6 +51,13 @@ void pprof_respond_error(struct http_request *req, int status, const char *messa
         .header_count = ARRAY_COUNT(headers),
     };
     http_respond(req, &response);
+}
+
+void pprof_respond_failure(struct http_request *req, const char *what, int status)
+{
+    char message[192];
+    (void)snprintf(message, sizeof(message), "%s: %s", what, profiler_strerror(status));
+    pprof_respond_error(req, 500, message);
 }
 
 /* The answer with a file when there is a name, and with text when there is none. */

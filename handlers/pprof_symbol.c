@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "handlers/pprof_respond.h"
+#include "profiling/profiler.h"
 #include "profiling/symbol.h"
 
 /* a name may be long, an address is 18 bytes; go tool pprof asks for some thousands at most */
@@ -65,7 +66,7 @@ static void finish(struct loop_job *job, int status)
 {
     struct symbol_job *sj = CONTAINER_OF(job, struct symbol_job, job);
     if (status < 0 || sj->answer.is_failed) {
-        pprof_respond_error(sj->req, 503, "out of memory");
+        pprof_respond_error(sj->req, 503, profiler_strerror(status < 0 ? status : UV_ENOMEM));
     } else {
         pprof_respond_text(sj->req, buf_str(&sj->answer));
     }
@@ -90,7 +91,8 @@ void pprof_handle_symbol(struct http_request *req, void *arg)
     sj->words = req->method == METHOD_POST ? req->body : req->query;
     buf_init(&sj->answer, ANSWER_MAX_BYTES);
     task_park(&req->task, "threadpool");
-    if (loop_submit(pprof->loop, &sj->job) < 0) {
-        finish(&sj->job, UV_ENOMEM);
+    const int status = loop_submit(pprof->loop, &sj->job);
+    if (status < 0) {
+        finish(&sj->job, status);
     }
 }

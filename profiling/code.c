@@ -134,11 +134,13 @@ static void refresh_done(struct loop_job *job, int status)
         drop_all();
     }
     status = status != 0 ? status : refresh->status;
-    tell(&refresh->waits, status == 0 || status == UV_ECANCELED ? status : UV_ENOMEM);
+    tell(&refresh->waits, status);
     free(refresh);
-    if (code.loop != NULL && code.refresh == NULL && !list_is_empty(&code.waits) &&
-        begin_refresh() != 0) {
-        tell(&code.waits, UV_ENOMEM);
+    if (code.loop != NULL && code.refresh == NULL && !list_is_empty(&code.waits)) {
+        status = begin_refresh();
+        if (status != 0) {
+            tell(&code.waits, status);
+        }
     }
 }
 
@@ -151,9 +153,10 @@ static int begin_refresh(void)
     refresh->job.work = refresh_work;
     refresh->job.done = refresh_done;
     refresh->known = code.latest == NULL ? NULL : code.latest->maps;
-    if (loop_submit(code.loop, &refresh->job) != 0) {
+    const int status = loop_submit(code.loop, &refresh->job);
+    if (status != 0) {
         free(refresh);
-        return UV_ENOMEM;
+        return status;
     }
     list_init(&refresh->waits);
     list_splice(&refresh->waits, &code.waits);

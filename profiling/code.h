@@ -36,8 +36,8 @@ void code_stop(void);
  * changed.
  *
  * wait->done runs exactly once, on the loop, never from inside code_refresh: with 0, when the tables
- * are as new as this call; UV_ENOMEM when there are none; UV_ECANCELED.
- * Returns: 0; UV_ENOMEM: wait->done does not run.
+ * are as new as this call; what maps_create says, or UV_ENOMEM; UV_ECANCELED.
+ * Returns: 0; UV_ENOMEM, or what loop_submit says: wait->done does not run.
  */
 MUST_USE int code_refresh(struct code_wait *wait);
 

@@ -4,7 +4,7 @@
  *
  * Flow:    cpu_start -> code_refresh -> begin_window -> on_sample ... -> on_window_end
  *          -> [worker] encode -> on_done
- * Failure: whatever goes wrong ends the capture with UV_ENOMEM; a cancelled one ends silently.
+ * Failure: whatever goes wrong ends the capture with its error; a cancelled one ends silently.
  * Memory:  a capture is freed when its timer is closed and no worker holds it.
  */
 #include "profiling/cpu.h"
@@ -125,7 +125,7 @@ static void encode_done(struct loop_job *job, int status)
     if (capture->on_done != NULL && status == 0) {
         profiler.stats.captures++;
     }
-    finish(capture, status == 0 ? 0 : UV_ENOMEM);
+    finish(capture, status);
 }
 
 /* ---- the window -------------------------------------------------------------------------------
@@ -180,8 +180,9 @@ static void on_window_end(uv_timer_t *timer)
     capture->maps = code_get();
     capture->job.work = encode_work;
     capture->job.done = encode_done;
-    if (loop_submit(profiler.loop, &capture->job) != 0) {
-        finish(capture, UV_ENOMEM);
+    const int status = loop_submit(profiler.loop, &capture->job);
+    if (status != 0) {
+        finish(capture, status);
     }
 }
 
@@ -222,7 +223,7 @@ static void on_code_ready(struct code_wait *wait, int status)
 {
     struct cpu_capture *capture = CONTAINER_OF(wait, struct cpu_capture, code_wait);
     if (status != 0) {
-        finish(capture, UV_ENOMEM);
+        finish(capture, status);
     } else {
         begin_window(capture);
     }
@@ -240,9 +241,10 @@ int cpu_start(uint64_t seconds, unsigned hz, cpu_done_fn on_done, void *arg,
         return UV_ENOMEM;
     }
     capture->code_wait.done = on_code_ready;
-    if (code_refresh(&capture->code_wait) != 0) {
+    const int status = code_refresh(&capture->code_wait);
+    if (status != 0) {
         free(capture);
-        return UV_ENOMEM;
+        return status;
     }
     capture->seconds = seconds;
     capture->on_done = on_done;

@@ -23,7 +23,7 @@ struct cpu_stats {
 };
 
 /* cpu_done_fn hands over the profile: `data` of `len` bytes, borrowed until it returns, when status
- * is 0; otherwise NULL and UV_ENOMEM. */
+ * is 0; otherwise NULL and what went wrong: profiler_strerror. */
 typedef void (*cpu_done_fn)(void *arg, int status, const char *data, size_t len);
 
 struct cpu_capture;

@@ -78,11 +78,11 @@ static int goroutine_take(struct loop *loop, struct source_take *take)
     own->look.done = profile_done;
     own->take = take;
     own->no_stack = synthetic_state("stack unavailable");
-    if (goroutine_look_start(&own->look) != 0) {
+    const int status = goroutine_look_start(&own->look);
+    if (status != 0) {
         free(own);
-        return UV_ENOMEM;
     }
-    return 0;
+    return status;
 }
 
 static void goroutine_describe(struct profile_spec *spec)
@@ -162,9 +162,10 @@ int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg
     dump->on_done = on_done;
     dump->arg = arg;
     buf_init(&dump->text, GOROUTINE_DUMP_BYTES_MAX);
-    if (goroutine_look_start(&dump->look) != 0) {
+    const int status = goroutine_look_start(&dump->look);
+    if (status != 0) {
         free(dump);
-        return UV_ENOMEM;
+        return status;
     }
     dump_count++;
     *ret_dump = dump;

@@ -19,7 +19,7 @@
 struct goroutine_dump;
 
 /* goroutine_dump_fn hands over the text: `data` of `len` bytes when status is 0, the receiver's to
- * free() from then on; otherwise NULL and UV_ENOMEM. */
+ * free() from then on; otherwise NULL and what went wrong: profiler_strerror. */
 typedef void (*goroutine_dump_fn)(void *arg, int status, char *data, size_t len);
 
 /* goroutine_dump_start begins a dump; the profiler must run.

@@ -17,22 +17,24 @@ static void look_done(struct loop_job *job, int status)
 {
     struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
     code_put(look->maps);
-    look->done(look, status == 0 ? look->status : UV_ENOMEM);
+    look->done(look, status == 0 ? look->status : status);
 }
 
 static void on_code_ready(struct code_wait *wait, int status)
 {
     struct goroutine_look *look = CONTAINER_OF(wait, struct goroutine_look, code_wait);
-    if (status != 0 || goroutine_tasks_copy(&look->tasks) != 0) {
-        look->done(look, UV_ENOMEM);
+    status = status == 0 ? goroutine_tasks_copy(&look->tasks) : status;
+    if (status != 0) {
+        look->done(look, status);
         return;
     }
     look->maps = code_get();
     look->job.work = look_work;
     look->job.done = look_done;
-    if (loop_submit(look->loop, &look->job) != 0) {
+    status = loop_submit(look->loop, &look->job);
+    if (status != 0) {
         code_put(look->maps);
-        look->done(look, UV_ENOMEM);
+        look->done(look, status);
     }
 }
 

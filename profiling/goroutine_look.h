@@ -19,7 +19,8 @@ struct goroutine_look {
     struct loop *loop;
     int (*work)(
         struct goroutine_look *look); /* on a worker thread: makes something of it; 0, UV_ENOMEM */
-    void (*done)(struct goroutine_look *look, int status); /* 0; UV_ENOMEM */
+    void (*done)(struct goroutine_look *look,
+                 int status); /* 0; what code_refresh says; what work says */
 
     struct goroutine_tasks tasks;
     struct goroutine_threads threads;
@@ -32,7 +33,7 @@ struct goroutine_look {
 /* goroutine_look_start begins it. look->done runs exactly once, on the loop, never from inside
  * goroutine_look_start.
  *
- * Returns: 0; UV_ENOMEM: look->done does not run.
+ * Returns: 0; what code_refresh says: look->done does not run.
  */
 MUST_USE int goroutine_look_start(struct goroutine_look *look);
 

@@ -5,6 +5,7 @@
 #include "profiling/goroutine_threads.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -158,7 +159,7 @@ static int list_threads(struct goroutine_threads *threads)
 {
     DIR *dir = opendir("/proc/self/task");
     if (dir == NULL) {
-        return 0;
+        return -errno;
     }
     int status = 0;
     for (const struct dirent *entry = readdir(dir); entry != NULL && status == 0;

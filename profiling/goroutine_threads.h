@@ -35,7 +35,7 @@ struct goroutine_threads {
  * second at most for those that do not answer.
  *
  * threads: an all-zero struct is an empty list.
- * Returns: 0; UV_ENOMEM, and what was listed before stays.
+ * Returns: 0; UV_ENOMEM, and what was listed before stays; what opening /proc/self/task says.
  */
 MUST_USE int goroutine_threads_take(struct goroutine_threads *threads);
 

@@ -7,12 +7,15 @@
  */
 #include "profiling/heap.h"
 
+#include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -102,9 +105,10 @@ int heap_start(void)
         return 0;
     }
     heap.wait.done = on_table;
-    if (code_refresh(&heap.wait) != 0) {
+    const int status = code_refresh(&heap.wait);
+    if (status != 0) {
         heap_hook_remove();
-        return UV_ENOMEM;
+        return status;
     }
     heap.is_started = true;
     return 0;
@@ -168,26 +172,46 @@ static void add_stack(void *arg, const struct heap_dump_stack *dumped)
     stacks_add(&take->stacks, frames, count, &labels, values);
 }
 
+/* is_cut tells whether a file has grown to RLIMIT_FSIZE: jemalloc does not notice a short write. */
+static bool is_cut(int fd)
+{
+    struct rlimit limit;
+    struct stat status;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           fstat(fd, &status) == 0 && (uint64_t)status.st_size >= limit.rlim_cur;
+}
+
+/* jemalloc opens the file by its name, and says of whatever goes wrong that it did. */
+static int dump_to(int fd)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (access(path, W_OK) != 0) {
+        return -errno;
+    }
+    const char *const name = path;
+    const bool is_dumped = heap_ctl_write("prof.dump", &name, sizeof(name));
+    if (is_cut(fd)) {
+        return UV_EFBIG;
+    }
+    return is_dumped ? 0 : UV_ENOMEM;
+}
+
 /* dump_into has jemalloc write into a file that exists in memory alone. */
 static int dump_into(struct source_take *take)
 {
     const int fd = memfd_create("heap", MFD_CLOEXEC);
     if (fd < 0) {
-        return UV_ENOMEM;
+        return -errno;
     }
     FILE *file = fdopen(fd, "r");
     if (file == NULL) {
+        const int status = -errno;
         (void)close(fd);
-        return UV_ENOMEM;
+        return status;
     }
-    char path[32];
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    const char *const name = path;
-    int status = UV_ENOMEM;
-    if (heap_ctl_write("prof.dump", &name, sizeof(name)) &&
-        heap_dump_read(file, add_stack, take) == 0) {
-        status = 0;
-    }
+    int status = dump_to(fd);
+    status = status == 0 ? heap_dump_read(file, add_stack, take) : status;
     (void)fclose(file);
     return status;
 }
@@ -210,7 +234,7 @@ static void take_work(struct loop_job *job)
 static void take_done(struct loop_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
-    take->done(take, status == 0 ? (int)(intptr_t)take->state : UV_ENOMEM);
+    take->done(take, status == 0 ? (int)(intptr_t)take->state : status);
 }
 
 static int take_stacks(struct loop *loop, struct source_take *take)
@@ -220,7 +244,7 @@ static int take_stacks(struct loop *loop, struct source_take *take)
     }
     take->job.work = take_work;
     take->job.done = take_done;
-    return loop_submit(loop, &take->job) == 0 ? 0 : UV_ENOMEM;
+    return loop_submit(loop, &take->job);
 }
 
 /* --- the two profiles: one and the same, seen from its two ends ---------------------------------- */

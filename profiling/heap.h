@@ -28,7 +28,7 @@ struct heap_stats {
 /* heap_start begins to sample as soon as stacks can be taken; after code_start. Where that cannot be
  * it does nothing.
  *
- * Returns: 0; UV_ENOMEM.
+ * Returns: 0; what code_refresh says.
  */
 MUST_USE int heap_start(void);
 

@@ -277,7 +277,7 @@ static void finish(struct history_read *read, int status)
 static void encode_done(struct loop_job *job, int status)
 {
     struct history_read *read = CONTAINER_OF(job, struct history_read, job);
-    finish(read, status == 0 && read->status == 0 ? 0 : UV_ENOMEM);
+    finish(read, status == 0 ? read->status : status);
 }
 
 static void on_code_ready(struct code_wait *wait, int status)
@@ -286,8 +286,9 @@ static void on_code_ready(struct code_wait *wait, int status)
     read->maps = code_get();
     read->job.work = encode_work;
     read->job.done = encode_done;
-    if (status != 0 || loop_submit(history.options.loop, &read->job) != 0) {
-        finish(read, UV_ENOMEM);
+    status = status == 0 ? loop_submit(history.options.loop, &read->job) : status;
+    if (status != 0) {
+        finish(read, status);
     } else {
         read->is_encoding = true;
     }
@@ -328,9 +329,10 @@ int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done,
         return UV_ENOMEM;
     }
     read->code_wait.done = on_code_ready;
-    if (code_refresh(&read->code_wait) != 0) {
+    const int status = code_refresh(&read->code_wait);
+    if (status != 0) {
         free(read);
-        return UV_ENOMEM;
+        return status;
     }
     read->on_done = on_done;
     read->arg = arg;

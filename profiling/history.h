@@ -38,7 +38,7 @@ struct history_stats {
 };
 
 /* history_done_fn hands over the profile: `data` of `len` bytes, borrowed until it returns, when
- * status is 0; otherwise NULL and UV_ENOMEM. */
+ * status is 0; otherwise NULL and what went wrong: profiler_strerror. */
 typedef void (*history_done_fn)(void *arg, int status, const char *data, size_t len);
 
 struct history_read;

@@ -47,13 +47,13 @@ static void read_records(struct loop_job *job)
 static void finish(struct loop_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
-    take->done(take, status == 0 ? 0 : UV_ENOMEM);
+    take->done(take, status);
 }
 
 static int take_mutex(struct loop *loop, struct source_take *take)
 {
     take->job = (struct loop_job){.work = read_records, .done = finish};
-    return loop_submit(loop, &take->job) == 0 ? 0 : UV_ENOMEM;
+    return loop_submit(loop, &take->job);
 }
 
 static uint64_t count(void)

@@ -175,7 +175,7 @@ static void encode_work(struct loop_job *job)
 static void encode_done(struct loop_job *job, int status)
 {
     struct named_query *query = CONTAINER_OF(job, struct named_query, job);
-    finish(query, status == 0 && query->status == 0 ? 0 : UV_ENOMEM);
+    finish(query, status == 0 ? query->status : status);
 }
 
 /* ---- on the loop ------------------------------------------------------------------------------
@@ -188,8 +188,9 @@ static void on_code_ready(struct code_wait *wait, int status)
     query->state = QUERY_ENCODING;
     query->job.work = encode_work;
     query->job.done = encode_done;
-    if (query->maps == NULL || loop_submit(state.loop, &query->job) != 0) {
-        finish(query, status == UV_ECANCELED ? UV_ECANCELED : UV_ENOMEM);
+    status = status == 0 ? loop_submit(state.loop, &query->job) : status;
+    if (status != 0) {
+        finish(query, status);
     }
 }
 
@@ -202,8 +203,9 @@ static int take(struct named_query *query)
 static void on_seconds_over(struct wheel_timer *timer)
 {
     struct named_query *query = CONTAINER_OF(timer, struct named_query, timer);
-    if (take(query) != 0) {
-        finish(query, UV_ENOMEM);
+    const int status = take(query);
+    if (status != 0) {
+        finish(query, status);
     }
 }
 
@@ -223,7 +225,7 @@ static void on_taken(struct source_take *taken, int status)
 {
     struct named_query *query = CONTAINER_OF(taken, struct named_query, take);
     if (query->done == NULL || status != 0) {
-        finish(query, UV_ENOMEM);
+        finish(query, query->done == NULL ? UV_ECANCELED : status);
         return;
     }
     if (query->options.seconds > 0 && !query->has_first) {
@@ -234,8 +236,9 @@ static void on_taken(struct source_take *taken, int status)
     query->wall_ns = clock_wall_ns();
     query->duration_ns = query->has_first ? clock_now_ns() - query->start_ns : 0;
     query->state = QUERY_REFRESHING;
-    if (code_refresh(&query->code_wait) != 0) {
-        finish(query, UV_ENOMEM);
+    status = code_refresh(&query->code_wait);
+    if (status != 0) {
+        finish(query, status);
     }
 }
 
@@ -389,10 +392,11 @@ int named_query(const struct named *named, const struct named_options *options, 
     state.query_count++;
     borrow_base(query);
     open_window(query);
-    if (take(query) != 0) {
+    const int status = take(query);
+    if (status != 0) {
         keep_base(query, &query->first);
         destroy(query);
-        return UV_ENOMEM;
+        return status;
     }
     *ret_query = query;
     return 0;

@@ -46,7 +46,7 @@ struct named_query;
 
 /* A named_done_fn gets a gzipped protobuf or a text.
  *
- * status: 0; UV_ENOMEM, and data is NULL; UV_ECANCELED by named_deinit.
+ * status: 0; what went wrong (profiler_strerror), and data is NULL; UV_ECANCELED by named_deinit.
  * Owns:   the callee frees data with free(). */
 typedef void (*named_done_fn)(void *arg, int status, char *data, size_t len);
 
@@ -87,7 +87,7 @@ const char *named_check(const struct named *named);
  *
  * options: without seconds for a profile since the last time.
  * Returns: 0 with *ret_query set, valid until done or named_cancel; UV_EBUSY: NAMED_QUERIES_MAX run,
- * or one of the same profile since the last time; UV_ENOMEM.
+ * or one of the same profile since the last time; UV_ENOMEM; what the source says.
  */
 MUST_USE int named_query(const struct named *named, const struct named_options *options,
                          named_done_fn done, void *arg, struct named_query **ret_query);

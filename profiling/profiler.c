@@ -37,7 +37,7 @@ int profiler_start(const struct profiler_options *options)
     status = sampler_start(options->loop);
     if (status != 0) {
         code_stop();
-        return UV_ENOMEM;
+        return status;
     }
     thread_stack_init();
     status = start_history(options);
@@ -48,7 +48,7 @@ int profiler_start(const struct profiler_options *options)
         history_stop();
         sampler_stop();
         code_stop();
-        return UV_ENOMEM;
+        return status;
     }
     cpu_init(options->loop);
     mutex_start(options->mutex_fraction);
@@ -68,4 +68,23 @@ void profiler_stop(void)
     block_stop();
     sampler_stop();
     code_stop();
+}
+
+const char *profiler_strerror(int status)
+{
+    switch (status) {
+    case UV_ENOMEM:
+        return "out of memory";
+    case UV_ECANCELED:
+        return "cancelled";
+    case UV_EFBIG:
+        return "file too large: RLIMIT_FSIZE is less than jemalloc's dump of the heap";
+    case UV_ENOENT:
+        return "no such file or directory: /proc is not mounted";
+    case UV_EACCES:
+    case UV_EPERM:
+        return "permission denied: /proc/self is not readable";
+    default:
+        return uv_strerror(status);
+    }
 }

@@ -23,12 +23,19 @@ struct profiler_options {
 /* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds
  * it, and starts what records all the time.
  *
- * Returns: 0; UV_ENOMEM. On an error nothing runs.
+ * Returns: 0, or a negative UV_* or errno. On an error nothing runs.
  */
 MUST_USE int profiler_start(const struct profiler_options *options);
 
 /* profiler_stop ends what runs and frees what nobody uses any more; the loop must still turn for
  * workers to come home. Harmless when it was not started. */
 void profiler_stop(void);
+
+/* profiler_strerror is why there is no profile, for a status that a capture, a dump, the history or a
+ * named profile ended with: uv_strerror, with what is missing or limits it.
+ *
+ * Thread: any.
+ */
+const char *profiler_strerror(int status);
 
 #endif

@@ -45,8 +45,8 @@ struct source {
     const char *(*check)(void);
 
     /* take fills take->stacks with absolute values: cumulative ones since the start, or those of this
-     * moment. take->done runs exactly once, on the loop, never from inside take, with 0 or UV_ENOMEM;
-     * it cannot be cancelled. Returns: 0; UV_ENOMEM: take->done does not run. */
+     * moment. take->done runs exactly once, on the loop, never from inside take, with 0 or a negative
+     * UV_* or errno; it cannot be cancelled. Returns: 0, or such an error: take->done does not run. */
     int (*take)(struct loop *loop, struct source_take *take);
 
     /* begin and end bracket a window for which the source must do more than it does always; NULL: it

@@ -149,14 +149,14 @@ static void take_work(struct loop_job *job)
 static void take_done(struct loop_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
-    take->done(take, status == 0 ? 0 : UV_ENOMEM);
+    take->done(take, status);
 }
 
 static int take_creators(struct loop *loop, struct source_take *take)
 {
     take->job.work = take_work;
     take->job.done = take_done;
-    return loop_submit(loop, &take->job) == 0 ? 0 : UV_ENOMEM;
+    return loop_submit(loop, &take->job);
 }
 
 static void describe(struct profile_spec *spec)

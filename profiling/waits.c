@@ -89,7 +89,7 @@ static void end(struct answer *answer, int status)
     code_put(answer->maps);
     free(answer->sites);
     free(answer);
-    take->done(take, status == 0 ? 0 : UV_ENOMEM);
+    take->done(take, status);
 }
 
 static void make_stacks(struct loop_job *job)
@@ -118,7 +118,7 @@ static void on_code_ready(struct code_wait *wait, int status)
 {
     struct answer *answer = CONTAINER_OF(wait, struct answer, code_wait);
     answer->maps = status == 0 ? code_get() : NULL;
-    status = answer->maps == NULL ? UV_ENOMEM : loop_submit(answer->loop, &answer->take->job);
+    status = status == 0 ? loop_submit(answer->loop, &answer->take->job) : status;
     if (status != 0) {
         end(answer, status);
     }
@@ -137,10 +137,10 @@ int waits_take(struct loop *loop, struct source_take *take, struct sites *sites,
     take->state = answer;
     take->job.work = make_stacks;
     take->job.done = on_made;
-    if (code_refresh(&answer->code_wait) != 0) {
+    const int status = code_refresh(&answer->code_wait);
+    if (status != 0) {
         free(sites);
         free(answer);
-        return UV_ENOMEM;
     }
-    return 0;
+    return status;
 }

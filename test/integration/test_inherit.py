@@ -8,8 +8,7 @@ import signal
 import httpx
 import pytest
 
-from pprof_load import CpuClock, capture, load
-from server import wait_until
+from pprof_load import CpuClock, capture, is_sanitized, load
 
 BLOCKED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPROF, signal.SIGRTMIN)
 
@@ -78,3 +77,47 @@ def test_the_soft_limit_of_descriptors_is_raised(start_server):
     hard = 4000
     server = start_server(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
     assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+@pytest.mark.parametrize("bytes_max", [0, 100])
+def test_heap_where_files_are_limited(start_server, bytes_max):
+    """jemalloc writes its dump into a file, though one in memory: it ends there, the server does not."""
+    limits = (bytes_max, bytes_max)
+    server = start_server(preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
+    assert "RLIMIT_FSIZE" in server.wait_line("files are limited")
+    for path in ("heap", "allocs?debug=1", "heap?seconds=1"):
+        answer = httpx.get(server.url(f"/debug/pprof/{path}", "pprof"), timeout=60)
+        assert answer.status_code == 500
+        assert "file too large" in answer.text or "sanitizer" in answer.text
+    assert httpx.get(server.url("/health/live")).status_code == 200
+
+
+CAPTURES = {
+    "profile?seconds=1": "Could not enable CPU profiling",
+    "profile?ago=1s": "",
+    "goroutine": "failed to collect profile",
+    "goroutine?debug=2": "failed to collect profile",
+    "heap": "failed to collect profile",
+    "block?seconds=1": "failed to collect profile",
+    "wall": "failed to collect profile",
+    "mutex": "failed to collect profile",
+    "threadcreate": "failed to collect profile",
+}
+
+
+def test_every_profile_says_that_proc_is_missing(start_server, test_server_binary, tmp_path):
+    if is_sanitized(test_server_binary):
+        return  # its own start-up reads /proc/self/maps
+    wrapper = tmp_path / "without_proc"
+    wrapper.write_text("#!/bin/sh\nexec unshare --map-root-user --mount sh -c "
+                       f"'mount -t tmpfs none /proc && exec {test_server_binary}'\n")
+    wrapper.chmod(0o755)
+    server = start_server({"PPROF_HISTORY_WINDOWS": "2"}, binary=str(wrapper))
+    server.wait_line("/proc is not readable")
+    for path, what in CAPTURES.items():
+        answer = httpx.get(server.url(f"/debug/pprof/{path}", "pprof"), timeout=60)
+        assert answer.status_code == (500 if what else 404), path
+        if what:
+            assert answer.text == f"{what}: no such file or directory: /proc is not mounted\n", path
+    assert httpx.get(server.url("/health/live")).status_code == 200
+    assert httpx.get(server.url("/metrics", "metrics")).status_code == 200
