@@ -66,7 +66,7 @@ DEPFLAGS         = -MMD -MP
 LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
-LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto jansson
+LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto
 # A sanitizer has a malloc of its own.
 ifeq ($(SANITIZE),)
 LIBRARIES  += jemalloc

@@ -4,12 +4,18 @@
  */
 #include "handlers/listing.h"
 
-#include <jansson.h>
+#include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/utf8.h"
 
 #define SHOWN_NAME_BYTES 64 /* of a name that we do not know, in an error */
+#define NAME_MAX_BYTES                                                                             \
+    128 /* of a name that is looked at: ours are shorter, and more is not shown */
+#define UTF8_MAX_BYTES   4  /* of a character */
+#define CHOICE_MAX_BYTES 64 /* more than any choice has */
+#define MESSAGE_BYTES    160
 
 static const char *const kinds[] = {"apartment", "house", "land", "commercial", NULL};
 static const char *const purposes[] = {"sale", "rent", NULL};
@@ -191,82 +197,83 @@ static void set_fallback(enum listing_field field, struct listing_value *value)
     *value = (struct listing_value){.text = str_from(infos[field].fallback)};
 }
 
-/* convert takes over a JSON value that is not null; its text stays where it is.
- *
- * Returns: NULL; what is wrong, a literal.
- */
-static const char *convert(enum listing_field field, const json_t *json,
-                           struct listing_value *ret_value)
+/* read_text finds the text of a JSON string, where it lies or, with escapes, in the arena: as much of it as tells
+ * that it is too long. */
+static bool read_text(struct arena *arena, enum listing_field field, struct str raw,
+                      struct str *ret_text)
 {
-    struct listing_value value = {.text = STR("")};
-    if (infos[field].type == LISTING_NUMBER) {
-        if (!json_is_integer(json)) {
-            return "must be an integer";
-        }
-        value.number = json_integer_value(json);
-    } else {
-        if (!json_is_string(json)) {
-            return "must be a string";
-        }
-        value.text = (struct str){json_string_value(json), json_string_length(json)};
+    *ret_text = raw;
+    if (!json_has_escapes(raw)) {
+        return true;
     }
-    const char *wrong = listing_check(field, &value);
-    if (wrong == NULL) {
-        *ret_value = value;
-    }
-    return wrong;
+    const size_t most = ((size_t)infos[field].max + 1) * UTF8_MAX_BYTES + CHOICE_MAX_BYTES;
+    const size_t max = raw.len < most ? raw.len : most;
+    char *out = arena_alloc(arena, max);
+    *ret_text = (struct str){out, out == NULL ? 0 : json_unescape(raw, out, max)};
+    return out != NULL;
 }
 
 /* read_value takes over one JSON value. A text is copied when it is known to be short enough.
  *
  * Returns: NULL; what is wrong, a literal; out_of_memory.
  */
-static const char *read_value(struct arena *arena, enum listing_field field, const json_t *json,
-                              struct listing_value *ret_value)
+static const char *read_value(struct arena *arena, enum listing_field field,
+                              const struct json_value *json, struct listing_value *ret_value)
 {
-    if (json_is_null(json)) {
+    const bool is_number = infos[field].type == LISTING_NUMBER;
+    if (json->type == JSON_NULL) {
         if (infos[field].is_required) {
             return "must not be null";
         }
         set_fallback(field, ret_value);
         return NULL;
     }
-    struct listing_value value;
-    const char *wrong = convert(field, json, &value);
-    if (wrong != NULL) {
-        return wrong;
+    if (json->type != (is_number ? JSON_INTEGER : JSON_STRING)) {
+        return is_number ? "must be an integer" : "must be a string";
     }
-    if (!arena_copy(arena, value.text, &value.text)) {
+    struct listing_value value = {.text = STR(""), .number = json->integer};
+    if (!is_number && !read_text(arena, field, json->raw, &value.text)) {
         return out_of_memory;
     }
-    *ret_value = value;
-    return NULL;
+    const char *wrong = listing_check(field, &value);
+    if (wrong == NULL && !arena_copy(arena, value.text, &value.text)) {
+        return out_of_memory;
+    }
+    if (wrong == NULL) {
+        *ret_value = value;
+    }
+    return wrong;
 }
 
-static bool read_members(struct arena *arena, json_t *object, struct listing *listing,
-                         bool *is_present, struct listing_errors *errors)
+/* A document that is being read. */
+struct reading {
+    struct json_reader json;
+    struct arena *arena;
+    struct listing *listing;
+    struct listing_errors *errors;
+    bool is_present[LISTING_FIELD_COUNT];
+    const char *doubled; /* the name of a field that is there twice */
+};
+
+/* read_member takes over one member. Returns: false when memory is missing. */
+static bool read_member(struct reading *r, struct str raw_name, const struct json_value *value)
 {
-    const char *key;
-    json_t *json;
-    json_object_foreach(object, key, json)
-    {
-        enum listing_field field;
-        if (!listing_find_field(str_from(key), &field)) {
-            if (!add_unknown(arena, str_from(key), errors)) {
-                return false;
-            }
-            continue;
-        }
-        is_present[field] = true;
-        const char *wrong = read_value(arena, field, json, &listing->fields[field]);
-        if (wrong == out_of_memory) {
-            return false;
-        }
-        if (wrong != NULL) {
-            add_error(errors, str_from(infos[field].name), wrong);
-        }
+    char text[NAME_MAX_BYTES];
+    const struct str name = {text, json_unescape(raw_name, text, sizeof(text))};
+    enum listing_field field;
+    if (!listing_find_field(name, &field)) {
+        return add_unknown(r->arena, name, r->errors);
     }
-    return true;
+    if (r->is_present[field]) {
+        r->doubled = infos[field].name;
+        return true;
+    }
+    r->is_present[field] = true;
+    const char *wrong = read_value(r->arena, field, value, &r->listing->fields[field]);
+    if (wrong != NULL && wrong != out_of_memory) {
+        add_error(r->errors, str_from(infos[field].name), wrong);
+    }
+    return wrong != out_of_memory;
 }
 
 static void complete(struct listing *listing, const bool *is_present, struct listing_errors *errors)
@@ -283,44 +290,45 @@ static void complete(struct listing *listing, const bool *is_present, struct lis
     }
 }
 
-/* parse reads the text as an object; NULL with an error, or none when memory is missing. */
-static json_t *parse(struct arena *arena, struct str text, struct listing_errors *errors)
+/* refuse says what is wrong with the document as a whole; nothing, when memory is missing. */
+static bool refuse(struct reading *r, const char *what, const char *name)
 {
-    json_error_t why;
-    struct str message = STR("the body must be a JSON object");
-    json_t *json =
-        json_loadb(text.len == 0 ? "" : text.ptr, text.len, JSON_REJECT_DUPLICATES, &why);
-    if (json_is_object(json)) {
-        return json;
+    char text[MESSAGE_BYTES];
+    struct str message;
+    (void)snprintf(text, sizeof(text), "%s%s, at byte %zu", what, name,
+                   (size_t)(r->json.at - r->json.start));
+    *r->errors = (struct listing_errors){.is_malformed = true};
+    if (arena_copy(r->arena, str_from(text), &message)) {
+        add_error(r->errors, STR(""), message.ptr);
     }
-    errors->is_malformed = true;
-    if (json != NULL) {
-        json_decref(json);
-        add_error(errors, STR(""), message.ptr);
-    } else if (json_error_code(&why) != json_error_out_of_memory &&
-               arena_copy(arena, str_from(why.text), &message)) {
-        add_error(errors, STR(""), message.ptr);
-    }
-    return NULL;
+    return false;
 }
 
 bool listing_from_json(struct arena *arena, struct str json, enum listing_mode mode,
                        struct listing *listing, struct listing_errors *errors)
 {
-    bool is_present[LISTING_FIELD_COUNT] = {false};
+    struct reading r = {.arena = arena, .listing = listing, .errors = errors};
+    struct str name;
+    struct json_value value;
     *errors = (struct listing_errors){.count = 0};
-    json_t *object = parse(arena, json, errors);
-    if (object == NULL) {
-        return false;
+    json_init(&r.json, json);
+    if (!json_enter(&r.json)) {
+        return refuse(&r, "the body must be a JSON object", "");
     }
-    const bool is_read = read_members(arena, object, listing, is_present, errors);
-    json_decref(object);
-    if (!is_read) {
-        errors->count = 0;
-        return false;
+    while (json_next(&r.json, &name, &value)) {
+        if (!read_member(&r, name, &value)) {
+            errors->count = 0;
+            return false;
+        }
+    }
+    if (!json_end(&r.json)) {
+        return refuse(&r, "the body is not JSON: ", r.json.wrong);
+    }
+    if (r.doubled != NULL) {
+        return refuse(&r, "a field is there twice: ", r.doubled);
     }
     if (mode == LISTING_WHOLE) {
-        complete(listing, is_present, errors);
+        complete(listing, r.is_present, errors);
     }
     return errors->count == 0;
 }

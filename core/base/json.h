@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * json.h - JSON read where it lies: the members of an object one after another, what is in them skipped or taken.
+ *
+ * Flow:    json_init -> json_enter -> json_next for each member -> json_end
+ * Failure: what is no JSON is told once, by reader->wrong and reader->at.
+ * Memory:  none is taken: a value is a view of the text, whatever the text is.
+ * Thread:  one at a time.
+ * Source:  RFC 8259. Nesting is bounded, and a NUL in a string is refused.
+ */
+#ifndef TOQ_CORE_BASE_JSON_H
+#define TOQ_CORE_BASE_JSON_H
+
+#include "core/base/str.h"
+
+#define JSON_DEPTH_MAX 64
+
+enum json_type {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER, /* neither fraction nor exponent */
+    JSON_REAL,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+struct json_value {
+    enum json_type type;
+    int64_t integer; /* JSON_INTEGER: the nearest that there is */
+    struct str raw;  /* JSON_STRING: between its quotes, valid, with its escapes: json_unescape */
+};
+
+struct json_reader {
+    const char *start;
+    const char *at; /* where it reads; of an error, where that was found */
+    const char *end;
+    const char *wrong; /* what is no JSON, a literal; NULL: nothing so far */
+    bool is_first;     /* no member of the object has been read */
+};
+
+/* json_init begins to read; the text is borrowed. */
+void json_init(struct json_reader *reader, struct str text);
+
+/* json_enter goes into the object that the text is. Returns: false when it is none; nothing is read then. */
+MUST_USE bool json_enter(struct json_reader *reader);
+
+/* json_next reads the next member. A value that holds others is checked and skipped.
+ *
+ * Returns: true with *ret_name, as json_value.raw, and *ret_value set; false behind the last one, and when the
+ *          text is no JSON: reader->wrong.
+ */
+MUST_USE bool json_next(struct json_reader *reader, struct str *ret_name,
+                        struct json_value *ret_value);
+
+/* json_end checks that nothing follows the object, once json_next has returned false.
+ *
+ * Returns: false when the text is no JSON.
+ */
+MUST_USE bool json_end(struct json_reader *reader);
+
+/* json_has_escapes tells whether a raw string is not its own text. */
+bool json_has_escapes(struct str raw);
+
+/* json_unescape writes the text of a raw string, as far as `max` bytes hold whole characters of it. It is never
+ * longer than raw.
+ *
+ * Returns: how many bytes were written.
+ */
+size_t json_unescape(struct str raw, char *out, size_t max);
+
+#endif
