@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "core/base/random.h"
 #include "core/base/str.h"
 #include "profiling/lookup.h"
 #include "profiling/maps.h"
@@ -134,9 +134,7 @@ static void release_slot(struct cpu_slot *slot)
  * together and a thread that lives shortly is sampled fairly. */
 static uint64_t first_delay_ns(uint64_t period_ns)
 {
-    uint64_t random = 0;
-    (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return random % period_ns + 1;
+    return random_u64() % period_ns + 1;
 }
 
 static struct timespec to_timespec(uint64_t ns)

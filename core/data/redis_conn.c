@@ -9,8 +9,8 @@
 #include "core/data/redis_conn.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
+#include "core/base/random.h"
 #include "core/data/redis_command.h"
 #include "core/telemetry/log.h"
 
@@ -60,10 +60,7 @@ static uint64_t backoff_ms(uint64_t attempts)
 {
     const uint64_t doubled = BACKOFF_FIRST_MS << (attempts < 8 ? attempts : 8);
     const uint64_t limit = doubled < BACKOFF_LAST_MS ? doubled : BACKOFF_LAST_MS;
-    uint16_t dice = 0;
-    /* when there is no randomness yet all wait for half: that is no harm */
-    (void)getrandom(&dice, sizeof(dice), GRND_NONBLOCK);
-    return limit / 2 + limit / 2 * dice / UINT16_MAX;
+    return limit / 2 + limit / 2 * random_u16() / UINT16_MAX;
 }
 
 static void set_error(struct redis_conn *rc, int status, struct str reason)

@@ -14,9 +14,9 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "core/base/random.h"
 #include "core/data/sql_internal.h"
 
 /* of errmsg.h: CR_OUT_OF_MEMORY, CR_SSL_CONNECTION_ERROR */
@@ -159,9 +159,7 @@ static int open_poll(struct sql_conn *conn)
  */
 static uint64_t lifetime_ms(const struct sql_options *options)
 {
-    uint16_t noise = 0;
-    (void)getrandom(&noise, sizeof(noise), 0);
-    return options->max_lifetime_ms - options->max_lifetime_ms * noise / 65536 / 5;
+    return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
 }
 
 static void on_dialed(struct loop_job *job, int status)

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "core/base/clock.h"
+#include "core/base/random.h"
 #include "core/data/sql_internal.h"
 #include "core/telemetry/log.h"
 
@@ -71,8 +71,7 @@ static void on_rested(struct wheel_timer *timer)
 /* rest keeps off the server for a while, at random, so that not all its clients return at once. */
 static void rest(struct sql *sql)
 {
-    uint16_t noise = 0;
-    (void)getrandom(&noise, sizeof(noise), 0);
+    const uint16_t noise = random_u16();
     sql->is_resting = true;
     loop_set_timer(sql->loop, &sql->rest, sql->rest_ms / 2 + sql->rest_ms / 2 * noise / 65536);
     sql->rest_ms = sql->rest_ms * 2 < REST_MAX_MS ? sql->rest_ms * 2 : REST_MAX_MS;

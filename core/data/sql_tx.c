@@ -7,8 +7,7 @@
  */
 #include "core/data/sql_tx.h"
 
-#include <sys/random.h>
-
+#include "core/base/random.h"
 #include "core/data/sql_internal.h"
 
 #define PAUSE_MAX_MS 200 /* before the first retry; twice that before the second */
@@ -102,8 +101,7 @@ static void on_pause_over(struct wheel_timer *timer)
 
 static void pause_before_retry(struct sql_tx *tx)
 {
-    uint16_t noise = 0;
-    (void)getrandom(&noise, sizeof(noise), 0);
+    const uint16_t noise = random_u16();
     tx->state = TX_PAUSING;
     if (tx->task != NULL) {
         task_park(tx->task, "sleep");

@@ -4,10 +4,8 @@
  */
 #include "core/telemetry/trace.h"
 
-#include <sys/random.h>
-
-#include "core/base/clock.h"
 #include "core/base/hex.h"
+#include "core/base/random.h"
 
 /* Where the parts of "00-<trace id>-<span id>-<flags>" begin. */
 #define TRACE_ID_AT 3
@@ -156,14 +154,13 @@ bool trace_parse(struct str traceparent, struct str tracestate, struct trace_con
 
 /* --- ids ----------------------------------------------------------------------------------------- */
 
-/* seed asks the kernel once: an id costs no system call. The clocks stand in when it has no entropy yet. */
+/* seed asks the kernel once: an id costs no system call. */
 static void seed(uint64_t state[4])
 {
-    state[0] = clock_wall_ns();
-    state[1] = clock_now_ns();
-    state[2] = (uintptr_t)state; /* the address space is laid out at random */
-    state[3] = 1;                /* all zero would stay so */
-    (void)getrandom(state, 4 * sizeof(state[0]), GRND_NONBLOCK);
+    for (size_t i = 0; i < 4; i++) {
+        state[i] = random_u64();
+    }
+    state[3] |= 1; /* all zero would stay so */
 }
 
 static uint64_t rotate(uint64_t value, unsigned bits)
