@@ -46,9 +46,12 @@ SANITIZE_tsan := -fsanitize=thread
 SANITIZE_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 SANITIZE      := $(SANITIZE_$(VARIANT))
 
+# As Debian builds what serves a network: canaries, checked copies, and what the linker has resolved is
+# read-only. A sanitizer checks the same and more, and intercepts the unchecked functions.
+HARDEN   := $(if $(SANITIZE),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # Frame pointers and -g in every object: the profiler names each frame and the unwinder's tests
 # compare against them. No PLT: a call through it would cost a jump and show up as a frame.
-CODEGEN  := $(OPTIMIZE) $(SANITIZE) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread
+CODEGEN  := $(OPTIMIZE) $(SANITIZE) $(HARDEN) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread
 # A call that ends a function stays a call where requests begin to wait, so that the stack of the wait
 # has the handler in it.
 $(B)/handlers/%.o $(B)/core/data/%.o $(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
@@ -63,7 +66,7 @@ endif
 LLHTTP_CPPFLAGS := -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
 CPPFLAGS_ALL     = -std=gnu11 -D_GNU_SOURCE -I. -isystem $(B)/gen $(LLHTTP_CPPFLAGS) $(LIB_CFLAGS)
 DEPFLAGS         = -MMD -MP
-LDFLAGS_ALL     := -pie -pthread -Wl,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
+LDFLAGS_ALL     := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
 # Asked once and only when something is compiled or linked: see the head.
 LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto
