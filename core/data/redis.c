@@ -114,6 +114,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
                uint64_t timeout_ms)
 {
     REQUIRE(call->redis == NULL && count > 0);
+    loop_require_lasting(redis->conn.loop, call, "redis_send");
     const int status = write_call(redis, args, count);
     if (status < 0) {
         redis_metrics_refuse(&redis->metrics);

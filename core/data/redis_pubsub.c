@@ -213,6 +213,7 @@ void redis_pubsub_close(struct redis_pubsub *pubsub, void (*on_closed)(void *arg
 
 void redis_subscribe(struct redis_pubsub *pubsub, struct redis_subscription *sub)
 {
+    loop_require_lasting(pubsub->conn.loop, sub, "redis_subscribe");
     sub->pubsub = pubsub;
     sub->is_live = false;
     sub->walk = pubsub->walk;

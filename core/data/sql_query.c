@@ -125,6 +125,7 @@ int sql_query_check(const struct sql *sql, const struct sql_query *query)
 int sql_query_start(struct sql *sql, struct sql_query *query)
 {
     REQUIRE(query->state == QUERY_IDLE);
+    loop_require_lasting(sql->loop, query, "sql_query_start");
     query->tx = NULL;
     query->is_command = false;
     sql_query_prepare(sql, query);

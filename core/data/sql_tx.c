@@ -178,6 +178,7 @@ static void on_deadline(struct wheel_timer *timer)
 
 int sql_tx_start(struct sql *sql, struct sql_tx *tx)
 {
+    loop_require_lasting(sql->loop, tx, "sql_tx_start");
     tx->sql = sql;
     tx->conn = NULL;
     tx->status = 0;
@@ -206,6 +207,7 @@ int sql_tx_start(struct sql *sql, struct sql_tx *tx)
 static int run_in_tx(struct sql_tx *tx, struct sql_query *query, bool is_command)
 {
     REQUIRE(tx->query == NULL && query->state == QUERY_IDLE);
+    loop_require_lasting(tx->sql->loop, query, "sql_tx_query");
     if (tx->state != TX_OPEN) {
         return tx->status < 0 ? tx->status : UV_ECANCELED;
     }

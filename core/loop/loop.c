@@ -33,6 +33,8 @@ struct loop {
     atomic_uint_fast64_t busy_ns;
     loop_stall_fn on_stall; /* NULL: nobody asks */
     uint64_t stall_ns;      /* how long a turn must take for it */
+    const char *run_frame;  /* of loop_run: callbacks lie below; NULL: it does not run */
+    pthread_t thread;       /* that it runs on */
     uint64_t active_jobs;
     uint64_t submitted_jobs;
     bool is_stopped;                       /* loop_stop was called since loop_run */
@@ -191,6 +193,8 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+    loop->thread = pthread_self();
+    loop->run_frame = __builtin_frame_address(0);
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (!list_is_empty(&loop->deferred) && !loop->is_stopped) {
@@ -198,6 +202,7 @@ void loop_run(struct loop *loop)
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
     loop->is_stopped = false;
+    loop->run_frame = NULL;
     atomic_store_explicit(&loop->busy_ns, 0, memory_order_relaxed);
 }
 
@@ -225,8 +230,37 @@ uint64_t loop_ready_ns(struct loop *loop)
     return loop->ready_ns;
 }
 
+/* --- what callers owe the loop ------------------------------------------------------------------- */
+
+static _Noreturn void fail_caller(const char *what, const char *duty, int line)
+{
+    char text[128];
+    (void)snprintf(text, sizeof(text), "%s: %s", what, duty);
+    base_fail("REQUIRE", text, __FILE__, line);
+}
+
+void loop_require_thread(const struct loop *loop, const char *what)
+{
+    if (UNLIKELY(loop->run_frame != NULL && !pthread_equal(loop->thread, pthread_self()))) {
+        fail_caller(what, "called on the loop's own thread", __LINE__);
+    }
+}
+
+void loop_require_lasting(const struct loop *loop, const void *object, const char *what)
+{
+    const char *own_frame = __builtin_frame_address(0);
+    const char *at = object;
+    loop_require_thread(loop, what);
+    if (UNLIKELY(at >= own_frame && at < loop->run_frame)) {
+        fail_caller(what, "its struct outlives the callback, so it is not on the stack", __LINE__);
+    }
+}
+
+/* --- timers and deferred calls ------------------------------------------------------------------- */
+
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms)
 {
+    loop_require_lasting(loop, timer, "loop_set_timer");
     wheel_set(&loop->wheel, timer, uv_now(&loop->uv) + timeout_ms);
 }
 
@@ -251,6 +285,7 @@ struct str loop_http_date(const struct loop *loop)
 
 void loop_defer(struct loop *loop, struct loop_deferred *deferred)
 {
+    loop_require_lasting(loop, deferred, "loop_defer");
     if (list_is_empty(&deferred->link)) {
         list_push_back(&loop->deferred, &deferred->link);
     }
@@ -290,6 +325,7 @@ static void finish_job(uv_work_t *req, int status)
 
 int loop_submit(struct loop *loop, struct loop_job *job)
 {
+    loop_require_lasting(loop, job, "loop_submit");
     job->label = task_current_label;
     const int rc = uv_queue_work(&loop->uv, &job->req, run_job, finish_job);
     if (rc == 0) {

@@ -77,6 +77,20 @@ uint64_t loop_held_ns(struct loop *loop, uint64_t *ret_turn);
  * nobody. */
 void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall);
 
+/* loop_require_thread aborts when the loop runs and the caller is on another thread, where nothing of the loop may be
+ * touched.
+ *
+ * what: who is called, for the message.
+ */
+void loop_require_thread(const struct loop *loop, const char *what);
+
+/* loop_require_lasting aborts when `object`, which is used after this turn's callback has returned, lies on the stack
+ * of that callback; and as loop_require_thread does. What lies in the frame of loop_run's caller lasts.
+ *
+ * what: who is called, for the message.
+ */
+void loop_require_lasting(const struct loop *loop, const void *object, const char *what);
+
 /* loop_set_timer sets or moves a timer of the loop's wheel to `timeout_ms` from loop_now_ms. */
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms);
 
