@@ -6,6 +6,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/utf8.h"
+#include "core/http/http_field.h"
 
 #define TIMEOUT_DIGITS_MAX 8
 #define REPLACEMENT        "%EF%BF%BD" /* U+FFFD */
@@ -67,12 +68,6 @@ bool grpc_is_binary_name(struct str name)
 
 bool grpc_is_free_name(struct str name)
 {
-    static const struct str taken[] = {
-        {"connection", 10},   {"content-length", 14},
-        {"content-type", 12}, {"date", 4},
-        {"host", 4},          {"te", 2},
-        {"trailer", 7},       {"transfer-encoding", 17},
-    };
     for (size_t i = 0; i < name.len; i++) {
         const char c = name.ptr[i];
         const bool is_allowed =
@@ -81,12 +76,8 @@ bool grpc_is_free_name(struct str name)
             return false;
         }
     }
-    for (size_t i = 0; i < ARRAY_COUNT(taken); i++) {
-        if (str_equal(name, taken[i])) {
-            return false;
-        }
-    }
-    return name.len > 0 && !has_prefix(name, STR("grpc-"));
+    return name.len > 0 && !http_field_is_own(name) && !str_equal(name, STR("host")) &&
+           !has_prefix(name, STR("grpc-"));
 }
 
 bool grpc_is_ascii_value(struct str value)

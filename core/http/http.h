@@ -44,10 +44,10 @@ struct http_response {
     const char *content_type; /* NULL: no body and no Content-Type */
     struct str body;          /* http_respond only */
     const struct http_header
-        *headers; /* more fields; one with a control byte is left out and logged */
+        *headers; /* more fields; what http_field_check refuses is left out and logged */
     size_t header_count;
     /* ROUTE_STREAM only: */
-    const struct http_header *trailers; /* behind the body; http_respond only */
+    const struct http_header *trailers; /* behind the body, checked too; http_respond only */
     size_t trailer_count;
     bool is_bare; /* no field but those named here: no Date, no Content-Length */
 };

@@ -6,6 +6,7 @@
 #include "core/http/http1_exchange.h"
 
 #include "core/http/http1.h"
+#include "core/http/http_field.h"
 
 /* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
  */
@@ -19,16 +20,11 @@ static char *put(char *out, struct str s)
     return out + s.len;
 }
 
-static char *put_field(char *out, struct http_header h)
+static char *put_field(char *out, struct str name, struct str value)
 {
-    if (!http_is_safe(h.name) || !http_is_safe(h.value)) {
-        LOG(LOG_ERROR, "http", "a response field with a control byte was left out",
-            log_str("name", h.name));
-        return out;
-    }
-    out = put(out, h.name);
+    out = put(out, name);
     out = put(out, STR(": "));
-    out = put(out, h.value);
+    out = put(out, value);
     return put(out, STR("\r\n"));
 }
 
@@ -62,12 +58,15 @@ static char *put_head(char *out, const struct http1_exchange *ex,
     out = put(out, STR("Date: "));
     out = put(out, loop_http_date(ex->req.server->loop));
     out = put(out, STR("\r\n"));
-    if (response->content_type != NULL) {
-        out = put_field(
-            out, (struct http_header){STR("Content-Type"), str_from(response->content_type)});
+    const struct str type = str_from(response->content_type == NULL ? "" : response->content_type);
+    if (type.len > 0 && http_field_check_type(type)) {
+        out = put_field(out, STR("Content-Type"), type);
     }
     for (size_t i = 0; i < response->header_count; i++) {
-        out = put_field(out, response->headers[i]);
+        const struct http_header h = response->headers[i];
+        if (http_field_check(h.name, h.value)) {
+            out = put_field(out, h.name, h.value);
+        }
     }
     if (!ex->is_keep_alive) {
         out = put(out, STR("Connection: close\r\n"));

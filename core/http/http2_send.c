@@ -6,6 +6,8 @@
  */
 #include "core/http/http2_session.h"
 
+#include "core/http/http_field.h"
+
 #define FIXED_FIELDS   4                   /* :status, date, content-type, content-length */
 #define INLINE_FIELDS  (FIXED_FIELDS + 12) /* more are put into the arena */
 #define DATA_MAX_BYTES (OUTQ_BLOCK_BYTES - HTTP2_FRAME_HEAD_BYTES) /* a frame fills a block */
@@ -156,22 +158,6 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 
 /* --- heads --------------------------------------------------------------------------------------- */
 
-/* is_hop tells whether a field belongs to a connection of HTTP/1: RFC 9113 8.2.2 forbids them. */
-static bool is_hop(struct str name)
-{
-    static const struct str names[] = {{"connection", 10},
-                                       {"keep-alive", 10},
-                                       {"proxy-connection", 16},
-                                       {"transfer-encoding", 17},
-                                       {"upgrade", 7}};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (str_equal_nocase(name, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 struct fields {
     nghttp2_nv *list;
     size_t count;
@@ -180,15 +166,16 @@ struct fields {
 /* put adds a field; nghttp2 copies it and turns its name into lower case. */
 static void put(struct fields *fields, struct str name, struct str value)
 {
-    if (!http_is_safe(name) || !http_is_safe(value)) {
-        LOG(LOG_ERROR, "http", "a response field with a control byte was left out",
-            log_str("name", name));
-        return;
-    }
-    if (!is_hop(name)) {
-        fields->list[fields->count++] =
-            (nghttp2_nv){(uint8_t *)(uintptr_t)name.ptr, (uint8_t *)(uintptr_t)value.ptr, name.len,
-                         value.len, NGHTTP2_NV_FLAG_NONE};
+    fields->list[fields->count++] =
+        (nghttp2_nv){(uint8_t *)(uintptr_t)name.ptr, (uint8_t *)(uintptr_t)value.ptr, name.len,
+                     value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+/* put_checked adds a handler's field, if it may be sent. */
+static void put_checked(struct fields *fields, struct str name, struct str value)
+{
+    if (http_field_check(name, value)) {
+        put(fields, name, value);
     }
 }
 
@@ -219,14 +206,15 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     if (!response->is_bare) {
         put(&fields, STR("date"), loop_http_date(st->req.server->loop));
     }
-    if (response->content_type != NULL) {
-        put(&fields, STR("content-type"), str_from(response->content_type));
+    const struct str type = str_from(response->content_type == NULL ? "" : response->content_type);
+    if (type.len > 0 && http_field_check_type(type)) {
+        put(&fields, STR("content-type"), type);
     }
     if (length != NULL && !response->is_bare) {
         put(&fields, STR("content-length"), (struct str){digits, str_format_u64(digits, *length)});
     }
     for (size_t i = 0; i < response->header_count; i++) {
-        put(&fields, response->headers[i].name, response->headers[i].value);
+        put_checked(&fields, response->headers[i].name, response->headers[i].value);
     }
     const nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
     st->label = st->req.task.label;
@@ -321,7 +309,7 @@ static bool copy_trailers(struct http2_stream *st, const struct http_header *tra
             !arena_copy(arena, trailers[i].value, &value)) {
             return false;
         }
-        put(&fields, name, value);
+        put_checked(&fields, name, value);
     }
     st->trailers = fields.list;
     st->trailer_count = fields.count;

@@ -17,6 +17,7 @@
 #include "profiling/symbol.h"
 #include "test/support/routes_block.h"
 #include "test/support/routes_drip.h"
+#include "test/support/routes_misuse.h"
 #include "test/support/routes_mutex.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -483,5 +484,6 @@ int __wrap_routes_public(struct router *router, struct health *health)
     }
     int rc = routes_block_add(router, health);
     rc = rc < 0 ? rc : routes_drip_add(router);
+    rc = rc < 0 ? rc : routes_misuse_add(router, health);
     return rc < 0 ? rc : __real_routes_public(router, health);
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_field.c - the fields of an answer that a handler may not make.
+ */
+#include "core/http/http_field.h"
+
+#include "core/http/http.h"
+#include "core/telemetry/log.h"
+
+/* is_token: RFC 9110 5.6.2. */
+static bool is_token(struct str s)
+{
+    static const bool is_token_byte[256] = {
+        ['!'] = true,         ['#' ... '\''] = true, ['*' ... '+'] = true,
+        ['-' ... '.'] = true, ['0' ... '9'] = true,  ['A' ... 'Z'] = true,
+        ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true,
+    };
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_token_byte[(unsigned char)s.ptr[i]]) {
+            return false;
+        }
+    }
+    return s.len > 0;
+}
+
+bool http_field_is_own(struct str name)
+{
+    static const struct str own[] = {
+        {"te", 2},
+        {"date", 4},
+        {"trailer", 7},
+        {"upgrade", 7},
+        {"connection", 10},
+        {"keep-alive", 10},
+        {"content-type", 12},
+        {"content-length", 14},
+        {"proxy-connection", 16},
+        {"transfer-encoding", 17},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
+        if (name.len == own[i].len && str_equal_nocase(name, own[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool refuse(struct str name, const char *reason)
+{
+    LOG(LOG_ERROR, "http", "a response field was left out", log_str("name", name),
+        log_cstr("reason", reason));
+    return false;
+}
+
+static bool check_value(struct str name, struct str value)
+{
+    return http_is_safe(value) || refuse(name, "its value has a control byte");
+}
+
+bool http_field_check(struct str name, struct str value)
+{
+    if (!is_token(name)) {
+        return refuse(name, "its name is no token");
+    }
+    if (http_field_is_own(name)) {
+        return refuse(name, "it is the server's to send");
+    }
+    return check_value(name, value);
+}
+
+bool http_field_check_type(struct str value)
+{
+    return check_value(STR("content-type"), value);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * routes_misuse.h - routes of the test server whose handlers break what http.h asks of them.
+ *
+ * Thread: main, before the loop runs.
+ */
+#ifndef TOQ_TEST_SUPPORT_ROUTES_MISUSE_H
+#define TOQ_TEST_SUPPORT_ROUTES_MISUSE_H
+
+#include "core/http/router.h"
+#include "handlers/health.h"
+
+/* routes_misuse_add adds them. Returns: 0; UV_ENOMEM. */
+MUST_USE int routes_misuse_add(struct router *router, struct health *health);
+
+#endif
