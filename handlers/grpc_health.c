@@ -103,11 +103,13 @@ static void tell_watcher(struct watcher *watcher)
 static void on_look(struct wheel_timer *timer)
 {
     struct grpc_health *gh = CONTAINER_OF(timer, struct grpc_health, timer);
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &gh->watchers)
-    {
-        tell_watcher(CONTAINER_OF(pos, struct watcher, link));
+    struct list due = {&due, &due}; /* telling one may end any of them */
+    list_splice(&due, &gh->watchers);
+    while (!list_is_empty(&due)) {
+        struct list *next = due.next;
+        list_unlink(next);
+        list_push_back(&gh->watchers, next);
+        tell_watcher(CONTAINER_OF(next, struct watcher, link));
     }
     if (!list_is_empty(&gh->watchers)) {
         loop_set_timer(gh->loop, &gh->timer, LOOK_MS);

@@ -284,11 +284,12 @@ void named_deinit(void)
         return;
     }
     state.loop = NULL;
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &state.queries)
-    {
-        struct named_query *query = CONTAINER_OF(pos, struct named_query, link);
+    struct list doomed = {&doomed, &doomed}; /* `done` may cancel any of them */
+    list_splice(&doomed, &state.queries);
+    while (!list_is_empty(&doomed)) {
+        struct named_query *query = CONTAINER_OF(doomed.next, struct named_query, link);
+        list_unlink(&query->link);
+        list_push_back(&state.queries, &query->link); /* those with a job stay until it returns */
         const named_done_fn done = query->done;
         void *arg = query->arg;
         query->done = NULL;
