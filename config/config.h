@@ -73,6 +73,8 @@ struct config {
     uint64_t cache_page_ttl_ms;         /* of a page of listings; 0: none is kept there */
     uint64_t cache_timeout_ms;          /* what Redis may take */
 
+    int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
+
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;
     uint64_t header_timeout_ms;

@@ -15,6 +15,7 @@
 static const char *const env_names[] = {"development", "production", NULL};
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
+static const char *const misuse_names[] = {"abort", "log", NULL};
 static const char *const tls_names[] = {"off", "required", "verify", NULL};
 
 #define FIELD(name) offsetof(struct config, name)
@@ -177,6 +178,10 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "CACHE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_timeout_ms),
      .value = "50", .min = 1, .max = 60000, .unit = "milliseconds",
      .help = "what Redis may take before MySQL is asked instead, to the next 100 ms"},
+
+    {.name = "MISUSE", .kind = CONFIG_CHOICE, .offset = FIELD(misuse),
+     .value = "abort", .value_prod = "log", .choices = misuse_names,
+     .help = "what a handler's second answer to a request does, which is dropped either way"},
 
     {.name = "SHUTDOWN_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_timeout_ms),
      .value = "30000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "cancels at once",

@@ -14,6 +14,8 @@
 #include "core/app_data.h"
 #include "core/app_servers.h"
 #include "core/base/clock.h"
+#include "core/http/forgotten.h"
+#include "core/http/misuse.h"
 #include "core/inherit.h"
 #include "core/loop/budget.h"
 #include "core/loop/signals.h"
@@ -39,6 +41,7 @@ struct app {
     struct signals signals;
     struct wheel_timer shutdown_timer;
     struct wheel_timer data_timer;
+    struct forgotten forgotten;
     bool is_cancelled; /* the requests that a drain has left over */
     bool is_data_closing;
     bool is_data_closed;
@@ -186,6 +189,8 @@ static int start_base(struct app *app)
     rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
     wheel_timer_init(&app->shutdown_timer, on_shutdown_timeout);
     wheel_timer_init(&app->data_timer, on_data_timeout);
+    misuse_set_fatal(c->misuse == 0);
+    forgotten_start(&app->forgotten, app->loop);
     return rc < 0 ? complain("cannot start", rc) : 0;
 }
 
@@ -274,6 +279,7 @@ static bool stop(struct app *app)
     wheel_unset(&app->shutdown_timer);
     wheel_unset(&app->data_timer);
     budget_stop(&app->budget);
+    forgotten_stop(&app->forgotten);
     if (app->config->enable_pprof) {
         pprof_stop(&app->pprof);
     }

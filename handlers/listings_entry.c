@@ -201,6 +201,6 @@ int listings_entry_put(struct listings_entries *entries, const struct listings_p
 
 void listings_put_leave(struct listings_put *put)
 {
-    put->eval.call.task = NULL;
+    redis_lend(&put->eval.call, NULL);
     put->on_put = NULL;
 }

@@ -152,7 +152,7 @@ int listings_gather_start(struct listings_gather *gather, struct listings_get *g
 static void lend(struct listings_gather_query *query, struct task *task)
 {
     query->lookup.task = task;
-    query->lookup.query.task = task;
+    sql_query_lend(&query->lookup.query, task);
 }
 
 void listings_gather_lend(struct listings_get *get, struct task *task)

@@ -250,7 +250,7 @@ static void lend_task(struct listings_load *load, struct task *task)
 {
     if (load->is_page) {
         page_of(load)->op.task = task;
-        page_of(load)->op.query.task = task;
+        sql_query_lend(&page_of(load)->op.query, task);
     } else {
         listings_gather_lend(&one_of(load)->get, task);
     }

@@ -70,6 +70,7 @@ static void finish(struct loop_job *job, int status)
     } else {
         pprof_respond_text(sj->req, buf_str(&sj->answer));
     }
+    http_release(sj->req);
     buf_deinit(&sj->answer);
     free(sj);
 }
@@ -87,7 +88,8 @@ void pprof_handle_symbol(struct http_request *req, void *arg)
     }
     sj->job.work = look_up;
     sj->job.done = finish;
-    sj->req = req;
+    sj->req = req; /* held, for the worker reads its body or query */
+    http_hold(req);
     sj->words = req->method == METHOD_POST ? req->body : req->query;
     buf_init(&sj->answer, ANSWER_MAX_BYTES);
     task_park(&req->task, "threadpool");

@@ -7,7 +7,10 @@
 static void look_work(struct loop_job *job)
 {
     struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
-    look->status = goroutine_threads_take(&look->threads);
+    look->status = goroutine_tasks_copy(&look->tasks);
+    if (look->status == 0) {
+        look->status = goroutine_threads_take(&look->threads);
+    }
     if (look->status == 0) {
         look->status = look->work(look);
     }
@@ -23,7 +26,6 @@ static void look_done(struct loop_job *job, int status)
 static void on_code_ready(struct code_wait *wait, int status)
 {
     struct goroutine_look *look = CONTAINER_OF(wait, struct goroutine_look, code_wait);
-    status = status == 0 ? goroutine_tasks_copy(&look->tasks) : status;
     if (status != 0) {
         look->done(look, status);
         return;

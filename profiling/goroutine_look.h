@@ -2,8 +2,7 @@
  *
  * goroutine_look.h - one look at all that is in flight: the way that the profile and the dump share.
  *
- * Flow:    goroutine_look_start -> code_refresh -> the registry is copied -> [worker] threads, then
- *          `work` -> `done` -> goroutine_look_deinit
+ * Flow:    goroutine_look_start -> code_refresh -> [worker] slots of tasks, threads, then `work` -> `done` -> goroutine_look_deinit
  * Thread:  the loop, but for `work`.
  */
 #ifndef TOQ_PROFILING_GOROUTINE_LOOK_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_tasks.c - a copy of what the profile needs, and nothing else, while the loop stands still.
+ * goroutine_tasks.c - a copy of what the profile needs, and nothing else.
  */
 #include "profiling/goroutine_tasks.h"
 
@@ -9,25 +9,32 @@
 
 #include "core/base/clock.h"
 
-static void copy_task(struct task *task, void *arg)
+static int compare_ages(const void *a, const void *b)
 {
-    struct goroutine_tasks *tasks = arg;
-    struct goroutine_task *copy = &tasks->items[tasks->count++];
-    copy->id = task->id;
-    copy->state_ns = task->state_ns;
-    copy->state = task->state;
-    task_frames_read(task, &copy->frames);
+    const struct goroutine_task *left = a;
+    const struct goroutine_task *right = b;
+    return left->id < right->id ? -1 : left->id > right->id;
 }
 
 int goroutine_tasks_copy(struct goroutine_tasks *tasks)
 {
-    tasks->now_ns = clock_now_ns();
-    tasks->items = malloc((task_count() + 1) * sizeof(*tasks->items)); /* of none: not NULL */
+    const uint32_t count = task_slots_count();
+    tasks->items = malloc((count + 1) * sizeof(*tasks->items)); /* of none: not NULL */
     if (tasks->items == NULL) {
         return UV_ENOMEM;
     }
-    task_for_each(copy_task, tasks);
-    tasks->took_ns = clock_now_ns() - tasks->now_ns;
+    for (uint32_t i = 0; i < count; i++) {
+        struct task_facts facts;
+        if (task_slots_copy(i, &facts)) {
+            struct goroutine_task *copy = &tasks->items[tasks->count++];
+            copy->id = facts.id;
+            copy->state_ns = facts.state_ns;
+            copy->state = facts.state;
+            task_frames_from(&facts, &copy->frames);
+        }
+    }
+    tasks->now_ns = clock_now_ns();
+    qsort(tasks->items, tasks->count, sizeof(*tasks->items), compare_ages);
     return 0;
 }
 

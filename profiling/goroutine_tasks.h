@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_tasks.h - the registry of tasks as it was at one moment: copied on the loop in a few
- * ten nanoseconds per task, made stacks of on a worker thread.
+ * goroutine_tasks.h - what is in flight, copied out of the slots of tasks in a few ten nanoseconds each, while the
+ * loop goes on. Each copy is whole; all of them together are not of one moment.
  *
- * Memory: about 150 bytes per task while the copy lives.
+ * Memory: about 180 bytes per task while the copy lives.
  */
 #ifndef TOQ_PROFILING_GOROUTINE_TASKS_H
 #define TOQ_PROFILING_GOROUTINE_TASKS_H
@@ -20,15 +20,14 @@ struct goroutine_task {
 struct goroutine_tasks {
     struct goroutine_task *items; /* owned, the oldest first */
     size_t count;
-    uint64_t now_ns;  /* clock_now_ns of the copy */
-    uint64_t took_ns; /* how long it held the loop */
+    uint64_t now_ns; /* clock_now_ns, when all were copied */
 };
 
-/* goroutine_tasks_copy copies the registry.
+/* goroutine_tasks_copy copies all tasks that are in flight before it begins and still are when it ends.
  *
  * tasks: an all-zero struct.
  * Returns: 0; UV_ENOMEM.
- * Thread:  the loop.
+ * Thread:  any, one at a time.
  */
 MUST_USE int goroutine_tasks_copy(struct goroutine_tasks *tasks);
 

@@ -6,6 +6,7 @@
  */
 #include "profiling/synthetic.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum kind { KIND_ROUTE, KIND_STATE, KIND_COUNT };
 
 static const char *states[SYNTHETIC_STATES_MAX];
 static _Atomic uint32_t state_count;
+static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 
 static uint64_t address_of(enum kind kind, uint64_t number)
 {
@@ -42,20 +44,38 @@ uint64_t synthetic_route(uint32_t label)
     return address_of(KIND_ROUTE, label);
 }
 
+/* find_state looks among the states from `from` on. Returns: its number, or how many there are. */
+static uint32_t find_state(const char *state, uint32_t from)
+{
+    const uint32_t count = atomic_load_explicit(&state_count, memory_order_acquire);
+    while (from < count && states[from] != state && strcmp(states[from], state) != 0) {
+        from++;
+    }
+    return from;
+}
+
+/* add_state adds a state that was not among the first `from`. Returns: its number. */
+static uint32_t add_state(const char *state, uint32_t from)
+{
+    (void)pthread_mutex_lock(&adding);
+    uint32_t number = find_state(state, from);
+    if (number == SYNTHETIC_STATES_MAX) {
+        number--;
+    } else if (number == atomic_load_explicit(&state_count, memory_order_relaxed)) {
+        states[number] = state;
+        atomic_store_explicit(&state_count, number + 1, memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&adding);
+    return number;
+}
+
 uint64_t synthetic_state(const char *state)
 {
-    const uint32_t count = atomic_load_explicit(&state_count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++) {
-        if (states[i] == state || strcmp(states[i], state) == 0) {
-            return address_of(KIND_STATE, i);
-        }
+    uint32_t number = find_state(state, 0);
+    if (number == atomic_load_explicit(&state_count, memory_order_acquire)) {
+        number = add_state(state, number);
     }
-    if (count == SYNTHETIC_STATES_MAX) {
-        return address_of(KIND_STATE, SYNTHETIC_STATES_MAX - 1);
-    }
-    states[count] = state;
-    atomic_store_explicit(&state_count, count + 1, memory_order_release);
-    return address_of(KIND_STATE, count);
+    return address_of(KIND_STATE, number);
 }
 
 bool synthetic_is(uint64_t address)

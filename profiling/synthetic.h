@@ -4,7 +4,7 @@
  * addresses that no object is ever mapped at. They are the same as long as the process lives.
  *
  * Memory: SYNTHETIC_STATES_MAX states.
- * Thread: the loop makes addresses; naming them: any.
+ * Thread: any.
  */
 #ifndef TOQ_PROFILING_SYNTHETIC_H
 #define TOQ_PROFILING_SYNTHETIC_H
@@ -20,16 +20,12 @@ uint64_t synthetic_route(uint32_t label);
 /* synthetic_state is the address that stands for a state of tasks, a literal; never 0. */
 uint64_t synthetic_state(const char *state);
 
-/* synthetic_is tells whether an address stands for something that is no code.
- *
- * Thread: any.
- */
+/* synthetic_is tells whether an address stands for something that is no code. */
 bool synthetic_is(uint64_t address);
 
 /* synthetic_label is the label of synthetic_route's address.
  *
  * Returns: true with *ret_label set; false when the address is none of them.
- * Thread:  any.
  */
 MUST_USE bool synthetic_label(uint64_t address, uint32_t *ret_label);
 
@@ -37,7 +33,6 @@ MUST_USE bool synthetic_label(uint64_t address, uint32_t *ret_label);
  * "[toq.v1.ListingService/Get]", "[mysql pool]".
  *
  * out: SYNTHETIC_NAME_BYTES.
- * Thread: any.
  */
 void synthetic_name(uint64_t address, char *out);
 

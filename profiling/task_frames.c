@@ -4,6 +4,8 @@
  */
 #include "profiling/task_frames.h"
 
+#include <string.h>
+
 #include "profiling/symbol.h"
 #include "profiling/synthetic.h"
 
@@ -17,6 +19,18 @@ void task_frames_read(const struct task *task, struct task_frames *ret_frames)
     };
     memcpy(ret_frames->await_stack, task->await_stack,
            task->await_depth * sizeof(task->await_stack[0]));
+}
+
+void task_frames_from(const struct task_facts *facts, struct task_frames *ret_frames)
+{
+    *ret_frames = (struct task_frames){
+        .state = facts->await_depth > 0 ? synthetic_state(facts->state) : 0,
+        .await_depth = facts->await_depth,
+        .handler = facts->handler,
+        .label = facts->label,
+    };
+    memcpy(ret_frames->await_stack, facts->await_stack,
+           facts->await_depth * sizeof(facts->await_stack[0]));
 }
 
 static bool is_in_function(uint64_t address, uint64_t entry)

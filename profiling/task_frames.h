@@ -27,6 +27,12 @@ struct task_frames {
  */
 void task_frames_read(const struct task *task, struct task_frames *ret_frames);
 
+/* task_frames_from does the same with a copy of a task's slot.
+ *
+ * Thread: any.
+ */
+void task_frames_from(const struct task_facts *facts, struct task_frames *ret_frames);
+
 /* task_frames_list writes the stack, the innermost frame first. The handler's frame is the place in
  * it where the stack passes through it, and what lies outside of that is left out: how the request
  * got there is the same for all. A task that was resumed by a callback has only its handler's start.

@@ -57,14 +57,15 @@ static void leave(struct redis_call *call, int status)
                         clock_now_ns() - call->start_ns);
 }
 
+/* finish hands the reply over; the callback may free the call, which is not touched afterwards. */
 static void finish(struct redis_call *call, int status, const struct redis_reply *reply)
 {
+    struct task *previous = task_enter(call->task);
+    task_release(call->task); /* redis_send's hold */
     leave(call, status);
     if (call->task != NULL) {
         task_unpark(call->task);
     }
-    /* the callback may end the task and free the call: neither is touched afterwards */
-    struct task *previous = task_enter(call->task);
     call->on_reply(call, status, reply);
     task_leave(previous);
 }
@@ -88,6 +89,17 @@ void redis_cancel(struct redis_call *call)
     }
     *slot_of(call->redis, call->sequence) = NULL;
     leave(call, UV_ECANCELED);
+    task_release(call->task);
+}
+
+void redis_lend(struct redis_call *call, struct task *task)
+{
+    struct task *previous = call->task;
+    call->task = task;
+    if (call->redis != NULL) {
+        task_hold(task);
+        task_release(previous);
+    }
 }
 
 /* --- sending -------------------------------------------------------------------------------------
@@ -128,6 +140,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
     loop_set_timer(redis->conn.loop, &call->deadline,
                    timeout_ms == 0 ? redis->conn.options.command_timeout_ms : timeout_ms);
     if (call->task != NULL) {
+        task_hold(call->task);
         task_park(call->task, "redis");
     }
     return 0;

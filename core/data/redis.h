@@ -35,7 +35,7 @@ typedef void (*redis_reply_fn)(struct redis_call *call, int status,
 /* One command under way, in the caller's memory until on_reply runs or redis_cancel returns. */
 struct redis_call {
     redis_reply_fn on_reply;
-    struct task *task;   /* whose work it is; NULL: nobody's */
+    struct task *task;   /* whose work it is, held meanwhile; NULL: nobody's */
     struct redis *redis; /* NULL unless it is under way */
     uint64_t sequence;   /* its place in the pipeline */
     uint64_t start_ns;
@@ -85,6 +85,13 @@ void redis_call_init(struct redis_call *call, struct task *task, redis_reply_fn 
  */
 MUST_USE int redis_send(struct redis *redis, struct redis_call *call, const struct str *args,
                         size_t count, uint64_t timeout_ms);
+
+/* redis_lend lets a call that is under way go on for another task; the call holds it from now on, and no more the one
+ * before.
+ *
+ * task: NULL for none.
+ */
+void redis_lend(struct redis_call *call, struct task *task);
 
 /* redis_cancel gives a call up: on_reply never runs, its reply is dropped when it comes. Harmless
  * when it is not under way. */

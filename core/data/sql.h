@@ -77,7 +77,7 @@ struct sql_query {
     uint64_t timeout_ms; /* from now, the wait for a connection included; 0: the pool's default */
     bool is_read;        /* changes nothing, so it runs once more if its connection breaks */
     const char *name;    /* a literal, for the log: "listings.get"; NULL: the text's first word */
-    struct task *task;   /* is parked meanwhile, and current in on_done; may be NULL */
+    struct task *task;   /* is parked and held meanwhile, and current in on_done; may be NULL */
     sql_query_fn on_done;
     void *arg;
 
@@ -161,6 +161,13 @@ MUST_USE int sql_query_start(struct sql *sql, struct sql_query *query);
  * Harmless when the query has ended.
  */
 void sql_query_cancel(struct sql_query *query);
+
+/* sql_query_lend lets a query that several tasks wait for go on for another one of them; the query holds it from now
+ * on, and no more the one before. Not for the queries of a transaction.
+ *
+ * task: NULL for none.
+ */
+void sql_query_lend(struct sql_query *query, struct task *task);
 
 /* sql_query_timeout_ms is the time that a query has which names none itself. */
 uint64_t sql_query_timeout_ms(const struct sql *sql);

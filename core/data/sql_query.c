@@ -74,6 +74,10 @@ static void run_done(struct loop_deferred *deferred)
 {
     struct sql_query *query = CONTAINER_OF(deferred, struct sql_query, done);
     struct task *previous = task_enter(query->task);
+    if (query->tx == NULL) {
+        task_release(
+            query->task); /* sql_query_start's hold; a transaction has one for all its queries */
+    }
     if (query->task != NULL) {
         task_unpark(query->task);
     }
@@ -132,6 +136,7 @@ int sql_query_start(struct sql *sql, struct sql_query *query)
     int rc = sql_query_check(sql, query);
     rc = rc < 0 ? rc : sql_pool_submit(sql, query);
     if (rc == 0) {
+        task_hold(query->task);
         sql_query_set_timer(query, query->timeout_ms != 0 ? query->timeout_ms
                                                           : sql->options.query_timeout_ms);
     }
@@ -234,8 +239,20 @@ void sql_query_cancel(struct sql_query *query)
         return;
     }
     query->sql->stats.cancels++;
+    sql_query_detach(query);
     if (query->tx != NULL) {
         query->tx->query = NULL;
+    } else {
+        task_release(query->task);
     }
-    sql_query_detach(query);
+}
+
+void sql_query_lend(struct sql_query *query, struct task *task)
+{
+    struct task *previous = query->task;
+    query->task = task;
+    if (query->state != QUERY_IDLE) {
+        task_hold(task);
+        task_release(previous);
+    }
 }

@@ -58,6 +58,7 @@ static void run_end(struct loop_deferred *deferred)
 {
     struct sql_tx *tx = CONTAINER_OF(deferred, struct sql_tx, end);
     struct task *previous = task_enter(tx->task);
+    task_release(tx->task); /* sql_tx_start's hold */
     if (tx->task != NULL) {
         task_unpark(tx->task);
     }
@@ -198,6 +199,7 @@ int sql_tx_start(struct sql *sql, struct sql_tx *tx)
         tx->state = TX_IDLE;
         return rc;
     }
+    task_hold(tx->task);
     list_push_back(&sql->txs, &tx->link);
     loop_set_timer(sql->loop, &tx->deadline,
                    tx->timeout_ms != 0 ? tx->timeout_ms : sql->options.query_timeout_ms);
@@ -262,4 +264,5 @@ void sql_tx_cancel(struct sql_tx *tx)
     }
     loop_undefer(&tx->end);
     tx->state = TX_IDLE;
+    task_release(tx->task);
 }

@@ -14,8 +14,8 @@
  * Failure: the peer may leave and the deadline may pass first: on_cancel runs once. The handler still
  *          ends the call, exactly once; what it sends then is dropped. Callbacks but on_cancel do not
  *          run any more.
- * Memory:  a call and what it points at live until it is ended; grpc_alloc's memory too, and the one
- *          request. A message of a stream lives until the next one is asked for.
+ * Memory:  a call and what it points at live as long as its request (http.h): until it has ended and nobody holds it;
+ *          grpc_alloc's memory too, and the one request. A message of a stream lives until the next one is asked for.
  * Thread:  the loop.
  * Source:  gRPC over HTTP/2 (PROTOCOL-HTTP2.md), statuscodes.md, compression.md.
  */
@@ -211,8 +211,20 @@ void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn on_cancel);
  * itself then, with GRPC_UNAVAILABLE. Others may go on until the drain runs out of time. */
 void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain);
 
-/* grpc_is_cancelled tells whether an answer would still reach anyone. */
+/* grpc_is_cancelled tells whether the call was cancelled: an answer would reach nobody. */
 bool grpc_is_cancelled(const struct grpc_call *call);
+
+/* grpc_ref makes a reference to a call for what may outlive it, of the same kind as http_ref's. */
+struct task_ref grpc_ref(const struct grpc_call *call);
+
+/* grpc_from_ref finds the call of a grpc_ref, and holds it.
+ *
+ * Returns: the call, to be given to grpc_release; NULL when it has ended.
+ */
+MUST_USE struct grpc_call *grpc_from_ref(struct task_ref ref);
+
+/* grpc_release takes a hold back; the call may be gone afterwards. */
+void grpc_release(struct grpc_call *call);
 
 /* grpc_end ends the call; it is gone afterwards.
  *

@@ -5,9 +5,34 @@
  */
 #include "core/base/clock.h"
 #include "core/http/grpc_internal.h"
+#include "core/http/misuse.h"
 #include "core/telemetry/log.h"
 
 #define TIMEOUT_MAX_MS UINT64_C(1000000000000) /* 30 years: nobody waits for more */
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+#define LIFE(life) (1u << CALL_##life)
+
+static void set_life(struct grpc_call *call, enum grpc_life life)
+{
+    static const uint8_t may_follow[] = {
+        [CALL_ARRIVING] = LIFE(RUNNING) | LIFE(ENDED),
+        [CALL_RUNNING] = LIFE(CANCELLED) | LIFE(ENDED),
+        [CALL_CANCELLED] = LIFE(ENDED),
+        [CALL_ENDED] = 0,
+    };
+    INVARIANT((may_follow[call->life] & (1u << life)) != 0);
+    call->life = life;
+}
+
+bool grpc_may_call(struct grpc_call *call, const char *name)
+{
+    if (UNLIKELY(call->life == CALL_ENDED)) {
+        misuse_found(call->req, name);
+    }
+    return call->life < CALL_CANCELLED;
+}
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
@@ -27,7 +52,7 @@ static void account(struct grpc_call *call, const struct grpc_status *status)
 /* finish ends the call, with a message before the trailers or without. */
 static void finish(struct grpc_call *call, struct grpc_status status, struct str body)
 {
-    if (call->is_cancelled) {
+    if (call->life == CALL_CANCELLED) {
         status = call->cancel_status;
     } else if (call->is_send_failed) {
         status = GRPC_SEND_FAILED;
@@ -35,10 +60,8 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     if (status.code >= GRPC_CODE_COUNT) {
         status.code = GRPC_UNKNOWN;
     }
+    set_life(call, CALL_ENDED);
     account(call, &status);
-    if (call->grpc->current == call) {
-        call->grpc->current = NULL;
-    }
     list_unlink(&call->link);
     loop_undefer(&call->resume);
     struct arena messages = call->messages; /* the status may point into it */
@@ -48,21 +71,31 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     arena_deinit(&messages);
 }
 
-void grpc_end(struct grpc_call *call, struct grpc_status status)
+/* end is grpc_end once it is known that the call has not ended. */
+static void end(struct grpc_call *call, struct grpc_status status)
 {
     finish(call, status, STR(""));
+}
+
+void grpc_end(struct grpc_call *call, struct grpc_status status)
+{
+    if (grpc_may_call(call, "grpc_end") || call->life == CALL_CANCELLED) {
+        end(call, status);
+    }
 }
 
 void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message)
 {
     struct str bytes = STR("");
-    if (!call->is_cancelled && !call->is_send_failed) {
-        call->is_send_failed = grpc_pack(call, message, &bytes) < 0;
+    const bool is_sent = grpc_may_call(call, "grpc_respond") && !call->is_send_failed;
+    if (call->life == CALL_ENDED) {
+        return;
     }
-    if (call->is_cancelled || call->is_send_failed) {
-        bytes = STR("");
-    } else {
+    if (is_sent && grpc_pack(call, message, &bytes) == 0) {
         grpc_count_sent(call, bytes.len);
+    } else {
+        call->is_send_failed = call->is_send_failed || is_sent;
+        bytes = STR("");
     }
     finish(call, (struct grpc_status){0}, bytes);
 }
@@ -70,14 +103,14 @@ void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message
 void grpc_fail(struct grpc_call *call, int error)
 {
     const struct grpc_status status = grpc_status_of(error);
-    if (status.code == GRPC_INTERNAL) {
+    if (status.code == GRPC_INTERNAL && call->life < CALL_CANCELLED) {
         LOG(LOG_ERROR, "grpc", "call failed", log_cstr("method", call->entry->name),
             log_cstr("error", uv_err_name(error)));
     }
     grpc_end(call, status);
 }
 
-/* give_up ends a call before its handler does, if that has it, which may take its time to end it.
+/* give_up cancels a call that a handler has, who may take its time to end it.
  *
  * has_client: it hears the status at once. */
 static void give_up(struct grpc_call *call, struct grpc_status status, int error, bool has_client)
@@ -87,15 +120,13 @@ static void give_up(struct grpc_call *call, struct grpc_status status, int error
     if (has_client) {
         grpc_send_status(call, &call->cancel_status, STR(""), true);
     }
-    call->is_cancelled = true;
+    set_life(call, CALL_CANCELLED);
     call->on_message = NULL;
     call->on_writable = NULL;
     call->on_drain = NULL;
     call->on_cancel = NULL;
     loop_undefer(&call->resume);
-    if (!call->is_running) {
-        finish(call, call->cancel_status, STR("")); /* no handler is there to end it */
-    } else if (handler_on_cancel != NULL) {
+    if (handler_on_cancel != NULL) {
         handler_on_cancel(call, error);
     }
 }
@@ -103,18 +134,23 @@ static void give_up(struct grpc_call *call, struct grpc_status status, int error
 /* on_cancel: the client left, or the call has run out of time. */
 static void on_cancel(struct http_request *req, int error)
 {
+    struct grpc_call *call = req->user;
     const bool has_client = !http_is_cancelled(req);
-    give_up(req->user,
-            has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left"),
-            error, has_client);
+    const struct grpc_status status =
+        has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left");
+    if (call->life == CALL_RUNNING) {
+        give_up(call, status, error, has_client);
+    } else {
+        end(call, status); /* no handler is there to end it */
+    }
 }
 
 void grpc_call_break(struct grpc_call *call, struct grpc_status status)
 {
-    if (call->is_running) {
+    if (call->life == CALL_RUNNING) {
         give_up(call, status, UV_ECANCELED, true);
-    } else {
-        grpc_end(call, status);
+    } else if (call->life == CALL_ARRIVING) {
+        end(call, status);
     }
 }
 
@@ -172,7 +208,7 @@ static bool intercept(struct grpc_call *call)
         }
         call->started_count++;
         if (status.code != GRPC_OK) {
-            grpc_end(call, status);
+            end(call, status);
             return false;
         }
     }
@@ -186,9 +222,9 @@ void grpc_call_run(struct grpc_call *call)
     if (entry->kind == GRPC_SERVER_STREAM && !call->is_timed) {
         wheel_unset(&req->deadline);
     }
-    call->is_running = true;
+    set_life(call, CALL_RUNNING);
     task_unpark(&req->task);
-    req->task.handler = (const void *)(uintptr_t)entry->handler;
+    task_describe(&req->task, "grpc", req->task.label, (const void *)(uintptr_t)entry->handler);
     entry->handler(call, call->request, entry->arg);
 }
 
@@ -202,9 +238,8 @@ void grpc_call_begin(struct http_request *req, void *arg)
     }
     req->user = call;
     req->rpc_status = grpc_code_name(GRPC_CANCELLED); /* unless it ends otherwise */
-    req->task.kind = "grpc";
-    req->task.label = entry->label;      /* the route's own, but for unknown methods */
-    (void)task_swap_label(entry->label); /* http_request_dispatch sets the one before again */
+    /* the label is the route's own, but for unknown methods */
+    task_describe(&req->task, "grpc", entry->label, req->task.handler);
     uint64_t timeout_ns;
     const struct grpc_refusal refusal = grpc_check(call, &timeout_ns);
     if (refusal.http != 0) {
@@ -295,7 +330,8 @@ const struct trace_context *grpc_trace(struct grpc_call *call)
 
 void grpc_compress(struct grpc_call *call, bool is_on)
 {
-    if (call->req->is_streaming && !call->is_compressing && !call->was_compression_chosen) {
+    if (call->req->life == HTTP_STREAMING && !call->is_compressing &&
+        !call->was_compression_chosen) {
         return; /* the headers went out without grpc-encoding */
     }
     call->is_compressing = is_on;
@@ -309,18 +345,25 @@ bool grpc_is_compressed(const struct grpc_call *call)
 
 void grpc_on_writable(struct grpc_call *call, grpc_event_fn on_writable)
 {
-    call->on_writable = on_writable;
+    if (grpc_may_call(call, "grpc_on_writable")) {
+        call->on_writable = on_writable;
+    }
 }
 
 void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn handler_on_cancel)
 {
-    call->on_cancel = handler_on_cancel;
+    if (grpc_may_call(call, "grpc_on_cancel")) {
+        call->on_cancel = handler_on_cancel;
+    }
 }
 
 void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain)
 {
+    if (!grpc_may_call(call, "grpc_on_drain")) {
+        return;
+    }
     call->on_drain = on_drain;
-    if (call->grpc->is_draining && !call->is_cancelled) {
+    if (call->grpc->is_draining) {
         call->is_drain_due = true;
         loop_defer(call->req->server->loop, &call->resume);
     }
@@ -328,5 +371,23 @@ void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain)
 
 bool grpc_is_cancelled(const struct grpc_call *call)
 {
-    return call->is_cancelled;
+    return call->life == CALL_CANCELLED || http_is_cancelled(call->req);
+}
+
+/* --- what outlives a callback -------------------------------------------------------------------- */
+
+struct task_ref grpc_ref(const struct grpc_call *call)
+{
+    return http_ref(call->req);
+}
+
+struct grpc_call *grpc_from_ref(struct task_ref ref)
+{
+    const struct http_request *req = http_from_ref(ref);
+    return req == NULL ? NULL : req->user;
+}
+
+void grpc_release(struct grpc_call *call)
+{
+    http_release(call->req);
 }

@@ -51,7 +51,6 @@ struct grpc {
     struct grpc_interceptor interceptors[GRPC_INTERCEPTORS_MAX];
     size_t interceptor_count;
     struct list calls;
-    struct grpc_call *current; /* the one that is being fed; NULL once it is gone */
     bool is_draining;
     struct grpc_gzip *gzip;
     struct buf packed;   /* the message that is being sent, with room for its prefix */
@@ -68,8 +67,17 @@ struct grpc_fields {
     size_t cap;
 };
 
+/* The life of a call, in grpc_call.c. Its memory is its request's. */
+enum grpc_life {
+    CALL_ARRIVING,  /* its one request comes; no handler has it */
+    CALL_RUNNING,   /* a handler has it */
+    CALL_CANCELLED, /* what the handler sends is dropped; it is still to end the call */
+    CALL_ENDED,
+};
+
 struct grpc_call {
     struct list link; /* in grpc->calls */
+    enum grpc_life life;
     struct http_request *req;
     struct grpc *grpc;
     struct grpc_entry *entry;
@@ -88,12 +96,10 @@ struct grpc_call {
     struct grpc_fields headers;
     struct grpc_fields trailers;
     struct grpc_status cancel_status; /* what the call was cancelled with */
-    bool *gone;            /* set when the call ends, for a caller further up the stack */
-    uint8_t started_count; /* interceptors whose on_start ran */
-    bool is_running;       /* the handler has it */
+    uint8_t started_count;            /* interceptors whose on_start ran */
     bool has_frame;
     bool is_input_ended;
-    bool is_cancelled;
+    bool is_feeding; /* what has come is being taken: the next message needs nobody to ask for it */
     bool is_send_failed;
     bool is_timed;         /* by the client */
     bool is_drain_due;     /* on_drain is to run */
@@ -123,6 +129,12 @@ struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns)
 
 /* grpc_call_begin is the handler of every route; arg is a grpc_entry. */
 void grpc_call_begin(struct http_request *req, void *arg);
+
+/* grpc_may_call tells whether what a handler does goes on: not for a call that is cancelled; for one that has
+ * ended it is misuse.
+ *
+ * name: of the function, a literal. */
+bool grpc_may_call(struct grpc_call *call, const char *name);
 
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);

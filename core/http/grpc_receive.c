@@ -217,12 +217,11 @@ static struct grpc_status status_of_reader(int rc)
 
 /* feed takes what is wanted from the front of *data, and the end when nothing is left.
  *
- * Returns: false when the call is gone. */
+ * Returns: false when the call is cancelled or has ended. */
 static bool feed(struct grpc_call *call, struct str *data)
 {
-    struct grpc *grpc = call->grpc;
     const size_t all = data->len;
-    grpc->current = call;
+    call->is_feeding = true;
     while (is_wanted(call) && data->len > 0) {
         struct grpc_frame frame;
         const int rc = grpc_reader_next(&call->reader, data, &frame);
@@ -231,7 +230,7 @@ static bool feed(struct grpc_call *call, struct str *data)
         } else if (rc == 1) {
             take(call, &frame);
         }
-        if (grpc->current != call) {
+        if (call->life >= CALL_CANCELLED) {
             return false;
         }
     }
@@ -241,9 +240,8 @@ static bool feed(struct grpc_call *call, struct str *data)
     } else {
         keep_frame(call);
     }
-    const bool is_alive = grpc->current == call;
-    grpc->current = NULL;
-    return is_alive;
+    call->is_feeding = false;
+    return call->life < CALL_CANCELLED;
 }
 
 static bool has_held(const struct grpc_call *call)
@@ -269,7 +267,7 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end)
     call->is_input_ended = is_end;
     if (has_held(call)) {
         hold(call, data); /* what came first is taken first */
-    } else if (feed(call, &data) && data.len > 0 && !call->is_cancelled) {
+    } else if (feed(call, &data) && data.len > 0) {
         hold(call, data);
     }
 }
@@ -291,18 +289,15 @@ static void feed_held(struct grpc_call *call)
 /* go_on tells of a drain, and goes on with what is held. */
 static void go_on(struct grpc_call *call)
 {
-    struct grpc *grpc = call->grpc;
     const grpc_event_fn on_drain = call->is_drain_due ? call->on_drain : NULL;
     call->is_drain_due = false;
-    grpc->current = call;
     if (on_drain != NULL) {
         call->on_drain = NULL;
         on_drain(call);
     }
-    if (grpc->current == call && is_client_stream(call) && is_wanted(call)) {
+    if (call->life < CALL_CANCELLED && is_client_stream(call) && is_wanted(call)) {
         feed_held(call);
     }
-    grpc->current = NULL;
 }
 
 /* resume runs what grpc_receive, grpc_send and grpc_on_drain have put off to the end of the turn. */
@@ -320,14 +315,14 @@ static void resume(struct loop_deferred *deferred)
 
 void grpc_receive(struct grpc_call *call, grpc_message_fn on_message)
 {
-    REQUIRE(is_client_stream(call) && call->on_message == NULL);
-    if (call->is_cancelled) {
+    if (!grpc_may_call(call, "grpc_receive")) {
         return; /* on_cancel has run */
     }
+    REQUIRE(is_client_stream(call) && call->on_message == NULL);
     REQUIRE(call->on_cancel != NULL);
     call->on_message = on_message;
     task_park(&call->req->task, "receive");
-    if (call->grpc->current != call && (has_held(call) || call->is_input_ended)) {
+    if (!call->is_feeding && (has_held(call) || call->is_input_ended)) {
         loop_defer(call->req->server->loop, &call->resume);
     }
 }

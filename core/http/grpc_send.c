@@ -56,7 +56,8 @@ static int add_metadata(struct grpc_call *call, struct grpc_fields *fields, stru
 
 int grpc_add_header(struct grpc_call *call, struct str name, struct str value)
 {
-    return call->req->is_streaming ? UV_EALREADY : add_metadata(call, &call->headers, name, value);
+    return call->req->life == HTTP_STREAMING ? UV_EALREADY
+                                             : add_metadata(call, &call->headers, name, value);
 }
 
 int grpc_add_trailer(struct grpc_call *call, struct str name, struct str value)
@@ -107,7 +108,7 @@ static void on_writable(struct http_request *req)
 void grpc_send_headers(struct grpc_call *call)
 {
     struct http_header own[GRPC_OWN_FIELDS];
-    if (call->req->is_streaming) {
+    if (call->req->life != HTTP_OPEN) {
         return;
     }
     struct grpc_fields headers = with_room(&call->headers, own);
@@ -204,7 +205,7 @@ int grpc_pack(struct grpc_call *call, const ProtobufCMessage *message, struct st
 bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
 {
     struct str bytes;
-    if (call->is_cancelled || call->is_send_failed) {
+    if (!grpc_may_call(call, "grpc_send") || call->is_send_failed) {
         return true;
     }
     const int rc = grpc_pack(call, message, &bytes);
@@ -286,7 +287,7 @@ void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, 
         http_stream_leave(req, trailers.list, trailers.count);
         return;
     }
-    if (!req->is_streaming) {
+    if (req->life != HTTP_STREAMING) {
         respond(call, &trailers, body);
         return;
     }

@@ -2,19 +2,51 @@
  *
  * http.c - the life of a request between its protocol and its handler.
  *
- * A request is ended by its handler and by nobody else. When the peer leaves or the deadline passes
- * first, the transport is taken away: the handler's later answer finds none, and only frees the
- * request.
+ * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or the deadline
+ * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the request. The memory
+ * goes back when the request has ended and nobody holds it.
  */
 #include "core/http/http.h"
 
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/http/misuse.h"
 #include "core/http/server.h"
 
-/* --- the end of a request ------------------------------------------------------------------------
- */
+/* --- life ---------------------------------------------------------------------------------------- */
+
+#define LIFE(life) (1u << HTTP_##life)
+
+static void set_life(struct http_request *req, enum http_life life)
+{
+    static const uint8_t may_follow[] = {
+        [HTTP_SPARE] = LIFE(ARRIVING),
+        [HTTP_ARRIVING] = LIFE(OPEN) | LIFE(ENDED),
+        [HTTP_OPEN] = LIFE(STREAMING) | LIFE(CANCELLED) | LIFE(ENDED),
+        [HTTP_STREAMING] = LIFE(CANCELLED) | LIFE(ENDED),
+        [HTTP_CANCELLED] = LIFE(ENDED_LATE),
+        [HTTP_ENDED] = LIFE(SPARE),
+        [HTTP_ENDED_LATE] = LIFE(SPARE),
+    };
+    INVARIANT((may_follow[req->life] & (1u << life)) != 0);
+    req->life = life;
+}
+
+/* may_call tells whether what a handler sends goes out. When the request is cancelled it does not; in any other
+ * life than `lives` the call is misuse. */
+static bool may_call(struct http_request *req, unsigned lives, const char *call)
+{
+    if (LIKELY((lives & (1u << req->life)) != 0)) {
+        return true;
+    }
+    if (req->life != HTTP_CANCELLED) {
+        misuse_found(req, call);
+    }
+    return false;
+}
+
+/* --- the end of a request ------------------------------------------------------------------------ */
 
 /* log_access writes the line as the request's own, wherever it ends: so it has its trace. */
 static void log_access(struct http_request *req, uint64_t now_ns)
@@ -51,12 +83,28 @@ static void account(struct http_request *req)
     }
 }
 
+/* finish ends the request; its memory may be gone afterwards. */
 static void finish(struct http_request *req)
 {
+    set_life(req, req->life == HTTP_CANCELLED ? HTTP_ENDED_LATE : HTTP_ENDED);
     wheel_unset(&req->deadline);
-    task_end(&req->task);
     *req->server->metrics->active -= 1;
-    req->transport->release(req);
+    task_end(&req->task);
+}
+
+/* finish_cancelled ends the request if that is what is left to do. */
+static void finish_cancelled(struct http_request *req)
+{
+    if (req->life == HTTP_CANCELLED) {
+        finish(req);
+    }
+}
+
+static void on_free(struct task *task)
+{
+    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    set_life(req, HTTP_SPARE);
+    req->transport->recycle(req);
 }
 
 static void run_on_cancel(struct http_request *req, int status)
@@ -74,29 +122,24 @@ static void run_on_cancel(struct http_request *req, int status)
 
 /* cancel_politely lets a ROUTE_STREAM handler end its answer itself.
  *
- * Returns: whether it did; the request may be gone then. */
+ * Returns: whether it did. */
 static bool cancel_politely(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
-    const uint64_t id = req->task.id;
-    if (!req->is_dispatched || (req->route->flags & ROUTE_STREAM) == 0 || on_cancel == NULL) {
+    if ((req->route->flags & ROUTE_STREAM) == 0 || on_cancel == NULL) {
         return false;
     }
     req->on_cancel = NULL;
     struct task *previous = task_enter(&req->task);
     on_cancel(req, status);
-    const struct task *current = task_current();
-    const bool has_ended = current == NULL || current->id != id;
     task_leave(previous);
-    return has_ended || req->is_detached;
+    return !http_is_unanswered(req);
 }
 
-/* on_task_cancel: the deadline passed, or a drain ran out of time. The peer is there and hears
- * about it. */
-static void on_task_cancel(struct task *task, int status)
+/* cancel answers in the handler's place: the peer is there and hears about it. */
+static void cancel(struct http_request *req, int status)
 {
     static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
-    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
     const struct http_response response = {
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
@@ -105,30 +148,46 @@ static void on_task_cancel(struct task *task, int status)
         .headers = &retry_after,
         .header_count = 1,
     };
-    if (cancel_politely(req, status)) {
+    const bool has_handler = req->life != HTTP_ARRIVING; /* else its body was still coming */
+    if (has_handler && cancel_politely(req, status)) {
         return;
     }
-    if (!req->is_streaming) {
+    if (req->life != HTTP_STREAMING) {
         req->status = response.status;
     }
-    req->is_detached = true;
     req->transport->cancel(req, &response);
     account(req);
-    if (req->is_dispatched) {
-        run_on_cancel(req, status);
-    } else {
-        finish(req); /* its body was still coming: no handler is there to end it */
+    if (!has_handler) {
+        finish(req);
+        return;
     }
+    set_life(req, HTTP_CANCELLED);
+    run_on_cancel(req, status);
+}
+
+/* on_task_cancel: the deadline passed, or a drain ran out of time. */
+static void on_task_cancel(struct task *task, int status)
+{
+    task_hold(task);
+    cancel(CONTAINER_OF(task, struct http_request, task), status);
+    task_release(task);
 }
 
 void http_request_abandon(struct http_request *req)
 {
-    if (!req->is_streaming) {
+    if (req->life == HTTP_ARRIVING) {
+        finish(req);
+        return;
+    }
+    if (!http_is_unanswered(req)) {
+        return;
+    }
+    if (req->life == HTTP_OPEN) {
         req->status = 499; /* as nginx counts it: the client closed the request */
     }
-    req->is_detached = true;
     req->task.on_cancel = NULL;
     account(req);
+    set_life(req, HTTP_CANCELLED);
     run_on_cancel(req, UV_ECANCELED);
 }
 
@@ -146,10 +205,11 @@ static const struct trace_context *get_trace(struct task *task)
     return http_trace(CONTAINER_OF(task, struct http_request, task));
 }
 
-void http_request_init(struct http_request *req, struct http_server *server,
-                       const struct http_transport *transport, uint64_t now_ns)
+int http_request_init(struct http_request *req, struct http_server *server,
+                      const struct http_transport *transport, uint64_t now_ns)
 {
     const struct arena arena = req->arena;
+    INVARIANT(req->life == HTTP_SPARE);
     *req = (struct http_request){
         .server = server,
         .transport = transport,
@@ -158,31 +218,14 @@ void http_request_init(struct http_request *req, struct http_server *server,
         .target = STR(""),
     };
     wheel_timer_init(&req->deadline, on_deadline);
-    task_start(&req->task, "http", now_ns, on_task_cancel);
+    if (task_start(&req->task, "http", now_ns, on_task_cancel) < 0) {
+        return UV_ENOMEM;
+    }
     req->task.get_trace = get_trace;
+    req->task.on_free = on_free;
+    set_life(req, HTTP_ARRIVING);
     *server->metrics->active += 1;
-}
-
-const char *http_request_split(struct http_request *req, struct str rest)
-{
-    const struct str target = req->target;
-    if (target.len > 0 && memchr(target.ptr, '#', target.len) != NULL) {
-        return "a fragment in the request target";
-    }
-    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(rest, STR("*"));
-    if (req->method == METHOD_OTHER) {
-        rest = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
-    } else if (!is_asterisk && (rest.len == 0 || rest.ptr[0] != '/')) {
-        return "the request target is not a path";
-    }
-    const char *mark = memchr(rest.ptr, '?', rest.len);
-    req->path = rest;
-    req->query = STR("");
-    if (mark != NULL) {
-        req->path.len = (size_t)(mark - rest.ptr);
-        req->query = (struct str){mark + 1, rest.len - req->path.len - 1};
-    }
-    return NULL;
+    return 0;
 }
 
 int http_request_route(struct http_request *req)
@@ -227,21 +270,17 @@ static void respond_unmatched(struct http_request *req)
 void http_request_dispatch(struct http_request *req)
 {
     const struct route *route = req->route;
-    req->is_dispatched = true;
+    set_life(req, HTTP_OPEN);
     req->is_long = (route->flags & ROUTE_LONG) != 0;
     if (route->handler == NULL) {
         respond_unmatched(req);
         return;
     }
     const struct http_server *server = req->server;
-    const uint64_t id = req->task.id;
-    req->task.label = route->label;
+    task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
     struct task *previous = task_enter(&req->task);
-    req->task.handler = (const void *)(uintptr_t)route->handler;
     route->handler(req, route->arg);
-    /* an answered request is gone, and with it the current task */
-    const struct task *current = task_current();
-    if (current != NULL && current->id == id && (route->flags & ROUTE_NO_DEADLINE) == 0) {
+    if (http_is_unanswered(req) && (route->flags & ROUTE_NO_DEADLINE) == 0) {
         loop_set_timer(server->loop, &req->deadline, server->limits.request_timeout_ms);
     }
     task_leave(previous);
@@ -252,13 +291,14 @@ void http_request_dispatch(struct http_request *req)
 
 void http_respond(struct http_request *req, const struct http_response *response)
 {
-    REQUIRE(!req->is_streaming);
-    if (!req->is_detached) {
+    if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
         req->status = response->status;
         req->transport->respond(req, response);
         account(req);
+        finish(req);
+    } else {
+        finish_cancelled(req);
     }
-    finish(req);
 }
 
 void http_respond_error(struct http_request *req, int status, const char *detail)
@@ -281,10 +321,9 @@ void http_respond_error(struct http_request *req, int status, const char *detail
 void http_stream_start(struct http_request *req, const struct http_response *response,
                        http_writable_fn on_writable)
 {
-    REQUIRE(!req->is_streaming);
-    req->is_streaming = true;
-    req->on_writable = on_writable;
-    if (!req->is_detached) {
+    if (may_call(req, LIFE(OPEN), "http_stream_start")) {
+        set_life(req, HTTP_STREAMING);
+        req->on_writable = on_writable;
         req->status = response->status;
         req->transport->stream_start(req, response);
     }
@@ -292,40 +331,43 @@ void http_stream_start(struct http_request *req, const struct http_response *res
 
 bool http_stream_write(struct http_request *req, struct str data)
 {
-    REQUIRE(req->is_streaming);
-    return req->is_detached || data.len == 0 || req->transport->stream_write(req, data);
+    return !may_call(req, LIFE(STREAMING), "http_stream_write") || data.len == 0 ||
+           req->transport->stream_write(req, data);
 }
 
 void http_stream_end(struct http_request *req)
 {
-    REQUIRE(req->is_streaming);
-    if (!req->is_detached) {
+    if (may_call(req, LIFE(STREAMING), "http_stream_end")) {
         req->transport->stream_end(req);
         account(req);
+        finish(req);
+    } else {
+        finish_cancelled(req);
     }
-    finish(req);
 }
 
 void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
                           size_t count)
 {
-    REQUIRE(req->is_streaming && (req->route->flags & ROUTE_STREAM) != 0);
-    if (!req->is_detached) {
+    REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
+    if (may_call(req, LIFE(STREAMING), "http_stream_end_with")) {
         req->transport->stream_end_with(req, trailers, count);
         account(req);
+        finish(req);
+    } else {
+        finish_cancelled(req);
     }
-    finish(req);
 }
 
 void http_stream_leave(struct http_request *req, const struct http_header *trailers, size_t count)
 {
-    REQUIRE(req->is_streaming && (req->route->flags & ROUTE_STREAM) != 0);
-    if (req->is_detached) {
+    REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
+    if (!may_call(req, LIFE(STREAMING), "http_stream_leave")) {
         return;
     }
     req->transport->stream_end_with(req, trailers, count);
     account(req);
-    req->is_detached = true;
+    set_life(req, HTTP_CANCELLED);
     req->on_cancel = NULL;
     req->task.on_cancel = NULL;
     wheel_unset(&req->deadline);
@@ -334,33 +376,39 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
 void http_reset(struct http_request *req, enum http_reset code)
 {
     REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
-    if (!req->is_detached) {
-        if (!req->is_streaming) {
-            req->status = 500; /* nobody sees it but the accounts */
-        }
-        req->transport->reset(req, code);
-        account(req);
+    if (!may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_reset")) {
+        finish_cancelled(req);
+        return;
     }
+    if (req->life == HTTP_OPEN) {
+        req->status = 500; /* nobody sees it but the accounts */
+    }
+    req->transport->reset(req, code);
+    account(req);
     finish(req);
 }
 
 void http_on_body(struct http_request *req, http_body_fn on_body)
 {
     REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
-    req->on_body = on_body;
+    if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_on_body")) {
+        req->on_body = on_body;
+    }
 }
 
 void http_body_consume(struct http_request *req, size_t len)
 {
     REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
-    if (!req->is_detached && len > 0) {
+    if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_body_consume") && len > 0) {
         req->transport->consume(req, len);
     }
 }
 
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
 {
-    req->on_cancel = on_cancel;
+    if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_on_cancel")) {
+        req->on_cancel = on_cancel;
+    }
 }
 
 void http_be_long(struct http_request *req)
@@ -370,21 +418,33 @@ void http_be_long(struct http_request *req)
 
 bool http_is_cancelled(const struct http_request *req)
 {
-    return req->is_detached;
+    return req->life == HTTP_CANCELLED || req->life == HTTP_ENDED_LATE;
 }
 
-/* --- reading a request ---------------------------------------------------------------------------
- */
+/* --- what outlives a callback -------------------------------------------------------------------- */
 
-struct str http_header_get(const struct http_request *req, struct str name)
+struct task_ref http_ref(const struct http_request *req)
 {
-    for (size_t i = 0; i < req->header_count; i++) {
-        if (str_equal_nocase(req->headers[i].name, name)) {
-            return req->headers[i].value;
-        }
-    }
-    return (struct str){NULL, 0};
+    return task_make_ref(&req->task);
 }
+
+struct http_request *http_from_ref(struct task_ref ref)
+{
+    struct task *task = task_from_ref(ref);
+    return task == NULL ? NULL : CONTAINER_OF(task, struct http_request, task);
+}
+
+void http_hold(struct http_request *req)
+{
+    task_hold(&req->task);
+}
+
+void http_release(struct http_request *req)
+{
+    task_release(&req->task);
+}
+
+/* --- what belongs to a request -------------------------------------------------------------------- */
 
 /* join_fields puts the values of all fields of a name behind one another, with commas (RFC 9110 5.3).
  *
@@ -423,122 +483,6 @@ const struct trace_context *http_trace(struct http_request *req)
         trace_begin(has_caller ? &caller : NULL, &req->trace);
     }
     return &req->trace;
-}
-
-bool http_query_get(struct http_request *req, struct str name, struct str *ret_value)
-{
-    struct str rest = req->query;
-    struct str field;
-    while (rest.len > 0 && str_next_field(&rest, '&', &field)) {
-        struct str value = field;
-        struct str key;
-        if (!str_next_field(&value, '=', &key) || !str_equal(key, name)) {
-            continue;
-        }
-        if (value.ptr == NULL) {
-            value = STR(""); /* a name without '=' */
-        }
-        const int rc = http_decode(&req->arena, value, true, &value);
-        *ret_value = value;
-        return rc != UV_ENOMEM;
-    }
-    return false;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* decode_escape reads the two digits behind a '%': the byte, or -1 for a bad escape or NUL. */
-static int decode_escape(struct str digits)
-{
-    if (digits.len < 2) {
-        return -1;
-    }
-    const int high = hex_value(digits.ptr[0]);
-    const int low = hex_value(digits.ptr[1]);
-    return high < 0 || low < 0 || (high | low) == 0 ? -1 : high * 16 + low;
-}
-
-int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct str *ret_decoded)
-{
-    if (s.len == 0 || (memchr(s.ptr, '%', s.len) == NULL &&
-                       (!is_plus_space || memchr(s.ptr, '+', s.len) == NULL))) {
-        *ret_decoded = s;
-        return 0;
-    }
-    char *out = arena_alloc(arena, s.len);
-    if (out == NULL) {
-        return UV_ENOMEM;
-    }
-    size_t len = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        int c = (unsigned char)s.ptr[i];
-        if (c == '%') {
-            c = decode_escape((struct str){s.ptr + i + 1, s.len - i - 1});
-            if (c < 0) {
-                return UV_EINVAL;
-            }
-            i += 2;
-        } else if (c == '+' && is_plus_space) {
-            c = ' ';
-        }
-        out[len++] = (char)c;
-    }
-    *ret_decoded = (struct str){out, len};
-    return 0;
-}
-
-#define EACH_BYTE(b) ((b)*UINT64_C(0x0101010101010101))
-
-/* has_control tells whether one of eight bytes is below ' ' or DEL: a byte that a subtraction takes
- * below zero gets its high bit, and had none before. */
-static bool has_control(uint64_t bytes)
-{
-    const uint64_t from_del = bytes ^ EACH_BYTE(0x7F);
-    const uint64_t below_space = (bytes - EACH_BYTE(' ')) & ~bytes;
-    const uint64_t is_del = (from_del - EACH_BYTE(1)) & ~from_del;
-    return ((below_space | is_del) & EACH_BYTE(0x80)) != 0;
-}
-
-/* A CR or LF would start a field, or an answer, of someone else's making. */
-bool http_is_safe(struct str s)
-{
-    uint64_t bytes;
-    for (; s.len >= sizeof(bytes); s.ptr += sizeof(bytes), s.len -= sizeof(bytes)) {
-        memcpy(&bytes, s.ptr, sizeof(bytes));
-        if (has_control(bytes)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
- * lets nothing through that means something elsewhere in a URL, a field or a page. */
-bool http_is_host(struct str host)
-{
-    static const bool is_host_byte[256] = {
-        ['!'] = true,         ['$' ... '+'] = true, ['-' ... '.'] = true, ['0' ... ';'] = true,
-        ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
-        ['a' ... 'z'] = true, ['~'] = true,
-    };
-    for (size_t i = 0; i < host.len; i++) {
-        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
-            return false;
-        }
-    }
-    return true;
 }
 
 const char *http_method_name(enum http_method method)

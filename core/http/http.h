@@ -2,11 +2,14 @@
  *
  * http.h - what a handler sees: a request and the ways to answer it, whatever protocol carries it.
  *
- * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
- * or later; a ROUTE_STREAM handler runs before the body and gets it by http_on_body. Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs
- * once; the handler still ends the request, and what it sends then is dropped. Memory:  everything
- * a request points at lives in its arena until the request is ended; a handler ends it exactly once
- * and does not touch it afterwards. Thread:  the loop.
+ * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now or later; a
+ *          ROUTE_STREAM handler runs before the body and gets it by http_on_body.
+ * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once; the handler still ends
+ *          the request, and what it sends then is dropped.
+ * Memory:  everything a request points at lives in its arena. A handler ends its request exactly once. The pointer is
+ *          valid until the callback that got it returns, and until the request has ended; what outlives both keeps a
+ *          reference (http_ref), or holds the request (http_hold) as every pending query of it does.
+ * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP_HTTP_H
 #define TOQ_CORE_HTTP_HTTP_H
@@ -80,7 +83,7 @@ struct http_transport {
     /* answer with `response`, or break off a stream, and let go of the request */
     void (*cancel)(struct http_request *req, const struct http_response *response);
     void (*format_peer)(const struct http_request *req, char *out); /* CONN_PEER_BYTES */
-    void (*release)(struct http_request *req); /* the request is over: take its memory back */
+    void (*recycle)(struct http_request *req); /* nobody holds it: take its memory back */
     /* for ROUTE_STREAM, which HTTP/1 has not: */
     void (*consume)(struct http_request *req, size_t len);
     void (*stream_end_with)(struct http_request *req, const struct http_header *trailers,
@@ -88,21 +91,31 @@ struct http_transport {
     void (*reset)(struct http_request *req, enum http_reset code);
 };
 
+/* The life of a request. Its transitions are in http.c's set_life. */
+enum http_life {
+    HTTP_SPARE,      /* memory without a request */
+    HTTP_ARRIVING,   /* its head or body comes; no handler has it */
+    HTTP_OPEN,       /* a handler has it and has sent nothing */
+    HTTP_STREAMING,  /* http_stream_start was called */
+    HTTP_CANCELLED,  /* the peer has left or got its answer: what the handler sends is dropped */
+    HTTP_ENDED,      /* its handler has ended it; the memory goes when nobody holds it */
+    HTTP_ENDED_LATE, /* ... after it was cancelled */
+};
+
 struct http_request {
     struct task task;
+    enum http_life life;
     struct http_server *server;
     const struct http_transport *transport;
     struct route *route;
     unsigned allow; /* router_match's */
     enum http_method method;
-    uint8_t version_minor; /* of HTTP/1 */
-    bool is_detached;      /* cancelled: what the handler sends is dropped */
-    bool is_streaming;     /* http_stream_start was called */
-    bool is_dispatched;    /* a handler has it, and ends it */
-    bool is_long;          /* ROUTE_LONG's, or http_be_long's */
-    struct str target;     /* as received, for logs */
-    struct str path;       /* before '?', not decoded */
-    struct str query;      /* behind '?', not decoded */
+    uint8_t version_minor;   /* of HTTP/1 */
+    uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
+    bool is_long;            /* ROUTE_LONG's, or http_be_long's */
+    struct str target;       /* as received, for logs */
+    struct str path;         /* before '?', not decoded */
+    struct str query;        /* behind '?', not decoded */
     struct http_header *headers;
     size_t header_count;
     struct str params[HTTP_PARAMS_MAX]; /* decoded, in the order of the template */
@@ -210,8 +223,25 @@ void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
  * handler returns. */
 void http_be_long(struct http_request *req);
 
-/* http_is_cancelled tells whether an answer would still reach anyone. */
+/* http_is_cancelled tells whether the request was cancelled: an answer would reach nobody. */
 bool http_is_cancelled(const struct http_request *req);
+
+/* http_ref makes a reference to a request for what may outlive it: timers, jobs, other servers' answers. It may be
+ * kept for ever. */
+struct task_ref http_ref(const struct http_request *req);
+
+/* http_from_ref finds the request of a reference, and holds it.
+ *
+ * Returns: the request, to be given to http_release; NULL when it has ended.
+ */
+MUST_USE struct http_request *http_from_ref(struct task_ref ref);
+
+/* http_hold keeps a request's memory until http_release, also when the request has ended: what its handler sends
+ * then is found out and dropped. */
+void http_hold(struct http_request *req);
+
+/* http_release takes a hold back; the request may be gone afterwards. */
+void http_release(struct http_request *req);
 
 /* http_decode decodes percent escapes once into the arena.
  *
@@ -237,9 +267,12 @@ const char *http_status_reason(int status);
 /* --- for protocols -------------------------------------------------------------------------------
  */
 
-/* http_request_init starts a request whose first byte came at `now_ns`, and its task. */
-void http_request_init(struct http_request *req, struct http_server *server,
-                       const struct http_transport *transport, uint64_t now_ns);
+/* http_request_init starts a request whose first byte came at `now_ns`, and its task.
+ *
+ * Returns: 0; UV_ENOMEM: there is no request.
+ */
+MUST_USE int http_request_init(struct http_request *req, struct http_server *server,
+                               const struct http_transport *transport, uint64_t now_ns);
 
 /* http_request_split takes req->path and req->query from req->target, of which `rest` is what follows a
  * scheme and an authority. They are set for req->method.
@@ -258,8 +291,14 @@ MUST_USE int http_request_route(struct http_request *req);
  * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204. */
 void http_request_dispatch(struct http_request *req);
 
-/* http_request_abandon tells the handler that the peer left. The protocol has let go of the request
- * already; it is released when the handler ends it. */
+/* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still to end it, that
+ * the peer left. The protocol has let go of the request already. Harmless when the request has ended. */
 void http_request_abandon(struct http_request *req);
+
+/* http_is_unanswered tells whether a handler has the request and its answer is not complete. */
+static inline bool http_is_unanswered(const struct http_request *req)
+{
+    return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
+}
 
 #endif

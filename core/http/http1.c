@@ -2,10 +2,11 @@
  *
  * http1.c - HTTP/1 on one connection: bytes in, requests out, answers back, in order.
  *
- * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond ->
- * conn_write One request at a time: what is pipelined behind it waits in `in`, and when that is
- * full, unread. Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request
- * is abandoned, once. Memory:  an idle connection has no exchange and no buffer, only this struct.
+ * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond -> conn_write
+ *          One request at a time: what is pipelined behind it waits in `in`, and when that is full, unread.
+ * Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request is abandoned, once.
+ * Memory:  an idle connection has no exchange and no buffer, only this struct, which lives until the connection
+ *          has closed and the last exchange is gone.
  * Thread:  the loop.
  */
 #include "core/http/http1.h"
@@ -14,6 +15,9 @@
 
 #include "core/http/http1_exchange.h"
 #include "core/http/http2.h"
+
+/* Requests that have ended but are held, by queries that go on for example, and one more. */
+#define EXCHANGES_MAX 64
 
 enum phase {
     PHASE_IDLE,    /* between requests, or before the first */
@@ -25,8 +29,9 @@ enum phase {
 struct http1 {
     struct list link; /* in server->conns */
     struct http_server *server;
-    struct conn *conn;
-    struct http1_exchange *exchange; /* NULL between requests */
+    struct conn *conn;               /* NULL once it has closed */
+    struct http1_exchange *exchange; /* the one to be answered; NULL between requests */
+    size_t exchange_count;           /* with those that have ended and are held */
     struct buf in;                   /* bytes that could not be used yet */
     struct loop_deferred resume;     /* goes on with `in` at the end of the turn */
     uint64_t used_ms;                /* when the last answer ended */
@@ -105,7 +110,7 @@ static void cancel(struct http_request *req, const struct http_response *respons
 {
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     ex->is_keep_alive = false;
-    if (req->is_streaming || http1_send_response(ex, ex->h1->conn, response) < 0) {
+    if (req->life == HTTP_STREAMING || http1_send_response(ex, ex->h1->conn, response) < 0) {
         conn_close(ex->h1->conn); /* breaking off is the only way to say that the rest is missing */
     }
     let_go(ex);
@@ -117,6 +122,28 @@ static void format_peer(const struct http_request *req, char *out)
     conn_format_peer(ex->h1->conn, out);
 }
 
+static void destroy(struct http1 *h1)
+{
+    INVARIANT(h1->exchange == NULL && h1->exchange_count == 0);
+    INVARIANT(list_is_empty(&h1->link) && list_is_empty(&h1->resume.link));
+    free(h1);
+}
+
+/* recycle takes an exchange back, and lets the next request begin where too many were held. */
+static void recycle(struct http_request *req)
+{
+    struct http1 *h1 = CONTAINER_OF(req, struct http1_exchange, req)->h1;
+    http1_exchange_recycle(req);
+    h1->exchange_count--;
+    if (h1->conn == NULL) {
+        if (h1->exchange_count == 0) {
+            destroy(h1);
+        }
+    } else if (h1->exchange_count == EXCHANGES_MAX - 1) {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
+}
+
 static const struct http_transport transport = {
     .respond = respond,
     .stream_start = stream_start,
@@ -124,7 +151,7 @@ static const struct http_transport transport = {
     .stream_end = stream_end,
     .cancel = cancel,
     .format_peer = format_peer,
-    .release = http1_exchange_release,
+    .recycle = recycle,
 };
 
 /* refuse ends a request that no handler has seen. */
@@ -146,6 +173,7 @@ static struct http1_exchange *begin(struct http1 *h1)
     }
     ex->h1 = h1;
     h1->exchange = ex;
+    h1->exchange_count++;
     h1->phase = PHASE_HANDLER;
     return ex;
 }
@@ -267,6 +295,12 @@ static size_t feed_body(struct http1 *h1, const char *data, size_t len)
     return used;
 }
 
+/* must_wait tells whether no request may begin: the peer does not read, or too many exchanges are held. */
+static bool must_wait(const struct http1 *h1)
+{
+    return conn_is_clogged(h1->conn) || h1->exchange_count >= EXCHANGES_MAX;
+}
+
 /* feed uses as many bytes as it can: all, or up to a head that is not complete, or up to what must
  * wait for the answer before it. */
 static size_t feed(struct http1 *h1, const char *data, size_t len)
@@ -277,7 +311,7 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
         size_t n = 0;
         if (h1->phase == PHASE_BODY) {
             n = feed_body(h1, data + used, len - used);
-        } else if (h1->exchange == NULL && !conn_is_clogged(h1->conn)) {
+        } else if (h1->exchange == NULL && !must_wait(h1)) {
             n = feed_head(h1, data + used, len - used);
         }
         if (n == 0) {
@@ -292,14 +326,8 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
 static void abandon(struct http1 *h1)
 {
     struct http1_exchange *ex = h1->exchange;
-    if (ex == NULL) {
-        return;
-    }
     h1->exchange = NULL;
-    if (h1->phase == PHASE_BODY) {
-        ex->req.is_detached = true; /* no handler has seen it: it ends here */
-        http_respond_error(&ex->req, 400, NULL);
-    } else {
+    if (ex != NULL) {
         http_request_abandon(&ex->req);
     }
 }
@@ -309,7 +337,7 @@ static void abandon(struct http1 *h1)
 static bool is_owed(const struct http1 *h1)
 {
     if (h1->exchange == NULL) {
-        return conn_is_clogged(h1->conn);
+        return must_wait(h1);
     }
     return h1->phase == PHASE_HANDLER && !h1->exchange->req.is_long;
 }
@@ -332,7 +360,7 @@ static void settle(struct http1 *h1)
         leave(h1);
     } else if (h1->phase == PHASE_BODY) {
         conn_set_timeout(h1->conn, limits->body_timeout_ms);
-    } else if (h1->exchange == NULL && conn_is_clogged(h1->conn)) {
+    } else if (h1->exchange == NULL && must_wait(h1)) {
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
     } else if (h1->exchange == NULL && h1->in.len == 0) {
         h1->phase = PHASE_IDLE;
@@ -376,12 +404,16 @@ static void feed_kept(struct http1 *h1)
     }
 }
 
-static void destroy(struct http1 *h1)
+/* detach ends the connection's part; exchanges that are left may need the rest. */
+static void detach(struct http1 *h1)
 {
+    h1->conn = NULL;
     loop_undefer(&h1->resume);
     list_unlink(&h1->link);
     buf_deinit(&h1->in);
-    free(h1);
+    if (h1->exchange_count == 0) {
+        destroy(h1);
+    }
 }
 
 /* hand_over lets HTTP/2 have a connection that begins with its preface.
@@ -402,7 +434,7 @@ static bool hand_over(struct http1 *h1, const char *data, size_t len)
         return true;
     }
     http2_attach(h1->server, conn);
-    destroy(h1);
+    detach(h1);
     if (len > count && conn_is_open(conn)) {
         conn->events->on_data(conn, data + count, len - count);
     }
@@ -448,7 +480,7 @@ static void on_drained(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
     struct http1_exchange *ex = h1->exchange;
-    if (ex != NULL && ex->req.is_streaming && ex->req.on_writable != NULL) {
+    if (ex != NULL && ex->req.life == HTTP_STREAMING && ex->req.on_writable != NULL) {
         struct task *previous = task_enter(&ex->req.task);
         ex->req.on_writable(&ex->req);
         task_leave(previous);
@@ -497,7 +529,7 @@ static void on_close(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
     abandon(h1);
-    destroy(h1);
+    detach(h1);
 }
 
 void http1_attach(struct http_server *server, struct conn *conn)

@@ -8,8 +8,14 @@
 
 #include "core/http/http1.h"
 
-#define SPARE_MAX       256
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
+
+static void destroy(struct http1_exchange *ex)
+{
+    buf_deinit(&ex->body);
+    arena_deinit(&ex->req.arena);
+    free(ex);
+}
 
 static struct http1_exchange *get_memory(struct http_server *server)
 {
@@ -34,7 +40,10 @@ struct http1_exchange *http1_exchange_get(struct http_server *server,
     if (ex == NULL) {
         return NULL;
     }
-    http_request_init(&ex->req, server, transport, loop_ready_ns(server->loop));
+    if (http_request_init(&ex->req, server, transport, loop_ready_ns(server->loop)) < 0) {
+        destroy(ex);
+        return NULL;
+    }
     ex->next = NULL;
     ex->body_left_bytes = 0;
     ex->body_seen_bytes = 0;
@@ -51,18 +60,11 @@ struct http1_exchange *http1_exchange_get(struct http_server *server,
     return ex;
 }
 
-static void destroy(struct http1_exchange *ex)
-{
-    buf_deinit(&ex->body);
-    arena_deinit(&ex->req.arena);
-    free(ex);
-}
-
-void http1_exchange_release(struct http_request *req)
+void http1_exchange_recycle(struct http_request *req)
 {
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     struct http_server *server = req->server;
-    if (server->spare_count == SPARE_MAX) {
+    if (server->spare_count == HTTP_SPARE_MAX) {
         destroy(ex);
         return;
     }

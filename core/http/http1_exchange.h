@@ -3,8 +3,9 @@
  * http1_exchange.h - one request and its answer on an HTTP/1 connection: the parser's state and the
  * body's. Private to http1*.c.
  *
- * Memory: an exchange lives from the first byte of a request until its handler ends it, then goes
- * back to its server's spare list; so an idle connection has none. Thread: the loop.
+ * Memory:  an exchange lives from the first byte of a request until its handler has ended it and nobody holds it,
+ *          then goes back to its server's spare list; so an idle connection has none.
+ * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
 #define TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
@@ -28,7 +29,7 @@ struct http1_fault {
 
 struct http1_exchange {
     struct http_request req;
-    struct http1 *h1;            /* NULL once the connection has let go */
+    struct http1 *h1;            /* outlives it, though perhaps not its connection */
     struct http1_exchange *next; /* in the spare list */
     llhttp_t parser;
     struct buf body;          /* what the handler gets */
@@ -50,13 +51,13 @@ struct http1_exchange {
 
 /* http1_exchange_get takes a spare exchange or makes one, and starts its request.
  *
- * Returns: the exchange, which http1_exchange_release takes back; NULL when memory is missing.
+ * Returns: the exchange, which http1_exchange_recycle takes back; NULL when memory is missing.
  */
 MUST_USE struct http1_exchange *http1_exchange_get(struct http_server *server,
                                                    const struct http_transport *transport);
 
-/* http1_exchange_release takes the exchange of an ended request back. */
-void http1_exchange_release(struct http_request *req);
+/* http1_exchange_recycle takes the exchange of an ended request back. */
+void http1_exchange_recycle(struct http_request *req);
 
 /* http1_head_scan looks for the end of a head and refuses what must not reach the parser.
  *

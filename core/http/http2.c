@@ -22,16 +22,6 @@
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
-static void let_go(struct http2 *h2)
-{
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &h2->streams)
-    {
-        http2_stream_closed(CONTAINER_OF(pos, struct http2_stream, link), NGHTTP2_CANCEL);
-    }
-}
-
 /* finish sends what is queued and closes; the requests are told at the end of the turn, for one of them may
  * be on its way through here. */
 static void finish(struct http2 *h2)
@@ -160,9 +150,9 @@ static int send_frames(struct http2 *h2)
     return 0;
 }
 
-static bool has_thirsty(const struct http2 *h2)
+static bool has_blocked(const struct http2 *h2)
 {
-    return !list_is_empty(&h2->thirsty) && !h2->conn->is_clogged;
+    return !list_is_empty(&h2->blocked) && !h2->conn->is_clogged;
 }
 
 void http2_pump(struct http2 *h2)
@@ -188,7 +178,7 @@ void http2_pump(struct http2 *h2)
         return;
     }
     http2_guard_settle(h2);
-    if (has_thirsty(h2)) {
+    if (has_blocked(h2)) {
         http2_wake(h2);
     }
 }
@@ -209,15 +199,29 @@ static void give_up(struct http2 *h2, int rv)
     }
 }
 
+void http2_note(struct http2 *h2, struct http2_stream *st)
+{
+    struct http2_stream *previous = h2->event;
+    if (st != NULL) {
+        http_hold(&st->req);
+    }
+    h2->event = st;
+    if (previous != NULL) {
+        http_release(&previous->req);
+    }
+}
+
+/* advance goes on with what the last frame has brought. */
 static void advance(struct http2 *h2)
 {
     struct http2_stream *st = h2->event;
     const struct str data = h2->event_data;
-    h2->event = NULL;
     h2->event_data = STR("");
-    if (st != NULL && !st->is_closed) {
+    if (st != NULL && !http2_stream_is_closed(st)) {
         http2_stream_advance(st, data);
     }
+    http2_note(h2, NULL);
+    http2_stream_tell_lost(h2);
     if (h2->is_padding) {
         h2->is_padding = false;
         http2_guard_padding(h2);
@@ -271,27 +275,29 @@ static void on_data(struct conn *conn, const char *data, size_t len)
 
 /* --- the connection's other events --------------------------------------------------------------- */
 
-static void run_wake(struct loop_deferred *deferred)
+/* notify_blocked runs on_writable where there is room again; a handler may block anew, or block another. */
+static void notify_blocked(struct http2 *h2)
 {
-    struct http2 *h2 = CONTAINER_OF(deferred, struct http2, wake);
-    struct list *pos;
-    struct list *tmp;
-    if (h2->is_finished || !conn_is_open(h2->conn)) {
-        let_go(h2);
-        return;
-    }
-    http2_stream_tell_lost(h2);
     struct list due = {&due, &due};
-    list_splice(&due, &h2->thirsty);
-    LIST_FOR_EACH(pos, tmp, &due)
-    {
-        struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, thirsty);
-        list_unlink(pos);
-        list_push_back(&h2->thirsty, pos);
+    list_splice(&due, &h2->blocked);
+    while (!list_is_empty(&due)) {
+        struct http2_stream *st = CONTAINER_OF(due.next, struct http2_stream, queue);
+        http2_stream_block(st);
         if (http2_stream_has_room(st, HTTP2_LOW_BYTES)) {
             http2_stream_notify(st);
         }
     }
+}
+
+static void run_wake(struct loop_deferred *deferred)
+{
+    struct http2 *h2 = CONTAINER_OF(deferred, struct http2, wake);
+    if (h2->is_finished || !conn_is_open(h2->conn)) {
+        http2_stream_close_all(h2);
+        return;
+    }
+    http2_stream_tell_lost(h2);
+    notify_blocked(h2);
     settle(h2);
 }
 
@@ -321,10 +327,10 @@ static size_t reset_long(struct http2 *h2, bool is_all)
     LIST_FOR_EACH(pos, tmp, &h2->streams)
     {
         const struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, link);
-        if (st->is_closed) {
+        if (http2_stream_is_closed(st)) {
             continue;
         }
-        if (!st->is_answered && (st->req.is_long || (is_all && !st->is_body_done))) {
+        if (st->life < STREAM_ANSWERED && (st->req.is_long || (is_all && !st->is_body_done))) {
             /* only queues it; an error is lack of memory, which http2_pump finds as well */
             (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
         } else {
@@ -373,20 +379,29 @@ static void on_timeout(struct conn *conn)
     }
 }
 
+void http2_free(struct http2 *h2)
+{
+    INVARIANT(h2->conn == NULL && h2->event == NULL && h2->stream_count == 0);
+    INVARIANT(list_is_empty(&h2->streams) && list_is_empty(&h2->blocked));
+    INVARIANT(list_is_empty(&h2->lost) && list_is_empty(&h2->wake.link));
+    INVARIANT(h2->queued_bytes == 0 && h2->held_bytes == 0);
+    free(h2);
+}
+
+/* on_close: requests whose handlers are still to end them keep their streams' memory, and h2. */
 static void on_close(struct conn *conn)
 {
     struct http2 *h2 = conn->ctx;
-    let_go(h2);
-    while (!list_is_empty(&h2->streams)) {
-        struct http2_stream *st = CONTAINER_OF(h2->streams.next, struct http2_stream, link);
-        list_unlink(&st->link);
-        st->h2 = NULL; /* its handler will end it */
-    }
+    http2_stream_close_all(h2);
+    http2_note(h2, NULL);
     loop_undefer(&h2->wake);
     http2_keepalive_stop(h2);
     list_unlink(&h2->link);
     nghttp2_session_del(h2->session);
-    free(h2);
+    h2->conn = NULL;
+    if (h2->stream_count == 0) {
+        http2_free(h2);
+    }
 }
 
 /* --- the beginning ------------------------------------------------------------------------------- */
@@ -422,7 +437,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     h2->wake.run = run_wake;
     list_init(&h2->wake.link);
     list_init(&h2->streams);
-    list_init(&h2->thirsty);
+    list_init(&h2->blocked);
     list_init(&h2->lost);
     list_push_back(&server->http2_conns, &h2->link);
     conn_attach(conn, &events, h2);

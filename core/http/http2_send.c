@@ -37,8 +37,8 @@ static void check(struct http2 *h2, int rv)
 void http2_send_watch(struct http2_stream *st)
 {
     const struct conn *conn = st->h2->conn;
-    if (st->is_lingering) {
-        return; /* the timer is http2_send_done's */
+    if (st->life == STREAM_LINGERING) {
+        return; /* the timer waits for the end of what is dropped */
     }
     if (count_pending(st) == 0) {
         st->is_watched = false;
@@ -63,8 +63,7 @@ int http2_send_done(struct http2_stream *st)
     if (!st->is_refusal) {
         return stop(st);
     }
-    st->is_lingering = true;
-    loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
+    http2_stream_linger(st);
     return 0;
 }
 
@@ -94,12 +93,12 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *b
     const size_t pending = count_pending(st);
     size_t len = pending < length ? pending : length;
     len = len < DATA_MAX_BYTES ? len : DATA_MAX_BYTES;
-    if (len == 0 && !st->is_ended) {
+    if (len == 0 && st->life == STREAM_HANDLED) {
         st->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (len == pending && st->is_ended) {
+    if (len == pending && st->life != STREAM_HANDLED) {
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
         if (st->trailer_count > 0) {
             *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -150,9 +149,7 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     conn_commit(h2->conn, HTTP2_FRAME_HEAD_BYTES + length);
     st->taken_bytes += length;
     (void)task_swap_label(previous_label);
-    if (st->phase == PHASE_HANDLER) {
-        http2_send_watch(st);
-    }
+    http2_send_watch(st);
     return 0;
 }
 
@@ -237,7 +234,12 @@ void http2_send_continue(struct http2_stream *st)
 /* reset breaks a stream off. */
 static void reset(struct http2_stream *st, uint32_t code)
 {
-    http2_stream_let_go(st);
+    if (http2_stream_is_closed(st)) {
+        return;
+    }
+    if (st->life != STREAM_ANSWERED) {
+        http2_stream_answer(st);
+    }
     http2_send_drop(st);
     wheel_unset(&st->timer);
     check(st->h2, nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, code));
@@ -281,7 +283,7 @@ static void push(struct http2_stream *st, struct str data)
     http2_pump(h2);
     data = st->borrowed;
     st->borrowed = STR("");
-    if (st->is_closed) {
+    if (http2_stream_is_closed(st)) {
         return;
     }
     if (!keep(st, data)) {
@@ -319,11 +321,13 @@ static bool copy_trailers(struct http2_stream *st, const struct http_header *tra
 static void respond(struct http_request *req, const struct http_response *response)
 {
     struct http2_stream *st = stream_of(req);
+    if (http2_stream_is_closed(st)) {
+        return; /* which the handler was about to hear */
+    }
     const bool has_content = has_body(response->status);
     const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
     const bool has_more = has_data || response->trailer_count > 0;
-    http2_stream_let_go(st);
-    st->is_ended = true;
+    http2_stream_answer(st);
     int rv = copy_trailers(st, response->trailers, response->trailer_count)
                  ? 0
                  : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -342,6 +346,9 @@ static void respond(struct http_request *req, const struct http_response *respon
 static void stream_start(struct http_request *req, const struct http_response *response)
 {
     struct http2_stream *st = stream_of(req);
+    if (http2_stream_is_closed(st)) {
+        return;
+    }
     st->is_bodyless = req->method == METHOD_HEAD || !has_body(response->status);
     const int rv = submit_head(st, response, NULL, true);
     check(st->h2, rv);
@@ -355,25 +362,25 @@ static void stream_start(struct http_request *req, const struct http_response *r
 static bool stream_write(struct http_request *req, struct str data)
 {
     struct http2_stream *st = stream_of(req);
-    if (st->is_bodyless) {
+    if (st->is_bodyless || http2_stream_is_closed(st)) {
         return true;
     }
     req->sent_body_bytes += data.len;
     push(st, data);
-    if (st->is_closed || http2_stream_has_room(st, HTTP2_HIGH_BYTES)) {
+    if (http2_stream_is_closed(st) || http2_stream_has_room(st, HTTP2_HIGH_BYTES)) {
         return true;
     }
-    list_unlink(&st->thirsty);
-    list_push_back(&st->h2->thirsty, &st->thirsty);
+    http2_stream_block(st);
     return false;
 }
 
 static void stream_end(struct http_request *req)
 {
     struct http2_stream *st = stream_of(req);
-    http2_stream_let_go(st);
-    st->is_ended = true;
-    push(st, STR(""));
+    if (!http2_stream_is_closed(st)) {
+        http2_stream_answer(st);
+        push(st, STR(""));
+    }
 }
 
 static void stream_end_with(struct http_request *req, const struct http_header *trailers,
@@ -393,7 +400,7 @@ static void cancel(struct http_request *req, const struct http_response *respons
     if (http2_is_leaving(h2) && !h2->is_goaway_sent) {
         http2_goaway(h2); /* the time may be up, and the connection about to be closed */
     }
-    if (req->is_streaming) {
+    if (req->life == HTTP_STREAMING) {
         reset(stream_of(req), NGHTTP2_CANCEL);
     } else {
         respond(req, response);
@@ -425,7 +432,7 @@ const struct http_transport http2_transport = {
     .stream_end = stream_end,
     .cancel = cancel,
     .format_peer = format_peer,
-    .release = http2_stream_release,
+    .recycle = http2_stream_recycle,
     .consume = consume,
     .stream_end_with = stream_end_with,
     .reset = break_off,

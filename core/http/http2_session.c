@@ -34,7 +34,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     struct http2_stream *st = NULL;
-    if (h2->running_count < h2->server->limits.http2.max_streams && !h2->is_goaway_sent) {
+    if (h2->stream_count < h2->server->limits.http2.max_streams && !h2->is_goaway_sent) {
         st = http2_stream_open(h2, id);
     }
     if (st == NULL) {
@@ -92,7 +92,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         h2->is_padding = !is_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen;
         /* fall through */
     case NGHTTP2_HEADERS:
-        h2->event = find(session, frame->hd.stream_id);
+        http2_note(h2, find(session, frame->hd.stream_id));
         if (h2->event != NULL && is_end) {
             h2->event->is_body_done = true;
         }
@@ -118,7 +118,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 {
     (void)flags;
     struct http2 *h2 = user_data;
-    h2->event = find(session, id);
+    http2_note(h2, find(session, id));
     h2->event_data = (struct str){(const char *)data, len};
     return 0;
 }
@@ -147,7 +147,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     http2_guard_closed(h2, id, is_reset || (st != NULL && st->is_body_done));
     if (st != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, id, NULL);
-        (h2->is_reading ? http2_stream_closed : http2_stream_lost)(st, code);
+        http2_stream_closed(st, code);
     }
     return 0;
 }

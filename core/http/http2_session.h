@@ -2,10 +2,12 @@
  *
  * http2_session.h - a connection of HTTP/2 and its streams. Private to http2*.c.
  *
- * Memory: a stream lives from its HEADERS until its request has been ended by its handler and nghttp2
- * has closed it, whichever is later; then it goes back to its server's spare list. nghttp2's callbacks
- * only take notes: handlers run between the frames, when the session may be asked to send.
- * Thread: the loop.
+ * nghttp2's callbacks only take notes: handlers run between the frames, when the session may be asked to send.
+ *
+ * Memory:  a stream lives from its HEADERS until its request has been ended by its handler and nobody holds it:
+ *          nghttp2 does until it has closed the stream, and so does the note of a frame. Then it goes back to its
+ *          server's spare list. The connection's struct lives until the last stream is gone.
+ * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP_HTTP2_SESSION_H
 #define TOQ_CORE_HTTP_HTTP2_SESSION_H
@@ -79,22 +81,21 @@ enum http2_wait { WAIT_NOTHING, WAIT_SETTINGS, WAIT_HEAD, WAIT_STREAM, WAIT_PING
 struct http2 {
     struct list link; /* in server->http2_conns */
     struct http_server *server;
-    struct conn *conn;
+    struct conn *conn; /* NULL once it has closed, and the session is gone */
     nghttp2_session *session;
-    struct list streams;          /* those that are not spare */
-    struct list thirsty;          /* of streams whose handler waits for on_writable */
-    struct list lost;             /* of streams whose handler is to hear that they are closed */
-    size_t running_count;         /* requests that are not ended, also those of closed streams */
-    struct http2_stream *current; /* the one that is being advanced; NULL once it is gone */
-    struct http2_stream *event;   /* the stream that the last frame was about, if it was */
-    struct str event_data;        /* ... and what it brought */
-    struct loop_deferred wake;    /* runs what must not run inside another call */
-    uint64_t queued_bytes;        /* of answers, in the queues of the streams */
-    uint64_t head_bytes;          /* of the header block that comes, decoded */
-    uint64_t held_bytes;          /* of bodies, not yet used by handlers */
-    uint64_t owed_bytes;          /* of them, credit of the connection that waits */
-    uint32_t resets_sent;         /* of ours, which the peer has brought about; not counted yet */
-    uint32_t last_stream_id;      /* the highest that the peer has used */
+    struct list streams; /* those that nghttp2 has not closed, or whose handler does not know */
+    struct list blocked; /* of streams whose handler waits for on_writable */
+    struct list lost;    /* of those in STREAM_LOST */
+    size_t stream_count; /* with those that are closed, whose requests go on */
+    struct http2_stream *event; /* the stream that the last frame was about, if it was; held */
+    struct str event_data;      /* ... and what it brought */
+    struct loop_deferred wake;  /* runs what must not run inside another call */
+    uint64_t queued_bytes;      /* of answers, in the queues of the streams */
+    uint64_t head_bytes;        /* of the header block that comes, decoded */
+    uint64_t held_bytes;        /* of bodies, not yet used by handlers */
+    uint64_t owed_bytes;        /* of them, credit of the connection that waits */
+    uint32_t resets_sent;       /* of ours, which the peer has brought about; not counted yet */
+    uint32_t last_stream_id;    /* the highest that the peer has used */
     struct http2_keepalive keepalive;
     struct http2_walk walk;
     struct http2_bucket control; /* limits->control_* */
@@ -117,23 +118,26 @@ struct http2 {
     bool is_goaway_sent; /* the one with the last stream's id, which refuses all later ones */
 };
 
-/* How far the peer's half of a stream has come. */
-enum http2_phase {
-    PHASE_HEAD,    /* the header block is not complete */
-    PHASE_BODY,    /* a body comes, which is collected or dropped */
-    PHASE_HANDLER, /* a handler has the request; what comes is for its on_body, or dropped */
+/* The life of a stream. Its transitions are in http2_stream.c's set_life. */
+enum http2_life {
+    STREAM_HEAD,      /* the header block is not complete */
+    STREAM_BODY,      /* a body comes, which is collected or dropped */
+    STREAM_HANDLED,   /* a handler has the request; what comes is for its on_body, or dropped */
+    STREAM_ANSWERED,  /* the answer is whole or broken off, and its rest is being sent */
+    STREAM_LINGERING, /* a refusal has left, and what still comes is dropped */
+    STREAM_LOST,      /* nghttp2 has closed it, which its handler is to hear */
+    STREAM_CLOSED,    /* nghttp2 has closed it */
 };
 
 struct http2_stream {
     struct http_request req;
     struct list link;          /* in h2->streams */
-    struct list thirsty;       /* in h2->thirsty */
-    struct list lost;          /* in h2->lost */
-    struct http2 *h2;          /* NULL once the connection is gone */
+    struct list queue;         /* in h2->blocked, or in h2->lost */
+    struct http2 *h2;          /* outlives it, though perhaps not its connection */
     struct http2_stream *next; /* in the spare list */
     int32_t id;
     uint32_t label; /* of the request, which may have ended before its answer is sent */
-    enum http2_phase phase;
+    enum http2_life life;
     int fault_status; /* the head is refused with it; 0: it is not */
     const char *fault_detail;
     uint64_t header_bytes; /* as RFC 9113 6.5.2 counts them */
@@ -151,18 +155,14 @@ struct http2_stream {
     struct str borrowed;        /* sent before it; only inside the call that answers */
     const nghttp2_nv *trailers; /* in the arena */
     size_t trailer_count;
+    /* facts of the two halves, which no life follows from: */
     bool is_body_done; /* the peer has ended its half */
     bool is_body_end_told;
     bool is_expecting; /* 100-continue */
     bool is_bodyless;  /* HEAD, 204, 304: what a handler writes is dropped */
-    bool is_ended;     /* the answer is whole: in `out`, or sent */
-    bool is_answered;  /* the handler has ended its answer, or it was broken off */
     bool is_watched;   /* the timer waits for the peer to take more of the answer */
     bool is_refusal;   /* the answer's status is an error */
-    bool is_lingering; /* a refusal has left, and what still comes is dropped */
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
-    bool is_over;      /* the request has been released */
-    bool is_closed;    /* nghttp2 has closed the stream */
 };
 
 /* --- http2.c --------------------------------------------------------------------------------------- */
@@ -199,6 +199,12 @@ bool http2_is_leaving(const struct http2 *h2);
 
 /* http2_wake runs the deferred part at the end of the turn. */
 void http2_wake(struct http2 *h2);
+
+/* http2_note notes which stream a frame was about; NULL: none. */
+void http2_note(struct http2 *h2, struct http2_stream *st);
+
+/* http2_free frees a connection's struct, whose connection and streams are gone. */
+void http2_free(struct http2 *h2);
 
 /* --- http2_session.c ------------------------------------------------------------------------------- */
 
@@ -266,27 +272,39 @@ MUST_USE struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id);
  * has come, or its end. */
 void http2_stream_advance(struct http2_stream *st, struct str data);
 
-/* http2_stream_closed lets go of a stream that nghttp2 has closed, or that dies with its connection.
+/* http2_stream_closed notes that nghttp2 has closed a stream. A handler that has not answered hears of it from
+ * http2_stream_tell_lost, between the frames or at the end of the turn.
  *
  * code: the error code of a reset.
  */
 void http2_stream_closed(struct http2_stream *st, uint32_t code);
 
-/* http2_stream_lost is http2_stream_closed for a stream that frames of ours have closed: a handler may be
- * on its way through here, so it is told at the end of the turn. */
-void http2_stream_lost(struct http2_stream *st, uint32_t code);
-
 /* http2_stream_tell_lost tells the handlers that are to be told. */
 void http2_stream_tell_lost(struct http2 *h2);
 
-/* http2_stream_let_go marks that the handler has given its answer: what it holds of the body is used. */
-void http2_stream_let_go(struct http2_stream *st);
+/* http2_stream_close_all closes every stream of a connection that ends, and tells their handlers. */
+void http2_stream_close_all(struct http2 *h2);
+
+/* http2_stream_answer marks that the answer is whole or broken off: what is held of the body is used. */
+void http2_stream_answer(struct http2_stream *st);
+
+/* http2_stream_linger marks that a refusal has left whole. */
+void http2_stream_linger(struct http2_stream *st);
+
+/* http2_stream_block has on_writable run when there is room again. */
+void http2_stream_block(struct http2_stream *st);
+
+/* http2_stream_is_closed tells whether nghttp2 has closed it. */
+static inline bool http2_stream_is_closed(const struct http2_stream *st)
+{
+    return st->life >= STREAM_LOST;
+}
 
 /* http2_stream_consume is the transport's consume. */
 void http2_stream_consume(struct http2_stream *st, size_t len);
 
-/* http2_stream_release is the transport's release. */
-void http2_stream_release(struct http_request *req);
+/* http2_stream_recycle is the transport's recycle. */
+void http2_stream_recycle(struct http_request *req);
 
 /* http2_stream_notify runs on_writable if the stream has room again. */
 void http2_stream_notify(struct http2_stream *st);

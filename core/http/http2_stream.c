@@ -8,12 +8,36 @@
 
 #include "core/http/http2.h"
 
-#define SPARE_MAX       256
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+#define LIFE(life) (1u << STREAM_##life)
+
+static void set_life(struct http2_stream *st, enum http2_life life)
+{
+    static const uint8_t may_follow[] = {
+        [STREAM_HEAD] = LIFE(BODY) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
+        [STREAM_BODY] = LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
+        [STREAM_HANDLED] = LIFE(ANSWERED) | LIFE(LOST) | LIFE(CLOSED),
+        [STREAM_ANSWERED] = LIFE(LINGERING) | LIFE(CLOSED),
+        [STREAM_LINGERING] = LIFE(CLOSED),
+        [STREAM_LOST] = LIFE(CLOSED),
+        [STREAM_CLOSED] = 0,
+    };
+    INVARIANT((may_follow[st->life] & (1u << life)) != 0);
+    st->life = life;
+}
 
 /* --- memory -------------------------------------------------------------------------------------- */
 
 static void on_timer(struct wheel_timer *timer);
+
+static void destroy(struct http2_stream *st)
+{
+    arena_deinit(&st->req.arena);
+    free(st);
+}
 
 static struct http2_stream *get_memory(struct http_server *server)
 {
@@ -40,57 +64,47 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
     const struct arena arena = st->req.arena;
     *st = (struct http2_stream){.h2 = h2, .id = id};
     st->req.arena = arena;
+    if (http_request_init(&st->req, server, &http2_transport, loop_ready_ns(server->loop)) < 0) {
+        destroy(st);
+        return NULL;
+    }
     buf_init_charged(&st->body, server->limits.body_bytes, server->quota);
     wheel_timer_init(&st->timer, on_timer);
-    list_init(&st->thirsty);
-    list_init(&st->lost);
-    http_request_init(&st->req, server, &http2_transport, loop_ready_ns(server->loop));
+    list_init(&st->queue);
     list_push_back(&h2->streams, &st->link);
-    h2->running_count++;
+    h2->stream_count++;
+    http_hold(&st->req); /* nghttp2 has it */
+    st->req.transport_holds = 1;
     return st;
 }
 
-static void destroy(struct http2_stream *st)
+/* check_unused asserts that nothing leads to a stream any more. */
+static void check_unused(const struct http2_stream *st)
 {
-    arena_deinit(&st->req.arena);
-    free(st);
+    INVARIANT(st->life == STREAM_CLOSED);
+    INVARIANT(list_is_empty(&st->link) && list_is_empty(&st->queue));
+    INVARIANT(list_is_empty(&st->timer.link));
+    INVARIANT(st->out.len == 0 && st->held_bytes == 0);
 }
 
-static void recycle(struct http2_stream *st)
-{
-    struct http_server *server = st->req.server;
-    struct http2 *h2 = st->h2;
-    wheel_unset(&st->timer);
-    list_unlink(&st->thirsty);
-    list_unlink(&st->lost);
-    list_unlink(&st->link);
-    if (h2 != NULL) {
-        h2->current = h2->current == st ? NULL : h2->current;
-        h2->event = h2->event == st ? NULL : h2->event;
-        if (list_is_empty(&h2->streams)) {
-            http2_wake(h2);
-        }
-    }
-    if (server->http2_spare_count == SPARE_MAX) {
-        destroy(st);
-        return;
-    }
-    arena_reset(&st->req.arena);
-    st->next = server->http2_spare;
-    server->http2_spare = st;
-    server->http2_spare_count++;
-}
-
-void http2_stream_release(struct http_request *req)
+void http2_stream_recycle(struct http_request *req)
 {
     struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
-    st->is_over = true;
+    struct http_server *server = req->server;
+    struct http2 *h2 = st->h2;
+    check_unused(st);
     buf_deinit(&st->body);
-    if (st->h2 != NULL) {
-        st->h2->running_count--;
+    if (server->http2_spare_count == HTTP_SPARE_MAX) {
+        destroy(st);
+    } else {
+        arena_reset(&st->req.arena);
+        st->next = server->http2_spare;
+        server->http2_spare = st;
+        server->http2_spare_count++;
     }
-    if (st->is_closed) {
-        recycle(st);
+    h2->stream_count--;
+    if (h2->conn == NULL && h2->stream_count == 0) {
+        http2_free(h2);
     }
 }
 
@@ -110,7 +124,7 @@ void http2_free_spare(struct http_server *server)
  * has closed meanwhile. */
 static void credit(struct http2_stream *st, size_t len)
 {
-    if (!st->is_closed && len > 0) {
+    if (!http2_stream_is_closed(st) && len > 0) {
         (void)nghttp2_session_consume_stream(st->h2->session, st->id, len);
     }
 }
@@ -139,14 +153,13 @@ void http2_stream_consume(struct http2_stream *st, size_t len)
 
 static void refuse(struct http2_stream *st, int status, const char *detail)
 {
-    st->phase = PHASE_HANDLER;
     router_refusal(st->req.server->router)(&st->req, status, detail);
 }
 
 static void run_stream(struct http2_stream *st)
 {
     wheel_unset(&st->timer);
-    st->phase = PHASE_HANDLER;
+    set_life(st, STREAM_HANDLED);
     st->req.body = buf_str(&st->body);
     http_request_dispatch(&st->req);
 }
@@ -174,7 +187,7 @@ static void begin(struct http2_stream *st)
                (st->is_expecting && !is_body_wanted(st))) {
         run_stream(st); /* what comes of the body is dropped; CONNECT has none that ends */
     } else {
-        st->phase = PHASE_BODY;
+        set_life(st, STREAM_BODY);
         await_body(st);
         if (st->is_expecting) {
             http2_send_continue(st);
@@ -204,7 +217,7 @@ static void collect(struct http2_stream *st, struct str data)
 
 static bool is_listening(const struct http2_stream *st)
 {
-    return st->req.on_body != NULL && !st->is_over && !st->req.is_detached && !st->is_answered &&
+    return st->life == STREAM_HANDLED && st->req.on_body != NULL && http_is_unanswered(&st->req) &&
            !st->is_body_end_told;
 }
 
@@ -212,7 +225,7 @@ static bool is_listening(const struct http2_stream *st)
 static void drop(struct http2_stream *st, size_t len)
 {
     credit(st, len);
-    if (st->is_lingering) {
+    if (st->life == STREAM_LINGERING) {
         const bool was_enough = st->late_bytes > HTTP2_LINGER_BYTES;
         st->late_bytes += len;
         if (!was_enough && st->late_bytes > HTTP2_LINGER_BYTES) {
@@ -240,77 +253,105 @@ static void hand_on(struct http2_stream *st, struct str data)
 void http2_stream_advance(struct http2_stream *st, struct str data)
 {
     struct http2 *h2 = st->h2;
-    h2->current = st;
-    if (st->phase == PHASE_HEAD) {
+    if (st->life == STREAM_HEAD) {
         begin(st);
     } else {
         st->body_bytes += data.len;
     }
     const bool has_news = data.len > 0 || st->is_body_done;
-    if (h2->current == st && has_news) {
-        if (st->phase == PHASE_BODY && !st->is_answered) {
-            collect(st, data);
-        } else {
-            hand_on(st, data);
-        }
+    if (has_news && st->life == STREAM_BODY) {
+        collect(st, data);
+    } else if (has_news && !http2_stream_is_closed(st)) {
+        hand_on(st, data);
     }
-    h2->current = NULL;
     if (data.len > 0) {
         credit_connection(h2, data.len);
     }
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the answer ---------------------------------------------------------------------------------- */
 
-void http2_stream_let_go(struct http2_stream *st)
+/* let_go gives back what the stream holds beside its memory. */
+static void let_go(struct http2_stream *st)
 {
     const size_t held = st->held_bytes;
-    st->is_answered = true;
+    list_unlink(&st->queue);
     if (held > 0) {
         http2_stream_consume(st, held);
     }
 }
 
-void http2_stream_closed(struct http2_stream *st, uint32_t code)
+void http2_stream_answer(struct http2_stream *st)
 {
-    struct http_request *req = &st->req;
-    const bool was_answered = st->is_answered;
-    if (st->is_closed) {
-        return;
-    }
-    st->is_closed = true;
-    wheel_unset(&st->timer);
-    list_unlink(&st->thirsty);
-    http2_send_drop(st);
-    http2_stream_let_go(st);
-    if (st->is_over) {
-        recycle(st);
-    } else if (!was_answered && st->phase == PHASE_HANDLER) {
-        req->reset_code = code;
-        http_request_abandon(req);
-    } else if (!was_answered) {
-        req->is_detached = true; /* no handler has seen it: it ends here */
-        http_respond_error(req, 400, NULL);
-    }
+    wheel_unset(&st->timer); /* of the body */
+    set_life(st, STREAM_ANSWERED);
+    let_go(st);
 }
 
-void http2_stream_lost(struct http2_stream *st, uint32_t code)
+void http2_stream_linger(struct http2_stream *st)
 {
-    if (st->is_answered || st->phase != PHASE_HANDLER) {
-        http2_stream_closed(st, code);
+    set_life(st, STREAM_LINGERING);
+    loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
+}
+
+void http2_stream_block(struct http2_stream *st)
+{
+    list_unlink(&st->queue);
+    list_push_back(&st->h2->blocked, &st->queue);
+}
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+/* close_stream lets go of a stream that nghttp2 knows no more, and tells a handler that has not answered; the stream may be
+ * gone afterwards. */
+static void close_stream(struct http2_stream *st)
+{
+    struct http2 *h2 = st->h2;
+    const bool is_answered = st->life == STREAM_ANSWERED || st->life == STREAM_LINGERING;
+    set_life(st, STREAM_CLOSED);
+    wheel_unset(&st->timer);
+    http2_send_drop(st);
+    let_go(st);
+    list_unlink(&st->link);
+    if (list_is_empty(&h2->streams)) {
+        http2_wake(h2);
+    }
+    if (!is_answered) {
+        http_request_abandon(&st->req);
+    }
+    st->req.transport_holds = 0;
+    http_release(&st->req); /* nghttp2's hold */
+}
+
+void http2_stream_closed(struct http2_stream *st, uint32_t code)
+{
+    if (st->life != STREAM_HANDLED) {
+        close_stream(st); /* no handler is there to be told */
         return;
     }
     st->req.reset_code = code;
-    list_push_back(&st->h2->lost, &st->lost);
+    set_life(st, STREAM_LOST);
+    list_unlink(&st->queue);
+    list_push_back(&st->h2->lost, &st->queue);
     http2_wake(st->h2);
 }
 
 void http2_stream_tell_lost(struct http2 *h2)
 {
     while (!list_is_empty(&h2->lost)) {
-        struct http2_stream *st = CONTAINER_OF(h2->lost.next, struct http2_stream, lost);
-        list_unlink(&st->lost);
-        http2_stream_closed(st, st->req.reset_code);
+        close_stream(CONTAINER_OF(h2->lost.next, struct http2_stream, queue));
+    }
+}
+
+void http2_stream_close_all(struct http2 *h2)
+{
+    while (!list_is_empty(&h2->streams)) {
+        struct http2_stream *st = CONTAINER_OF(h2->streams.next, struct http2_stream, link);
+        if (st->life != STREAM_LOST) {
+            st->req.reset_code = NGHTTP2_CANCEL;
+        }
+        (void)nghttp2_session_set_stream_user_data(h2->session, st->id, NULL);
+        close_stream(st);
     }
 }
 
@@ -321,9 +362,9 @@ static void on_timer(struct wheel_timer *timer)
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
     struct http2 *h2 = st->h2;
     st->is_watched = false;
-    if (st->is_lingering) {
+    if (st->life == STREAM_LINGERING) {
         http2_send_stop(st);
-    } else if (st->phase == PHASE_BODY) {
+    } else if (st->life == STREAM_BODY) {
         refuse(st, 408, NULL);
     } else if (conn_is_clogged(h2->conn)) {
         http2_send_watch(st); /* the connection's own timer watches */
@@ -342,8 +383,8 @@ bool http2_stream_has_room(const struct http2_stream *st, size_t limit)
 void http2_stream_notify(struct http2_stream *st)
 {
     struct http_request *req = &st->req;
-    list_unlink(&st->thirsty);
-    if (req->on_writable == NULL || st->is_answered || req->is_detached) {
+    list_unlink(&st->queue);
+    if (req->on_writable == NULL || req->life != HTTP_STREAMING) {
         return;
     }
     struct task *previous = task_enter(&req->task);

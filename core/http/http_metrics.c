@@ -72,6 +72,22 @@ static bool add_cuts(struct http_metrics *hm, struct metrics *metrics)
     return true;
 }
 
+static bool add_route_counters(struct http_metrics *hm, struct metrics *metrics)
+{
+    static const char *const labels[] = {"route", NULL};
+    struct metric_family_options options = {
+        .type = METRIC_COUNTER,
+        .name = "toq_late_answers_total",
+        .help = "Calls that handlers made for requests that were cancelled and had ended.",
+        .labels = labels,
+    };
+    hm->late = metrics_family(metrics, &options);
+    options.name = "toq_forgotten_requests_total";
+    options.help = "Requests that their handlers neither ended nor left anything pending for.";
+    hm->forgotten = metrics_family(metrics, &options);
+    return hm->late != NULL && hm->forgotten != NULL;
+}
+
 int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 {
     static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
@@ -90,7 +106,7 @@ int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
                                                  .name = "http_server_active_requests",
                                                  .help = "Requests that are in flight."});
     if (hm->duration == NULL || hm->request_bytes == NULL || hm->response_bytes == NULL ||
-        active == NULL || !add_cuts(hm, metrics)) {
+        active == NULL || !add_cuts(hm, metrics) || !add_route_counters(hm, metrics)) {
         return UV_ENOMEM;
     }
     hm->active = metric_gauge(active, NULL);
@@ -147,4 +163,24 @@ void http_metrics_count(struct http_metrics *hm, const struct http_request *req,
     metric_observe(s->duration, (double)(now_ns - req->task.start_ns) * 1e-9);
     metric_observe(s->request_bytes, (double)(req->body.len + req->streamed_bytes));
     metric_observe(s->response_bytes, (double)req->sent_body_bytes);
+}
+
+/* count_route adds one to a counter of a route's, which is found once. */
+static void count_route(struct metric_family *family, const struct route *route, uint64_t **cell)
+{
+    if (*cell == NULL) {
+        const struct str value = str_from(route->path);
+        *cell = metric_counter(family, &value);
+    }
+    ++**cell;
+}
+
+void http_metrics_count_late(struct http_metrics *hm, struct route *route)
+{
+    count_route(hm->late, route, &route->late);
+}
+
+void http_metrics_count_forgotten(struct http_metrics *hm, struct route *route)
+{
+    count_route(hm->forgotten, route, &route->forgotten);
 }

@@ -27,6 +27,8 @@ struct http_metrics {
     struct metric_family *duration;
     struct metric_family *request_bytes;
     struct metric_family *response_bytes;
+    struct metric_family *late;
+    struct metric_family *forgotten;
     double *active;
     uint64_t *http2_cuts[HTTP2_CUT_COUNT];
     struct http_series *spare; /* all series, for http_metrics_deinit */
@@ -49,5 +51,11 @@ const char *http2_cut_name(enum http2_cut cut);
  * now_ns: clock_now_ns, when its answer was complete.
  */
 void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns);
+
+/* http_metrics_count_late counts what a handler sent for a request that was cancelled and had ended. */
+void http_metrics_count_late(struct http_metrics *hm, struct route *route);
+
+/* http_metrics_count_forgotten counts a request that nothing will ever end. */
+void http_metrics_count_forgotten(struct http_metrics *hm, struct route *route);
 
 #endif

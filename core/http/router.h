@@ -44,6 +44,9 @@ struct route {
     unsigned flags;
     uint32_t label;             /* label.h */
     struct http_series *series; /* http_metrics.c's */
+    uint64_t *late;             /* http_metrics.c's: late answers; NULL until there is one */
+    uint64_t *forgotten;        /* ... and requests that their handler has forgotten */
+    uint64_t late_line_due_ms;  /* until then no late answer of it is logged */
 };
 
 struct router_match {

@@ -17,6 +17,14 @@
  * server drains: it may be on its way already, and closing would lose it. */
 #define HTTP_DRAIN_IDLE_MS 1000
 
+/* Exchanges that are kept to be used again, and as many streams; none where a sanitizer is to see that memory is
+ * used after it was given back. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HTTP_SPARE_MAX 0
+#else
+#define HTTP_SPARE_MAX 256
+#endif
+
 /* PINGs, and how long a connection of HTTP/2 may live. 0 turns each off. */
 struct http2_keepalive_limits {
     uint64_t time_ms;     /* without a byte from the peer, after which it is asked by PING ... */

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.c - the registry of living tasks, oldest first, and the current one.
+ * task.c - the lives of tasks, and the current one.
  */
 #include "core/loop/task.h"
 
 #include <stdatomic.h>
+#include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/loop/own_stack.h"
 
-#define FRAME_BYTES_MAX 65536 /* a frame pointer that is further away is none */
-#define IDS_PER_BLOCK   1024
-#define OUTER_MAX       16 /* a callback from a callback ...; what is further out is forgotten */
+#define IDS_PER_BLOCK 1024
 
 _Thread_local volatile uint32_t task_current_label = LABEL_NONE;
 
-/* Where this program's own code lies; the linker's. Only its frames are known to have a pointer. */
-extern const char __executable_start[];
-extern const char etext[];
-
-static struct list tasks = {&tasks, &tasks};
 static size_t living_count;
 static _Atomic uint64_t next_new_id = 2;
 /* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
 static uint64_t next_id;
 static uint64_t ids_end;
 static struct task *current;
-/* Those that were current before it, outermost first; one that has ended meanwhile is NULL. */
-static struct task *outer[OUTER_MAX];
-static size_t outer_count;
 static task_wait_fn on_wait;
 static task_run_fn on_run;
 static uint64_t told_ns; /* up to when the current task's running is told */
@@ -47,19 +39,42 @@ static uint64_t draw_id(void)
     return next_id++;
 }
 
-void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
+int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
 {
-    *task = (struct task){
-        .id = draw_id(),
-        .kind = kind,
-        .state = "running",
-        .start_ns = now_ns,
-        .state_ns = now_ns,
-        .on_cancel = on_cancel,
-        .label = LABEL_NONE,
-    };
-    list_push_back(&tasks, &task->link);
+    const uint32_t slot = task_slots_take(task);
+    task->slot = slot;
+    task->id = 0;
+    if (UNLIKELY(slot == TASK_NO_SLOT)) {
+        return UV_ENOMEM;
+    }
+    task->id = draw_id();
+    task->kind = kind;
+    task->state = "running";
+    task->handler = NULL;
+    task->await_depth = 0;
+    task->start_ns = now_ns;
+    task->state_ns = now_ns;
+    task->on_cancel = on_cancel;
+    task->get_trace = NULL;
+    task->on_free = NULL;
+    task->label = LABEL_NONE;
+    task->holds = 0;
     living_count++;
+    task_slots_publish(slot, task);
+    return 0;
+}
+
+void task_describe(struct task *task, const char *kind, uint32_t label, const void *handler)
+{
+    task->kind = kind;
+    task->label = label;
+    task->handler = handler;
+    if (task == current) {
+        task_current_label = label;
+    }
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_publish(task->slot, task);
+    }
 }
 
 /* tell_wait accounts for the wait that ends now, if there is one. */
@@ -89,48 +104,68 @@ static void set_current(struct task *task)
     task_current_label = task == NULL ? LABEL_NONE : task->label;
 }
 
-/* forget_current: whoever ends a task may free it, from within callbacks that it was current in. */
-static void forget_current(const struct task *task)
+/* --- the end, and who holds it ------------------------------------------------------------------- */
+
+static void free_unheld(struct task *task)
 {
-    const size_t count = outer_count < OUTER_MAX ? outer_count : OUTER_MAX;
-    for (size_t i = 0; i < count; i++) {
-        outer[i] = outer[i] == task ? NULL : outer[i];
-    }
-    if (current == task) {
-        set_current(NULL);
+    if (task->holds == 0 && task->slot == TASK_NO_SLOT && task->on_free != NULL) {
+        task->on_free(task);
     }
 }
 
 void task_end(struct task *task)
 {
-    if (list_is_empty(&task->link)) {
+    if (task->slot == TASK_NO_SLOT) {
         return;
     }
     if (task->await_depth > 0) {
         tell_wait(task, clock_now_ns());
+        task->await_depth = 0;
     }
-    list_unlink(&task->link);
+    task_slots_give(task->slot);
+    task->slot = TASK_NO_SLOT;
     living_count--;
-    forget_current(task);
+    free_unheld(task);
+}
+
+void task_release(struct task *task)
+{
+    if (task != NULL) {
+        INVARIANT(task->holds > 0);
+        task->holds--;
+        free_unheld(task);
+    }
+}
+
+struct task_ref task_make_ref(const struct task *task)
+{
+    const bool is_living = task->slot != TASK_NO_SLOT;
+    return (struct task_ref){.id = is_living ? task->id : 0, .slot = task->slot};
+}
+
+struct task *task_from_ref(struct task_ref ref)
+{
+    struct task *task = ref.id == 0 ? NULL : task_slots_task(ref.slot);
+    if (task == NULL || task->id != ref.id) {
+        return NULL;
+    }
+    task_hold(task);
+    return task;
 }
 
 struct task *task_enter(struct task *task)
 {
     struct task *previous = current;
-    if (outer_count < OUTER_MAX) {
-        outer[outer_count] = previous;
-    }
-    outer_count++;
+    task_hold(task);
     set_current(task);
     return previous;
 }
 
 void task_leave(struct task *previous)
 {
-    INVARIANT(outer_count > 0);
-    outer_count--;
-    const bool is_alive = outer_count < OUTER_MAX && outer[outer_count] == previous;
-    set_current(is_alive ? previous : NULL);
+    struct task *left = current;
+    set_current(previous);
+    task_release(left);
 }
 
 struct task *task_current(void)
@@ -141,31 +176,6 @@ struct task *task_current(void)
 const struct trace_context *task_current_trace(void)
 {
     return current == NULL || current->get_trace == NULL ? NULL : current->get_trace(current);
-}
-
-static bool is_own_code(const void *address)
-{
-    const char *code = address;
-    return code >= __executable_start && code < etext;
-}
-
-/* keep_stack follows the frame pointers up to the first caller that is not of this program: it may
- * have none. */
-__attribute__((no_sanitize("address", "thread", "undefined"))) static void
-keep_stack(struct task *task, const void *const *frame)
-{
-    size_t depth = 1;
-    while (depth < TASK_AWAIT_FRAMES_MAX && is_own_code(task->await_stack[depth - 1])) {
-        const void *const *caller = frame[0];
-        const uintptr_t distance = (uintptr_t)caller - (uintptr_t)frame;
-        if (caller <= frame || distance > FRAME_BYTES_MAX || distance % sizeof(*frame) != 0) {
-            break;
-        }
-        frame = caller;
-        task->await_stack[depth] = frame[1];
-        depth++;
-    }
-    task->await_depth = (uint8_t)depth;
 }
 
 /* tell_change accounts for what a task did until it begins to wait, or to run. */
@@ -179,17 +189,29 @@ static void tell_change(const struct task *task, uint64_t now_ns)
 
 void task_park(struct task *task, const char *state)
 {
+    if (task->slot == TASK_NO_SLOT) {
+        return; /* it has ended, and waits for nothing */
+    }
     const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
     task->state = state;
     task->state_ns = now_ns;
-    if (task->await_depth > 0) {
-        return; /* it goes on to wait, for something else, on behalf of the same caller */
+    if (task->await_depth == 0) { /* else it goes on to wait, on behalf of the same caller */
+        task->await_stack[0] = __builtin_return_address(0);
+        task->await_depth = 1;
+        if (is_keeping_stacks) {
+            task->await_depth = (uint8_t)own_stack_follow(__builtin_frame_address(0),
+                                                          task->await_stack, TASK_AWAIT_FRAMES_MAX);
+        }
     }
-    task->await_stack[0] = __builtin_return_address(0);
-    task->await_depth = 1;
-    if (is_keeping_stacks) {
-        keep_stack(task, __builtin_frame_address(0));
+    task_slots_publish_state(task->slot, task);
+}
+
+void task_set_state(struct task *task, const char *state)
+{
+    task->state = state;
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_publish_state(task->slot, task);
     }
 }
 
@@ -203,6 +225,7 @@ void task_unpark(struct task *task)
     task->state = "running";
     task->state_ns = now_ns;
     task->await_depth = 0;
+    task_slots_publish_state(task->slot, task);
 }
 
 void task_keep_await_stacks(bool is_on)
@@ -232,16 +255,14 @@ void task_cancel(struct task *task, int status)
 
 size_t task_cancel_all(int status)
 {
-    /* over a list of its own: a cancel may end any task, and what it starts is not cancelled */
-    struct list doomed = {&doomed, &doomed};
-    list_splice(&doomed, &tasks);
+    const uint64_t next = draw_id(); /* what a cancel starts is not cancelled */
     size_t count = 0;
-    while (!list_is_empty(&doomed)) {
-        struct task *task = CONTAINER_OF(doomed.next, struct task, link);
-        list_unlink(&task->link);
-        list_push_back(&tasks, &task->link);
-        task_cancel(task, status);
-        count++;
+    for (uint32_t i = 0; i < task_slots_count(); i++) {
+        struct task *task = task_slots_task(i);
+        if (task != NULL && task->id < next) {
+            task_cancel(task, status);
+            count++;
+        }
     }
     return count;
 }
@@ -253,10 +274,10 @@ size_t task_count(void)
 
 void task_for_each(void (*fn)(struct task *task, void *arg), void *arg)
 {
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &tasks)
-    {
-        fn(CONTAINER_OF(pos, struct task, link), arg);
+    for (uint32_t i = 0; i < task_slots_count(); i++) {
+        struct task *task = task_slots_task(i);
+        if (task != NULL) {
+            fn(task, arg);
+        }
     }
 }

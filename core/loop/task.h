@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.h - what is in flight: every request from its first byte to the end of its answer, with its
- * state.
+ * task.h - what is in flight: every request from its first byte to its end, with its state; and the one answer
+ * to whether it may still be touched.
  *
- * The registry of living tasks is what a drain waits for, what a deadline cancels, and what a
- * profile of waiting work prints. The current task is the one whose callback runs now; CPU samples
- * take their labels from it, so whoever resumes a task brackets the callback with task_enter and
- * task_leave.
+ * The current task is the one whose callback runs now; CPU samples take their labels from it, so whoever
+ * resumes a task brackets the callback with task_enter and task_leave. Both hold it: a task's memory goes
+ * back when the task has ended and nobody holds it, never from inside one of its own callbacks. What outlives
+ * a callback holds the task (task_hold), or keeps a reference, {slot, id}, which is stale once the task has ended.
  *
- * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting ->
- * task_end Memory:  a task is embedded in its owner, which outlives it in the registry. Thread: the
- * loop, but for task_current_label and task_swap_label, which every thread has its own of.
+ * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting -> task_end ->
+ *          the last task_release -> on_free
+ * Memory:  a task is embedded in its owner, which frees it in on_free and not before.
+ * Thread:  the loop, but for task_current_label and task_swap_label, which every thread has its own of, and
+ *          for task_slots.h's copies.
  */
 #ifndef TOQ_CORE_LOOP_TASK_H
 #define TOQ_CORE_LOOP_TASK_H
 
 #include "core/base/list.h"
 #include "core/loop/label.h"
+#include "core/loop/task_slots.h"
 #include "core/telemetry/trace.h"
 
 struct task;
-
-#define TASK_AWAIT_FRAMES_MAX 12
 
 /* A task_cancel_fn gives up what the task waits for and ends it, now or soon; it runs at most once.
  * status: UV_ECANCELED (the peer left, or a drain ran out of time) or UV_ETIMEDOUT (its deadline).
@@ -31,8 +32,10 @@ typedef void (*task_cancel_fn)(struct task *task, int status);
 /* A task_trace_fn tells which trace a task belongs to; it begins its span when nobody has asked before. */
 typedef const struct trace_context *(*task_trace_fn)(struct task *task);
 
+/* A task_free_fn gives the memory of a task back, which has ended and which nobody holds. */
+typedef void (*task_free_fn)(struct task *task);
+
 struct task {
-    struct list link;    /* in the registry */
     uint64_t id;         /* grows; see task_new_id */
     const char *kind;    /* "http" */
     const char *state;   /* "running", "write", "sleep" ... : a literal */
@@ -45,7 +48,18 @@ struct task {
     uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;
     task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
+    task_free_fn on_free;    /* as get_trace; NULL: it has no memory to give back */
     uint32_t label;
+    uint32_t slot;  /* TASK_NO_SLOT: it has ended */
+    uint32_t holds; /* callbacks of it that run, and what is pending for it */
+};
+
+#define TASK_NO_SLOT UINT32_MAX
+
+/* A reference to a task that may have ended. All zero: to none. */
+struct task_ref {
+    uint64_t id;
+    uint32_t slot;
 };
 
 /* A task_wait_fn is told that a task has waited in task->state, at its await stack, since
@@ -64,19 +78,48 @@ extern _Thread_local volatile uint32_t task_current_label;
 /* task_start enters a task into the registry, running.
  *
  * now_ns: the time of its first byte. on_cancel: see task_cancel_fn.
+ * Returns: 0; UV_ENOMEM: it is not in flight.
  */
-void task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel);
+MUST_USE int task_start(struct task *task, const char *kind, uint64_t now_ns,
+                        task_cancel_fn on_cancel);
 
-/* task_end takes a task out of the registry; harmless when it is not in. */
+/* task_describe says whom a task serves, from now on.
+ *
+ * kind: a literal. handler: the code of the function that serves it.
+ */
+void task_describe(struct task *task, const char *kind, uint32_t label, const void *handler);
+
+/* task_end takes a task out of the registry: references to it are stale. Its memory goes when nobody holds it,
+ * so perhaps now. Harmless when it has ended and is held. */
 void task_end(struct task *task);
 
-/* task_enter makes `task` the current one.
+/* task_hold keeps a task's memory until task_release, also when it has ended. NULL: does nothing. */
+static inline void task_hold(struct task *task)
+{
+    if (task != NULL) {
+        task->holds++;
+    }
+}
+
+/* task_release takes a hold back; the task may be gone afterwards. NULL: does nothing. */
+void task_release(struct task *task);
+
+/* task_make_ref makes a reference, which may be kept for ever. */
+struct task_ref task_make_ref(const struct task *task);
+
+/* task_from_ref finds the task of a reference, and holds it.
+ *
+ * Returns: the task, to be released; NULL when it has ended.
+ */
+MUST_USE struct task *task_from_ref(struct task_ref ref);
+
+/* task_enter makes `task` the current one, and holds it; NULL: none is current.
  *
  * Returns: the task that was current, or NULL; give it to task_leave.
  */
 MUST_USE struct task *task_enter(struct task *task);
 
-/* task_leave restores what task_enter returned, unless that has ended since. */
+/* task_leave makes the task current again that was so before task_enter, and releases the one that was entered. */
 void task_leave(struct task *previous);
 
 /* task_swap_label sets the label alone, for work that is done on behalf of a task that may have ended.
@@ -122,6 +165,12 @@ void task_on_wait(task_wait_fn on_wait);
  * clock each time that a task begins or stops to run. */
 void task_on_run(task_run_fn on_run);
 
+/* task_set_state gives another name to what a task does, and keeps since when and where.
+ *
+ * state: a literal.
+ */
+void task_set_state(struct task *task, const char *state);
+
 /* task_unpark says that a task runs again; harmless when it does. */
 void task_unpark(struct task *task);
 
@@ -137,7 +186,8 @@ size_t task_cancel_all(int status);
 /* task_count is the number of living tasks. */
 size_t task_count(void);
 
-/* task_for_each calls `fn` for every living task, oldest first; fn may end the task it is given. */
+/* task_for_each calls `fn` for every living task, in no order; fn may end the task it is given, and start
+ * others, which it may or may not be called for. */
 void task_for_each(void (*fn)(struct task *task, void *arg), void *arg);
 
 #endif

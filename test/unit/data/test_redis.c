@@ -101,7 +101,7 @@ static void test_task_waits_and_runs(void **state)
 {
     (void)state;
     struct task task;
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     connect_client(&no_options);
     redis_call_init(&results[0].call, &task, on_reply);
     assert_int_equal(send_get(0, "a", 0), 0);

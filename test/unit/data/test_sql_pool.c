@@ -398,7 +398,7 @@ static void test_a_task_is_parked_and_current_again(void **state)
     (void)state;
     open_pool(1);
     struct asked asked;
-    task_start(&task, "test", 1, NULL);
+    assert_int_equal(task_start(&task, "test", 1, NULL), 0);
     ask_init(&rig, &asked, "SELECT SLEEP(0.1)");
     asked.query.task = &task;
     asked.query.on_done = note_task;

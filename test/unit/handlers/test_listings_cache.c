@@ -239,7 +239,7 @@ static void test_the_tasks_of_those_who_wait(void **state)
     const struct str id = created("{}");
     mariadb_execute(&db, "LOCK TABLES toq.listings WRITE");
     for (size_t i = 0; i < 2; i++) {
-        task_start(&tasks[i], "test", 1, NULL);
+        assert_int_equal(task_start(&tasks[i], "test", 1, NULL), 0);
         attempt_init(&attempts[i]);
         attempts[i].read.task = &tasks[i];
         assert_int_equal(listings_cache_get(&a.cache, &attempts[i].read, id), 0);

@@ -182,7 +182,7 @@ static void test_the_state_of_who_waits(void **state)
     struct wish waiting;
     hold();
     occupy(running);
-    task_start(&task, "test", 1, NULL);
+    assert_int_equal(task_start(&task, "test", 1, NULL), 0);
     start_for(&waiting, STR(NO_ID), &task);
     assert_string_equal(task.state, "mysql pool");
     listings_gather_cancel(&running[0].get);
@@ -225,7 +225,7 @@ static void test_whoever_leaves_takes_nobody_along(void **state)
     hold();
     for (size_t i = 0; i < ARRAY_COUNT(wishes); i++) {
         char *copy = strndup(id.ptr, id.len);
-        task_start(&tasks[i], "test", 1, NULL);
+        assert_int_equal(task_start(&tasks[i], "test", 1, NULL), 0);
         start_for(&wishes[i], (struct str){copy, id.len}, &tasks[i]);
         assert_string_equal(tasks[i].state, "mysql");
     }
@@ -252,8 +252,8 @@ static void test_a_task_is_lent(void **state)
     struct task tasks[2] = {0};
     struct wish wish;
     hold();
-    task_start(&tasks[0], "test", 1, NULL);
-    task_start(&tasks[1], "test", 1, NULL);
+    assert_int_equal(task_start(&tasks[0], "test", 1, NULL), 0);
+    assert_int_equal(task_start(&tasks[1], "test", 1, NULL), 0);
     start_for(&wish, STR(NO_ID), &tasks[0]);
     while (wish.get.query == NULL) {
         rig_turn(&rig);

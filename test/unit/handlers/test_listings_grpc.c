@@ -122,7 +122,7 @@ static void begin(const char *path)
     seen_nothing();
     headers[0] = (struct http_header){STR("content-type"), STR("application/grpc")};
     arena_init(&req.arena, 4 << 20);
-    http_request_init(&req, &server, &transport, clock_now_ns());
+    assert_int_equal(http_request_init(&req, &server, &transport, clock_now_ns()), 0);
     req.method = METHOD_POST;
     req.path = str_from(path);
     req.headers = headers;

@@ -158,7 +158,7 @@ static void begin(const char *path)
     headers[count++] = (struct http_header){STR("x-data-bin"), STR("AAEC")};
     headers[count++] = (struct http_header){STR("grpc-accept-encoding"), STR("gzip")};
     arena_init(&req.arena, 1 << 20);
-    http_request_init(&req, &f.server, &transport, clock_now_ns());
+    assert_int_equal(http_request_init(&req, &f.server, &transport, clock_now_ns()), 0);
     req.method = METHOD_POST;
     req.path = str_from(path);
     req.headers = headers;

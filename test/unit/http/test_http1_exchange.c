@@ -80,28 +80,20 @@ static void test_without_memory_the_connection_closes(void **state)
     peer_deinit(&peer);
 }
 
-static void release(struct http_request *req)
-{
-    wheel_unset(&req->deadline);
-    task_end(&req->task);
-    *req->server->metrics->active -= 1;
-    http1_exchange_release(req);
-}
-
 static void test_no_more_are_kept_than_so_many(void **state)
 {
     (void)state;
-    static const struct http_transport none = {0};
-    struct http1_exchange *exchanges[SPARE_MAX + 2];
+    static const struct http_transport alone = {.recycle = http1_exchange_recycle};
+    struct http1_exchange *exchanges[HTTP_SPARE_MAX + 2];
     for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
-        exchanges[i] = http1_exchange_get(&f.server, &none);
+        exchanges[i] = http1_exchange_get(&f.server, &alone);
         assert_non_null(exchanges[i]);
         assert_int_equal(exchanges[i]->req.task.id > 0, 1);
     }
     for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
-        release(&exchanges[i]->req);
+        http_request_abandon(&exchanges[i]->req);
     }
-    assert_int_equal(f.server.spare_count, SPARE_MAX);
+    assert_int_equal(f.server.spare_count, HTTP_SPARE_MAX);
 }
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -328,7 +328,7 @@ static void test_no_more_streams_are_kept_than_so_many(void **state)
     send_out();
     peer_await(&peer, "hello", 1);
     struct http2 *h2 = CONTAINER_OF(f.server.http2_conns.next, struct http2, link);
-    struct http2_stream *streams[SPARE_MAX + 2];
+    struct http2_stream *streams[HTTP_SPARE_MAX + 2];
     for (size_t i = 0; i < ARRAY_COUNT(streams); i++) {
         streams[i] = http2_stream_open(h2, (int32_t)(1001 + 2 * i));
         assert_non_null(streams[i]);
@@ -336,8 +336,8 @@ static void test_no_more_streams_are_kept_than_so_many(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(streams); i++) {
         http2_stream_closed(streams[i], NGHTTP2_CANCEL);
     }
-    assert_int_equal(f.server.http2_spare_count, SPARE_MAX);
-    assert_int_equal(h2->running_count, 0);
+    assert_int_equal(f.server.http2_spare_count, HTTP_SPARE_MAX);
+    assert_int_equal(h2->stream_count, 0);
 }
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

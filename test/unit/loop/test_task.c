@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_task.c - the registry, the current task and its label, cancelling once.
+ * test_task.c - the registry and its slots, who holds a task, the current one and its label, cancelling once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
@@ -32,7 +33,7 @@ static void on_cancel(struct task *task, int status)
     }
     if (is_extra_due) {
         is_extra_due = false;
-        task_start(&extra, "extra", 0, on_cancel);
+        assert_int_equal(task_start(&extra, "extra", 0, on_cancel), 0);
     }
 }
 
@@ -48,16 +49,16 @@ static int setup(void **state)
 static void collect(struct task *task, void *arg)
 {
     uint64_t *sum = arg;
-    *sum = *sum * 100 + task->id;
+    *sum += task->id;
     task_end(task);
 }
 
-static void test_the_registry_is_oldest_first(void **state)
+static void test_the_registry_has_those_that_have_not_ended(void **state)
 {
     (void)state;
     struct task tasks[3];
     for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
-        task_start(&tasks[i], "test", 7, NULL);
+        assert_int_equal(task_start(&tasks[i], "test", 7, NULL), 0);
         assert_int_equal(tasks[i].start_ns, 7);
         assert_string_equal(tasks[i].state, "running");
     }
@@ -67,7 +68,7 @@ static void test_the_registry_is_oldest_first(void **state)
     assert_int_equal(task_count(), 2);
     uint64_t sum = 0;
     task_for_each(collect, &sum);
-    assert_int_equal(sum, tasks[0].id * 100 + tasks[2].id);
+    assert_int_equal(sum, tasks[0].id + tasks[2].id);
     assert_int_equal(task_count(), 0);
     assert_true(tasks[0].id < tasks[2].id);
 }
@@ -77,8 +78,8 @@ static void test_the_current_task_nests(void **state)
     (void)state;
     struct task outer;
     struct task inner;
-    task_start(&outer, "test", 0, NULL);
-    task_start(&inner, "test", 0, NULL);
+    assert_int_equal(task_start(&outer, "test", 0, NULL), 0);
+    assert_int_equal(task_start(&inner, "test", 0, NULL), 0);
     outer.label = 11;
     inner.label = 12;
     struct task *none = task_enter(&outer);
@@ -87,8 +88,8 @@ static void test_the_current_task_nests(void **state)
     struct task *previous = task_enter(&inner);
     assert_int_equal(task_current_label, 12);
     task_end(&inner);
-    assert_null(task_current());
-    assert_int_equal(task_current_label, LABEL_NONE);
+    assert_ptr_equal(task_current(), &inner); /* what its callback goes on with is its own */
+    assert_int_equal(task_current_label, 12);
     task_leave(previous);
     assert_ptr_equal(task_current(), &outer);
     task_leave(none);
@@ -96,28 +97,131 @@ static void test_the_current_task_nests(void **state)
     task_end(&outer);
 }
 
-static void test_a_task_that_ends_within_is_not_current_again(void **state)
+static unsigned freed_count;
+
+static void on_free(struct task *task)
+{
+    freed_count++;
+    free(task);
+}
+
+static void test_memory_goes_when_the_last_holder_has_gone(void **state)
 {
     (void)state;
     struct task *doomed = calloc(1, sizeof(*doomed));
     struct task other;
     assert_non_null(doomed);
-    task_start(doomed, "test", 0, NULL);
-    task_start(&other, "test", 0, NULL);
+    freed_count = 0;
+    assert_int_equal(task_start(doomed, "test", 0, NULL), 0);
+    assert_int_equal(task_start(&other, "test", 0, NULL), 0);
+    doomed->on_free = on_free;
     doomed->label = 11;
+    task_hold(doomed); /* a query, say */
     struct task *none = task_enter(doomed);
     struct task *first = task_enter(doomed); /* by two callbacks, one from inside the other */
     struct task *second = task_enter(&other);
     task_end(doomed);
-    free(doomed);
-    assert_ptr_equal(task_current(), &other);
+    task_end(doomed);
+    assert_int_equal(task_count(), 1);
     task_leave(second);
-    assert_null(task_current());
+    assert_ptr_equal(task_current(), doomed);
     task_leave(first);
-    assert_null(task_current());
-    assert_int_equal(task_current_label, LABEL_NONE);
+    assert_ptr_equal(task_current(), doomed);
+    assert_int_equal(task_current_label, 11);
     task_leave(none);
+    assert_null(task_current());
+    assert_int_equal(freed_count, 0);
+    task_release(doomed);
+    assert_int_equal(freed_count, 1);
     task_end(&other);
+}
+
+static void test_a_reference_is_stale_once_its_task_has_ended(void **state)
+{
+    (void)state;
+    struct task task;
+    const struct task_ref none = {0};
+    assert_null(task_from_ref(none));
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
+    const struct task_ref ref = task_make_ref(&task);
+    assert_ptr_equal(task_from_ref(ref), &task);
+    assert_int_equal(task.holds, 1);
+    task_end(&task);
+    assert_null(task_from_ref(ref));
+    task_release(&task);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0); /* in the same slot */
+    assert_int_equal(task_make_ref(&task).slot, ref.slot);
+    assert_null(task_from_ref(ref));
+    task_end(&task);
+    assert_int_equal(task_make_ref(&task).id, 0);
+}
+
+static void test_a_copy_shows_what_the_task_does(void **state)
+{
+    (void)state;
+    struct task task;
+    struct task_facts facts;
+    assert_int_equal(task_start(&task, "test", 7, NULL), 0);
+    const uint32_t slot = task.slot;
+    assert_true(slot < task_slots_count());
+    task_describe(&task, "other", 5, on_free);
+    assert_true(task_slots_copy(slot, &facts));
+    assert_int_equal(facts.id, task.id);
+    assert_string_equal(facts.kind, "other");
+    assert_string_equal(facts.state, "running");
+    assert_int_equal(facts.label, 5);
+    assert_int_equal(facts.start_ns, 7);
+    assert_int_equal(facts.await_depth, 0);
+    assert_ptr_equal(facts.handler, on_free);
+    task_park(&task, "mysql");
+    assert_true(task_slots_copy(slot, &facts));
+    assert_string_equal(facts.state, "mysql");
+    assert_int_equal(facts.await_depth, 1);
+    assert_ptr_equal(facts.await_stack[0], task.await_stack[0]);
+    task_unpark(&task);
+    assert_true(task_slots_copy(slot, &facts));
+    assert_int_equal(facts.await_depth, 0);
+    task_end(&task);
+    assert_false(task_slots_copy(slot, &facts));
+}
+
+/* A thread that copies while the loop writes: no copy mixes two tasks. */
+static void *copy_for_long(void *arg)
+{
+    const _Atomic bool *is_over = arg;
+    uintptr_t seen = 0;
+    while (!*is_over) {
+        struct task_facts facts;
+        for (uint32_t i = 0; i < task_slots_count(); i++) {
+            if (task_slots_copy(i, &facts) && facts.start_ns > 1000) {
+                seen++;
+                if (facts.state_ns != facts.start_ns || facts.label != facts.start_ns % 1000) {
+                    return NULL;
+                }
+            }
+        }
+    }
+    return (void *)(seen + 1);
+}
+
+static void test_a_copy_is_whole(void **state)
+{
+    (void)state;
+    struct task task;
+    pthread_t thread;
+    _Atomic bool is_over = false;
+    assert_int_equal(pthread_create(&thread, NULL, copy_for_long, &is_over), 0);
+    for (uint64_t i = 1001; i < 200000; i++) {
+        assert_int_equal(task_start(&task, "test", 0, NULL), 0);
+        task.start_ns = i;
+        task.state_ns = i;
+        task_describe(&task, "test", (uint32_t)(i % 1000), NULL);
+        task_end(&task);
+    }
+    is_over = true;
+    void *seen = NULL;
+    assert_int_equal(pthread_join(thread, &seen), 0);
+    assert_non_null(seen);
 }
 
 static void test_tasks_nest_as_deep_as_may_be(void **state)
@@ -125,7 +229,7 @@ static void test_tasks_nest_as_deep_as_may_be(void **state)
     (void)state;
     struct task task;
     struct task *previous[40];
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     for (size_t i = 0; i < ARRAY_COUNT(previous); i++) {
         previous[i] = task_enter(&task);
         assert_ptr_equal(task_current(), &task);
@@ -143,7 +247,7 @@ static void test_a_parked_task_says_where(void **state)
 {
     (void)state;
     struct task task;
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     task_park(&task, "sleep");
     assert_string_equal(task.state, "sleep");
     assert_true(task.await_depth > 0);
@@ -177,7 +281,7 @@ static void test_a_parked_task_keeps_its_callers_when_asked(void **state)
 {
     (void)state;
     struct task task;
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     handle(&task, "sleep");
     assert_int_equal(task.await_depth, 1);
     assert_true(is_in(task.await_stack[0], await));
@@ -214,7 +318,7 @@ static void test_every_wait_is_told_once(void **state)
     waited = &task;
     wait_count = 0;
     task_on_wait(on_wait);
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     task_park(&task, "mysql pool");
     assert_int_equal(wait_count, 0);
     task_park(&task, "mysql");
@@ -252,8 +356,8 @@ static void test_running_is_told_while_somebody_asks(void **state)
     (void)state;
     struct task outer;
     struct task inner;
-    task_start(&outer, "test", 0, NULL);
-    task_start(&inner, "test", 0, NULL);
+    assert_int_equal(task_start(&outer, "test", 0, NULL), 0);
+    assert_int_equal(task_start(&inner, "test", 0, NULL), 0);
     outer.label = 0;
     inner.label = 1;
     struct task *none = task_enter(&outer);
@@ -285,12 +389,12 @@ static void test_cancel_runs_once(void **state)
 {
     (void)state;
     struct task task;
-    task_start(&task, "test", 0, on_cancel);
+    assert_int_equal(task_start(&task, "test", 0, on_cancel), 0);
     task_cancel(&task, CANCELLED);
     task_cancel(&task, CANCELLED);
     assert_int_equal(cancelled_count, 1);
     assert_int_equal(cancelled_status, CANCELLED);
-    task_start(&task, "test", 0, NULL);
+    assert_int_equal(task_start(&task, "test", 0, NULL), 0);
     task_cancel(&task, CANCELLED);
     task_end(&task);
 }
@@ -300,9 +404,12 @@ static void test_cancelling_one_may_end_another(void **state)
     (void)state;
     struct task tasks[3];
     for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
-        task_start(&tasks[i], "test", 0, on_cancel);
+        assert_int_equal(task_start(&tasks[i], "test", 0, on_cancel), 0);
     }
-    also_ended = &tasks[1];
+    also_ended = &tasks[0]; /* the one that would be cancelled last */
+    for (size_t i = 1; i < ARRAY_COUNT(tasks); i++) {
+        also_ended = tasks[i].slot > also_ended->slot ? &tasks[i] : also_ended;
+    }
     assert_int_equal(task_cancel_all(CANCELLED), 2);
     assert_int_equal(cancelled_count, 2);
     assert_int_equal(task_count(), 0);
@@ -312,7 +419,7 @@ static void test_what_a_cancel_starts_is_not_cancelled(void **state)
 {
     (void)state;
     struct task task;
-    task_start(&task, "test", 0, on_cancel);
+    assert_int_equal(task_start(&task, "test", 0, on_cancel), 0);
     is_extra_due = true;
     assert_int_equal(task_cancel_all(CANCELLED), 1);
     assert_int_equal(task_count(), 1);
@@ -332,8 +439,8 @@ static void test_the_trace_is_the_current_task_s(void **state)
     (void)state;
     struct task traced;
     struct task other;
-    task_start(&traced, "test", 7, NULL);
-    task_start(&other, "test", 8, NULL);
+    assert_int_equal(task_start(&traced, "test", 7, NULL), 0);
+    assert_int_equal(task_start(&other, "test", 8, NULL), 0);
     traced.get_trace = get_trace;
     assert_null(task_current_trace());
     struct task *none = task_enter(&traced);
@@ -343,16 +450,19 @@ static void test_the_trace_is_the_current_task_s(void **state)
     task_leave(previous);
     assert_non_null(task_current_trace());
     task_end(&traced);
-    assert_null(task_current_trace());
     task_leave(none);
+    assert_null(task_current_trace());
     task_end(&other);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_the_registry_is_oldest_first, setup),
-        cmocka_unit_test_setup(test_a_task_that_ends_within_is_not_current_again, setup),
+        cmocka_unit_test_setup(test_the_registry_has_those_that_have_not_ended, setup),
+        cmocka_unit_test_setup(test_memory_goes_when_the_last_holder_has_gone, setup),
+        cmocka_unit_test_setup(test_a_reference_is_stale_once_its_task_has_ended, setup),
+        cmocka_unit_test_setup(test_a_copy_shows_what_the_task_does, setup),
+        cmocka_unit_test_setup(test_a_copy_is_whole, setup),
         cmocka_unit_test_setup(test_tasks_nest_as_deep_as_may_be, setup),
         cmocka_unit_test_setup(test_the_current_task_nests, setup),
         cmocka_unit_test_setup(test_the_trace_is_the_current_task_s, setup),

@@ -46,7 +46,7 @@ static const void *code_of(void (*function)(void))
 
 static void start_task(struct task *task, const void *handler)
 {
-    task_start(task, "test", clock_now_ns(), NULL);
+    assert_int_equal(task_start(task, "test", clock_now_ns(), NULL), 0);
     task->label = label;
     task->handler = handler;
 }

@@ -117,9 +117,8 @@ static __attribute__((noinline)) void go_on_with_something(struct task *task, co
 
 static void begin_task(struct task *task)
 {
-    task_start(task, "test", clock_now_ns(), NULL);
-    task->label = label;
-    task->handler = (const void *)(uintptr_t)handle_something;
+    assert_int_equal(task_start(task, "test", clock_now_ns(), NULL), 0);
+    task_describe(task, "test", label, (const void *)(uintptr_t)handle_something);
 }
 
 static void end_tasks(size_t count)
@@ -360,7 +359,8 @@ static void test_a_call_shows_its_rpc(void **state)
 {
     (void)state;
     begin_task(&tasks[0]);
-    tasks[0].label = label_intern_rpc(STR("things.v1.Things/Get"));
+    task_describe(&tasks[0], "test", label_intern_rpc(STR("things.v1.Things/Get")),
+                  tasks[0].handler);
     handle_something(&tasks[0], "mysql");
     dump();
     assert_entry(tasks[0].id, "[mysql] {rpc: things.v1.Things/Get}", "\nhandle_something(...)\n");
@@ -375,7 +375,8 @@ static void test_a_running_task_shows_its_handler_and_route(void **state)
 {
     (void)state;
     begin_task(&tasks[0]);
-    task_start(&tasks[1], "test", clock_now_ns(), NULL); /* its head has not come yet */
+    assert_int_equal(task_start(&tasks[1], "test", clock_now_ns(), NULL),
+                     0); /* its head has not come yet */
     struct source_take take;
     take_profile(&take);
     const struct stacks_sample *sample = sample_with(&take.stacks, "running", NULL);
@@ -455,9 +456,12 @@ static void test_only_what_waits_for_a_minute_tells_it(void **state)
         begin_task(&tasks[i]);
         handle_something(&tasks[i], "mysql pool");
         tasks[i].state_ns -= ages_ns[i];
+        task_slots_publish_state(tasks[i].slot, &tasks[i]);
     }
     begin_task(&tasks[3]);
     tasks[3].state_ns -= 5 * MINUTE_NS;
+    task_slots_publish_state(tasks[3].slot, &tasks[3]);
+    task_slots_publish_state(tasks[3].slot, &tasks[3]);
     dump();
     assert_entry(tasks[0].id, "[mysql pool] {method: GET, route: \"/things/:id\"}", "");
     assert_entry(tasks[1].id, "[mysql pool, 1 minutes] {method: GET, route: \"/things/:id\"}", "");
@@ -473,12 +477,8 @@ static void test_ten_thousand_old_tasks_are_dumped(void **state)
         begin_task(&tasks[i]);
         handle_something(&tasks[i], i % 2 == 0 ? "mysql" : "redis");
         tasks[i].state_ns -= 120 * MINUTE_NS;
+        task_slots_publish_state(tasks[i].slot, &tasks[i]);
     }
-    struct goroutine_tasks copy = {0};
-    assert_int_equal(goroutine_tasks_copy(&copy), 0);
-    print_message("%d tasks were copied in %llu us\n", MANY,
-                  (unsigned long long)(copy.took_ns / NS_PER_US));
-    goroutine_tasks_deinit(&copy);
     dump();
     assert_int_equal(count_of(" [mysql, 120 minutes] {method: GET, route: \"/things/:id\"}:\n"),
                      MANY / 2);

@@ -21,7 +21,7 @@
 static void wait_once(void)
 {
     struct task task;
-    task_start(&task, "test", clock_now_ns(), NULL);
+    assert_int_equal(task_start(&task, "test", clock_now_ns(), NULL), 0);
     task_park(&task, "redis");
     task_end(&task);
 }

@@ -35,7 +35,7 @@ __attribute__((noinline)) static void handler_that_runs(void)
 
 static void start_task(struct task *task)
 {
-    task_start(task, "test", clock_now_ns(), NULL);
+    assert_int_equal(task_start(task, "test", clock_now_ns(), NULL), 0);
     task->label = label;
     task->handler = (const void *)(uintptr_t)handler_that_runs;
 }

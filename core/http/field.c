@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * field.c - fields of requests and answers: found, and checked before they are sent or believed.
+ */
+#include <string.h>
+
+#include "core/http/http.h"
+
+struct str http_header_get(const struct http_request *req, struct str name)
+{
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (str_equal_nocase(req->headers[i].name, name)) {
+            return req->headers[i].value;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+#define EACH_BYTE(b) ((b)*UINT64_C(0x0101010101010101))
+
+/* has_control tells whether one of eight bytes is below ' ' or DEL: a byte that a subtraction takes
+ * below zero gets its high bit, and had none before. */
+static bool has_control(uint64_t bytes)
+{
+    const uint64_t from_del = bytes ^ EACH_BYTE(0x7F);
+    const uint64_t below_space = (bytes - EACH_BYTE(' ')) & ~bytes;
+    const uint64_t is_del = (from_del - EACH_BYTE(1)) & ~from_del;
+    return ((below_space | is_del) & EACH_BYTE(0x80)) != 0;
+}
+
+/* A CR or LF would start a field, or an answer, of someone else's making. */
+bool http_is_safe(struct str s)
+{
+    uint64_t bytes;
+    for (; s.len >= sizeof(bytes); s.ptr += sizeof(bytes), s.len -= sizeof(bytes)) {
+        memcpy(&bytes, s.ptr, sizeof(bytes));
+        if (has_control(bytes)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
+ * lets nothing through that means something elsewhere in a URL, a field or a page. */
+bool http_is_host(struct str host)
+{
+    static const bool is_host_byte[256] = {
+        ['!'] = true,         ['$' ... '+'] = true, ['-' ... '.'] = true, ['0' ... ';'] = true,
+        ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
+        ['a' ... 'z'] = true, ['~'] = true,
+    };
+    for (size_t i = 0; i < host.len; i++) {
+        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
+            return false;
+        }
+    }
+    return true;
+}

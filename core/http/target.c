@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * target.c - a request's target: its path and query, and percent escapes.
+ */
+#include <string.h>
+
+#include "core/http/http.h"
+
+const char *http_request_split(struct http_request *req, struct str rest)
+{
+    const struct str target = req->target;
+    if (target.len > 0 && memchr(target.ptr, '#', target.len) != NULL) {
+        return "a fragment in the request target";
+    }
+    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(rest, STR("*"));
+    if (req->method == METHOD_OTHER) {
+        rest = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
+    } else if (!is_asterisk && (rest.len == 0 || rest.ptr[0] != '/')) {
+        return "the request target is not a path";
+    }
+    const char *mark = memchr(rest.ptr, '?', rest.len);
+    req->path = rest;
+    req->query = STR("");
+    if (mark != NULL) {
+        req->path.len = (size_t)(mark - rest.ptr);
+        req->query = (struct str){mark + 1, rest.len - req->path.len - 1};
+    }
+    return NULL;
+}
+
+bool http_query_get(struct http_request *req, struct str name, struct str *ret_value)
+{
+    struct str rest = req->query;
+    struct str field;
+    while (rest.len > 0 && str_next_field(&rest, '&', &field)) {
+        struct str value = field;
+        struct str key;
+        if (!str_next_field(&value, '=', &key) || !str_equal(key, name)) {
+            continue;
+        }
+        if (value.ptr == NULL) {
+            value = STR(""); /* a name without '=' */
+        }
+        const int rc = http_decode(&req->arena, value, true, &value);
+        *ret_value = value;
+        return rc != UV_ENOMEM;
+    }
+    return false;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* decode_escape reads the two digits behind a '%': the byte, or -1 for a bad escape or NUL. */
+static int decode_escape(struct str digits)
+{
+    if (digits.len < 2) {
+        return -1;
+    }
+    const int high = hex_value(digits.ptr[0]);
+    const int low = hex_value(digits.ptr[1]);
+    return high < 0 || low < 0 || (high | low) == 0 ? -1 : high * 16 + low;
+}
+
+int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct str *ret_decoded)
+{
+    if (s.len == 0 || (memchr(s.ptr, '%', s.len) == NULL &&
+                       (!is_plus_space || memchr(s.ptr, '+', s.len) == NULL))) {
+        *ret_decoded = s;
+        return 0;
+    }
+    char *out = arena_alloc(arena, s.len);
+    if (out == NULL) {
+        return UV_ENOMEM;
+    }
+    size_t len = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        int c = (unsigned char)s.ptr[i];
+        if (c == '%') {
+            c = decode_escape((struct str){s.ptr + i + 1, s.len - i - 1});
+            if (c < 0) {
+                return UV_EINVAL;
+            }
+            i += 2;
+        } else if (c == '+' && is_plus_space) {
+            c = ' ';
+        }
+        out[len++] = (char)c;
+    }
+    *ret_decoded = (struct str){out, len};
+    return 0;
+}

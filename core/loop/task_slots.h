@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * task_slots.h - the table of what is in flight: one slot for each task, which any thread may copy.
+ *
+ * The loop's thread writes; every other thread copies a slot without a lock and without a signal. A copy is
+ * whole or taken again: the slot's sequence number is odd while the slot is written, and another one afterwards.
+ * Chunks of slots are never freed, so a reference into the table may be looked up at any time.
+ *
+ * Memory: TASK_SLOT_BYTES for each task of the greatest number that was ever in flight at once.
+ * Thread: the loop, but for task_slots_count and task_slots_copy.
+ * Source: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012: without
+ *         fences, by acquire and release at each word.
+ */
+#ifndef TOQ_CORE_LOOP_TASK_SLOTS_H
+#define TOQ_CORE_LOOP_TASK_SLOTS_H
+
+#include "core/base/base.h"
+
+#define TASK_AWAIT_FRAMES_MAX 12
+#define TASK_SLOT_BYTES       192
+
+struct task;
+
+/* A copy of what a task shows. */
+struct task_facts {
+    uint64_t id;
+    const char *kind;    /* a literal */
+    const char *state;   /* a literal */
+    const void *handler; /* code of the function that serves it; NULL: unknown */
+    uint64_t start_ns;   /* clock_now_ns */
+    uint64_t state_ns;   /* since when it is in this state */
+    uint32_t label;
+    uint8_t await_depth; /* 0: it runs */
+    const void *await_stack[TASK_AWAIT_FRAMES_MAX];
+};
+
+/* task_slots_take gives a task a slot.
+ *
+ * Returns: its index; UINT32_MAX when memory is missing.
+ */
+MUST_USE uint32_t task_slots_take(struct task *task);
+
+/* task_slots_give takes a slot back; references to its task are stale from now on. */
+void task_slots_give(uint32_t index);
+
+/* task_slots_task is the task that has the slot; NULL: none, or there is no such slot. */
+struct task *task_slots_task(uint32_t index);
+
+/* task_slots_publish shows all that task_facts has of a task, which has the slot. */
+void task_slots_publish(uint32_t index, const struct task *task);
+
+/* task_slots_publish_state shows the state, its time and the await stack alone. */
+void task_slots_publish_state(uint32_t index, const struct task *task);
+
+/* task_slots_count is the number of slots that were ever taken: indexes are below it.
+ *
+ * Thread: any.
+ */
+uint32_t task_slots_count(void);
+
+/* task_slots_copy copies what the task in a slot shows.
+ *
+ * Returns: false: no task is in it, or it changed each time that it was read.
+ * Thread:  any.
+ */
+MUST_USE bool task_slots_copy(uint32_t index, struct task_facts *ret_facts);
+
+#endif
