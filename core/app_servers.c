@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "core/port_owner.h"
+
 static int add_services(struct router *router, const struct app_served *served,
                         struct grpc_services *services)
 {
@@ -90,13 +92,28 @@ struct face {
     bool is_on;
 };
 
+/* describe_owner writes who holds a port: "process 1234 (nginx)", or "the other process". */
+static void describe_owner(uint16_t port, char *out, size_t size)
+{
+    struct port_owner owner;
+    if (port_owner_find(port, &owner)) {
+        (void)snprintf(out, size, "process %d (%s)", (int)owner.pid, owner.name);
+    } else {
+        (void)snprintf(out, size, "the other process");
+    }
+}
+
 static int refuse(const struct face *face, int error)
 {
-    const bool is_taken = error == UV_EADDRINUSE;
+    char advice[128] = "";
+    if (error == UV_EADDRINUSE) {
+        char owner[64];
+        describe_owner((uint16_t)face->port, owner, sizeof(owner));
+        (void)snprintf(advice, sizeof(advice), "; stop %s, or choose a free port, or 0", owner);
+    }
     (void)fprintf(stderr, "toq: %s: cannot listen on %s port %u: %s%s\n", face->variable,
-                  face->host, (unsigned)face->port, uv_strerror(error),
-                  is_taken ? "; stop the other process, or choose a free port, or 0" : "");
-    return is_taken ? EX_UNAVAILABLE : EX_OSERR;
+                  face->host, (unsigned)face->port, uv_strerror(error), advice);
+    return error == UV_EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR;
 }
 
 /* limits_for adds what differs between listeners: gRPC has rules of its own for connections. */

@@ -135,6 +135,7 @@ def test_a_port_in_use(run, variable):
     assert ended.code == UNAVAILABLE
     assert line.startswith(f"{variable}: ")
     assert f"port {port}" in line and "in use" in line
+    assert f"; stop process {os.getpid()} (" in line
 
 
 def test_an_address_of_another_machine(run):
