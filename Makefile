@@ -255,7 +255,7 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 FORMATTED = $(shell find core handlers profiling config test -name '*.[ch]')
 
 .PHONY: help deps run-dev run-prod debug-server interop-server test test-asan test-tsan fuzz check \
-        fmt bench install clean FORCE
+        fmt bench install clean distclean FORCE
 help:
 	@echo 'make               build build/toq_server'
 	@echo 'make run-dev       install what is missing, build, start private MySQL and Redis, and run'
@@ -274,7 +274,8 @@ help:
 	@echo 'make fmt           format every C file'
 	@echo 'make deps          install packages; FOR=run, services, test, check, fuzz, bench, debug, all'
 	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
-	@echo 'make clean         remove build/'
+	@echo 'make clean         remove what was built, and stop the private servers; their data stays'
+	@echo 'make distclean     remove build/ with the data of the private servers'
 	@echo 'V=1 shows commands; VARIANT=asan, tsan or fuzz builds another variant; PROFILING=no'
 	@echo 'leaves the profiler out.'
 
@@ -286,14 +287,11 @@ run-dev run-prod:
 	@$(MAKE) all
 	@scripts/run $(if $(filter run-dev,$@),development,production) $(B)/toq_server
 
-# gdbserver listens on every address, whatever it is told, and asks for no password: so socat listens
-# for it, on loopback alone, and starts it when a debugger comes.
 debug-server:
 	@scripts/deps debug
 	@$(MAKE) all
 	@echo 'waiting for a debugger on 127.0.0.1:2345'
-	@scripts/run development $(B)/toq_server socat TCP-LISTEN:2345,bind=127.0.0.1,reuseaddr \
-	    EXEC:'gdbserver --once - $(B)/toq_server'
+	@scripts/run development $(B)/toq_server scripts/debug $(B)/toq_server 2345
 
 # Loopback alone, for it serves whatever load a request asks for.
 interop-server:
@@ -345,7 +343,12 @@ install: all
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/toq
 	@echo 'run it with CONFIG_DIR=$(PREFIX)/share/toq/config'
 
+# The private servers go first: they would lose the files that they have open.
 clean:
+	@if [ -d build/services ]; then env -u TOQ_SERVICES_DIR scripts/services down; fi
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name services -exec rm -rf {} +; fi
+
+distclean: clean
 	rm -rf build
 
 FORCE:

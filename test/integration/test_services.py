@@ -2,13 +2,14 @@
 """scripts/services: private servers that come up once, come back, and are the only ones touched."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 
 import pytest
 
-from services import SCRIPT, Services
+from services import ROOT, SCRIPT, Services
 
 
 @pytest.fixture
@@ -91,3 +92,36 @@ def test_a_crash_while_starting_leaves_no_stranger(services):
     command.communicate()
     variables = services.up("redis")
     assert ask_redis(variables, "PING") == ("+OK", "+PONG")
+
+
+def has_ended(pid):
+    """Whether there is no such process, or nobody has asked for its exit code yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_make_clean_stops_them_and_spares_their_data(tmp_path):
+    shutil.copy(os.path.join(ROOT, "Makefile"), tmp_path)
+    shutil.copytree(os.path.join(ROOT, "scripts"), tmp_path / "scripts")
+    (tmp_path / "build" / "release").mkdir(parents=True)
+    one = Services(str(tmp_path / "build" / "services"))
+
+    def make(target):
+        subprocess.run(["make", "-C", tmp_path, target], stdout=subprocess.DEVNULL, check=True)
+
+    first = one.up()
+    pids = [one.identity(name)["pid"] for name in ("mysql", "redis")]
+    ask_mysql(first, "CREATE TABLE kept (id INT)")
+    make("clean")
+    assert all(has_ended(pid) for pid in pids)
+    assert os.listdir(tmp_path / "build") == ["services"]
+    assert one.up() == first
+    assert ask_mysql(first, "SHOW TABLES") == "kept"
+    pids = [one.identity(name)["pid"] for name in ("mysql", "redis")]
+    make("distclean")
+    assert all(has_ended(pid) for pid in pids)
+    assert not os.path.exists(tmp_path / "build")
+    make("clean")  # where nothing is
