@@ -19,7 +19,7 @@
 #include "core/loop/task.h"
 
 #define SQL_TRIES      3    /* of what the server undoes, in all */
-#define SQL_PARAMS_MAX 1152 /* 64 rows of 18 columns; on the stack while a statement starts */
+#define SQL_PARAMS_MAX 1152 /* 64 rows of 18 columns */
 
 struct sql;
 struct sql_conn;

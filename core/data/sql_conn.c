@@ -275,6 +275,7 @@ static void free_conn(uv_handle_t *handle)
     struct sql_conn *conn = handle->data;
     struct sql *sql = conn->sql;
     list_unlink(&conn->link);
+    sql_stmt_free_params(&conn->params);
     free(conn);
     sql_pool_on_conn_closed(sql);
 }

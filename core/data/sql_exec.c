@@ -163,11 +163,11 @@ static bool start_op(struct sql_conn *conn, int *ret_wait)
         *ret_wait = sql_conn_start(conn);
         return true;
     }
-    if (!sql_stmt_execute(conn, ret_wait)) {
-        sql_query_finish(conn, UV_EINVAL, false);
-        return false;
+    const int rc = sql_stmt_execute(conn, ret_wait);
+    if (rc < 0) {
+        sql_query_finish(conn, rc, false);
     }
-    return true;
+    return rc == 0;
 }
 
 static void run_ops(struct sql_conn *conn, int wait)

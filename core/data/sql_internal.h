@@ -53,6 +53,13 @@ struct sql_kill {
     uint64_t connects;       /* the pool's count then */
 };
 
+/* Room for the parameters of a statement while it starts. */
+struct sql_params {
+    MYSQL_BIND *binds;
+    MYSQL_TIME *times; /* of those that are dates */
+    size_t cap;
+};
+
 /* Owned by the pool from the attempt to connect until the poll handle has closed. */
 struct sql_conn {
     struct list link; /* among the pool's dialing, idle, busy or closing ones */
@@ -69,9 +76,10 @@ struct sql_conn {
     struct sql_stmt *stmt;   /* of the current op */
     struct list stmts;
     size_t stmt_count;
-    uint64_t number;     /* the pool's how manieth */
-    uint64_t expires_ms; /* loop time */
-    uint64_t idle_ms;    /* loop time since when it is idle */
+    struct sql_params params; /* grows to the most that a statement of it has had */
+    uint64_t number;          /* the pool's how manieth */
+    uint64_t expires_ms;      /* loop time */
+    uint64_t idle_ms;         /* loop time since when it is idle */
     struct loop_job job;
     bool is_dialed;   /* what the job found */
     bool is_in_clear; /* ... without the TLS that was demanded */
@@ -173,10 +181,13 @@ void sql_stmt_free(struct sql_stmt *stmt);
 
 /* sql_stmt_execute binds the parameters of `conn->query` to `conn->stmt` and begins to execute.
  *
- * Returns: true with *ret_wait as sql_conn_start returns; false when the parameters do not fit the
- *          statement.
+ * Returns: 0 with *ret_wait as sql_conn_start returns; UV_EINVAL: the parameters do not fit the
+ *          statement; UV_ENOMEM.
  */
-MUST_USE bool sql_stmt_execute(struct sql_conn *conn, int *ret_wait);
+MUST_USE int sql_stmt_execute(struct sql_conn *conn, int *ret_wait);
+
+/* sql_stmt_free_params frees a connection's room for parameters. */
+void sql_stmt_free_params(struct sql_params *params);
 
 /* sql_stmt_bind_row makes the library put each row into the statement's cells.
  *
@@ -184,7 +195,8 @@ MUST_USE bool sql_stmt_execute(struct sql_conn *conn, int *ret_wait);
  */
 MUST_USE int sql_stmt_bind_row(struct sql_stmt *stmt);
 
-/* sql_stmt_add_row copies the row that was fetched into the query's arena.
+/* sql_stmt_add_row copies the row that was fetched into the query's arena; on an error the result is as
+ * before, without it.
  *
  * Returns: 0; UV_EMSGSIZE: above max_rows or max_bytes; UV_ENOMEM: the arena is full.
  */

@@ -110,26 +110,56 @@ static bool bind_param(const struct sql_value *value, MYSQL_BIND *bind, MYSQL_TI
     return true;
 }
 
-bool sql_stmt_execute(struct sql_conn *conn, int *ret_wait)
+/* make_room keeps what is there when memory is missing. */
+static int make_room(struct sql_params *params, size_t count)
 {
-    /* the library has copied everything into its packet when it suspends for the first time */
-    MYSQL_BIND binds[SQL_PARAMS_MAX];
-    MYSQL_TIME times[SQL_PARAMS_MAX];
+    if (count <= params->cap) {
+        return 0;
+    }
+    const struct sql_params grown = {
+        .binds = calloc(count, sizeof(*grown.binds)),
+        .times = calloc(count, sizeof(*grown.times)),
+        .cap = count,
+    };
+    if (grown.binds == NULL || grown.times == NULL) {
+        free(grown.binds);
+        free(grown.times);
+        return UV_ENOMEM;
+    }
+    sql_stmt_free_params(params);
+    *params = grown;
+    return 0;
+}
+
+void sql_stmt_free_params(struct sql_params *params)
+{
+    free(params->binds);
+    free(params->times);
+    *params = (struct sql_params){0};
+}
+
+int sql_stmt_execute(struct sql_conn *conn, int *ret_wait)
+{
     const struct sql_query *query = conn->query;
+    struct sql_params *params = &conn->params;
     MYSQL_STMT *handle = conn->stmt->handle;
     if (mysql_stmt_param_count(handle) != query->param_count) {
-        return false;
+        return UV_EINVAL;
+    }
+    const int rc = make_room(params, query->param_count);
+    if (rc < 0) {
+        return rc;
     }
     for (size_t i = 0; i < query->param_count; i++) {
-        if (!bind_param(&query->params[i], &binds[i], &times[i])) {
-            return false;
+        if (!bind_param(&query->params[i], &params->binds[i], &params->times[i])) {
+            return UV_EINVAL;
         }
     }
-    if (query->param_count > 0 && mysql_stmt_bind_param(handle, binds) != 0) {
-        return false;
+    if (query->param_count > 0 && mysql_stmt_bind_param(handle, params->binds) != 0) {
+        return UV_EINVAL;
     }
     *ret_wait = sql_conn_start(conn);
-    return true;
+    return 0;
 }
 
 /* --- rows ----------------------------------------------------------------------------------------
@@ -308,8 +338,8 @@ int sql_stmt_add_row(struct sql_stmt *stmt, struct sql_query *query)
     if (query->result.row_count == max_rows || row_bytes >= max_bytes - query->used_bytes) {
         return UV_EMSGSIZE;
     }
-    query->result.row_count++;
     if (query->arena == NULL) {
+        query->result.row_count++;
         return 0;
     }
     query->used_bytes += row_bytes;
@@ -322,7 +352,11 @@ int sql_stmt_add_row(struct sql_stmt *stmt, struct sql_query *query)
     for (size_t i = 0; rc == 0 && i < stmt->cell_count; i++) {
         rc = fetch_value(stmt, i, query, &row->values[i]);
     }
+    if (rc < 0) {
+        return rc;
+    }
     *query->row_end = row;
     query->row_end = &row->next;
-    return rc;
+    query->result.row_count++;
+    return 0;
 }

@@ -353,6 +353,42 @@ static void test_caps_on_rows_and_bytes(void **state)
     assert_int_equal(sql_get_stats(rig.sql).lost, 4);
 }
 
+static void test_a_row_is_complete_or_absent(void **state)
+{
+    (void)state;
+    struct asked asked;
+    ask_init(&rig, &asked, "SELECT seq, REPEAT('x', seq * 100), seq FROM seq_1_to_3");
+    asked.query.max_bytes = 400; /* the second row's number fits, its text does not */
+    assert_int_equal(sql_query_start(rig.sql, &asked.query), 0);
+    await(&rig, &asked);
+    const struct sql_result *result = &asked.query.result;
+    assert_int_equal(result->status, UV_EMSGSIZE);
+    assert_int_equal(result->row_count, 1);
+    assert_int_equal(result->rows->values[2].i64, 1);
+    assert_null(result->rows->next);
+    forget(&asked);
+}
+
+static void test_many_parameters_and_then_few(void **state)
+{
+    (void)state;
+    static char text[SQL_PARAMS_MAX * 2 + 32];
+    static struct sql_value params[SQL_PARAMS_MAX];
+    int len = snprintf(text, sizeof(text), "SELECT %d IN (", SQL_PARAMS_MAX - 1);
+    for (size_t i = 0; i < SQL_PARAMS_MAX; i++) {
+        params[i] = sql_i64((int64_t)i);
+        text[len++] = '?';
+        text[len++] = i + 1 < SQL_PARAMS_MAX ? ',' : ')';
+    }
+    struct asked asked;
+    assert_int_equal(answer_with(&rig, &asked, text, params, SQL_PARAMS_MAX), 0);
+    assert_int_equal(asked.query.result.rows->values[0].i64, 1);
+    forget(&asked);
+    assert_int_equal(answer_with(&rig, &asked, "SELECT ?", &params[7], 1), 0);
+    assert_int_equal(asked.query.result.rows->values[0].i64, 7);
+    forget(&asked);
+}
+
 static void test_a_full_arena(void **state)
 {
     (void)state;
@@ -506,6 +542,8 @@ int main(void)
         TEST(test_parameters_must_be_as_many_as_marks),
         TEST(test_rows_come_in_order),
         TEST(test_caps_on_rows_and_bytes),
+        TEST(test_a_row_is_complete_or_absent),
+        TEST(test_many_parameters_and_then_few),
         TEST(test_a_full_arena),
         TEST(test_a_packet_that_is_too_large),
         TEST(test_rows_without_an_arena_are_dropped),
