@@ -119,6 +119,8 @@ OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
 LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
 MAIN_OBJECT := $(B)/core/main.o
 LIBRARY     := $(B)/libtoq.a
+# What reads the configuration at the start has the largest frame, 80 KiB; a sanitizer's are larger.
+$(OBJECTS): WARNINGS += $(if $(SANITIZE),,-Wframe-larger-than=98304)
 
 HEADERS := $(call ours,core/*.h core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
 
