@@ -5,6 +5,7 @@
 #include "core/app_data.h"
 
 #define ANSWER_MS 300 /* three ticks of the loop's timers */
+#define HEALTH_MS 500 /* between two checks: /health tells the truth within 2 s */
 
 /* query_timeout_ms leaves a handler the time to say, in its own words, that there is no answer: at the
  * request's deadline the server says so in a line of text. */
@@ -26,6 +27,8 @@ struct sql_options app_data_sql_options(const struct config *c)
         .tls_ca = c->mysql_tls_ca,
         .max_connections = c->mysql_pool_size,
         .min_idle = 1, /* so that /health knows */
+        .ping_ms = HEALTH_MS,
+        .probe = "DELETE FROM listings WHERE FALSE",
         .query_timeout_ms = query_timeout_ms(c),
     };
 }
@@ -37,6 +40,8 @@ static struct redis_options redis_options_of(const struct config *c)
         .port = (uint16_t)c->redis_port,
         .password = c->redis_password,
         .client_name = "toq",
+        .probe_key = "toq:probe",
+        .stall_timeout_ms = 3 * HEALTH_MS,
         .db = c->redis_db,
     };
 }

@@ -22,19 +22,33 @@ static void respond_json(struct http_request *req, int status, struct str body)
     http_respond(req, &response);
 }
 
-/* status_of says in a word whether work should be sent. */
+static bool is_sql_ready(const struct health *health)
+{
+    const enum sql_state state = health->sql == NULL ? SQL_UP : sql_get_health(health->sql).state;
+    return state == SQL_UP || state == SQL_DEGRADED;
+}
+
+static bool is_all_well(const struct health *health)
+{
+    return (health->sql == NULL || sql_get_health(health->sql).state == SQL_UP) &&
+           (health->redis == NULL || redis_get_health(health->redis).state == REDIS_HEALTH_UP);
+}
+
+bool health_is_ready(const struct health *health)
+{
+    return !health->is_draining && is_sql_ready(health);
+}
+
+/* status_of says in a word whether work should be sent, and whether all of it can be done. */
 static const char *status_of(const struct health *health)
 {
     if (health->is_draining) {
         return "draining";
     }
-    return health->sql == NULL || sql_get_health(health->sql).state == SQL_UP ? "ok"
-                                                                              : "unavailable";
-}
-
-bool health_is_ready(const struct health *health)
-{
-    return strcmp(status_of(health), "ok") == 0;
+    if (!is_sql_ready(health)) {
+        return "unavailable";
+    }
+    return is_all_well(health) ? "ok" : "degraded";
 }
 
 static int code_of(const struct health *health)
@@ -43,30 +57,44 @@ static int code_of(const struct health *health)
 }
 
 /* put_dependency writes one member of "dependencies". Why one is down is for the log: the message may
- * tell strangers of hosts and users. */
+ * tell strangers of hosts and users.
+ *
+ * reason: a literal; "" for none. */
 static void put_dependency(struct buf *body, const char *name, const char *state,
-                           uint64_t latency_ns)
+                           const char *reason, uint64_t latency_ns)
 {
-    buf_printf(body, "\"%s\":{\"state\":\"%s\",\"latency_ms\":", name, state);
+    buf_printf(body, "\"%s\":{\"state\":\"%s\",", name, state);
+    if (reason[0] != '\0') {
+        buf_printf(body, "\"reason\":\"%s\",", reason);
+    }
     if (latency_ns > 0) {
-        buf_printf(body, "%.3f}", (double)latency_ns / (double)NS_PER_MS);
+        buf_printf(body, "\"latency_ms\":%.3f}", (double)latency_ns / (double)NS_PER_MS);
     } else {
-        buf_append_cstr(body, "null}"); /* it does not answer, or has not been asked yet */
+        buf_append_cstr(body, "\"latency_ms\":null}"); /* not answered, or not asked yet */
     }
 }
 
 static void put_dependencies(struct buf *body, const struct health *health)
 {
     static const char *const states[] = {
-        [SQL_CONNECTING] = "connecting", [SQL_UP] = "up", [SQL_DOWN] = "down"};
+        [SQL_CONNECTING] = "connecting",
+        [SQL_UP] = "up",
+        [SQL_DEGRADED] = "degraded",
+        [SQL_DOWN] = "down",
+    };
+    static const char *const redis_states[] = {[REDIS_HEALTH_DOWN] = "down",
+                                               [REDIS_HEALTH_DEGRADED] = "degraded",
+                                               [REDIS_HEALTH_UP] = "up"};
     if (health->sql != NULL) {
         const struct sql_health sql = sql_get_health(health->sql);
-        put_dependency(body, "mysql", states[sql.state], sql.state == SQL_UP ? sql.latency_ns : 0);
+        const bool has_latency = sql.state == SQL_UP || sql.state == SQL_DEGRADED;
+        put_dependency(body, "mysql", states[sql.state], sql.reason,
+                       has_latency ? sql.latency_ns : 0);
     }
     if (health->redis != NULL) {
         const struct redis_health redis = redis_get_health(health->redis);
         buf_append_cstr(body, health->sql == NULL ? "" : ",");
-        put_dependency(body, "redis", redis.is_ready ? "up" : "down",
+        put_dependency(body, "redis", redis_states[redis.state], redis.reason,
                        redis.is_ready ? redis.latency_ns : 0);
     }
 }

@@ -2,8 +2,8 @@
  *
  * health.h - is the server alive, and should it be sent work?
  *
- * It is ready while MySQL is up. Without Redis it serves all but what only Redis can keep apart, so that
- * is told and no more.
+ * It is ready while MySQL answers. Without Redis it serves all but what only Redis can keep apart, and a
+ * MySQL that takes no writes serves reads: so both are told, as "degraded", and no more.
  *
  * Thread: the loop.
  */

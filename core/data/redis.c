@@ -153,10 +153,9 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
  * its data, or it forgot who we are. Another greeting finds out, or finds another server. */
 static bool is_misplaced(const struct redis_reply *reply)
 {
-    return redis_reply_has_code(reply, STR("READONLY")) ||
-           redis_reply_has_code(reply, STR("LOADING")) ||
-           redis_reply_has_code(reply, STR("MASTERDOWN")) ||
-           redis_reply_has_code(reply, STR("NOAUTH"));
+    const struct redis_refusal *refusal =
+        reply->type == REDIS_ERROR ? redis_reply_refusal(reply->text) : NULL;
+    return redis_reply_has_code(reply, STR("NOAUTH")) || (refusal != NULL && refusal->is_misplaced);
 }
 
 static struct redis *owner_of(struct redis_conn *rc)
@@ -195,20 +194,26 @@ static void on_lost(struct redis_conn *rc, int status)
 
 static void on_heartbeat(struct redis_call *call, int status, const struct redis_reply *reply)
 {
-    (void)reply;
+    struct redis *redis = CONTAINER_OF(call, struct redis, heartbeat);
     if (status == 0) {
-        struct redis *redis = CONTAINER_OF(call, struct redis, heartbeat);
         redis->latency_ns = clock_now_ns() - call->start_ns;
+    }
+    if (reply != NULL && redis_conn_is_ready(&redis->conn)) { /* a lost one is told of as such */
+        redis_conn_note_refusal(&redis->conn,
+                                status == 0 ? NULL : redis_reply_refusal(reply->text));
     }
 }
 
 static void beat(struct redis_conn *rc)
 {
     struct redis *redis = owner_of(rc);
-    const struct str args[] = {STR("PING")};
+    const struct redis_options *options = &redis->conn.options;
     if (redis->heartbeat.redis == NULL) {
-        const int status = redis_send(redis, &redis->heartbeat, args, ARRAY_COUNT(args),
-                                      redis->conn.options.stall_timeout_ms);
+        struct redis_greeting_command command;
+        redis_greeting_make(
+            options, options->probe_key == NULL ? REDIS_STEP_PING : REDIS_STEP_PROBE, &command);
+        const int status = redis_send(redis, &redis->heartbeat, command.args, command.count,
+                                      options->stall_timeout_ms);
         (void)status; /* a queue that is full gets its replies without a PING of ours */
     }
 }
@@ -277,8 +282,14 @@ void redis_close(struct redis *redis, void (*on_closed)(void *arg), void *arg)
 
 struct redis_health redis_get_health(const struct redis *redis)
 {
+    const bool is_ready = redis_conn_is_ready(&redis->conn);
+    const bool is_refusing = redis->conn.refusal != NULL;
     return (struct redis_health){
-        .is_ready = redis_conn_is_ready(&redis->conn),
+        .state = is_refusing ? REDIS_HEALTH_DEGRADED
+                 : is_ready  ? REDIS_HEALTH_UP
+                             : REDIS_HEALTH_DOWN,
+        .reason = is_refusing ? redis->conn.refusal : "",
+        .is_ready = is_ready,
         .latency_ns = redis->latency_ns,
         .error = redis->conn.error,
     };

@@ -43,9 +43,17 @@ struct redis_call {
     struct wheel_timer deadline;
 };
 
+enum redis_health_state {
+    REDIS_HEALTH_DOWN,     /* away, or we are not let in */
+    REDIS_HEALTH_DEGRADED, /* it answers that it does not work, or takes no writes: see the reason */
+    REDIS_HEALTH_UP,
+};
+
 /* What /health shows. */
 struct redis_health {
-    bool is_ready;
+    enum redis_health_state state;
+    const char *reason;  /* when degraded, a literal that strangers may read; else "" */
+    bool is_ready;       /* commands are sent */
     uint64_t latency_ns; /* of the last PING, one a second; 0 before the first */
     const char *error;   /* why it is not ready; borrowed until the next turn */
 };

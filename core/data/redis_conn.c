@@ -14,9 +14,9 @@
 #include "core/data/redis_command.h"
 #include "core/telemetry/log.h"
 
-/* Load is back within 5 s of a recovery: the longest wait and a greeting fit in. */
+/* A recovery is noticed within 2 s: the longest wait and a greeting fit in. */
 #define BACKOFF_FIRST_MS 50
-#define BACKOFF_LAST_MS  2000
+#define BACKOFF_LAST_MS  1500
 #define STABLE_MS        5000 /* a connection that lived so long was no failure */
 
 static void dial_next(struct redis_conn *rc);
@@ -70,6 +70,21 @@ static void set_error(struct redis_conn *rc, int status, struct str reason)
     } else {
         (void)snprintf(rc->error, sizeof(rc->error), "%" STR_FMT, STR_ARG(reason));
     }
+    const struct redis_refusal *refusal = redis_reply_refusal(reason);
+    rc->refusal = refusal == NULL ? NULL : refusal->reason;
+}
+
+void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *refusal)
+{
+    const char *reason = refusal == NULL ? NULL : refusal->reason;
+    if (reason == rc->refusal) {
+        return;
+    }
+    rc->refusal = reason;
+    LOG(LOG_WARN, "redis", reason == NULL ? "server works again" : "server refuses",
+        log_cstr("connection", rc->role), log_cstr("host", rc->options.host),
+        log_u64("port", rc->options.port), log_cstr("code", reason == NULL ? "" : refusal->code),
+        log_cstr("reason", reason == NULL ? "" : reason));
 }
 
 /* log_outage is one line for an outage, however many attempts it lasts. */
@@ -224,10 +239,12 @@ static void become_ready(struct redis_conn *rc)
     rc->ready_ms = loop_now_ms(rc->loop);
     rc->ready_count++;
     rc->error[0] = '\0';
-    rc->is_outage_logged = false;
+    rc->refusal = NULL;
     set_tick(rc);
-    LOG(LOG_INFO, "redis", "connected", log_cstr("connection", rc->role),
-        log_cstr("host", rc->options.host), log_u64("port", rc->options.port));
+    LOG(rc->is_outage_logged ? LOG_WARN : LOG_INFO, "redis", "connected",
+        log_cstr("connection", rc->role), log_cstr("host", rc->options.host),
+        log_u64("port", rc->options.port));
+    rc->is_outage_logged = false;
     rc->events->on_ready(rc);
 }
 
@@ -235,8 +252,12 @@ static void take_greeting(struct redis_conn *rc, const struct redis_reply *reply
 {
     const enum redis_step step = rc->step;
     rc->step = redis_greeting_next(&rc->options, step + 1);
-    /* a name is decoration, and proxies know no CLIENT */
-    if (reply->type == REDIS_ERROR && step != REDIS_STEP_SETNAME) {
+    const struct redis_refusal *refusal =
+        reply->type == REDIS_ERROR ? redis_reply_refusal(reply->text) : NULL;
+    const bool is_misplaced = refusal != NULL && refusal->is_misplaced;
+    /* a name is decoration, and proxies know no CLIENT; who takes no writes for now may give answers */
+    const bool may_fail = step == REDIS_STEP_SETNAME || (step == REDIS_STEP_PROBE && !is_misplaced);
+    if (reply->type == REDIS_ERROR && !may_fail) {
         redis_conn_drop(rc, UV_EREMOTEIO, reply->text);
     } else if (rc->step == REDIS_STEP_COUNT) {
         become_ready(rc);

@@ -66,6 +66,8 @@ struct redis_conn {
     uint64_t ready_count;
     uint64_t quiet_ticks;
     enum redis_step step; /* of the greeting, whose reply is next */
+    const char
+        *refusal; /* why the server refuses to work, a literal; NULL: it does not, or is away */
     char error[REDIS_ERROR_BYTES];
 };
 
@@ -91,6 +93,9 @@ bool redis_conn_is_ready(const struct redis_conn *rc);
  *          UV_ENOMEM.
  */
 MUST_USE int redis_conn_write(struct redis_conn *rc, const struct str *args, size_t count);
+
+/* redis_conn_note_refusal takes what the last check says: NULL: the server works. Each way is logged. */
+void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *refusal);
 
 /* redis_conn_drop gives the connection up and tries again; harmless when there is none.
  *

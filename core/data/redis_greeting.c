@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_greeting.c - AUTH, SELECT, CLIENT SETNAME as configured, and PING.
+ * redis_greeting.c - AUTH, SELECT, CLIENT SETNAME as configured, PING, and a write.
  */
 #include "core/data/redis_greeting.h"
 
@@ -13,6 +13,8 @@ static bool is_wanted(const struct redis_options *o, enum redis_step step)
         return o->db != 0;
     case REDIS_STEP_SETNAME:
         return o->client_name != NULL;
+    case REDIS_STEP_PROBE:
+        return o->probe_key != NULL;
     default:
         return true;
     }
@@ -47,6 +49,12 @@ void redis_greeting_make(const struct redis_options *options, enum redis_step st
     case REDIS_STEP_SETNAME:
         set(c, STR("CLIENT"), STR("SETNAME"));
         c->args[c->count++] = str_from(options->client_name);
+        break;
+    case REDIS_STEP_PROBE:
+        set(c, STR("SET"), str_from(options->probe_key));
+        c->args[c->count++] = STR("1");
+        c->args[c->count++] = STR("EX");
+        c->args[c->count++] = STR("60");
         break;
     default:
         c->args[0] = STR("PING");

@@ -8,15 +8,16 @@
 #include "core/base/str.h"
 #include "core/data/redis_options.h"
 
-#define REDIS_GREETING_ARGS_MAX 3
+#define REDIS_GREETING_ARGS_MAX 5
 
-/* In this order. PING is last because a server that loads its data or wants a password lets the
+/* In this order. PING is behind the others because a server that loads its data or wants a password lets the
  * others pass. */
 enum redis_step {
     REDIS_STEP_AUTH,
     REDIS_STEP_SELECT,
     REDIS_STEP_SETNAME, /* the only one that may be refused */
     REDIS_STEP_PING,
+    REDIS_STEP_PROBE, /* may be refused by a server that takes reads */
     REDIS_STEP_COUNT,
 };
 

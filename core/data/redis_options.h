@@ -13,6 +13,7 @@ struct redis_options {
     uint16_t port;
     const char *password;        /* NULL or "": none */
     const char *client_name;     /* what CLIENT LIST shows; without blanks */
+    const char *probe_key;       /* written by each check, as writes may be refused; NULL: PING */
     uint64_t db;                 /* SELECT */
     uint64_t command_timeout_ms; /* 1000: of a command that names none */
     uint64_t connect_timeout_ms; /* 2000: from the first SYN to the end of the greeting */

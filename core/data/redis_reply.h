@@ -28,4 +28,18 @@ struct redis_reply {
  * "NOSCRIPT No matching script". */
 bool redis_reply_has_code(const struct redis_reply *reply, struct str code);
 
+/* What a refusal says of the server as a whole. */
+struct redis_refusal {
+    const char *code;   /* the error's first word */
+    const char *reason; /* a literal that strangers may read */
+    bool is_misplaced;  /* this server will refuse the next commands, too: connect anew */
+};
+
+/* redis_reply_refusal finds what an error says of the server as a whole.
+ *
+ * text:    of an error.
+ * Returns: NULL: it is about one command, or about who we are.
+ */
+const struct redis_refusal *redis_reply_refusal(struct str text);
+
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql.c - the pool as a whole: its beginning, its end, its health.
+ * sql.c - the pool as a whole: its beginning and its end.
  */
 #include "core/data/sql.h"
 
 #include <stdlib.h>
 
-#include "core/base/clock.h"
 #include "core/data/sql_internal.h"
 
 static size_t pool_count; /* pools that are open: the library lives as long as one does */
@@ -34,28 +33,6 @@ static struct sql_options with_defaults(const struct sql_options *options)
     o.max_idle_ms = ms_or(o.max_idle_ms, 60000);
     o.ping_ms = ms_or(o.ping_ms, 5000);
     return o;
-}
-
-static void on_pinged(struct sql_query *query)
-{
-    struct sql *sql = query->sql;
-    const struct sql_result *result = &query->result;
-    if (result->status == UV_ECANCELED) {
-        return;
-    }
-    if (result->status == 0) {
-        sql->latency_ns = clock_now_ns() - query->start_ns;
-        sql_pool_set_up(sql);
-    } else {
-        sql_pool_set_down(sql, result->error.code, uv_strerror(result->status));
-    }
-}
-
-void sql_ping(struct sql *sql)
-{
-    if (sql->ping.state == QUERY_IDLE && sql_query_start(sql, &sql->ping) == UV_EBUSY) {
-        sql_pool_set_down(sql, 0, "the queue for connections is full");
-    }
 }
 
 static void on_killed(struct sql_query *query)
@@ -91,8 +68,6 @@ int sql_open(struct loop *loop, const struct sql_options *options, struct sql **
     sql->loop = loop;
     sql->options = with_defaults(options);
     sql->stats.max_connections = sql->options.max_connections;
-    sql->ping = (struct sql_query){
-        .text = STR("DO 1"), .timeout_ms = sql->options.ping_ms, .on_done = on_pinged};
     sql->kill = (struct sql_query){.sql = sql, .is_command = true, .on_done = on_killed};
     sql->closed.run = run_closed;
     struct list *const lists[] = {&sql->dialing, &sql->idle, &sql->busy,       &sql->closing,
@@ -100,6 +75,7 @@ int sql_open(struct loop *loop, const struct sql_options *options, struct sql **
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
         list_init(lists[i]);
     }
+    sql_health_init(sql);
     sql_pool_start(sql);
     *ret_sql = sql;
     return 0;
@@ -111,7 +87,7 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)
     sql->is_closing = true;
     sql->on_closed = on_closed;
     sql->on_closed_arg = arg;
-    sql_query_cancel(&sql->ping);
+    sql_health_stop(sql);
     sql_query_cancel(&sql->kill);
     while (!list_is_empty(&sql->txs)) {
         sql_tx_fail(CONTAINER_OF(sql->txs.next, struct sql_tx, link), UV_ECANCELED);
@@ -126,16 +102,6 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)
 uint64_t sql_query_timeout_ms(const struct sql *sql)
 {
     return sql->options.query_timeout_ms;
-}
-
-struct sql_health sql_get_health(const struct sql *sql)
-{
-    return (struct sql_health){
-        .state = sql->state,
-        .latency_ns = sql->latency_ns,
-        .error_code = sql->error_code,
-        .error = sql->error,
-    };
 }
 
 struct sql_stats sql_get_stats(const struct sql *sql)

@@ -5,8 +5,7 @@
  * Flow:    sql_query_start -> a free connection, else the queue -> prepare unless cached -> execute
  *          -> rows into the caller's arena -> on_done
  * Failure: a server that is down, slow or gone ends each query with a status; the pool reconnects
- *          by itself. While no connection is open and the last attempt failed, queries are refused
- *          at once instead of waiting.
+ *          by itself. While it is known to be down, queries are refused at once instead of waiting.
  * Memory:  struct sql_query is the caller's, as are its text and parameters, until on_done runs or
  *          sql_query_cancel returns.
  * Thread:  the loop. SIGPIPE is to be ignored: the TLS library writes without MSG_NOSIGNAL.
@@ -46,7 +45,9 @@ struct sql_options {
     uint64_t connect_timeout_ms; /* 5000; whole seconds, rounded up */
     uint64_t max_lifetime_ms;    /* 240000, less up to a fifth at random */
     uint64_t max_idle_ms;        /* 60000; above min_idle */
-    uint64_t ping_ms;            /* 5000 between two health checks */
+    uint64_t ping_ms;            /* 5000 between two health checks; to the next 500 */
+    /* a statement that needs what writes need, and changes nothing; NULL: a server that answers is well */
+    const char *probe;
 };
 
 /* A sql_query_fn gets the result of a query, once. query->result.status is 0 or
@@ -94,6 +95,7 @@ struct sql_query {
     struct wheel_timer timer;
     struct loop_deferred done;
     uint8_t state;
+    bool is_first;   /* before all that wait, and also of a server that is down */
     bool is_command; /* by the text protocol */
     uint8_t again;   /* enum sql_again, of the last run */
     uint8_t tries;
@@ -102,11 +104,13 @@ struct sql_query {
 enum sql_state {
     SQL_CONNECTING, /* never connected yet, no attempt has failed */
     SQL_UP,
-    SQL_DOWN, /* the last check or attempt failed */
+    SQL_DEGRADED, /* it answers, but takes no writes or lets them wait: see the reason */
+    SQL_DOWN,     /* the last check or attempt failed: queries are refused at once */
 };
 
 struct sql_health {
     enum sql_state state;
+    const char *reason;  /* when degraded, a literal that strangers may read; else "" */
     uint64_t latency_ns; /* of the last check that succeeded; 0: none yet */
     unsigned error_code; /* MySQL's, when down */
     const char *error;   /* for people, when down; borrowed until the next turn */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/data/sql_internal.h"
 
@@ -90,6 +91,7 @@ static bool dial(MYSQL *mysql, const struct sql_options *options)
 static void work(struct loop_job *job)
 {
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
+    atomic_store_explicit(&conn->dial_start_ns, clock_now_ns(), memory_order_relaxed);
     if (mysql_thread_init() != 0) {
         return;
     }

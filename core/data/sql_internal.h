@@ -3,7 +3,8 @@
  * sql_internal.h - the pool, its connections and their statements, for the sql files alone.
  *
  * Layers:  sql_query.c, sql_tx.c  what callers see: one query, one transaction
- *          sql_pool.c             who gets which connection; dialing, upkeep, health
+ *          sql_health.c           is the server there, does it take writes
+ *          sql_pool.c             who gets which connection; dialing, upkeep
  *          sql_exec.c             the steps of one query on its connection
  *          sql_stmt.c             prepared statements: cache, parameters, rows
  *          sql_conn.c             a connection: the socket on the loop, the library's coroutine
@@ -12,6 +13,7 @@
 #define TOQ_CORE_DATA_SQL_INTERNAL_H
 
 #include <mysql.h>
+#include <stdatomic.h>
 
 #include "core/data/sql_error.h"
 #include "core/data/sql_tx.h"
@@ -81,8 +83,9 @@ struct sql_conn {
     uint64_t expires_ms;      /* loop time */
     uint64_t idle_ms;         /* loop time since when it is idle */
     struct loop_job job;
-    bool is_dialed;   /* what the job found */
-    bool is_in_clear; /* ... without the TLS that was demanded */
+    atomic_uint_fast64_t dial_start_ns; /* when the job began; 0: not yet */
+    bool is_dialed;                     /* what the job found */
+    bool is_in_clear;                   /* ... without the TLS that was demanded */
     bool is_idle;
 };
 
@@ -101,6 +104,12 @@ struct sql {
     struct sql_query kill;
     char kill_text[32];
     struct sql_query ping;
+    struct wheel_timer ping_timer;
+    struct sql_tx probe;
+    struct sql_query probe_query;
+    uint64_t probe_start_ns;
+    bool is_ping_late; /* its time is up; looked at once more */
+    bool is_probing;
     struct wheel_timer rest; /* after a failed attempt */
     uint64_t rest_ms;        /* the next pause */
     struct wheel_timer upkeep;
@@ -110,6 +119,7 @@ struct sql {
     bool is_resting;
     bool is_closing;
     enum sql_state state;
+    const char *reason; /* of SQL_DEGRADED, a literal; else "" */
     uint64_t latency_ns;
     unsigned error_code;
     char error[SQL_ERROR_BYTES];
@@ -238,11 +248,8 @@ void sql_pool_requeue(struct sql *sql, struct sql_query *query);
 /* sql_pool_fail_waiters ends every query that waits; error: NULL for none. */
 void sql_pool_fail_waiters(struct sql *sql, int status, const struct sql_error *error);
 
-/* sql_pool_set_down notes that the server cannot be used, and why. */
-void sql_pool_set_down(struct sql *sql, unsigned code, const char *error);
-
-/* sql_pool_set_up notes that the server answers. */
-void sql_pool_set_up(struct sql *sql);
+/* sql_pool_close_idle closes the connections that nobody uses. */
+void sql_pool_close_idle(struct sql *sql);
 
 /* sql_pool_start begins to dial, and to look after idle connections. */
 void sql_pool_start(struct sql *sql);
@@ -250,10 +257,23 @@ void sql_pool_start(struct sql *sql);
 /* sql_pool_stop closes what is idle and calls off what is dialing; nothing new begins. */
 void sql_pool_stop(struct sql *sql);
 
-/* --- sql.c --- */
+/* --- sql_health.c --- */
 
-/* sql_ping checks the server's health. */
-void sql_ping(struct sql *sql);
+/* sql_health_init prepares the checks. */
+void sql_health_init(struct sql *sql);
+
+/* sql_health_stop calls them off. */
+void sql_health_stop(struct sql *sql);
+
+/* sql_health_ping begins a check, unless one is under way. */
+void sql_health_ping(struct sql *sql);
+
+/* sql_health_set_down notes that the server cannot be used, and why: what waits is refused, and idle
+ * connections are closed. */
+void sql_health_set_down(struct sql *sql, unsigned code, const char *error);
+
+/* sql_health_set_up notes that the server answers; a degraded one stays that until the probe is well. */
+void sql_health_set_up(struct sql *sql);
 
 /* --- sql_query.c --- */
 

@@ -8,7 +8,7 @@
 
 #include "core/data/sql_internal.h"
 
-enum source { SOURCE_SIZE, SOURCE_U64, SOURCE_IN_USE, SOURCE_STATE };
+enum source { SOURCE_SIZE, SOURCE_U64, SOURCE_IN_USE, SOURCE_STATE, SOURCE_DEGRADED };
 
 struct row {
     const char *name;
@@ -31,6 +31,8 @@ static const struct row rows[] = {
     {"toq_sql_waiting_queries", "Queries waiting for a connection.", METRIC_GAUGE, SOURCE_SIZE,
      STAT(waiters), 0},
     {"toq_sql_up", "Whether the server answered the last check.", METRIC_GAUGE, SOURCE_STATE, 0, 0},
+    {"toq_sql_degraded", "Whether it answers, but takes no writes or lets them wait.", METRIC_GAUGE,
+     SOURCE_DEGRADED, 0, 0},
     {"toq_sql_wait_count_total", "Queries that waited for a connection.", METRIC_COUNTER,
      SOURCE_U64, STAT(waits), 0},
     {"toq_sql_wait_duration_seconds_total", "Time waited for connections.", METRIC_COUNTER,
@@ -77,8 +79,10 @@ static uint64_t read_row(const struct sql *sql, const struct row *row)
         return *(const uint64_t *)(const void *)stat;
     case SOURCE_IN_USE:
         return sql->stats.open - sql->stats.idle;
+    case SOURCE_DEGRADED:
+        return sql->state == SQL_DEGRADED ? 1 : 0;
     case SOURCE_STATE:
-        return sql->state == SQL_UP ? 1 : 0;
+        return sql->state == SQL_UP || sql->state == SQL_DEGRADED ? 1 : 0;
     }
     return 0;
 }

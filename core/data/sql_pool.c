@@ -15,9 +15,9 @@
 #include "core/data/sql_internal.h"
 #include "core/telemetry/log.h"
 
-#define UPKEEP_MS   1000
+#define UPKEEP_MS   500
 #define REST_MIN_MS 100
-#define REST_MAX_MS 2000
+#define REST_MAX_MS 1000
 
 static struct sql_conn *conn_of(struct list *link)
 {
@@ -26,7 +26,7 @@ static struct sql_conn *conn_of(struct list *link)
 
 static bool is_refusing(const struct sql *sql)
 {
-    return sql->state == SQL_DOWN && sql->stats.open == 0;
+    return sql->state == SQL_DOWN;
 }
 
 /* --- dialing -------------------------------------------------------------------------------------
@@ -43,7 +43,9 @@ static size_t wanted(const struct sql *sql)
     if (count == 0 && (is_refusing(sql) || (sql->kill_count > 0 && s->open == 0))) {
         count = 1; /* to see whether the server is back, or to tell it what to stop */
     }
-    const size_t room = s->max_connections - s->open;
+    /* the ping must not wait for others: it has a connection beyond the others' when they have all */
+    const size_t max = s->max_connections + (sql->ping.state == QUERY_WAITING ? 1 : 0);
+    const size_t room = s->open < max ? max - s->open : 0;
     return count < room ? count : room;
 }
 
@@ -77,25 +79,6 @@ static void rest(struct sql *sql)
     sql->rest_ms = sql->rest_ms * 2 < REST_MAX_MS ? sql->rest_ms * 2 : REST_MAX_MS;
 }
 
-void sql_pool_set_down(struct sql *sql, unsigned code, const char *error)
-{
-    if (sql->state != SQL_DOWN) {
-        LOG(LOG_WARN, "sql", "database is down", log_cstr("host", sql->options.host),
-            log_u64("code", code), log_cstr("error", error));
-    }
-    sql->state = SQL_DOWN;
-    sql->error_code = code;
-    (void)snprintf(sql->error, sizeof(sql->error), "%s", error);
-}
-
-void sql_pool_set_up(struct sql *sql)
-{
-    if (sql->state != SQL_UP) {
-        LOG(LOG_INFO, "sql", "database is up", log_cstr("host", sql->options.host));
-    }
-    sql->state = SQL_UP;
-}
-
 void sql_pool_fail_waiters(struct sql *sql, int status, const struct sql_error *error)
 {
     while (!list_is_empty(&sql->waiters)) {
@@ -120,10 +103,7 @@ static void on_dial_failed(struct sql *sql, unsigned code, const char *text)
     sql->stats.connect_failures++;
     rest(sql);
     if (sql->stats.open == 0) {
-        const struct sql_error error = {.code = code, .message = str_from(text)};
-        const int status = sql_error_meaning(code, "").status;
-        sql_pool_set_down(sql, code, text);
-        sql_pool_fail_waiters(sql, status < 0 ? status : UV_ENOTCONN, &error);
+        sql_health_set_down(sql, code, text);
     }
 }
 
@@ -137,7 +117,11 @@ void sql_pool_on_dialed(struct sql *sql, struct sql_conn *conn, unsigned code, c
         list_push_back(&sql->busy, &conn->link);
         if (!sql->is_closing) {
             sql->rest_ms = REST_MIN_MS;
-            sql_pool_set_up(sql);
+            if (sql->state == SQL_CONNECTING) {
+                sql_health_set_up(sql);
+            } else if (sql->state == SQL_DOWN) {
+                sql_health_ping(sql); /* it greets; whether it answers is another question */
+            }
         }
         sql_pool_put(conn);
     } else if (!sql->is_closing) {
@@ -237,8 +221,9 @@ void sql_pool_put(struct sql_conn *conn)
         sql_pool_drop(conn, false); /* somebody wrote BEGIN; closing rolls it back */
         return;
     }
-    if (sql->is_closing || loop_now_ms(sql->loop) >= conn->expires_ms) {
-        sql->stats.max_lifetime_closed += sql->is_closing ? 0 : 1;
+    const bool is_old = loop_now_ms(sql->loop) >= conn->expires_ms;
+    if (sql->is_closing || is_old || sql->stats.open > sql->stats.max_connections) {
+        sql->stats.max_lifetime_closed += is_old ? 1 : 0;
         leave(conn);
         grow(sql);
         return;
@@ -301,7 +286,14 @@ int sql_pool_submit(struct sql *sql, struct sql_query *query)
     if (sql->is_closing) {
         return UV_ECANCELED;
     }
-    if (sql->stats.idle > 0 && list_is_empty(&sql->waiters)) {
+    if (query->is_first) {
+        list_push_front(&sql->waiters, &query->link);
+        enqueue(sql, query);
+        schedule(sql);
+        grow(sql);
+        return 0;
+    }
+    if (sql->stats.idle > 0 && list_is_empty(&sql->waiters) && !is_refusing(sql)) {
         give(query);
         return 0;
     }
@@ -347,6 +339,13 @@ static void close_old(struct sql *sql, uint64_t now_ms)
     }
 }
 
+void sql_pool_close_idle(struct sql *sql)
+{
+    while (!list_is_empty(&sql->idle)) {
+        leave(conn_of(sql->idle.next));
+    }
+}
+
 static void on_upkeep(struct wheel_timer *timer)
 {
     struct sql *sql = CONTAINER_OF(timer, struct sql, upkeep);
@@ -356,7 +355,7 @@ static void on_upkeep(struct wheel_timer *timer)
     schedule(sql);
     if (now_ms >= sql->ping_due_ms) {
         sql->ping_due_ms = now_ms + sql->options.ping_ms;
-        sql_ping(sql);
+        sql_health_ping(sql);
     }
     loop_set_timer(sql->loop, &sql->upkeep, UPKEEP_MS);
 }
@@ -383,9 +382,6 @@ void sql_pool_stop(struct sql *sql)
     {
         (void)uv_cancel((uv_req_t *)&conn_of(pos)->job.req); /* refused when it has begun */
     }
-    LIST_FOR_EACH(pos, tmp, &sql->idle)
-    {
-        leave(conn_of(pos));
-    }
+    sql_pool_close_idle(sql);
     check_closed(sql);
 }

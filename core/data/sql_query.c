@@ -8,7 +8,8 @@
 
 static bool is_own(const struct sql *sql, const struct sql_query *query)
 {
-    return query == &sql->ping || query == &sql->kill;
+    return query == &sql->ping || query == &sql->kill || query == &sql->probe_query ||
+           query->tx == &sql->probe;
 }
 
 /* can_retry tells whether a statement that failed runs once more; in a transaction, that decides. */

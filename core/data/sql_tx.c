@@ -190,7 +190,12 @@ int sql_tx_start(struct sql *sql, struct sql_tx *tx)
     wheel_timer_init(&tx->deadline, on_deadline);
     wheel_timer_init(&tx->pause, on_pause_over);
     tx->control = (struct sql_query){
-        .text = STR("START TRANSACTION"), .is_command = true, .tx = tx, .task = tx->task};
+        .text = STR("START TRANSACTION"),
+        .is_command = true,
+        .is_first = tx->is_first,
+        .tx = tx,
+        .task = tx->task,
+    };
     tx->query = &tx->control;
     tx->state = TX_BEGINNING;
     sql_query_prepare(sql, &tx->control);

@@ -36,6 +36,7 @@ struct sql_tx {
     struct wheel_timer deadline;
     struct wheel_timer pause; /* before a retry */
     struct loop_deferred end;
+    bool is_first; /* as a query's: the pool's own */
     unsigned tries;
     uint8_t state;
 };
