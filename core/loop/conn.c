@@ -20,6 +20,9 @@
 #include "core/loop/task.h"
 
 #define IOV_MAX_COUNT 16
+/* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none of them
+ * holds the loop for as long as the kernel takes to copy all it has room for. */
+#define WRITE_BYTES ((size_t)64 << 10)
 
 enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
 
@@ -54,8 +57,10 @@ size_t conn_set_close_all(struct conn_set *set)
     LIST_FOR_EACH(pos, tmp, &set->conns)
     {
         struct conn *conn = CONTAINER_OF(pos, struct conn, link);
-        if (conn->state == CONN_FLUSHING || conn->state == CONN_OPEN) {
-            flush(conn); /* what the socket takes: the last answers were given a moment ago */
+        /* what the socket takes: the last answers were given a moment ago */
+        while ((conn->state == CONN_FLUSHING || conn->state == CONN_OPEN) && !conn->is_writing &&
+               conn->out.len > 0) {
+            flush(conn);
         }
         conn_close(conn); /* leaves the list later, in on_closed */
     }
@@ -198,7 +203,26 @@ static void on_written(uv_write_t *req, int status)
     conn->stats->sent_bytes += len;
     conn->moved_bytes += len;
     outq_consume(&conn->out, &conn->set->pool, len);
-    flush(conn);
+    if (conn->out.len > 0) {
+        loop_defer(conn->set->loop, &conn->flush);
+    } else {
+        flush(conn);
+    }
+}
+
+/* peek describes the bytes of the next write. Returns: how many there are; 0 buffers are none. */
+static size_t peek(const struct conn *conn, uv_buf_t *bufs, size_t *ret_count)
+{
+    const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
+    size_t len = 0;
+    *ret_count = 0;
+    for (size_t i = 0; i < count && len < WRITE_BYTES; i++) {
+        const size_t left = WRITE_BYTES - len;
+        bufs[i].len = bufs[i].len < left ? bufs[i].len : left;
+        len += bufs[i].len;
+        *ret_count = i + 1;
+    }
+    return len;
 }
 
 static int write_rest(struct conn *conn)
@@ -212,11 +236,8 @@ static int write_rest(struct conn *conn)
         return UV_ENOMEM;
     }
     uv_buf_t bufs[IOV_MAX_COUNT];
-    const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        len += bufs[i].len;
-    }
+    size_t count;
+    const size_t len = peek(conn, bufs, &count);
     req->data = (void *)(uintptr_t)len;
     const int rc = uv_write(req, (uv_stream_t *)&conn->tcp, bufs, (unsigned)count, on_written);
     if (rc < 0) {
@@ -228,21 +249,29 @@ static int write_rest(struct conn *conn)
     return 0;
 }
 
+/* write_now writes once; what is left has its turn when the others have had theirs. */
 static int write_now(struct conn *conn)
 {
-    while (conn->out.len > 0) {
-        uv_buf_t bufs[IOV_MAX_COUNT];
-        const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
-        const int n = uv_try_write((uv_stream_t *)&conn->tcp, bufs, (unsigned)count);
-        if (n == UV_EAGAIN) {
-            return write_rest(conn);
-        }
-        if (n < 0) {
-            return n;
-        }
+    uv_buf_t bufs[IOV_MAX_COUNT];
+    size_t count;
+    const size_t len = peek(conn, bufs, &count);
+    if (len == 0) {
+        return 0;
+    }
+    const int n = uv_try_write((uv_stream_t *)&conn->tcp, bufs, (unsigned)count);
+    if (n < 0 && n != UV_EAGAIN) {
+        return n;
+    }
+    if (n > 0) {
         conn->stats->sent_bytes += (uint64_t)n;
         conn->moved_bytes += (uint64_t)n;
         outq_consume(&conn->out, &conn->set->pool, (size_t)n);
+    }
+    if (n < 0 || (size_t)n < len) {
+        return write_rest(conn);
+    }
+    if (conn->out.len > 0) {
+        loop_defer(conn->set->loop, &conn->flush);
     }
     return 0;
 }

@@ -4,7 +4,8 @@
  * calls.
  *
  * Deferred calls run twice a turn: in a prepare handle for what timers queued, in a check handle
- * for what the poll queued. So nothing that is deferred waits for the next event.
+ * for what the poll queued. So nothing that is deferred waits for the next event; and where there is
+ * more of it than ROUND_NS allow, the rest waits for the next round, behind the next poll.
  */
 #include "core/loop/loop.h"
 
@@ -15,6 +16,10 @@
 
 #include "core/base/clock.h"
 #include "core/loop/task.h"
+
+/* Two rounds and what else a turn does are to stay below 10 ms. */
+#define ROUND_NS    (2 * NS_PER_MS)
+#define ROUND_CALLS 4 /* between two looks at the clock */
 
 struct loop {
     uv_loop_t uv;
@@ -51,13 +56,22 @@ struct loop {
  */
 static void run_deferred(struct loop *loop)
 {
+    if (list_is_empty(&loop->deferred)) {
+        return;
+    }
     struct list due = {&due, &due};
+    const uint64_t start_ns = clock_now_ns();
+    bool has_time = true;
     list_splice(&due, &loop->deferred);
-    while (!list_is_empty(&due)) {
+    for (unsigned n = 1; has_time && !list_is_empty(&due); n++) {
         struct loop_deferred *next = CONTAINER_OF(due.next, struct loop_deferred, link);
         list_unlink(&next->link);
         next->run(next);
+        has_time = n % ROUND_CALLS != 0 || clock_now_ns() - start_ns < ROUND_NS;
     }
+    /* what is left goes before what was queued meanwhile */
+    list_splice(&due, &loop->deferred);
+    list_splice(&loop->deferred, &due);
 }
 
 static void on_idle(uv_idle_t *handle)

@@ -97,7 +97,8 @@ void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeo
 /* loop_http_date is the current date as the Date field has it, at most 100 ms old. */
 struct str loop_http_date(const struct loop *loop);
 
-/* loop_defer runs deferred->run at the end of this turn; harmless when it is queued already. */
+/* loop_defer runs deferred->run at the end of this turn, or of a later one when others took their time;
+ * in the order of the calls. Harmless when it is queued already. */
 void loop_defer(struct loop *loop, struct loop_deferred *deferred);
 
 /* loop_undefer takes a deferred call back; harmless when it is not queued. */

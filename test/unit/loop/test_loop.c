@@ -97,6 +97,38 @@ static void test_deferred_calls_run_once_in_order(void **state)
     }
 }
 
+/* run_long takes as long as a round may take in all. */
+static void run_long(struct loop_deferred *deferred)
+{
+    const uint64_t end_ns = clock_now_ns() + 2 * NS_PER_MS;
+    run_step(deferred);
+    while (clock_now_ns() < end_ns) {
+    }
+}
+
+static void test_deferred_calls_that_take_long_are_spread_over_turns(void **state)
+{
+    (void)state;
+    struct step steps[20];
+    unsigned turns = 0;
+    order = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        step_init(&steps[i]);
+        steps[i].deferred.run = run_long;
+        loop_defer(loop, &steps[i].deferred);
+    }
+    for (; order < ARRAY_COUNT(steps); turns++) {
+        const unsigned before = order;
+        turn();
+        assert_true(order - before <= 8); /* four a round, two rounds a turn */
+    }
+    assert_true(turns >= 3);
+    for (unsigned i = 0; i < ARRAY_COUNT(steps); i++) {
+        assert_int_equal(steps[i].runs, 1);
+        assert_int_equal(steps[i].order, i + 1); /* and in their order all the same */
+    }
+}
+
 static void test_a_deferred_call_can_be_taken_back(void **state)
 {
     (void)state;
@@ -343,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_deferred_calls_run_once_in_order),
+        WITH_LOOP(test_deferred_calls_that_take_long_are_spread_over_turns),
         WITH_LOOP(test_a_deferred_call_can_be_taken_back),
         WITH_LOOP(test_a_deferred_call_needs_no_handle),
         WITH_LOOP(test_deferring_for_ever_starves_nobody),

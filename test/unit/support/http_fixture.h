@@ -5,6 +5,8 @@
 #ifndef TOQ_TEST_UNIT_SUPPORT_HTTP_FIXTURE_H
 #define TOQ_TEST_UNIT_SUPPORT_HTTP_FIXTURE_H
 
+#include <signal.h>
+
 #include "core/http/server.h"
 #include "test/unit/support/peer.h"
 
@@ -51,6 +53,7 @@ static inline struct http_limits http_fixture_limits(void)
 static inline void http_fixture_init(struct http_fixture *f)
 {
     *f = (struct http_fixture){0};
+    (void)signal(SIGPIPE, SIG_IGN); /* as the server does: a peer may be gone */
     INVARIANT(loop_create(&f->loop) == 0);
     INVARIANT(uv_async_init(loop_uv(f->loop), &f->keep, NULL) == 0);
     INVARIANT(conn_set_init(&f->conns, f->loop, 1000, FIXTURE_LONG_MS) == 0);
