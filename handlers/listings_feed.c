@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/telemetry/log.h"
 #include "handlers/listings_entry.h"
 
@@ -19,6 +20,7 @@
 #define TRIM_ROWS       1000
 #define BATCH_MAX_BYTES (8u << 20)
 #define START_BYTES     16384
+#define TELL_NS         NS_PER_MS /* followers are told in turns of the loop, so long in each */
 
 #define TEXT_SETTLED                                                                               \
     "SELECT position FROM listing_changes WHERE changed_at < UTC_TIMESTAMP(6) - "                  \
@@ -130,6 +132,8 @@ static void settle_old(struct listings_feed *feed)
 static void stop(struct listings_feed *feed)
 {
     redis_unsubscribe(&feed->sub);
+    loop_undefer(&feed->tell_more);
+    feed->has_due_events = false;
     wheel_unset(&feed->timer);
     sql_query_cancel(&feed->query);
     arena_deinit(&feed->arena);
@@ -162,31 +166,55 @@ static struct listings_follower *follower_at(struct list *link)
     return CONTAINER_OF(link, struct listings_follower, link);
 }
 
-/* tell lets each hear once; any of them may leave, and others come, meanwhile.
+static void tell_one(struct listings_feed *feed, struct listings_follower *follower)
+{
+    const int status = feed->due_status;
+    if (follower->is_ready) {
+        if (feed->has_due_events) {
+            follower->on_events(follower);
+        }
+    } else if (status < 0) {
+        listings_feed_leave(follower);
+        follower->on_ready(follower, status);
+    } else {
+        follower->is_ready = true;
+        follower->next_number = feed->next_number;
+        follower->on_ready(follower, 0);
+    }
+}
+
+/* tell_some tells those who are due, as long as there is time in this turn. Any of them may leave, and
+ * others come, meanwhile. */
+static void tell_some(struct listings_feed *feed)
+{
+    const uint64_t start_ns = clock_now_ns();
+    while (!list_is_empty(&feed->due)) {
+        struct listings_follower *follower = follower_at(feed->due.next);
+        list_unlink(&follower->link);
+        list_push_back(&feed->followers, &follower->link);
+        tell_one(feed, follower);
+        if (!list_is_empty(&feed->due) && clock_now_ns() - start_ns >= TELL_NS) {
+            loop_defer(feed->loop, &feed->tell_more);
+            return;
+        }
+    }
+    feed->has_due_events = false;
+}
+
+static void run_tell_more(struct loop_deferred *deferred)
+{
+    tell_some(CONTAINER_OF(deferred, struct listings_feed, tell_more));
+}
+
+/* tell lets each hear once.
  *
  * status: of those who wait to be ready. */
 static void tell(struct listings_feed *feed, int status, bool has_events)
 {
-    struct list told;
-    list_init(&told);
-    list_splice(&told, &feed->followers);
-    while (!list_is_empty(&told)) {
-        struct listings_follower *follower = follower_at(told.next);
-        list_unlink(&follower->link);
-        list_push_back(&feed->followers, &follower->link);
-        if (follower->is_ready) {
-            if (has_events) {
-                follower->on_events(follower);
-            }
-        } else if (status < 0) {
-            listings_feed_leave(follower);
-            follower->on_ready(follower, status);
-        } else {
-            follower->is_ready = true;
-            follower->next_number = feed->next_number;
-            follower->on_ready(follower, 0);
-        }
-    }
+    feed->due_status = status;
+    feed->has_due_events = feed->has_due_events || has_events;
+    list_splice(&feed->due, &feed->followers);
+    tell_some(feed);
 }
 
 /* --- reading ------------------------------------------------------------------------------------- */
@@ -437,6 +465,9 @@ void listings_feed_init(struct listings_feed *feed, struct loop *loop, struct sq
         .sub = {.channel = STR(LISTINGS_CHANNEL), .on_message = on_news},
     };
     list_init(&feed->followers);
+    list_init(&feed->due);
+    list_init(&feed->tell_more.link);
+    feed->tell_more.run = run_tell_more;
     list_init(&feed->batches);
     wheel_timer_init(&feed->timer, on_poll);
     wheel_timer_init(&feed->trim_timer, trim);

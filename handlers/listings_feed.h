@@ -32,6 +32,10 @@ struct listings_feed {
     /* private */
     enum listings_feed_state state;
     struct list followers;
+    struct list due; /* those of them that are still to be told, of this: */
+    int due_status;
+    bool has_due_events;
+    struct loop_deferred tell_more;
     size_t follower_count;
     int status; /* what those who wait to be ready are to hear when the timer fires; 0: nothing */
     struct redis_subscription sub;

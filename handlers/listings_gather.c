@@ -7,7 +7,10 @@
  */
 #include "handlers/listings_gather.h"
 
+#include "core/base/clock.h"
+
 #define ARENA_MAX_BYTES (16u << 20)
+#define TELL_NS         NS_PER_MS /* those who wait are told in turns of the loop, so long in each */
 
 static struct listings_get *first_of(const struct list *gets)
 {
@@ -53,16 +56,34 @@ static void release(struct listings_gather_query *query)
     flush_later(query->gather);
 }
 
-static void end(struct listings_gather_query *query, int status)
+/* tell_some tells those who wait, as long as there is time in this turn. */
+static void tell_some(struct listings_gather_query *query)
 {
-    query->is_ended = true;
+    const uint64_t start_ns = clock_now_ns();
     while (!list_is_empty(&query->gets)) {
         struct listings_get *get = first_of(&query->gets);
+        const int status = query->status;
         const struct listing *listing =
             status < 0 ? NULL : listings_lookup_find(&query->lookup, get->id);
         tell(get, status == 0 && listing == NULL ? UV_ENOENT : status, listing);
+        if (!list_is_empty(&query->gets) && clock_now_ns() - start_ns >= TELL_NS) {
+            loop_defer(query->gather->loop, &query->tell_more);
+            return;
+        }
     }
     release(query);
+}
+
+static void run_tell_more(struct loop_deferred *deferred)
+{
+    tell_some(CONTAINER_OF(deferred, struct listings_gather_query, tell_more));
+}
+
+static void end(struct listings_gather_query *query, int status)
+{
+    query->is_ended = true;
+    query->status = status;
+    tell_some(query);
 }
 
 static void on_looked_up(struct listings_lookup *lookup, int status)
@@ -233,6 +254,8 @@ int listings_gather_init(struct listings_gather *gather, struct loop *loop, stru
     for (size_t i = 0; i < LISTINGS_GATHER_RUNNING; i++) {
         struct listings_gather_query *query = &gather->queries[i];
         query->gather = gather;
+        query->tell_more.run = run_tell_more;
+        list_init(&query->tell_more.link);
         list_init(&query->gets);
         list_init(&query->link);
         list_push_back(&gather->idle, &query->link);

@@ -50,6 +50,8 @@ struct listings_gather_query {
     struct listings_gather *gather;
     struct list gets; /* the first one's task is the query's */
     bool is_ended;    /* they are being told */
+    int status;       /* then */
+    struct loop_deferred tell_more;
     struct arena arena;
     struct listings_lookup lookup;
     char ids[LISTINGS_LOOKUP_MAX][LISTING_ID_LEN]; /* copies: whoever asked for one may leave */

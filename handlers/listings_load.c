@@ -13,6 +13,7 @@
 #include "handlers/listings_page.h"
 
 #define ARENA_MAX_BYTES (16u << 20)
+#define TELL_NS         NS_PER_MS /* those who wait are told in turns of the loop, so long in each */
 #define JSON_MAX_BYTES  (8u << 20) /* a page of the longest listings takes about half */
 
 /* What a load of either kind begins with. */
@@ -21,6 +22,11 @@ struct listings_load {
     struct list waiters; /* the first one's task is lent */
     struct listings_loads *loads;
     struct listings_loaded loaded;
+    struct arena arena; /* of a page; of one listing that is kept from turn to turn */
+    struct listing copy;
+    struct buf json;
+    int status; /* when it has ended */
+    struct loop_deferred tell_more;
     bool is_page;
     bool is_ended; /* who waits is being told */
 };
@@ -33,7 +39,6 @@ struct load_one {
 
 struct load_page {
     struct listings_load load;
-    struct arena arena;
     struct listings_op op;
     struct listings_query query;
 };
@@ -56,8 +61,9 @@ static struct listings_waiter *first_of(struct listings_load *load)
 static void free_load(struct listings_load *load)
 {
     list_unlink(&load->link);
+    buf_deinit(&load->json);
+    arena_deinit(&load->arena);
     if (load->is_page) {
-        arena_deinit(&page_of(load)->arena);
         free(page_of(load));
     } else {
         free(one_of(load));
@@ -78,23 +84,56 @@ static void tell(struct listings_waiter *waiter, int status, const struct listin
     task_leave(previous);
 }
 
-/* end frees the load. `json` is what it brought, if status is 0; it is freed, too. */
-static void end(struct listings_load *load, int status, struct buf *json)
+/* keep_listing copies what is borrowed until the end of this call, for those who are told later. */
+static int keep_listing(struct listings_load *load)
+{
+    const struct listing *listing = load->loaded.listing;
+    if (load->status < 0 || listing == NULL || listing == &load->copy) {
+        return 0;
+    }
+    load->copy = *listing;
+    load->loaded.listing = &load->copy;
+    bool is_kept = arena_copy(&load->arena, listing->id, &load->copy.id);
+    for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
+        is_kept = is_kept &&
+                  arena_copy(&load->arena, listing->fields[f].text, &load->copy.fields[f].text);
+    }
+    return is_kept ? 0 : UV_ENOMEM;
+}
+
+/* tell_some tells those who wait, as long as there is time in this turn, and frees the load after the
+ * last one: an answer may be of megabytes, and hundreds may wait for it. */
+static void tell_some(struct listings_load *load)
+{
+    const uint64_t start_ns = clock_now_ns();
+    while (!list_is_empty(&load->waiters)) {
+        tell(first_of(load), load->status, load->status == 0 ? &load->loaded : NULL);
+        if (!list_is_empty(&load->waiters) && clock_now_ns() - start_ns >= TELL_NS) {
+            const int status = keep_listing(load);
+            load->status = status < 0 ? status : load->status;
+            loop_defer(load->loads->gather.loop, &load->tell_more);
+            return;
+        }
+    }
+    free_load(load);
+}
+
+static void run_tell_more(struct loop_deferred *deferred)
+{
+    tell_some(CONTAINER_OF(deferred, struct listings_load, tell_more));
+}
+
+/* end takes load->json as what it brought, if status is 0. */
+static void end(struct listings_load *load, int status)
 {
     load->is_ended = true;
     list_unlink(&load->link); /* who comes now starts another one */
-    if (status == 0 && json->is_failed) {
-        status = UV_ENOMEM;
-    }
-    if (status == 0) {
-        load->loaded.json = (struct str){json->data, json->len};
+    load->status = status == 0 && load->json.is_failed ? UV_ENOMEM : status;
+    if (load->status == 0) {
+        load->loaded.json = (struct str){load->json.data, load->json.len};
         load->loads->on_load(load->loads, &load->loaded);
     }
-    while (!list_is_empty(&load->waiters)) {
-        tell(first_of(load), status, status == 0 ? &load->loaded : NULL);
-    }
-    buf_deinit(json);
-    free_load(load);
+    tell_some(load);
 }
 
 static bool wants_json(const struct listings_load *load)
@@ -110,28 +149,24 @@ static bool wants_json(const struct listings_load *load)
 static void on_got(struct listings_get *get, int status, const struct listing *listing)
 {
     struct listings_load *load = &CONTAINER_OF(get, struct load_one, get)->load;
-    struct buf json;
-    buf_init(&json, JSON_MAX_BYTES);
     if (status == 0) {
         load->loaded.listing = listing;
         load->loaded.version = listing->version;
     }
     if (status == 0 && wants_json(load)) {
-        listing_to_json(listing, &json);
-        buf_append_char(&json, '\n');
+        listing_to_json(listing, &load->json);
+        buf_append_char(&load->json, '\n');
     }
-    end(load, status, &json);
+    end(load, status);
 }
 
 static void on_listed(struct listings_op *op, int status)
 {
     struct load_page *page = CONTAINER_OF(op, struct load_page, op);
-    struct buf json;
-    buf_init(&json, JSON_MAX_BYTES);
     if (status == 0) {
-        listings_page_to_json(&page->arena, &page->query, &op->page, &json);
+        listings_page_to_json(&page->load.arena, &page->query, &op->page, &page->load.json);
     }
-    end(&page->load, status, &json);
+    end(&page->load, status);
 }
 
 /* --- its beginning ------------------------------------------------------------------------------- */
@@ -161,6 +196,10 @@ static void init(struct listings_load *load, struct listings_loads *loads,
 {
     list_init(&load->link);
     list_init(&load->waiters);
+    list_init(&load->tell_more.link);
+    load->tell_more.run = run_tell_more;
+    arena_init(&load->arena, ARENA_MAX_BYTES);
+    buf_init(&load->json, JSON_MAX_BYTES);
     load->loads = loads;
     load->is_page = wish->query != NULL;
     load->loaded.key = wish->key;
@@ -199,13 +238,12 @@ static int start_page(struct listings_loads *loads, const struct listings_wish *
         return UV_ENOMEM;
     }
     init(&page->load, loads, wish);
-    arena_init(&page->arena, ARENA_MAX_BYTES);
-    page->op.arena = &page->arena;
+    page->op.arena = &page->load.arena;
     page->op.task = task;
     page->op.on_done = on_listed;
     int status = UV_ENOMEM;
-    if (arena_copy(&page->arena, wish->key, &page->load.loaded.key) &&
-        listings_page_copy(&page->arena, wish->query, &page->query)) {
+    if (arena_copy(&page->load.arena, wish->key, &page->load.loaded.key) &&
+        listings_page_copy(&page->load.arena, wish->query, &page->query)) {
         status = listings_store_list(loads->gather.sql, &page->op, &page->query);
     }
     if (status < 0) {

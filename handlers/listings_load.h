@@ -4,6 +4,7 @@
  *
  * Flow:    listings_load_join: the first one starts the load, the others wait for it -> on_load once,
  *          for the cache -> on_loaded for each who waits
+ * Turns:   those who wait are told one after the other, a millisecond in each turn of the loop.
  * Failure: who leaves takes nobody along; the last one to leave ends the load.
  * Memory:  a load owns its memory; nothing of it is in that of who waits.
  * Thread:  the loop.

@@ -261,4 +261,58 @@ static inline bool has_text(struct str text, const char *part)
     return text.ptr != NULL && memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
+/* --- two of them ---------------------------------------------------------------------------------- */
+
+static struct node a;
+static struct node b;
+
+/* knows lets a node learn the generation, which the read of a page asks for where it is missing. */
+static inline void knows(struct node *node)
+{
+    struct attempt attempt;
+    while (!node->cache.has_generation) {
+        assert_int_equal(read_page(node, &attempt), 0);
+    }
+    for (int i = 0; i < LISTINGS_CACHE_RESULTS; i++) {
+        *node->cache.requests[LISTINGS_CACHE_PAGE][i] = 0;
+    }
+}
+
+static inline int set_up_nodes(void **state)
+{
+    (void)set_up(state);
+    if (redis_pid == 0) {
+        redis_start();
+    }
+    node_open(&a, NODE_TTL_MS, NODE_TIMEOUT_MS);
+    node_open(&b, NODE_TTL_MS, NODE_TIMEOUT_MS);
+    const struct str args[] = {STR("FLUSHALL")};
+    (void)say(&a, args, 1);
+    knows(&a);
+    knows(&b);
+    return 0;
+}
+
+static inline int tear_down_nodes(void **state)
+{
+    node_close(&a);
+    node_close(&b);
+    return tear_down(state);
+}
+
+/* settled lets each node hear of what the other wrote. */
+static inline void settled(uint64_t messages)
+{
+    while (!(*a.cache.invalidations[1] >= messages && *b.cache.invalidations[1] >= messages)) {
+        rig_turn(&rig);
+    }
+}
+
+static inline void release(void)
+{
+    mariadb_execute(&db, "UNLOCK TABLES");
+}
+
+#define NODES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_nodes, tear_down_nodes)
+
 #endif

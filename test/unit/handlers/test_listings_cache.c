@@ -7,53 +7,6 @@
 
 #include "core/base/clock.h"
 
-#define MANY 20
-
-static struct node a;
-static struct node b;
-
-/* knows lets a node learn the generation, which the read of a page asks for where it is missing. */
-static void knows(struct node *node)
-{
-    struct attempt attempt;
-    while (!node->cache.has_generation) {
-        assert_int_equal(read_page(node, &attempt), 0);
-    }
-    for (int i = 0; i < LISTINGS_CACHE_RESULTS; i++) {
-        *node->cache.requests[LISTINGS_CACHE_PAGE][i] = 0;
-    }
-}
-
-static int set_up_nodes(void **state)
-{
-    (void)set_up(state);
-    if (redis_pid == 0) {
-        redis_start();
-    }
-    node_open(&a, NODE_TTL_MS, NODE_TIMEOUT_MS);
-    node_open(&b, NODE_TTL_MS, NODE_TIMEOUT_MS);
-    const struct str args[] = {STR("FLUSHALL")};
-    (void)say(&a, args, 1);
-    knows(&a);
-    knows(&b);
-    return 0;
-}
-
-static int tear_down_nodes(void **state)
-{
-    node_close(&a);
-    node_close(&b);
-    return tear_down(state);
-}
-
-/* settled lets each node hear of what the other wrote. */
-static void settled(uint64_t messages)
-{
-    while (!(*a.cache.invalidations[1] >= messages && *b.cache.invalidations[1] >= messages)) {
-        rig_turn(&rig);
-    }
-}
-
 /* --- reads --------------------------------------------------------------------------------------- */
 
 static void test_a_miss_and_then_hits(void **state)
@@ -151,113 +104,6 @@ static void test_an_entry_has_a_time_to_live(void **state)
     uint64_t left_ms;
     assert_true(str_parse_u64(say(&a, args, ARRAY_COUNT(args)), NODE_TTL_MS, &left_ms));
     assert_true(left_ms > 0);
-}
-
-/* start_many lets many wait for one load, which waits until release. */
-static void start_many(struct attempt *attempts, struct str id)
-{
-    mariadb_execute(&db, "LOCK TABLES toq.listings WRITE"); /* from outside */
-    for (size_t i = 0; i < MANY; i++) {
-        start_get(&a, &attempts[i], id);
-    }
-    while (reads(&a, LISTINGS_CACHE_MISS) + reads(&a, LISTINGS_CACHE_SHARED) != MANY) {
-        rig_turn(&rig);
-    }
-}
-
-static void release(void)
-{
-    mariadb_execute(&db, "UNLOCK TABLES");
-}
-
-static void test_one_load_for_many(void **state)
-{
-    (void)state;
-    static struct attempt attempts[MANY];
-    const struct str id = created("{}");
-    start_many(attempts, id);
-    release();
-    for (size_t i = 0; i < MANY; i++) {
-        assert_int_equal(ended(&attempts[i]), 0);
-        assert_true(str_equal(attempts[i].json, attempts[0].json));
-    }
-    assert_int_equal(reads(&a, LISTINGS_CACHE_MISS), 1);
-    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 1);
-}
-
-/* leave cancels all but those from `first` to `last`, then the rest must be served. */
-static void leave_but(size_t first, size_t last)
-{
-    static struct attempt attempts[MANY];
-    const struct str id = created("{}");
-    start_many(attempts, id);
-    for (size_t i = 0; i < MANY; i++) {
-        if (i < first || i > last) {
-            listings_cache_cancel(&attempts[i].read);
-        }
-    }
-    release();
-    for (size_t i = first; i <= last && i < MANY; i++) {
-        assert_int_equal(ended(&attempts[i]), 0);
-    }
-    for (size_t i = 0; i < MANY; i++) {
-        assert_int_equal(attempts[i].done_count, i >= first && i <= last ? 1 : 0);
-    }
-}
-
-static void test_whoever_leaves_takes_nobody_along(void **state)
-{
-    (void)state;
-    leave_but(MANY - 1, MANY - 1);
-    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 1);
-}
-
-static void test_without_waiters_there_is_no_load(void **state)
-{
-    (void)state;
-    struct attempt attempt;
-    leave_but(MANY, MANY);
-    assert_int_equal(*a.cache.loaded[LISTINGS_CACHE_LISTING], 0);
-    assert_int_equal(read_one(&a, &attempt, created("{}")), 0); /* the place is free again */
-}
-
-static void test_a_wait_for_redis_is_given_up(void **state)
-{
-    (void)state;
-    struct attempt attempt;
-    start_get(&a, &attempt, created("{}"));
-    listings_cache_cancel(&attempt.read);
-    listings_cache_cancel(&attempt.read);
-    assert_int_equal(read_one(&a, &attempt, STR(NO_ID)), UV_ENOENT);
-}
-
-static void test_the_tasks_of_those_who_wait(void **state)
-{
-    (void)state;
-    struct task tasks[2] = {0};
-    struct attempt attempts[2];
-    const struct str id = created("{}");
-    mariadb_execute(&db, "LOCK TABLES toq.listings WRITE");
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(task_start(&tasks[i], "test", 1, NULL), 0);
-        attempt_init(&attempts[i]);
-        attempts[i].read.task = &tasks[i];
-        assert_int_equal(listings_cache_get(&a.cache, &attempts[i].read, id), 0);
-        assert_string_equal(tasks[i].state, "redis");
-    }
-    while (reads(&a, LISTINGS_CACHE_SHARED) != 1) {
-        rig_turn(&rig);
-    }
-
-    assert_true(strncmp(tasks[0].state, "mysql", 5) == 0);
-    assert_true(strncmp(tasks[1].state, "mysql", 5) == 0);
-    listings_cache_cancel(&attempts[0].read);
-    task_end(&tasks[0]); /* the load must not touch it any more */
-    memset(&tasks[0], 0xFF, sizeof(tasks[0]));
-    release();
-    assert_int_equal(ended(&attempts[1]), 0);
-    assert_string_equal(tasks[1].state, "running");
-    task_end(&tasks[1]);
 }
 
 #define END       "9000000000000" /* far away */
@@ -566,35 +412,28 @@ static void test_a_cache_that_is_off(void **state)
     node_close(&c);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_nodes, tear_down_nodes)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_miss_and_then_hits),
-        TEST(test_a_listing_as_it_is),
-        TEST(test_json_is_made_for_who_wants_it),
-        TEST(test_what_is_not_there_is_not_kept),
-        TEST(test_an_entry_has_a_time_to_live),
-        TEST(test_one_load_for_many),
-        TEST(test_whoever_leaves_takes_nobody_along),
-        TEST(test_without_waiters_there_is_no_load),
-        TEST(test_a_wait_for_redis_is_given_up),
-        TEST(test_the_tasks_of_those_who_wait),
-        TEST(test_writes_are_seen_everywhere),
-        TEST(test_a_generation_does_not_go_back),
-        TEST(test_a_generation_that_begins_anew_is_beyond_the_old_one),
-        TEST(test_a_slow_reader_puts_nothing_back),
-        TEST(test_an_older_entry_is_not_believed),
-        TEST(test_a_load_from_before_a_write_is_not_joined),
-        TEST(test_a_write_in_doubt_leaves_nothing_old),
-        TEST(test_pages_of_one_generation),
-        TEST(test_pages_need_the_news),
-        TEST(test_nonsense_in_redis_is_no_hit),
-        TEST(test_another_type_gives_way),
-        TEST(test_without_redis_mysql_serves),
-        TEST(test_a_redis_that_hangs_is_left_alone),
-        TEST(test_a_cache_that_is_off),
+        NODES_TEST(test_a_miss_and_then_hits),
+        NODES_TEST(test_a_listing_as_it_is),
+        NODES_TEST(test_json_is_made_for_who_wants_it),
+        NODES_TEST(test_what_is_not_there_is_not_kept),
+        NODES_TEST(test_an_entry_has_a_time_to_live),
+        NODES_TEST(test_writes_are_seen_everywhere),
+        NODES_TEST(test_a_generation_does_not_go_back),
+        NODES_TEST(test_a_generation_that_begins_anew_is_beyond_the_old_one),
+        NODES_TEST(test_a_slow_reader_puts_nothing_back),
+        NODES_TEST(test_an_older_entry_is_not_believed),
+        NODES_TEST(test_a_load_from_before_a_write_is_not_joined),
+        NODES_TEST(test_a_write_in_doubt_leaves_nothing_old),
+        NODES_TEST(test_pages_of_one_generation),
+        NODES_TEST(test_pages_need_the_news),
+        NODES_TEST(test_nonsense_in_redis_is_no_hit),
+        NODES_TEST(test_another_type_gives_way),
+        NODES_TEST(test_without_redis_mysql_serves),
+        NODES_TEST(test_a_redis_that_hangs_is_left_alone),
+        NODES_TEST(test_a_cache_that_is_off),
     };
     return cmocka_run_group_tests_name("listings_cache", tests, set_up_servers, tear_down_servers);
 }
