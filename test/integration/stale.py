@@ -24,14 +24,20 @@ from proxy import Proxy
 from scrape import Scrape
 from server import wait_until
 
-TTL_S, PAGE_TTL_S = 1.5, 0.4
-SLACK_S = 0.25  # the other process may begin its entry's time a little after ours
 DELAY_S = 0.1
+PERIOD_S, BURST_S = 1.5, 0.5  # of the writers, all together
+SLACK_S = 0.25  # the other process may begin its entry's time a little after ours
+
+# What may be old through a process that did not write, how long its entries live, and how long Redis may take.
+Terms = collections.namedtuple("Terms", "listing_s page_s ttl_ms page_ttl_ms timeout_ms")
+# Redis works: no listing is old, and a page until the news have come.
+WORKING = Terms(-SLACK_S, DELAY_S, 60000, 5000, 2000)
+# It could not always be told.
+HARMED = Terms(1.5, 0.4, 1500, 400, 120)
 GROUP = 8  # listings of a city, which are one page
-GROUPS = 4
+GROUPS = 6
+READERS = 30
 DELETED = 1 << 60
-SETTINGS = {"CACHE_TTL_MS": int(TTL_S * 1000), "CACHE_PAGE_TTL_MS": int(PAGE_TTL_S * 1000),
-            "CACHE_TIMEOUT_MS": 120, "LOG_ACCESS_EVERY": 0}
 
 Outcome = collections.namedtuple("Outcome", "wrong writes reads pages hits refused")
 
@@ -92,8 +98,9 @@ class Book:
 
 
 class Client(threading.Thread):
-    def __init__(self, book, servers, end):
+    def __init__(self, book, servers, end, terms):
         super().__init__(daemon=True)
+        self.terms = terms
         self.book, self.servers, self.end = book, servers, end
         self.apis = {name: Api(server) for name, server in servers.items()}
         self.dice = random.Random()
@@ -115,12 +122,16 @@ class Client(threading.Thread):
 class Writer(Client):
     """Owns the listings of a city: nobody else writes them, so it knows their versions."""
 
-    def __init__(self, book, servers, end, city):
-        super().__init__(book, servers, end)
+    def __init__(self, book, servers, end, terms, city):
+        super().__init__(book, servers, end, terms)
         self.city = city
         self.known = {}
 
     def turn(self):
+        # In bursts: what went wrong in one is mended by the next write, so it shows in the pause.
+        if time.monotonic() % PERIOD_S > BURST_S:
+            time.sleep(0.02)
+            return
         name, api = self.pick()
         if len(self.known) < GROUP:
             answer = api.post(example(city=self.city))
@@ -155,7 +166,6 @@ class Writer(Client):
             self.known.pop(listing)
         else:
             self.known[listing] = version
-        time.sleep(self.dice.uniform(0, 0.01))
 
 
 class Reader(Client):
@@ -182,7 +192,7 @@ class Reader(Client):
         else:
             self.book.count("refused")
             return
-        self.book.check("read", listing, name, start, TTL_S, version)
+        self.book.check("read", listing, name, start, self.terms.listing_s, version)
         self.book.count("reads")
 
     def read_page(self, name, api, city):
@@ -196,7 +206,8 @@ class Reader(Client):
         items = {one["id"]: one["version"] for one in json.loads(answer.body)["items"]}
         for listing in members:
             missing = DELETED if listing in self.book.doomed else 0
-            self.book.check("page", listing, name, start, PAGE_TTL_S, items.get(listing, missing))
+            self.book.check("page", listing, name, start, self.terms.page_s,
+                            items.get(listing, missing))
         self.book.count("pages")
 
 
@@ -282,7 +293,10 @@ def harm_until(services, harm, end):
 def run(services, binary, harm, seconds):
     """Reads and writes for so long while Redis is harmed so."""
     proxy = DelayProxy(int(services.variables["REDIS_PORT"]))
-    settings = {**services.variables, **SETTINGS, "REDIS_PORT": proxy.port}
+    terms = WORKING if harm == "nothing" else HARMED
+    settings = {**services.variables, "CACHE_TTL_MS": terms.ttl_ms,
+                "CACHE_PAGE_TTL_MS": terms.page_ttl_ms, "CACHE_TIMEOUT_MS": terms.timeout_ms,
+                "LOG_ACCESS_EVERY": 0, "REDIS_PORT": proxy.port}
     with contextlib.ExitStack() as stack:
         stack.callback(proxy.close)
         servers = {}
@@ -292,8 +306,8 @@ def run(services, binary, harm, seconds):
         book = Book()
         end = time.monotonic() + seconds
         tag = f"{harm}-{time.monotonic_ns()}"
-        writers = [Writer(book, servers, end, f"{tag}-{n}") for n in range(GROUPS)]
-        clients = writers + [Reader(book, servers, end) for _ in range(6)]
+        writers = [Writer(book, servers, end, terms, f"{tag}-{n}") for n in range(GROUPS)]
+        clients = writers + [Reader(book, servers, end, terms) for _ in range(READERS)]
         for one in clients:
             one.start()
         harm_until(services, harm, end)
