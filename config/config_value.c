@@ -96,17 +96,18 @@ static bool store_text(const struct config_option *option, struct str text, char
     return true;
 }
 
-/* store_secrets puts commas between what commas or lines separate, and drops what is empty. */
+/* store_secrets puts commas between what commas or lines separate. Empty lines are dropped; an empty
+ * secret between commas is none that anybody meant. */
 static bool store_secrets(const struct config_option *option, struct str text, char *field)
 {
     char list[CONFIG_LIST_BYTES];
     size_t len = 0;
     for (struct str line; str_next_field(&text, '\n', &line);) {
+        if (trim(line).len == 0) {
+            continue;
+        }
         for (struct str item; str_next_field(&line, ',', &item);) {
             item = trim(item);
-            if (item.len == 0) {
-                continue;
-            }
             if (!is_text_allowed(option, item) || len + item.len + 1 > sizeof(list)) {
                 return false;
             }

@@ -110,13 +110,24 @@ static void test_secrets_come_with_commas_or_lines(void **state)
     struct config config = {0};
     assert_true(store("API_TOKENS", STR("0123456789abcdef"), &config));
     assert_string_equal(config.api_tokens, "0123456789abcdef");
-    assert_true(store("API_TOKENS", STR(",0123456789abcdef , fedcba9876543210\r\n\n"), &config));
+    assert_true(store("API_TOKENS", STR("\n0123456789abcdef , fedcba9876543210\r\n \n"), &config));
     assert_string_equal(config.api_tokens, "0123456789abcdef,fedcba9876543210");
     assert_true(store("API_TOKENS", STR("0123456789abcdef\n0123456789ABCDEF\n"), &config));
     assert_string_equal(config.api_tokens, "0123456789abcdef,0123456789ABCDEF");
     assert_false(store("API_TOKENS", STR("0123456789abcdef,short"), &config));
     assert_false(store("API_TOKENS", STR("0123456789abcdef fedcba9876543210"), &config));
-    assert_false(store("API_TOKENS", STR(",\n"), &config));
+    static const char *const empty_ones[] = {
+        ",",
+        ",\n",
+        "0123456789abcdef,,fedcba9876543210",
+        ",0123456789abcdef",
+        "0123456789abcdef,",
+        "0123456789abcdef, ,fedcba9876543210",
+        "0123456789abcdef\n,fedcba9876543210",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(empty_ones); i++) {
+        assert_false(store("API_TOKENS", str_from(empty_ones[i]), &config));
+    }
     assert_string_equal(config.api_tokens, "0123456789abcdef,0123456789ABCDEF");
 }
 
