@@ -20,13 +20,17 @@
 #include "core/base/random.h"
 #include "core/data/sql_internal.h"
 
-/* of errmsg.h: CR_OUT_OF_MEMORY, CR_SSL_CONNECTION_ERROR */
-#define OUT_OF_MEMORY 2008
-#define TLS_ERROR     2026
+/* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SSL_CONNECTION_ERROR */
+#define CANNOT_CONNECT_FIRST 2002
+#define CANNOT_CONNECT_LAST  2005
+#define OUT_OF_MEMORY        2008
+#define TLS_ERROR            2026
 
 /* Who logs in with any of these never shows the password itself; the library would also obey a
  * server that asks for it in clear text. */
 #define AUTH_PLUGINS "mysql_native_password,caching_sha2_password,client_ed25519,sha256_password"
+
+#define EXPLAIN_MS 1000
 
 #define INIT_COMMAND                                                                               \
     "SET SESSION time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"     \
@@ -88,6 +92,17 @@ static bool dial(MYSQL *mysql, const struct sql_options *options)
            mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
 }
 
+/* explain fills conn->why when the server cannot be reached at all. */
+static void explain(struct sql_conn *conn)
+{
+    const struct sql_options *options = &conn->sql->options;
+    const unsigned code = mysql_errno(conn->mysql);
+    if (code < CANNOT_CONNECT_FIRST || code > CANNOT_CONNECT_LAST ||
+        !sql_dial_explain(options->host, options->port, EXPLAIN_MS, conn->why, sizeof(conn->why))) {
+        conn->why[0] = '\0';
+    }
+}
+
 static void work(struct loop_job *job)
 {
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
@@ -101,6 +116,9 @@ static void work(struct loop_job *job)
     /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
     conn->is_in_clear = conn->is_dialed && conn->sql->options.tls != SQL_TLS_OFF &&
                         mysql_get_ssl_cipher(conn->mysql) == NULL;
+    if (conn->mysql != NULL && !conn->is_dialed) {
+        explain(conn);
+    }
     mysql_thread_end();
 }
 
@@ -184,7 +202,8 @@ static void on_dialed(struct loop_job *job, int status)
     } else if (conn->is_in_clear) {
         sql_pool_on_dialed(sql, NULL, TLS_ERROR, "the server offers no TLS");
     } else {
-        sql_pool_on_dialed(sql, NULL, mysql_errno(mysql), mysql_error(mysql));
+        sql_pool_on_dialed(sql, NULL, mysql_errno(mysql),
+                           conn->why[0] != '\0' ? conn->why : mysql_error(mysql));
     }
     mysql_close(mysql);
     free(conn);

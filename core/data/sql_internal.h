@@ -86,6 +86,7 @@ struct sql_conn {
     atomic_uint_fast64_t dial_start_ns; /* when the job began; 0: not yet */
     bool is_dialed;                     /* what the job found */
     bool is_in_clear;                   /* ... without the TLS that was demanded */
+    char why[SQL_ERROR_BYTES];          /* it cannot be reached; "": the library knows */
     bool is_idle;
 };
 
@@ -167,6 +168,17 @@ void sql_conn_wait(struct sql_conn *conn, int wait);
 /* sql_conn_close ends a dialed connection, whatever the library is doing on it. It never blocks.
  * The struct is freed when the poll handle has closed, and sql_pool_on_conn_closed runs then. */
 void sql_conn_close(struct sql_conn *conn);
+
+/* --- sql_dial.c --- */
+
+/* sql_dial_explain says why a server cannot be connected to: the library's text has neither address nor
+ * port, and the number of another error (EINPROGRESS). It tries each address once more.
+ *
+ * Returns: true with `out` filled; false when one of them can be connected to by now.
+ * Thread:  a worker.
+ */
+MUST_USE bool sql_dial_explain(const char *host, uint16_t port, uint64_t timeout_ms, char *out,
+                               size_t size);
 
 /* --- sql_stmt.c --- */
 

@@ -87,7 +87,10 @@ static void test_down_at_the_start_up_later(void **state)
     await(&rig, &first);
     assert_int_equal(first.query.result.status, UV_ENOTCONN);
     assert_int_equal(first.query.result.error.code, 2002);
-    assert_true(first.query.result.error.message.len > 0);
+    char wanted[64]; /* the library's text would be "(115)", which is EINPROGRESS */
+    (void)snprintf(wanted, sizeof(wanted),
+                   "cannot connect to 127.0.0.1 port %u: connection refused", (unsigned)db.port);
+    assert_true(str_equal(first.query.result.error.message, str_from(wanted)));
     forget(&first);
     assert_int_equal(sql_get_health(rig.sql).state, SQL_DOWN);
     assert_int_equal(try_query("SELECT 1"), UV_ENOTCONN); /* now they do */
