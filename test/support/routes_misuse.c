@@ -3,6 +3,7 @@
  * routes_misuse.c - handlers that are wrong, one mistake a route.
  *
  * /test/misuse/field?name=N&value=V: sends a field of the client's making; POST, as a trailer, too.
+ * /test/misuse/forget: returns, and nothing will ever answer; /test/misuse/forget-cancel: is cancelled, and does not end.
  * /test/misuse/query-on-stack, command-on-stack: ask MySQL or Redis with a struct that is gone when the answer
  * comes. AddressSanitizer puts locals elsewhere, and finds their use itself: not so here.
  */
@@ -37,6 +38,25 @@ static void handle_field(struct http_request *req, void *arg)
         response.trailer_count = ARRAY_COUNT(fields);
     }
     http_respond(req, &response);
+}
+
+static void handle_forget(struct http_request *req, void *arg)
+{
+    (void)req;
+    (void)arg;
+}
+
+static void on_cancel(struct http_request *req, int status)
+{
+    (void)req;
+    (void)status;
+}
+
+static void handle_forget_cancel(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_on_cancel(req, on_cancel);
+    task_park(&req->task, "sleep");
 }
 
 #define ON_THE_STACK __attribute__((no_sanitize("address")))
@@ -84,6 +104,8 @@ int routes_misuse_add(struct router *router, struct health *health)
     } rows[] = {
         {METHOD_GET, "/test/misuse/field", handle_field, 0},
         {METHOD_POST, "/test/misuse/field", handle_field, ROUTE_STREAM},
+        {METHOD_GET, "/test/misuse/forget", handle_forget, 0},
+        {METHOD_GET, "/test/misuse/forget-cancel", handle_forget_cancel, 0},
         {METHOD_GET, "/test/misuse/query-on-stack", handle_query_on_stack, 0},
         {METHOD_GET, "/test/misuse/command-on-stack", handle_command_on_stack, 0},
     };
