@@ -73,7 +73,7 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
         task_current_label = label;
     }
     if (task->slot != TASK_NO_SLOT) {
-        task_slots_publish(task->slot, task);
+        task_slots_publish_server(task->slot, task);
     }
 }
 

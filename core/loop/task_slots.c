@@ -136,6 +136,16 @@ void task_slots_publish(uint32_t index, const struct task *task)
     close_slot(slot);
 }
 
+void task_slots_publish_server(uint32_t index, const struct task *task)
+{
+    struct slot *slot = slot_at(index);
+    open_slot(slot);
+    PUT(slot, task, kind);
+    PUT(slot, task, label);
+    PUT(slot, task, handler);
+    close_slot(slot);
+}
+
 void task_slots_publish_state(uint32_t index, const struct task *task)
 {
     struct slot *slot = slot_at(index);

@@ -49,6 +49,9 @@ struct task *task_slots_task(uint32_t index);
 /* task_slots_publish shows all that task_facts has of a task, which has the slot. */
 void task_slots_publish(uint32_t index, const struct task *task);
 
+/* task_slots_publish_server shows whom the task serves alone: kind, label and handler. */
+void task_slots_publish_server(uint32_t index, const struct task *task);
+
 /* task_slots_publish_state shows the state, its time and the await stack alone. */
 void task_slots_publish_state(uint32_t index, const struct task *task);
 

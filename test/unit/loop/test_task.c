@@ -215,7 +215,8 @@ static void test_a_copy_is_whole(void **state)
         assert_int_equal(task_start(&task, "test", 0, NULL), 0);
         task.start_ns = i;
         task.state_ns = i;
-        task_describe(&task, "test", (uint32_t)(i % 1000), NULL);
+        task.label = (uint32_t)(i % 1000);
+        task_slots_publish(task.slot, &task);
         task_end(&task);
     }
     is_over = true;
