@@ -2,6 +2,8 @@
 """Connections of HTTP/1.1 and 1.0: kept, closed, pipelined, half-closed, left."""
 
 import json
+import resource
+import threading
 
 import pytest
 from server import wait_until
@@ -106,6 +108,20 @@ def test_more_is_pipelined_than_is_buffered(test_server):
                            for i in range(count)))
         assert peer.answer().body == b"slept\n"
         assert [params(peer.answer())[1] for _ in range(count)] == [str(i) for i in range(count)]
+
+
+def test_ten_thousand_pipelined_requests_take_no_stack(start_server):
+    """Each answer would take some hundred bytes of it, were they made one inside another."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_STACK, (512 << 10, 512 << 10))
+    server = start_server({"LOG_ACCESS_EVERY": 0}, preexec=limit)
+    with Peer(server) as peer:
+        many = request("/test/params/a/b") * 10000
+        sender = threading.Thread(target=peer.send, args=(many,))
+        sender.start()
+        for _ in range(10000):
+            assert params(peer.answer()) == ("a", "b")
+        sender.join()
 
 
 def test_a_request_may_be_cut_anywhere(test_server):
