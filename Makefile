@@ -49,9 +49,12 @@ SANITIZE      := $(SANITIZE_$(VARIANT))
 # As Debian builds what serves a network: canaries, checked copies, and what the linker has resolved is
 # read-only. A sanitizer checks the same and more, and intercepts the unchecked functions.
 HARDEN   := $(if $(SANITIZE),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# Sources and headers are named by absolute paths, so that debuggers and `go tool pprof` find them from
+# any directory; the program itself sees paths below the root.
 # Frame pointers and -g in every object: the profiler names each frame and the unwinder's tests
 # compare against them. No PLT: a call through it would cost a jump and show up as a frame.
-CODEGEN  := $(OPTIMIZE) $(SANITIZE) $(HARDEN) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread
+CODEGEN  := $(OPTIMIZE) $(SANITIZE) $(HARDEN) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread \
+            -fmacro-prefix-map=$(CURDIR)/=
 # A call that ends a function stays a call where requests begin to wait, so that the stack of the wait
 # has the handler in it.
 $(B)/handlers/%.o $(B)/core/data/%.o $(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
@@ -64,7 +67,8 @@ WARNINGS := -Wall
 endif
 # llhttp's header and sources must agree on strictness, so every unit is told.
 LLHTTP_CPPFLAGS := -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp
-CPPFLAGS_ALL     = -std=gnu11 -D_GNU_SOURCE -I. -isystem $(B)/gen $(LLHTTP_CPPFLAGS) $(LIB_CFLAGS)
+CPPFLAGS_ALL     = -std=gnu11 -D_GNU_SOURCE -I$(CURDIR) -isystem $(CURDIR)/$(B)/gen $(LLHTTP_CPPFLAGS) \
+                   $(LIB_CFLAGS)
 DEPFLAGS         = -MMD -MP
 LDFLAGS_ALL     := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
 
@@ -159,20 +163,26 @@ $(LIBRARY): $(LIB_OBJECTS) $(B)/objects
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJECTS)
 
-$(B)/%.o: %.c Makefile | $(GENERATED_H)
-	$(call say,CC)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CPPFLAGS_FILE) $(CPPFLAGS) $(DEPFLAGS) $(CODEGEN) $(WARNINGS) $(CFLAGS) -c -o $@ $<
+# Each object's local functions get its name for a prefix: see scripts/name-symbols.
+NAMING := scripts/name-symbols
 
-$(B)/llhttp/%.o: /usr/share/llhttp/%.c Makefile
+$(B)/%.o: %.c Makefile $(NAMING) | $(GENERATED_H)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(LLHTTP_CPPFLAGS) $(DEPFLAGS) $(CODEGEN) -O2 -w -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CPPFLAGS_FILE) $(CPPFLAGS) $(DEPFLAGS) $(CODEGEN) $(WARNINGS) $(CFLAGS) -c -o $@ $(abspath $<)
+	$(Q)$(NAMING) $@ $<
+
+$(B)/llhttp/%.o: /usr/share/llhttp/%.c Makefile $(NAMING)
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(LLHTTP_CPPFLAGS) $(DEPFLAGS) $(CODEGEN) -O2 -w -c -o $@ $(abspath $<)
+	$(Q)$(NAMING) $@ $<
 
 # The generated sources include their header by its path from gen/.
-$(B)/gen/%.o: $(B)/gen/%.c Makefile | $(GENERATED_H)
+$(B)/gen/%.o: $(B)/gen/%.c Makefile $(NAMING) | $(GENERATED_H)
 	$(call say,CC)
-	$(Q)$(CC) -std=gnu11 -I$(B)/gen $(LIB_CFLAGS) $(DEPFLAGS) $(CODEGEN) -w -c -o $@ $<
+	$(Q)$(CC) -std=gnu11 -I$(CURDIR)/$(B)/gen $(LIB_CFLAGS) $(DEPFLAGS) $(CODEGEN) -w -c -o $@ $(abspath $<)
+	$(Q)$(NAMING) $@ $<
 
 define protoc
 	$(call say,PROTOC)

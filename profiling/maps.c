@@ -287,6 +287,26 @@ const struct map *maps_find(const struct maps *maps, uint64_t address)
     return NULL;
 }
 
+static bool is_main(const struct maps *maps, const struct map *map)
+{
+    return maps->has_main && map->object_start == maps->items[0].object_start;
+}
+
+uint64_t maps_shift(const struct maps *maps, const struct map *map)
+{
+    return is_main(maps, map) ? map->bias : 0;
+}
+
+uint64_t maps_unshift(const struct maps *maps, uint64_t shown)
+{
+    if (maps->has_main && maps_find(maps, shown) == NULL) {
+        const uint64_t address = shown + maps->items[0].bias;
+        const struct map *map = maps_find(maps, address);
+        return map != NULL && is_main(maps, map) ? address : shown;
+    }
+    return shown;
+}
+
 bool maps_is_equal(const struct maps *a, const struct maps *b)
 {
     if (a->count != b->count) {
@@ -306,8 +326,7 @@ bool maps_is_equal(const struct maps *a, const struct maps *b)
 
 const char *maps_open_path(const struct maps *maps, const struct map *map)
 {
-    return maps->has_main && map->object_start == maps->items[0].object_start ? MAIN_BINARY_LINK
-                                                                              : map->path;
+    return is_main(maps, map) ? MAIN_BINARY_LINK : map->path;
 }
 
 /* Finds the mapping that holds `address`, or the one called `path` when that is given. */

@@ -43,6 +43,14 @@ void maps_destroy(struct maps *maps);
 /* maps_find is the executable mapping that contains an address, or NULL. */
 const struct map *maps_find(const struct maps *maps, uint64_t address);
 
+/* maps_shift is how much lower profiles show the addresses of a mapping than memory has them: of the
+ * main binary they show what its file says, since `go tool pprof` looks that up in the file as it is.
+ * Of other objects they show what memory says: by their files the objects would overlap. */
+uint64_t maps_shift(const struct maps *maps, const struct map *map);
+
+/* maps_unshift is where memory has the address that a profile shows; an address in memory stays. */
+uint64_t maps_unshift(const struct maps *maps, uint64_t shown);
+
 /* maps_is_equal tells whether two snapshots show the same code at the same places. */
 bool maps_is_equal(const struct maps *a, const struct maps *b);
 

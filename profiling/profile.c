@@ -117,7 +117,9 @@ static uint64_t find_or_add_function(struct profile *profile, const struct symbo
 {
     Pprof__Function wanted = PPROF__FUNCTION__INIT;
     wanted.name = find_or_add_string(profile, frame->function);
-    wanted.system_name = wanted.name;
+    /* Readers that look an address up in the object compare what its debug information says. */
+    wanted.system_name =
+        frame->own_name == NULL ? wanted.name : find_or_add_string(profile, frame->own_name);
     wanted.filename = find_or_add_string(profile, frame->file);
     wanted.start_line = frame->start_line;
     struct key key = {profile, &wanted};
@@ -163,15 +165,6 @@ static void set_lines(struct profile *profile, Pprof__Location *location,
     }
 }
 
-/* How far the main binary was moved when it was loaded; 0 for other objects. `go tool pprof` looks
- * up addresses of the main binary in its file as they are, so the profile gives them as the file
- * has them. Other objects keep theirs: in their files' addresses they would overlap. */
-static uint64_t find_shift(const struct profile *profile, const struct map *map)
-{
-    const struct map *main_map = profile->maps->items;
-    return profile->maps->has_main && map->object_start == main_map->object_start ? map->bias : 0;
-}
-
 /* map: what holds the address, or NULL. shown: the address as the profile gives it. */
 static Pprof__Location *make_location(struct profile *profile, const struct map *map,
                                       uint64_t address, uint64_t shown)
@@ -204,7 +197,7 @@ static bool is_location(const void *key, uint32_t position)
 static uint64_t find_or_add_location(struct profile *profile, uint64_t address)
 {
     const struct map *map = maps_find(profile->maps, address);
-    uint64_t shown = map == NULL ? address : address - find_shift(profile, map);
+    uint64_t shown = map == NULL ? address : address - maps_shift(profile->maps, map);
     struct key key = {profile, &shown};
     uint64_t hash = lookup_mix(shown, 0);
     uint32_t position;
@@ -349,8 +342,8 @@ static Pprof__Mapping *make_mapping(struct profile *profile, size_t position)
     bool is_named = naming->is_used && !naming->has_unnamed;
     pprof__mapping__init(mapping);
     mapping->id = position + 1;
-    mapping->memory_start = map->start - find_shift(profile, map);
-    mapping->memory_limit = map->end - find_shift(profile, map);
+    mapping->memory_start = map->start - maps_shift(profile->maps, map);
+    mapping->memory_limit = map->end - maps_shift(profile->maps, map);
     mapping->file_offset = map->offset;
     mapping->filename = find_or_add_string(profile, map->path);
     mapping->build_id = find_or_add_string(profile, map->build_id);

@@ -22,6 +22,7 @@
 #define CACHE_ENTRIES_MAX (1u << 17)
 #define CACHE_FRAMES_MAX  (1u << 18)
 #define TEXTS_BYTES_MAX   (16u << 20)
+#define LOCAL_NAME_BYTES  512
 #define UNKNOWN_NAME      "[unknown]"
 #define PLT_NAME          "[plt]"
 
@@ -215,16 +216,38 @@ static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr, uint64_t
     return name;
 }
 
+/* A function that only its own file can call is told apart by that file, with the name that the build
+ * gives to its symbol: "listings_load.end". */
+static const char *name_local(Dwarf_Die *function, const char *name)
+{
+    const char *path = dwarf_decl_file(function);
+    const char *slash = path == NULL ? NULL : strrchr(path, '/');
+    const char *file = slash == NULL ? path : slash + 1;
+    const size_t len = file == NULL ? 0 : strlen(file);
+    char local[LOCAL_NAME_BYTES];
+    if (len <= 2 || strcmp(file + len - 2, ".c") != 0) {
+        return name; /* a header's: its name has its module's prefix */
+    }
+    const int written = snprintf(local, sizeof(local), "%.*s.%s", (int)len - 2, file, name);
+    return written < 0 || (size_t)written >= sizeof(local) ? name : keep_function(local);
+}
+
 /* Compilers leave some functions without a name in the debug information; the symbol table may
  * have one for the function that was not inlined. */
-static const char *name_scope(Dwarf_Die *scope, const char *symbol_name)
+static void name_scope(Dwarf_Die *scope, const char *symbol_name, struct symbol_frame *frame)
 {
     const char *name = dwarf_diename(scope);
-    if (name != NULL && name[0] != '\0') {
-        return name;
+    frame->own_name = NULL;
+    if (name == NULL || name[0] == '\0') {
+        const bool is_whole = dwarf_tag(scope) == DW_TAG_subprogram && symbol_name != NULL;
+        frame->function = is_whole ? symbol_name : UNKNOWN_NAME;
+        return;
     }
-    return dwarf_tag(scope) == DW_TAG_subprogram && symbol_name != NULL ? symbol_name
-                                                                        : UNKNOWN_NAME;
+    frame->function = name;
+    if (dwarf_hasattr_integrate(scope, DW_AT_external) == 0) {
+        frame->function = name_local(scope, name);
+        frame->own_name = frame->function == name ? NULL : name;
+    }
 }
 
 /* From the innermost scope outwards: each inlined call and at last the function itself. */
@@ -236,7 +259,7 @@ static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count, cons
         if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) {
             continue;
         }
-        place.function = name_scope(&scopes[i], symbol_name);
+        name_scope(&scopes[i], symbol_name, &place);
         place.start_line = read_number(&scopes[i], DW_AT_decl_line);
         result->frames[result->count++] = place;
         if (tag == DW_TAG_subprogram) {
@@ -391,9 +414,8 @@ static bool find_cached(uint64_t addr, struct symbol_result *result)
     return true;
 }
 
-void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
+static void look_up(uint64_t addr, struct symbol_result *ret_result)
 {
-    (void)pthread_mutex_lock(&state.lock);
     if (state.texts.max_bytes == 0) {
         arena_init(&state.texts, TEXTS_BYTES_MAX);
     }
@@ -401,6 +423,22 @@ void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
         find_symbol(addr, ret_result);
         cache(addr, ret_result);
     }
+}
+
+void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
+{
+    (void)pthread_mutex_lock(&state.lock);
+    look_up(addr, ret_result);
+    (void)pthread_mutex_unlock(&state.lock);
+}
+
+void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result)
+{
+    (void)pthread_mutex_lock(&state.lock);
+    if (state.maps == NULL) {
+        (void)find_module(shown);
+    }
+    look_up(state.maps == NULL ? shown : maps_unshift(state.maps, shown), ret_result);
     (void)pthread_mutex_unlock(&state.lock);
 }
 

@@ -15,9 +15,11 @@
 
 struct symbol_frame {
     const char *function; /* never NULL; "[libuv]" where the object has no symbol for it */
-    const char *file;     /* "" when unknown */
-    int line;             /* 0 when unknown */
-    int start_line;       /* of the function; 0 when unknown */
+    const char
+        *own_name;    /* as the source has it, when `function` has its file before it; or NULL */
+    const char *file; /* "" when unknown */
+    int line;         /* 0 when unknown */
+    int start_line;   /* of the function; 0 when unknown */
 };
 
 struct symbol_result {
@@ -34,6 +36,10 @@ struct symbol_result {
  * Owns: the texts live until symbol_stop.
  */
 void symbol_lookup(uint64_t addr, struct symbol_result *ret_result);
+
+/* symbol_lookup_shown is symbol_lookup for an address as profiles show it, see maps_shift; one in memory
+ * is known as well. */
+void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result);
 
 /* symbol_stop frees the cache and closes the DWARF; no look-up may be running. */
 void symbol_stop(void);

@@ -28,7 +28,7 @@ FOREIGN = re.compile(r"^(/usr/local/go/|java/|sun/|gems/|\./node_modules/|System
 MACHINERY = re.compile(r"on_sigprof|ring_push|restore_rt|killpg|sighandler")
 
 # The allocator and what takes the stacks for it.
-ALLOCATOR = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|on_sample"
+ALLOCATOR = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|heap_hook.on_sample"
                        r"|backtrace_take|unwind_here)$|libjemalloc")
 HEAP_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"),
               ("inuse_objects", "count"), ("inuse_space", "bytes")]
@@ -111,8 +111,13 @@ class Profile:
         return self.total(lambda sample: has_frame(sample, function), value)
 
 
+def is_called(frame, function):
+    """Whether a frame is of a function, which may be named without the file that it is local to."""
+    return frame.function == function or frame.function.endswith("." + function)
+
+
 def has_frame(sample, function):
-    return any(frame.function == function for frame in sample.frames)
+    return any(is_called(frame, function) for frame in sample.frames)
 
 
 def assert_numbered(items):
@@ -138,7 +143,8 @@ def assert_tables(profile):
             mapping = message.mapping[location.mapping_id - 1]
             assert mapping.memory_start <= location.address < mapping.memory_limit
     for function in message.function:
-        assert profile.text[function.name] and function.system_name == function.name
+        name, own_name = profile.text[function.name], profile.text[function.system_name]
+        assert own_name and (name == own_name or name.endswith("." + own_name))
 
 
 def assert_samples(profile, is_rooted=True, is_signed=False):

@@ -107,7 +107,7 @@ def test_each_request_has_an_entry_that_keeps_its_id(start_server):
         for entry in slept:
             assert (entry.state, entry.flags) == ("sleep", [])
             assert entry.labels == {"method": "GET", "route": "/test/sleep"}
-            assert entry.functions[-1] == "handle_sleep"
+            assert entry.functions[-1] == "routes_test.handle_sleep"
             assert second[entry.id].labels == entry.labels
         # The request that asks is there as well, and is another each time.
         own = [of_route(entries, "/debug/pprof/:name")[0] for entries in (first, second)]
@@ -120,7 +120,7 @@ def test_each_request_has_an_entry_that_keeps_its_id(start_server):
             assert sample.frames[0].function == "[sleep]"
             assert sample.labels == {"route": "/test/sleep", "method": "GET", "state": "sleep"}
             assert [frame.function for frame in sample.frames[-2:]] == [
-                "handle_sleep", "[GET /test/sleep]"]
+                "routes_test.handle_sleep", "[GET /test/sleep]"]
     wait_until(lambda: not of_route(dump(server), "/test/sleep"), "those that left to be gone")
 
 
@@ -142,8 +142,8 @@ def test_each_thread_has_an_entry_that_keeps_its_id(start_server, test_server_bi
     def has_stacks():
         found = [(entry.labels["thread"], entry.functions) for entry in threads_of(dump(server))]
         return all(any(function in functions for name, functions in found if name == thread)
-                   for thread, function in (("toq_test_server", "main"), ("toq-log", "take_batch"),
-                                            ("toq-pool", "uv_cond_wait"), ("toq-pool", "run_job")))
+                   for thread, function in (("toq_test_server", "main"), ("toq-log", "log_writer.take_batch"),
+                                            ("toq-pool", "uv_cond_wait"), ("toq-pool", "loop.run_job")))
     wait_until(has_stacks, "the stacks of all threads")
 
 

@@ -44,7 +44,7 @@ def test_what_leaks_is_in_use_under_its_function_and_route(server):
     assert sample.labels["route"] == "/test/leak" and sample.labels["method"] == "GET"
     assert sample.labels["bytes"] == pytest.approx(BIG, rel=0.01)
     functions = [frame.function for frame in sample.frames]
-    assert functions[:2] == ["leak_blocks", "handle_leak"]
+    assert functions[:2] == ["routes_test.leak_blocks", "routes_test.handle_leak"]
     assert functions[-1] == "_start" and "main" in functions
 
 
@@ -143,9 +143,9 @@ def test_gos_tool_reads_both_forms(server, tmp_path, form):
     url = server.url(f"/debug/pprof/{form}", "pprof")
     top = tool(tmp_path, "-top", "-unit=mb", "-nodefraction=0", url)
     assert "Type: inuse_space" in top
-    assert re.search(r"^ *64(\.\d+)?MB .* leak_blocks$", top, re.M), top
+    assert re.search(r"^ *64(\.\d+)?MB .* routes_test\.leak_blocks$", top, re.M), top
     top = tool(tmp_path, "-top", "-unit=mb", "-nodefraction=0", "-sample_index=alloc_space", url)
-    churned = float(re.search(r"^ *([\d.]+)MB .* churn_blocks$", top, re.M).group(1))
+    churned = float(re.search(r"^ *([\d.]+)MB .* routes_test\.churn_blocks$", top, re.M).group(1))
     assert churned >= 64 * (1 - 6 * deviation(16384, 4096))
 
 

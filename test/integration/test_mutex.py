@@ -69,7 +69,8 @@ def test_the_holder_is_charged_with_what_others_waited(start_server, test_server
     assert profile.total(of_holder) == pytest.approx(waited_ns, rel=0.1)
     assert profile.total(of_holder, value=0) == REQUESTS
     # The caller of the unlock comes first, nothing of the hook before it.
-    assert {one.frames[0].function for one in profile.samples if of_holder(one)} == {"contend_hold"}
+    assert {one.frames[0].function for one in profile.samples if of_holder(one)} == {
+        "routes_mutex.contend_hold"}
     assert metric(server, r'toq_profiler_samples_total{profile="mutex"}') >= REQUESTS
 
 

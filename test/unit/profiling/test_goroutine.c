@@ -320,13 +320,13 @@ static void test_a_waiting_task_shows_where_up_to_its_handler(void **state)
     assert_int_equal(sample->values[0], 2);
     assert_int_equal(sample->labels.label, label);
     assert_string_equal(function_at(&take.stacks, sample, 0), "[mysql]");
-    assert_string_equal(function_at(&take.stacks, sample, 1), "ask_for_something");
-    assert_string_equal(function_at(&take.stacks, sample, 2), "handle_something");
+    assert_string_equal(function_at(&take.stacks, sample, 1), "test_goroutine.ask_for_something");
+    assert_string_equal(function_at(&take.stacks, sample, 2), "test_goroutine.handle_something");
     assert_string_equal(function_at(&take.stacks, sample, 3), "[GET /things/:id]");
     stacks_deinit(&take.stacks);
     dump(); /* it is in the head there */
     assert_entry(tasks[0].id, "[mysql] {method: GET, route: \"/things/:id\"}",
-                 "}:\nask_for_something(...)\n\t/");
+                 "}:\ntest_goroutine.ask_for_something(...)\n\t/");
     assert_int_equal(count_of("[mysql]"), 2);
     end_tasks(2);
 }
@@ -341,17 +341,18 @@ static void test_a_task_that_a_callback_went_on_with_still_shows_its_handler(voi
     const struct stacks_sample *sample = sample_with(&take.stacks, "redis", NULL);
     assert_non_null(sample);
     assert_string_equal(function_at(&take.stacks, sample, 0), "[redis]");
-    assert_string_equal(function_at(&take.stacks, sample, 1), "ask_for_something");
-    assert_string_equal(function_at(&take.stacks, sample, 2), "go_on_with_something");
+    assert_string_equal(function_at(&take.stacks, sample, 1), "test_goroutine.ask_for_something");
+    assert_string_equal(function_at(&take.stacks, sample, 2),
+                        "test_goroutine.go_on_with_something");
     uint64_t frames[STACKS_FRAMES_MAX];
     const size_t count = stacks_read(&take.stacks, sample->leaf, frames, STACKS_FRAMES_MAX);
     assert_int_equal(frames[count - 2], (uintptr_t)handle_something);
     stacks_deinit(&take.stacks);
     dump();
     assert_entry(tasks[0].id, "[redis] {method: GET, route: \"/things/:id\"}",
-                 "\ngo_on_with_something(...)\n\t/");
+                 "\ntest_goroutine.go_on_with_something(...)\n\t/");
     assert_entry(tasks[0].id, "[redis] {method: GET, route: \"/things/:id\"}",
-                 "\nhandle_something(...)\n\t/");
+                 "\ntest_goroutine.handle_something(...)\n\t/");
     end_tasks(1);
 }
 
@@ -363,7 +364,8 @@ static void test_a_call_shows_its_rpc(void **state)
                   tasks[0].handler);
     handle_something(&tasks[0], "mysql");
     dump();
-    assert_entry(tasks[0].id, "[mysql] {rpc: things.v1.Things/Get}", "\nhandle_something(...)\n");
+    assert_entry(tasks[0].id, "[mysql] {rpc: things.v1.Things/Get}",
+                 "\ntest_goroutine.handle_something(...)\n");
     struct waiter waiter = {.label = tasks[0].label};
     start_waiter(&waiter);
     dump_with(" {rpc: things.v1.Things/Get, thread: waiter}:\n");
@@ -381,12 +383,12 @@ static void test_a_running_task_shows_its_handler_and_route(void **state)
     take_profile(&take);
     const struct stacks_sample *sample = sample_with(&take.stacks, "running", NULL);
     assert_non_null(sample);
-    assert_string_equal(function_at(&take.stacks, sample, 0), "handle_something");
+    assert_string_equal(function_at(&take.stacks, sample, 0), "test_goroutine.handle_something");
     assert_string_equal(function_at(&take.stacks, sample, 1), "[GET /things/:id]");
     stacks_deinit(&take.stacks);
     dump();
     assert_entry(tasks[0].id, "[running] {method: GET, route: \"/things/:id\"}",
-                 "handle_something(...)\n\t/");
+                 "test_goroutine.handle_something(...)\n\t/");
     assert_entry(tasks[1].id, "[running]",
                  "\tgoroutine running on other thread; stack unavailable\n");
     end_tasks(2);
@@ -400,7 +402,7 @@ static void test_threads_show_what_they_do(void **state)
     start_waiter(&waiter);
     start_waiter(&deaf);
     struct source_take take;
-    take_profile_with(&take, "waiter", "wait_for_a_byte");
+    take_profile_with(&take, "waiter", "test_goroutine.wait_for_a_byte");
     const struct stacks_sample *sample = sample_with(&take.stacks, NULL, "waiter");
     assert_true(!HAS_EXACT_SIGNALS || sample->labels.label == label);
     sample = sample_with(&take.stacks, NULL, "deaf");
@@ -421,7 +423,7 @@ static void test_ids_stay_and_are_no_others(void **state)
     handle_something(&tasks[0], "sleep");
     uint64_t ids[2] = {0};
     for (size_t i = 0; i < 2; i++) {
-        dump_with("\nwait_for_a_byte(...)\n");
+        dump_with("\ntest_goroutine.wait_for_a_byte(...)\n");
         const char *thread = strstr(dumped.text, "thread: waiter}:\n");
         assert_non_null(thread);
         while (thread > dumped.text && thread[-1] != '\n') {
@@ -433,10 +435,10 @@ static void test_ids_stay_and_are_no_others(void **state)
                 ids[i],
                 "[syscall, locked to thread] {method: GET, route: \"/things/:id\", thread: "
                 "waiter}",
-                "\nwait_for_a_byte(...)\n\t/");
+                "\ntest_goroutine.wait_for_a_byte(...)\n\t/");
         }
         assert_entry(tasks[0].id, "[sleep] {method: GET, route: \"/things/:id\"}",
-                     "\nhandle_something(...)\n\t/");
+                     "\ntest_goroutine.handle_something(...)\n\t/");
         assert_memory_equal(entry_of(1), "goroutine 1 [", 13);
         assert_non_null(strstr(entry_of(1), ", locked to thread] {"));
     }
@@ -484,7 +486,7 @@ static void test_ten_thousand_old_tasks_are_dumped(void **state)
                      MANY / 2);
     assert_int_equal(count_of(" [redis, 120 minutes] {method: GET, route: \"/things/:id\"}:\n"),
                      MANY / 2);
-    assert_int_equal(count_of("\nask_for_something(...)\n"), MANY);
+    assert_int_equal(count_of("\ntest_goroutine.ask_for_something(...)\n"), MANY);
     struct source_take take;
     take_profile(&take);
     assert_int_equal(sample_with(&take.stacks, "mysql", NULL)->values[0], MANY / 2);

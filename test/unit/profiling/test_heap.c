@@ -179,8 +179,8 @@ static void test_what_is_kept_is_in_use_until_it_is_freed(void **state)
     assert_int_equal(look.status, 0);
     struct stacks_sample sample;
     const int64_t bytes = BIG_COUNT * BIG_BYTES;
-    assert_true(
-        is_near(sum_of(&look.take.stacks, "keep_blocks", IN_USE_BYTES, &sample), bytes, 10));
+    assert_true(is_near(sum_of(&look.take.stacks, "test_heap.keep_blocks", IN_USE_BYTES, &sample),
+                        bytes, 10));
     assert_true(is_near(sample.values[ALLOC_BYTES], bytes, 10));
     assert_int_equal(sample.values[IN_USE_OBJECTS], sample.values[ALLOC_OBJECTS]);
     assert_in_range(sample.values[ALLOC_OBJECTS], BIG_COUNT - 1, BIG_COUNT);
@@ -190,8 +190,8 @@ static void test_what_is_kept_is_in_use_until_it_is_freed(void **state)
 
     free_blocks(BIG_COUNT);
     look = look_at(&source_allocs, false);
-    assert_int_equal(sum_of(&look.take.stacks, "keep_blocks", IN_USE_BYTES, NULL), 0);
-    assert_int_equal(sum_of(&look.take.stacks, "keep_blocks", ALLOC_BYTES, NULL),
+    assert_int_equal(sum_of(&look.take.stacks, "test_heap.keep_blocks", IN_USE_BYTES, NULL), 0);
+    assert_int_equal(sum_of(&look.take.stacks, "test_heap.keep_blocks", ALLOC_BYTES, NULL),
                      sample.values[ALLOC_BYTES]);
     stacks_deinit(&look.take.stacks);
 }
@@ -205,8 +205,8 @@ static void test_small_blocks_are_estimated(void **state)
     struct look look = look_at(&source_allocs, false);
     struct stacks_sample sample;
     const int64_t bytes = SMALL_COUNT * SMALL_BYTES;
-    assert_true(
-        is_near(sum_of(&look.take.stacks, "churn_zeroed", ALLOC_BYTES, &sample), bytes, 520));
+    assert_true(is_near(sum_of(&look.take.stacks, "test_heap.churn_zeroed", ALLOC_BYTES, &sample),
+                        bytes, 520));
     assert_true(is_near(sample.values[ALLOC_OBJECTS], SMALL_COUNT, 520));
     assert_int_equal(sample.values[IN_USE_BYTES], 0);
     assert_true(is_near(sample.labels.size_bytes, SMALL_BYTES, 1));
@@ -219,13 +219,13 @@ static void test_raw_values_are_what_was_sampled(void **state)
     (void)state;
     churn_zeroed(SMALL_COUNT, SMALL_BYTES);
     struct look look = look_at(&source_heap, true);
-    const int64_t raw = sum_of(&look.take.stacks, "churn_zeroed", ALLOC_OBJECTS, NULL);
-    assert_true(is_near(sum_of(&look.take.stacks, "churn_zeroed", ALLOC_BYTES, NULL),
+    const int64_t raw = sum_of(&look.take.stacks, "test_heap.churn_zeroed", ALLOC_OBJECTS, NULL);
+    assert_true(is_near(sum_of(&look.take.stacks, "test_heap.churn_zeroed", ALLOC_BYTES, NULL),
                         raw * (int64_t)SMALL_BYTES, 1));
     stacks_deinit(&look.take.stacks);
     look = look_at(&source_heap, false);
     /* 1 / (1 - e^(-1/32)) = 32.503 */
-    assert_true(is_near(sum_of(&look.take.stacks, "churn_zeroed", ALLOC_OBJECTS, NULL),
+    assert_true(is_near(sum_of(&look.take.stacks, "test_heap.churn_zeroed", ALLOC_OBJECTS, NULL),
                         raw * 32503 / 1000, 1));
     stacks_deinit(&look.take.stacks);
 }
@@ -238,7 +238,8 @@ static void test_the_size_of_a_stack_never_changes(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(samples); i++) {
         grow_block(4 + 4 * i, BIG_BYTES);
         struct look look = look_at(&source_heap, false);
-        assert_true(sum_of(&look.take.stacks, "grow_block", ALLOC_BYTES, &samples[i]) > 0);
+        assert_true(sum_of(&look.take.stacks, "test_heap.grow_block", ALLOC_BYTES, &samples[i]) >
+                    0);
         stacks_deinit(&look.take.stacks);
     }
     const int64_t objects = samples[1].values[ALLOC_OBJECTS] - samples[0].values[ALLOC_OBJECTS];
@@ -264,14 +265,14 @@ static void test_other_threads_count_and_their_stacks_are_whole(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     struct look look = look_at(&source_heap, false);
     struct stacks_sample sample;
-    assert_true(is_near(sum_of(&look.take.stacks, "align_blocks", ALLOC_BYTES, &sample),
+    assert_true(is_near(sum_of(&look.take.stacks, "test_heap.align_blocks", ALLOC_BYTES, &sample),
                         BIG_COUNT * BIG_BYTES, 10));
     assert_string_equal(label_get(sample.labels.label).route, "/aligned");
     uint64_t frames[STACKS_FRAMES_MAX];
     struct symbol_result symbol;
     assert_true(stacks_read(&look.take.stacks, sample.leaf, frames, STACKS_FRAMES_MAX) >= 3);
     symbol_lookup(frames[1], &symbol);
-    assert_string_equal(symbol.frames[0].function, "align_on_thread");
+    assert_string_equal(symbol.frames[0].function, "test_heap.align_on_thread");
     stacks_deinit(&look.take.stacks);
     const struct heap_stats after = heap_get_stats();
     assert_true(after.samples >= before.samples + BIG_COUNT - 1);

@@ -132,14 +132,14 @@ static void test_the_past_is_what_was_then(void **state)
     assert_int_equal(done.message->period, 1000000000 / HISTORY_HZ);
     assert_non_null(strstr(text(done.message->comment[0]), "windows: 5; "));
     if (HAS_EXACT_SIGNALS) {
-        assert_true(has_function("burn_before"));
-        assert_false(has_function("burn_after"));
+        assert_true(has_function("test_history.burn_before"));
+        assert_false(has_function("test_history.burn_after"));
     }
     const int64_t first_ns = done.message->time_nanos;
     (void)ask(switch_ns + WINDOW_MS * NS_PER_MS, end_ns);
     wait_done(1);
     assert_true(done.message->time_nanos > first_ns);
-    assert_true(!HAS_EXACT_SIGNALS || has_function("burn_after"));
+    assert_true(!HAS_EXACT_SIGNALS || has_function("test_history.burn_after"));
 }
 
 static void test_the_present_window_is_part_of_it(void **state)
@@ -238,7 +238,7 @@ static void test_a_capture_beside_it_takes_nothing_away(void **state)
     assert_int_equal(done.status, 0);
     if (HAS_EXACT_SIGNALS) {
         assert_true(live_ns > 0 && total(1) >= live_ns);
-        assert_true(has_function("burn_before"));
+        assert_true(has_function("test_history.burn_before"));
     }
 }
 

@@ -218,15 +218,15 @@ static void test_the_holder_is_charged_with_the_wait(void **state)
     unlock_after_a_while(&known);
     task_swap_label(label);
     join_all(threads, WAITERS);
-    const struct tally holder = tally_of("unlock_after_a_while");
-    const struct tally others = tally_of("wait_in_libuv");
+    const struct tally holder = tally_of("test_mutex.unlock_after_a_while");
+    const struct tally others = tally_of("test_mutex.wait_in_libuv");
     const int64_t waited_ns = (int64_t)known.waited_ns;
     assert_true(waited_ns >= (int64_t)(WAITERS * HOLD_NS));
     assert_in_range(holder.ns + others.ns, waited_ns * 9 / 10, waited_ns);
     assert_in_range(holder.ns, WAITERS * HOLD_NS, waited_ns);
     assert_int_equal(holder.count, 1);
     assert_int_equal(holder.label, LABEL_OTHER);
-    assert_string_equal(holder.innermost, "unlock_after_a_while");
+    assert_string_equal(holder.innermost, "test_mutex.unlock_after_a_while");
     known_deinit(&known);
 }
 
@@ -241,7 +241,7 @@ static void test_a_librarys_locks_are_seen(void **state)
     await_waiters(&known.mutex, 1);
     uv_unlock_at_once(&known);
     join_all(&thread, 1);
-    const struct tally holder = tally_of("uv_unlock_at_once");
+    const struct tally holder = tally_of("test_mutex.uv_unlock_at_once");
     assert_int_equal(holder.count, 1);
     assert_string_equal(holder.innermost, "uv_mutex_unlock");
     known_deinit(&known);
@@ -271,7 +271,7 @@ static void test_waiting_for_a_condition_lets_go(void **state)
     assert_int_equal(pthread_mutex_trylock(&known.mutex), EBUSY); /* it is held again */
     uv_mutex_unlock(&known.mutex);
     join_all(&thread, 1);
-    const struct tally holder = tally_of("wait_for_condition");
+    const struct tally holder = tally_of("test_mutex.wait_for_condition");
     assert_int_equal(holder.count, 1);
     assert_string_equal(holder.innermost, "uv_cond_wait");
     known_deinit(&known);

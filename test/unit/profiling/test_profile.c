@@ -137,7 +137,7 @@ static void test_samples_share_locations_and_functions(void **state)
     const Pprof__Line *outermost = location->line[location->n_line - 1];
     assert_string_equal(
         profile_message_text(message, message->function[outermost->function_id - 1]->name),
-        "test_samples_share_locations_and_functions");
+        "test_profile.test_samples_share_locations_and_functions");
     pprof__profile__free_unpacked(message, NULL);
 }
 

@@ -53,7 +53,7 @@ static void test_a_function_has_name_file_and_line(void **state)
     assert_true(result.is_named);
     assert_true(result.count >= 1);
     const struct symbol_frame *frame = &result.frames[result.count - 1];
-    assert_string_equal(frame->function, "outer_function");
+    assert_string_equal(frame->function, "test_symbol.outer_function");
     assert_int_equal(frame->file[0], '/');
     assert_non_null(strstr(frame->file, "test/unit/profiling/test_symbol.c"));
     assert_true(frame->line >= frame->start_line);
@@ -68,9 +68,9 @@ static void test_inlined_calls_come_innermost_first(void **state)
     assert_int_equal(result.count, 3);
     assert_string_equal(result.frames[0].function, "arch_regs_here");
     assert_non_null(strstr(result.frames[0].file, "/profiling/arch_"));
-    assert_string_equal(result.frames[1].function, "inlined_function");
+    assert_string_equal(result.frames[1].function, "test_symbol.inlined_function");
     assert_int_equal(result.frames[1].line, inner_line);
-    assert_string_equal(result.frames[2].function, "outer_function");
+    assert_string_equal(result.frames[2].function, "test_symbol.outer_function");
     assert_int_equal(result.frames[2].line, call_line);
     assert_string_equal(result.frames[2].file, result.frames[1].file);
 }
@@ -176,7 +176,7 @@ static void test_it_starts_again_after_a_stop(void **state)
     symbol_stop();
     symbol_stop();
     struct symbol_result result = look_up((const void *)(uintptr_t)outer_function);
-    assert_string_equal(result.frames[result.count - 1].function, "outer_function");
+    assert_string_equal(result.frames[result.count - 1].function, "test_symbol.outer_function");
 }
 
 /* A profile of tasks may have nothing but synthetic frames. */

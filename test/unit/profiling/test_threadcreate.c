@@ -132,7 +132,7 @@ static void test_creators_from_before_the_profiler_are_known(void **state)
 {
     (void)state;
     take_profile();
-    assert_int_equal(created_by("create_early"), 2);
+    assert_int_equal(created_by("test_threadcreate.create_early"), 2);
     for (size_t i = 0; i < take.stacks.sample_count; i++) {
         assert_false(has_function(&take.stacks.samples[i], "pthread_create"));
     }
@@ -150,10 +150,10 @@ static void test_creators_are_counted_while_it_runs(void **state)
     (void)task_swap_label(previous);
     take_profile();
     assert_int_equal(source_threadcreate.count(), before + 3);
-    assert_int_equal(created_by("create_late"), 3);
+    assert_int_equal(created_by("test_threadcreate.create_late"), 3);
     for (size_t i = 0; i < take.stacks.sample_count; i++) {
         const struct stacks_sample *sample = &take.stacks.samples[i];
-        if (has_function(sample, "create_late")) {
+        if (has_function(sample, "test_threadcreate.create_late")) {
             assert_int_equal(sample->labels.label, label);
             assert_int_equal(sample->values[0], 3);
             assert_true(has_function(sample, "main"));
