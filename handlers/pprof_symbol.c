@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * pprof_symbol.c - names for addresses, looked up on a worker thread because the first look-up
- * reads files. Code that has no symbol is answered with the name of its object in brackets.
+ * reads files. An address may be one in memory, as the texts have it, or one of the main binary as the
+ * profiles show it. Code that has no symbol is answered with the name of its object in brackets.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -55,7 +56,7 @@ static void look_up(struct loop_job *job)
         if (!parse_word(word, &pc) || pc == 0) {
             continue;
         }
-        symbol_lookup(pc, &symbol);
+        symbol_lookup_shown(pc, &symbol);
         if (symbol.is_mapped) {
             buf_printf(&sj->answer, "0x%" PRIx64 " %s\n", pc, symbol.frames[0].function);
         }
