@@ -117,7 +117,8 @@ static bool step(const struct unwind_row *row, const struct unwind_stack *stack,
         return false;
     }
     /* Below sp lies what an epilogue has popped already: the register is the caller's again. */
-    uint64_t fp_at = cfa + (uint64_t)(row->fp_slot * 8);
+    uint64_t fp_base = row->rule == UNWIND_FP_DEREF ? regs->fp : cfa;
+    uint64_t fp_at = fp_base + (uint64_t)(row->fp_slot * 8);
     if (row->fp_slot != UNWIND_KEPT && fp_at >= regs->sp && !load(stack, fp_at, &regs->fp)) {
         return false;
     }

@@ -54,7 +54,20 @@ static bool to_slot(int64_t offset, int16_t *ret_slot)
 }
 
 /* A register that is not saved is kept; libdw says "undefined" by returning the caller's ops. */
-enum saved { SAVED_AT_CFA, SAVED_KEPT, SAVED_UNDEFINED, SAVED_ELSEWHERE };
+enum saved { SAVED_AT_CFA, SAVED_AT_FP, SAVED_KEPT, SAVED_UNDEFINED, SAVED_ELSEWHERE };
+
+/* The register and offset of a DW_OP_bregN or DW_OP_bregx. */
+static bool read_base(const Dwarf_Op *op, unsigned *ret_regno, int64_t *ret_offset)
+{
+    if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31) {
+        *ret_regno = op->atom - DW_OP_breg0;
+        *ret_offset = (int64_t)op->number;
+        return true;
+    }
+    *ret_regno = (unsigned)op->number;
+    *ret_offset = (int64_t)op->number2;
+    return op->atom == DW_OP_bregx;
+}
 
 static enum saved find_saved(Dwarf_Frame *frame, int regno, int16_t *ret_slot)
 {
@@ -68,25 +81,20 @@ static enum saved find_saved(Dwarf_Frame *frame, int regno, int16_t *ret_slot)
         *ret_slot = UNWIND_KEPT;
         return ops == NULL ? SAVED_KEPT : SAVED_UNDEFINED;
     }
-    if (ops[0].atom != DW_OP_call_frame_cfa || count > 2 ||
-        (count == 2 && ops[1].atom != DW_OP_plus_uconst)) {
+    if (ops[0].atom != DW_OP_call_frame_cfa || count > 2) {
+        return SAVED_ELSEWHERE;
+    }
+    unsigned base;
+    int64_t from_base;
+    if (count == 2 && read_base(&ops[1], &base, &from_base)) {
+        return base == ARCH_DWARF_FP && to_slot(from_base, ret_slot) ? SAVED_AT_FP
+                                                                     : SAVED_ELSEWHERE;
+    }
+    if (count == 2 && ops[1].atom != DW_OP_plus_uconst) {
         return SAVED_ELSEWHERE;
     }
     int64_t offset = count == 2 ? (int64_t)ops[1].number : 0;
     return to_slot(offset, ret_slot) ? SAVED_AT_CFA : SAVED_ELSEWHERE;
-}
-
-/* The register and offset of a DW_OP_bregN or DW_OP_bregx. */
-static bool read_base(const Dwarf_Op *op, unsigned *ret_regno, int64_t *ret_offset)
-{
-    if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31) {
-        *ret_regno = op->atom - DW_OP_breg0;
-        *ret_offset = (int64_t)op->number;
-        return true;
-    }
-    *ret_regno = (unsigned)op->number;
-    *ret_offset = (int64_t)op->number2;
-    return op->atom == DW_OP_bregx;
 }
 
 /* The linker's rule for PLT stubs: sp + 8, plus 8 once the stub has pushed its index:
@@ -138,10 +146,12 @@ static struct unwind_row read_frame(Dwarf_Frame *frame, uint64_t pc)
         return row;
     }
     enum saved fp = find_saved(frame, ARCH_DWARF_FP, &found.fp_slot);
-    if (ra == SAVED_ELSEWHERE || fp == SAVED_ELSEWHERE || !read_cfa(frame, &found)) {
+    if (ra == SAVED_ELSEWHERE || ra == SAVED_AT_FP || fp == SAVED_ELSEWHERE ||
+        !read_cfa(frame, &found)) {
         return row;
     }
-    return found;
+    /* A function that realigns its stack knows the CFA by a word beside the saved fp alone. */
+    return (fp == SAVED_AT_FP) == (found.rule == UNWIND_FP_DEREF) ? found : row;
 }
 
 /* The rules of one mapping, asked for by address in memory. */

@@ -20,7 +20,8 @@ enum unwind_rule {
     UNWIND_ROOT,     /* the thread starts here: no caller */
     UNWIND_SP,       /* sp + 8 * cfa_slot */
     UNWIND_FP,       /* fp + 8 * cfa_slot */
-    UNWIND_FP_DEREF, /* the word at fp + 8 * cfa_slot: functions that realign their stack */
+    UNWIND_FP_DEREF, /* the word at fp + 8 * cfa_slot: functions that realign their stack; there the
+                        caller's fp is saved at fp + 8 * fp_slot */
     UNWIND_PLT,      /* sp + 8, and 8 more from byte cfa_slot of each 16-byte stub on */
 };
 

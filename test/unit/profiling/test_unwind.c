@@ -233,6 +233,58 @@ static void test_the_real_stack_is_the_one_that_libc_sees(void **state)
     maps_destroy(maps);
 }
 
+static __attribute__((noinline)) void note_stack(char *aligned, char *sized)
+{
+    *aligned = 1;
+    *sized = 1;
+    const int values[] = {1, 2};
+    (void)note_stacks(&values[0], &values[1]);
+}
+
+/* As libraries are compiled, without a frame pointer: with a size that only the caller knows, and more
+ * alignment than the stack has, gcc keeps the CFA in a word of the frame. */
+static __attribute__((noinline, optimize("omit-frame-pointer"))) int realign(size_t bytes)
+{
+    _Alignas(64) char aligned[64];
+    char *sized = __builtin_alloca(bytes);
+    __asm__ volatile("" : : "r"(aligned), "r"(sized) : "memory"); /* both are there */
+    note_stack(aligned, sized);
+    return aligned[0] + sized[0];
+}
+
+static bool has_rule(uint64_t start, uint64_t end, enum unwind_rule rule)
+{
+    for (size_t i = 0; i < real_table->count; i++) {
+        const struct unwind_row *row = &real_table->rows[i];
+        if (row->pc >= start && row->pc < end && row->rule == rule) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_a_realigned_stack_is_walked_through(void **state)
+{
+    (void)state;
+    struct maps *maps;
+    our_count = 0;
+    assert_int_equal(maps_create(&maps), 0);
+    assert_int_equal(unwind_table_create(maps, &real_table), 0);
+    assert_true(maps_find_main_stack(&real_stack.low, &real_stack.high));
+    assert_int_equal(realign(100), 2);
+#if defined(__x86_64__) && !defined(__clang__)
+    const uint64_t start = (uint64_t)(uintptr_t)realign;
+    assert_true(has_rule(start, start + 512, UNWIND_FP_DEREF));
+#endif
+    assert_true(is_complete);
+    size_t extra = (size_t)their_count - our_count;
+    for (size_t i = 1; i < our_count; i++) {
+        assert_int_equal(ours[i], (uint64_t)(uintptr_t)theirs[i + extra] - 1);
+    }
+    unwind_table_destroy(real_table);
+    maps_destroy(maps);
+}
+
 static void test_a_table_is_sorted(void **state)
 {
     (void)state;
@@ -282,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_copy_is_walked_like_the_stack, clear),
         cmocka_unit_test(test_a_copy_ends_where_memory_ends),
         cmocka_unit_test(test_the_real_stack_is_the_one_that_libc_sees),
+        cmocka_unit_test(test_a_realigned_stack_is_walked_through),
         cmocka_unit_test(test_a_table_is_sorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
