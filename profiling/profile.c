@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * profile.c - the model is made of the protobuf messages themselves: each text, function and
- * location is entered once and then referred to by number, as the format has it.
+ * profile.c - each text, function and location is entered once and then referred to by number, as the
+ * format has it. Samples are written as they come, the tables that they refer to at the end: protobuf
+ * takes the fields of a message in any order.
  *
  * Source: google/pprof proto/profile.proto.
  */
@@ -14,6 +15,13 @@
 #include "profiling/lookup.h"
 #include "profiling/profile.pb-c.h"
 #include "profiling/symbol.h"
+
+/* Protobuf: Profile.sample, and the wire type of what has its length before it. */
+#define SAMPLE_FIELD 2
+#define WIRE_LENGTH  2
+/* Varints are 10 bytes at most: of the locations, the values, and four to a label with its head. */
+#define PACKED_BYTES_MAX                                                                           \
+    (10 * (PROFILE_FRAMES_MAX + PROFILE_SAMPLE_TYPES_MAX) + 64 * PROFILE_LABELS_MAX + 64)
 
 /* A growing array of pointers, as protobuf-c wants repeated fields. */
 struct refs {
@@ -38,12 +46,13 @@ struct profile {
     struct refs strings;
     struct refs functions;
     struct refs locations;
-    struct refs samples;
     struct refs comments; /* Pprof__Label, of which only str is used */
     struct lookup string_lookup;
     struct lookup function_lookup;
     struct lookup location_lookup;
     bool is_failed;
+    struct gzip gzip;
+    uint8_t packed[PACKED_BYTES_MAX]; /* one message on its way */
 };
 
 struct key {
@@ -210,23 +219,29 @@ static uint64_t find_or_add_location(struct profile *profile, uint64_t address)
                : 0;
 }
 
-static void set_labels(struct profile *profile, Pprof__Sample *sample,
-                       const struct profile_label *labels, size_t count)
+/* A message in `field` of the profile, which is written at once and not kept: a profile of many deep
+ * stacks is several times what a worker should hold. */
+static void write_message(struct profile *profile, uint8_t field, const ProtobufCMessage *message)
 {
-    sample->label = take(profile, count * sizeof(Pprof__Label *));
-    for (size_t i = 0; sample->label != NULL && i < count; i++) {
-        Pprof__Label *label = take(profile, sizeof(*label));
-        if (label == NULL) {
-            return;
-        }
-        pprof__label__init(label);
-        label->key = find_or_add_string(profile, labels[i].key);
-        label->str = find_or_add_string(profile, labels[i].text);
-        label->num = labels[i].text == NULL ? labels[i].number : 0;
-        label->num_unit = find_or_add_string(profile, labels[i].unit);
-        sample->label[i] = label;
-        sample->n_label = i + 1;
+    const size_t len = protobuf_c_message_get_packed_size(message);
+    REQUIRE(len <= sizeof(profile->packed));
+    uint8_t head[8] = {(uint8_t)(field << 3 | WIRE_LENGTH)};
+    size_t head_len = 1;
+    for (size_t rest = len; head_len == 1 || rest > 0; rest >>= 7) {
+        head[head_len++] = (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
     }
+    gzip_write(&profile->gzip, head, head_len);
+    gzip_write(&profile->gzip, profile->packed, protobuf_c_message_pack(message, profile->packed));
+}
+
+static Pprof__Label make_label(struct profile *profile, const struct profile_label *label)
+{
+    Pprof__Label made = PPROF__LABEL__INIT;
+    made.key = find_or_add_string(profile, label->key);
+    made.str = find_or_add_string(profile, label->text);
+    made.num = label->text == NULL ? label->number : 0;
+    made.num_unit = find_or_add_string(profile, label->unit);
+    return made;
 }
 
 void profile_add_sample(struct profile *profile, const uint64_t *addresses, size_t address_count,
@@ -234,27 +249,26 @@ void profile_add_sample(struct profile *profile, const uint64_t *addresses, size
                         size_t label_count)
 {
     REQUIRE(address_count > 0 && address_count <= PROFILE_FRAMES_MAX);
-    Pprof__Sample *sample = take(profile, sizeof(*sample));
-    if (sample == NULL) {
-        return;
-    }
-    pprof__sample__init(sample);
-    sample->n_value = profile->message.n_sample_type;
-    sample->value = take(profile, sample->n_value * sizeof(*values));
-    sample->location_id = take(profile, address_count * sizeof(*addresses));
-    if (sample->value == NULL || sample->location_id == NULL) {
-        return;
-    }
-    memcpy(sample->value, values, sample->n_value * sizeof(*values));
+    REQUIRE(label_count <= PROFILE_LABELS_MAX);
+    Pprof__Label made[PROFILE_LABELS_MAX];
+    Pprof__Label *refs[PROFILE_LABELS_MAX];
+    uint64_t ids[PROFILE_FRAMES_MAX];
     for (size_t i = 0; i < address_count; i++) {
         REQUIRE(addresses[i] != 0);
-        sample->location_id[i] = find_or_add_location(profile, addresses[i]);
+        ids[i] = find_or_add_location(profile, addresses[i]);
     }
-    sample->n_location_id = address_count;
-    if (label_count > 0) {
-        set_labels(profile, sample, labels, label_count);
+    for (size_t i = 0; i < label_count; i++) {
+        made[i] = make_label(profile, &labels[i]);
+        refs[i] = &made[i];
     }
-    (void)append(profile, &profile->samples, sample, NULL, 0);
+    Pprof__Sample sample = PPROF__SAMPLE__INIT;
+    sample.n_location_id = address_count;
+    sample.location_id = ids;
+    sample.n_value = profile->message.n_sample_type;
+    sample.value = (int64_t *)(uintptr_t)values;
+    sample.n_label = label_count;
+    sample.label = refs;
+    write_message(profile, SAMPLE_FIELD, &sample.base);
 }
 
 void profile_add_comment(struct profile *profile, const char *text)
@@ -301,6 +315,7 @@ int profile_create(const struct profile_spec *spec, const struct maps *maps,
         return UV_ENOMEM;
     }
     arena_init(&profile->arena, PROFILE_BYTES_MAX);
+    gzip_open(&profile->gzip, PROFILE_BYTES_MAX);
     pprof__profile__init(&profile->message);
     profile->maps = maps;
     profile->naming = take(profile, (maps->count + 1) * sizeof(*profile->naming));
@@ -320,13 +335,14 @@ void profile_destroy(struct profile *profile)
         return;
     }
     struct refs *all[] = {&profile->strings, &profile->functions, &profile->locations,
-                          &profile->samples, &profile->comments};
+                          &profile->comments};
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
         free(all[i]->items);
     }
     lookup_deinit(&profile->string_lookup);
     lookup_deinit(&profile->function_lookup);
     lookup_deinit(&profile->location_lookup);
+    gzip_close(&profile->gzip);
     arena_deinit(&profile->arena);
     free(profile);
 }
@@ -381,8 +397,6 @@ static void set_tables(struct profile *profile)
     Pprof__Profile *message = &profile->message;
     set_mappings(profile);
     set_comments(profile);
-    message->sample = (Pprof__Sample **)profile->samples.items;
-    message->n_sample = profile->samples.count;
     message->location = (Pprof__Location **)profile->locations.items;
     message->n_location = profile->locations.count;
     message->function = (Pprof__Function **)profile->functions.items;
@@ -403,7 +417,7 @@ int profile_encode(struct profile *profile, char **ret_data, size_t *ret_len)
         return UV_ENOMEM;
     }
     (void)pprof__profile__pack(&profile->message, packed);
-    int status = gzip_pack(packed, len, ret_data, ret_len);
+    gzip_write(&profile->gzip, packed, len);
     free(packed);
-    return status;
+    return gzip_finish(&profile->gzip, ret_data, ret_len);
 }

@@ -6,7 +6,8 @@
  * Flow:    profile_create -> profile_add_sample ... -> profile_encode -> profile_destroy
  * Failure: when memory is missing, or the maximum reached, the profile is marked failed and
  *          profile_encode says so: a writer adds freely and asks once.
- * Memory:  everything in one arena of PROFILE_BYTES_MAX.
+ * Memory:  texts, functions and locations in one arena of PROFILE_BYTES_MAX; samples are packed as they
+ *          come, into PROFILE_BYTES_MAX at most.
  * Thread:  a worker thread, one at a time: naming an address reads files.
  */
 #ifndef TOQ_PROFILING_PROFILE_H
@@ -17,6 +18,7 @@
 #define PROFILE_BYTES_MAX        (64u << 20)
 #define PROFILE_SAMPLE_TYPES_MAX 4 /* scrapers take no more */
 #define PROFILE_FRAMES_MAX       512
+#define PROFILE_LABELS_MAX       16 /* of a sample */
 
 /* What one value counts: {"cpu", "nanoseconds"}. */
 struct profile_type {

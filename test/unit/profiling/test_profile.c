@@ -10,11 +10,13 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #include "profiling/profile.h"
+#include "profiling/stacks.h"
 #include "profiling/symbol.h"
 #include "test/unit/support/profile_message.h"
 
@@ -243,17 +245,39 @@ static void test_a_profile_of_a_moment_has_a_default_type_and_no_duration(void *
     pprof__profile__free_unpacked(message, NULL);
 }
 
+/* As many samples as a struct stacks has, each of a stack of its own and as deep as one can be. */
+static void test_as_many_deep_stacks_as_there_can_be_are_encoded(void **state)
+{
+    (void)state;
+    struct profile *profile = create();
+    static uint64_t stack[STACKS_FRAMES_MAX];
+    const int64_t values[] = {1, 1};
+    const struct profile_label label = {.key = "thread", .text = "main"};
+    for (size_t i = 0; i < STACKS_SAMPLES_MAX; i++) {
+        for (size_t f = 0; f < ARRAY_COUNT(stack); f++) {
+            stack[f] = 0x10 + 16 * ((i >> f % 16) % 1000 + f);
+        }
+        profile_add_sample(profile, stack, ARRAY_COUNT(stack), values, &label, 1);
+    }
+    Pprof__Profile *message = encode(profile);
+    assert_int_equal(message->n_sample, STACKS_SAMPLES_MAX);
+    const Pprof__Sample *last = message->sample[STACKS_SAMPLES_MAX - 1];
+    assert_int_equal(last->n_location_id, ARRAY_COUNT(stack));
+    assert_int_equal(message->location[last->location_id[0] - 1]->address, stack[0]);
+    pprof__profile__free_unpacked(message, NULL);
+}
+
 static void test_past_its_maximum_a_profile_fails(void **state)
 {
     (void)state;
     struct profile *profile = create();
-    static uint64_t stack[PROFILE_FRAMES_MAX];
-    for (size_t i = 0; i < PROFILE_FRAMES_MAX; i++) {
-        stack[i] = 0x10;
-    }
-    int64_t values[] = {1, 1};
-    for (size_t bytes = 0; bytes <= PROFILE_BYTES_MAX; bytes += sizeof(stack)) {
-        profile_add_sample(profile, stack, PROFILE_FRAMES_MAX, values, NULL, 0);
+    char text[4096];
+    memset(text, 'x', sizeof(text));
+    for (size_t bytes = 0; bytes <= PROFILE_BYTES_MAX; bytes += sizeof(text)) {
+        (void)snprintf(text, sizeof(text), "%zu", bytes);
+        text[strlen(text)] = 'x';
+        text[sizeof(text) - 1] = '\0';
+        profile_add_comment(profile, text);
     }
     char *data;
     size_t len;
@@ -272,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_an_address_of_no_mapping_is_kept),
         cmocka_unit_test(test_comments_are_kept),
         cmocka_unit_test(test_a_profile_of_a_moment_has_a_default_type_and_no_duration),
+        cmocka_unit_test(test_as_many_deep_stacks_as_there_can_be_are_encoded),
         cmocka_unit_test(test_past_its_maximum_a_profile_fails),
     };
     return cmocka_run_group_tests(tests, create_maps, destroy_maps);
