@@ -12,6 +12,9 @@
 #include "profiling/thread_signal.h"
 
 static atomic_bool is_enabled;
+static _Atomic(struct cpu_slot *) slots[CPU_SLOTS_MAX];
+static uint32_t slot_count;
+static uint32_t key; /* in the upper half of what our timers' signals carry */
 static uint32_t (*_Atomic read_label)(void); /* atomic: a signal may come as soon as it is set */
 static int own_pid;
 static bool is_installed;
@@ -49,12 +52,21 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     ring_push(&slot->ring, sample);
 }
 
+/* The slot whose timer sent the signal; NULL for a timer of somebody else. */
+static struct cpu_slot *find_slot(union sigval value)
+{
+    const uint64_t carried = (uintptr_t)value.sival_ptr;
+    const uint32_t number = (uint32_t)carried;
+    return carried >> 32 == key && number < CPU_SLOTS_MAX
+               ? atomic_load_explicit(&slots[number], memory_order_acquire)
+               : NULL;
+}
+
 static void on_timer(const siginfo_t *info, const struct unwind_table *table,
                      const ucontext_t *context)
 {
-    /* While nobody samples the pointer in the signal may be some other timer's. */
     struct cpu_slot *slot =
-        table == NULL || !atomic_load(&is_enabled) ? NULL : info->si_value.sival_ptr;
+        table == NULL || !atomic_load(&is_enabled) ? NULL : find_slot(info->si_value);
     if (slot != NULL && atomic_load_explicit(&slot->is_armed, memory_order_acquire)) {
         uint64_t start_ns = now_ns();
         atomic_store_explicit(&slot->thread_pointer, (uintptr_t)__builtin_thread_pointer(),
@@ -79,13 +91,14 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
-int cpu_signal_install(uint32_t (*label_fn)(void))
+int cpu_signal_install(uint32_t (*label_fn)(void), uint32_t slot_key)
 {
     read_label = label_fn;
     if (is_installed) {
         return 0;
     }
     own_pid = getpid();
+    key = slot_key;
     struct sigaction action = {.sa_sigaction = on_sigprof,
                                .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
@@ -94,6 +107,22 @@ int cpu_signal_install(uint32_t (*label_fn)(void))
     }
     is_installed = true;
     return 0;
+}
+
+bool cpu_signal_add_slot(struct cpu_slot *slot)
+{
+    if (slot_count == CPU_SLOTS_MAX) {
+        return false;
+    }
+    slot->number = slot_count++;
+    atomic_store_explicit(&slots[slot->number], slot, memory_order_release);
+    return true;
+}
+
+union sigval cpu_signal_value(const struct cpu_slot *slot)
+{
+    const uint64_t carried = (uint64_t)key << 32 | slot->number;
+    return (union sigval){.sival_ptr = (void *)(uintptr_t)carried};
 }
 
 void cpu_signal_enable(bool is_on)

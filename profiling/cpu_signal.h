@@ -12,11 +12,17 @@
 #ifndef TOQ_PROFILING_CPU_SIGNAL_H
 #define TOQ_PROFILING_CPU_SIGNAL_H
 
+#include <signal.h>
+
 #include "profiling/ring.h"
 #include "profiling/unwind.h"
 
-/* What the handler knows of one thread; the address of its slot comes with each signal. */
+#define CPU_SLOTS_MAX 1024
+
+/* What the handler knows of one thread; the number of its slot comes with each signal. */
 struct cpu_slot {
+    uint32_t number; /* cpu_signal_add_slot's */
+
     atomic_bool is_armed;            /* the thread is sampled now */
     atomic_uint_least32_t period_ns; /* of its timer */
 
@@ -35,11 +41,27 @@ struct cpu_slot {
 
 /* cpu_signal_install puts the handler in place, once; it stays for the life of the process.
  *
- * read_label: tells what the calling thread works for; async-signal-safe.
+ * read_label: tells what the calling thread works for; async-signal-safe. key: a number at random, for
+ * cpu_signal_value; of the first call it counts.
  * Returns: 0, or a negative errno.
  * Thread:  the loop.
  */
-MUST_USE int cpu_signal_install(uint32_t (*read_label)(void));
+MUST_USE int cpu_signal_install(uint32_t (*read_label)(void), uint32_t key);
+
+/* cpu_signal_add_slot makes a slot known to the handler, for good.
+ *
+ * Returns: false when there are CPU_SLOTS_MAX.
+ * Thread:  the loop, after cpu_signal_install.
+ */
+MUST_USE bool cpu_signal_add_slot(struct cpu_slot *slot);
+
+/* cpu_signal_value is what the signal of a slot's timer carries: the slot's number and a random key.
+ * Other code of the process may have timers with this signal: what they carry is never taken for a
+ * slot, let alone for an address.
+ *
+ * Thread: the loop.
+ */
+union sigval cpu_signal_value(const struct cpu_slot *slot);
 
 /* cpu_signal_enable lets the handler take samples, or makes it do nothing from now on; one that is
  * running finishes.

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/random.h"
 #include "core/loop/task.h"
 #include "profiling/threads.h"
 
@@ -176,7 +177,7 @@ int sampler_start(struct loop *loop)
     if (drain == NULL) {
         return UV_ENOMEM;
     }
-    int status = cpu_signal_install(read_label);
+    int status = cpu_signal_install(read_label, (uint32_t)random_u64());
     status = status == 0 ? uv_timer_init(loop_uv(loop), &drain->timer) : status;
     if (status != 0) {
         free(drain);

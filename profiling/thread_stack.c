@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/base/random.h"
 #include "profiling/maps.h"
 
 static pthread_mutex_t asker = PTHREAD_MUTEX_INITIALIZER;
@@ -32,6 +33,8 @@ void thread_stack_init(void)
     if (!is_initialised) {
         (void)sem_init(&thread_signal.answered, 0, 0); /* cannot fail with these arguments */
         is_initialised = true;
+        /* A number that other code's signals do not carry by chance. */
+        last_number = random_u64() >> 16; /* room to count and for the phases */
     }
 }
 

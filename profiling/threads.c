@@ -20,10 +20,11 @@
 #include "core/base/str.h"
 #include "profiling/lookup.h"
 #include "profiling/maps.h"
+#include "profiling/synthetic.h"
 
 #define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
 #define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
-#define ARMED_PER_SCAN    16         /* some 50 us each, on the loop */
+#define ARMED_PER_POLL    16         /* some 50 us each, on the loop */
 #define LEARNT_PER_POLL   4          /* each reads /proc/self/maps, on the loop */
 #define STATUS_BYTES      4096
 
@@ -45,7 +46,6 @@ struct pooled_slot {
 };
 
 static struct pooled_slot *pool; /* never freed, see cpu_signal.h */
-static size_t pool_count;
 
 static bool is_alive(pid_t tid)
 {
@@ -75,16 +75,15 @@ static struct pooled_slot *find_free_slot(bool is_main)
 static struct pooled_slot *add_slot(bool is_main)
 {
     size_t words = is_main ? MAIN_RING_WORDS : THREAD_RING_WORDS;
-    struct pooled_slot *slot =
-        pool_count >= THREADS_MAX ? NULL : calloc(1, sizeof(*slot) + words * sizeof(uint64_t));
-    if (slot == NULL) {
+    struct pooled_slot *slot = calloc(1, sizeof(*slot) + words * sizeof(uint64_t));
+    if (slot == NULL || !cpu_signal_add_slot(&slot->slot)) {
+        free(slot);
         return NULL;
     }
     ring_init(&slot->slot.ring, slot->words, words);
     slot->is_main = is_main;
     slot->next = pool;
     pool = slot;
-    pool_count++;
     return slot;
 }
 
@@ -142,6 +141,20 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
 }
 
+static clockid_t cpu_clock(pid_t tid)
+{
+    return (clockid_t)((~(unsigned)tid) << 3 | CPUCLOCK_PER_THREAD | CPUCLOCK_SCHED);
+}
+
+/* Returns: the CPU time of a thread; what was known before when it has ended. */
+static uint64_t read_cpu_ns(const struct thread *thread)
+{
+    struct timespec ts;
+    return clock_gettime(cpu_clock(thread->tid), &ts) != 0
+               ? thread->cpu_ns
+               : (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 /* Before the timer runs, so that no sample of the new period counts as one of the old. */
 static bool set_timer(struct thread *thread, uint64_t period_ns)
 {
@@ -154,11 +167,9 @@ static bool set_timer(struct thread *thread, uint64_t period_ns)
 static bool start_timer(struct thread *thread, uint64_t period_ns)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
-    event.sigev_value.sival_ptr = thread->slot;
+    event.sigev_value = cpu_signal_value(thread->slot);
     event.sigev_notify_thread_id = thread->tid;
-    clockid_t clock =
-        (clockid_t)((~(unsigned)thread->tid) << 3 | CPUCLOCK_PER_THREAD | CPUCLOCK_SCHED);
-    if (timer_create(clock, &event, &thread->timer) != 0) {
+    if (timer_create(cpu_clock(thread->tid), &event, &thread->timer) != 0) {
         return false;
     }
     if (!set_timer(thread, period_ns)) {
@@ -201,78 +212,77 @@ static bool has_sigprof_blocked(const char *status)
     return (mask >> (SIGPROF - 1) & 1) != 0;
 }
 
-/* Gives a thread its slot and timer, unless it blocks the signal. */
-static void arm(struct thread *thread, const char *status, uint64_t period_ns)
+/* Gives a thread its name, slot and timer, unless it blocks the signal. */
+static void arm(struct threads *threads, struct thread *thread)
 {
-    thread->slot = has_sigprof_blocked(status) ? NULL : acquire_slot(thread->tid);
-    if (thread->slot != NULL && !start_timer(thread, period_ns)) {
+    char status[STATUS_BYTES];
+    if (!read_about(thread->tid, "status", status, sizeof(status))) {
+        return; /* it ended meanwhile */
+    }
+    const struct str name = find_field(status, "Name:");
+    memcpy(thread->name, name.ptr,
+           name.len < sizeof(thread->name) ? name.len : sizeof(thread->name) - 1);
+    thread->is_blocked = has_sigprof_blocked(status);
+    thread->slot = thread->is_blocked ? NULL : acquire_slot(thread->tid);
+    if (thread->slot != NULL && !start_timer(thread, threads->period_ns)) {
         atomic_store(&thread->slot->is_armed, false);
         release_slot(thread->slot);
         thread->slot = NULL;
     }
+    const bool was_untimed = thread->is_untimed;
+    thread->is_untimed = thread->slot == NULL && !thread->is_blocked;
+    threads->untimed += thread->is_untimed && !was_untimed;
+    threads->timed += thread->slot != NULL;
 }
 
 static void add_thread(struct threads *threads, pid_t tid)
 {
-    char status[STATUS_BYTES];
-    if (!read_about(tid, "status", status, sizeof(status))) {
-        return; /* it ended meanwhile */
-    }
     if (!array_grow(&threads->items, threads->count, &threads->cap, sizeof(*threads->items),
                     THREADS_MAX)) {
         threads->untimed++;
         return;
     }
     struct thread thread = {.tid = tid, .is_seen = true};
-    const struct str name = find_field(status, "Name:");
-    memcpy(thread.name, name.ptr,
-           name.len < sizeof(thread.name) ? name.len : sizeof(thread.name) - 1);
-    arm(&thread, status, threads->period_ns);
-    threads->untimed += thread.slot == NULL;
+    thread.cpu_ns = read_cpu_ns(&thread);
     threads->items[threads->count++] = thread;
 }
 
-static struct thread *find_thread(const struct threads *threads, pid_t tid)
+/* The directory has the threads in the order in which they were added, mostly.
+ *
+ * hint: where it is probably; moved behind what was found. */
+static struct thread *find_thread(const struct threads *threads, pid_t tid, size_t *hint)
 {
     for (size_t i = 0; i < threads->count; i++) {
-        if (threads->items[i].tid == tid) {
-            return &threads->items[i];
+        const size_t at = (*hint + i) % threads->count;
+        if (threads->items[at].tid == tid) {
+            *hint = at + 1;
+            return &threads->items[at];
         }
     }
     return NULL;
 }
 
-/* Marks the threads that live, and adds those that are new, but only some at a time: each takes a
- * file to read and a timer to make. */
+/* Marks the threads that live, and adds those that are new. */
 static void scan(struct threads *threads)
 {
-    size_t budget = ARMED_PER_SCAN;
-    threads->has_more = false;
-    for (size_t i = 0; i < threads->count; i++) {
-        threads->items[i].is_seen = false;
-    }
     DIR *dir = opendir("/proc/self/task");
     if (dir == NULL) {
         return;
     }
+    for (size_t i = 0; i < threads->count; i++) {
+        threads->items[i].is_seen = false;
+    }
+    size_t hint = 0;
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-        struct thread *thread = find_thread(threads, tid);
+        struct thread *thread = tid > 0 ? find_thread(threads, tid, &hint) : NULL;
         if (thread != NULL) {
             thread->is_seen = true;
-        } else if (tid > 0 && budget > 0) {
-            add_thread(threads, tid);
-            budget--;
         } else if (tid > 0) {
-            threads->has_more = threads->count < THREADS_MAX;
+            add_thread(threads, tid);
         }
     }
     (void)closedir(dir);
-}
-
-void threads_arm(struct threads *threads)
-{
-    scan(threads);
 }
 
 /* The name that a thread has now: most get theirs when they run already. */
@@ -283,6 +293,71 @@ static void read_name(struct thread *thread)
         name[strcspn(name, "\n")] = '\0';
         memcpy(thread->name, name, sizeof(thread->name));
     }
+}
+
+/* The CPU time of a thread without a timer becomes samples without a stack. */
+static void account(struct threads *threads, struct thread *thread)
+{
+    const uint64_t now_ns = read_cpu_ns(thread);
+    const uint64_t periods =
+        now_ns > thread->cpu_ns ? (now_ns - thread->cpu_ns) / threads->period_ns : 0;
+    thread->is_running |= now_ns > thread->cpu_ns;
+    if (periods == 0) {
+        return;
+    }
+    struct ring_sample sample = {
+        .weight = (uint32_t)periods,
+        .period_ns = (uint32_t)threads->period_ns,
+        .frame_count = 1,
+        .is_complete = true,
+        .frames = {synthetic_state(thread->is_blocked ? "signal blocked" : "no timer")},
+    };
+    thread->cpu_ns += periods * threads->period_ns;
+    read_name(thread);
+    threads->on_sample(threads->arg, &sample, thread->name);
+}
+
+static void account_all(struct threads *threads)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        if (threads->items[i].slot == NULL) {
+            account(threads, &threads->items[i]);
+        }
+    }
+}
+
+static bool may_be_armed(const struct threads *threads, const struct thread *thread,
+                         bool is_for_running)
+{
+    return thread->slot == NULL && !thread->is_blocked && !thread->is_untimed &&
+           (thread->is_running || !is_for_running) &&
+           (is_for_running || threads->timed < THREADS_IDLE_MAX);
+}
+
+/* Arms threads that run, then others; but only some at a time: each takes a file to read and a timer
+ * to make. Of many threads most are idle for good, and the few that are not must find a slot. */
+static void arm_some(struct threads *threads)
+{
+    size_t budget = ARMED_PER_POLL;
+    threads->has_more = false;
+    for (int is_for_running = 1; is_for_running >= 0; is_for_running--) {
+        for (size_t i = 0; i < threads->count; i++) {
+            if (may_be_armed(threads, &threads->items[i], is_for_running != 0)) {
+                threads->has_more = budget == 0;
+                if (budget == 0) {
+                    return;
+                }
+                arm(threads, &threads->items[i]);
+                budget--;
+            }
+        }
+    }
+}
+
+void threads_arm(struct threads *threads)
+{
+    scan(threads);
+    arm_some(threads);
 }
 
 static void drain(struct threads *threads, struct thread *thread)
@@ -336,6 +411,8 @@ static void learn_stack(struct cpu_slot *slot, size_t *budget)
 void threads_poll(struct threads *threads)
 {
     scan(threads);
+    account_all(threads);
+    arm_some(threads);
     size_t budget = LEARNT_PER_POLL;
     size_t kept = 0;
     for (size_t i = 0; i < threads->count; i++) {
@@ -347,6 +424,7 @@ void threads_poll(struct threads *threads)
             threads->items[kept++] = *thread;
         } else {
             disarm(thread);
+            threads->timed -= thread->slot != NULL;
             release_slot(thread->slot);
         }
     }
@@ -365,15 +443,12 @@ void threads_set_period(struct threads *threads, uint64_t period_ns)
 
 void threads_retry(struct threads *threads)
 {
-    size_t budget = ARMED_PER_SCAN;
+    size_t budget = ARMED_PER_POLL;
     for (size_t i = 0; i < threads->count && budget > 0; i++) {
         struct thread *thread = &threads->items[i];
-        char status[STATUS_BYTES];
-        if (thread->slot == NULL) {
+        if (thread->is_blocked || thread->is_untimed) {
             budget--;
-            if (read_about(thread->tid, "status", status, sizeof(status))) {
-                arm(thread, status, threads->period_ns);
-            }
+            arm(threads, thread);
         }
     }
 }
@@ -382,13 +457,14 @@ size_t threads_count_untimed(const struct threads *threads)
 {
     size_t count = 0;
     for (size_t i = 0; i < threads->count; i++) {
-        count += threads->items[i].slot == NULL;
+        count += threads->items[i].is_untimed;
     }
     return count;
 }
 
 void threads_disarm(struct threads *threads)
 {
+    account_all(threads);
     for (size_t i = 0; i < threads->count; i++) {
         disarm(&threads->items[i]);
         drain(threads, &threads->items[i]);

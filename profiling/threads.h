@@ -4,7 +4,9 @@
  *
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm
- * Failure: a thread without a timer, or with the signal blocked, is counted and not sampled.
+ * Failure: where there is no timer, because the thread blocks the signal, or did not run until now, or
+ *          none can be made, its CPU time is still accounted for: by the thread's clock, as samples
+ *          without a stack, "[signal blocked]" or "[no timer]". The last kind is counted.
  * Memory:  slots live as long as the process and are used again.
  * Thread:  the loop.
  */
@@ -16,13 +18,18 @@
 
 #include "profiling/cpu_signal.h"
 
-#define THREADS_MAX        1024 /* threads sampled at a time */
-#define THREADS_NAME_BYTES 16   /* TASK_COMM_LEN */
+#define THREADS_MAX        16384 /* threads looked at; CPU_SLOTS_MAX of them have a timer */
+#define THREADS_IDLE_MAX   256   /* of them that have one though they were never seen to run */
+#define THREADS_NAME_BYTES 16    /* TASK_COMM_LEN */
 
 struct thread {
     pid_t tid;
     timer_t timer;
-    struct cpu_slot *slot; /* NULL: not sampled */
+    struct cpu_slot *slot; /* NULL: no timer */
+    uint64_t cpu_ns;       /* without a timer: the thread's CPU time that is accounted for */
+    bool is_running;       /* it has used CPU time between two looks */
+    bool is_blocked;       /* it blocks the signal */
+    bool is_untimed;       /* no timer could be made for it, though it runs */
     char name[THREADS_NAME_BYTES];
     bool is_seen; /* by the refresh that runs */
 };
@@ -39,11 +46,12 @@ struct threads {
     struct thread *items;
     size_t count;
     size_t cap;
+    size_t timed;  /* of them with a timer */
     bool has_more; /* there are threads that the next threads_poll will arm: let it come soon */
 
     uint64_t lost;       /* weight of samples that found their ring full */
     uint64_t handler_ns; /* spent in the signal handler */
-    uint64_t untimed;    /* threads that could not be sampled when they were found */
+    uint64_t untimed;    /* threads that ran and for which no timer could be made */
 };
 
 /* threads_arm starts a timer on every thread, or on the first of many: see has_more. */
@@ -61,7 +69,7 @@ void threads_set_period(struct threads *threads, uint64_t period_ns);
  * some of many. */
 void threads_retry(struct threads *threads);
 
-/* threads_count_untimed is the number of known threads that are not sampled. */
+/* threads_count_untimed is the number of known threads that ran and have no timer. */
 size_t threads_count_untimed(const struct threads *threads);
 
 /* threads_disarm deletes the timers and hands over the last samples; harmless when done before. */

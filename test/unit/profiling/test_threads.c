@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "profiling/maps.h"
+#include "profiling/synthetic.h"
 #include "profiling/threads.h"
 
 #define PERIOD_NS      1000000
@@ -26,6 +28,7 @@ static struct unwind_table *table;
 static uint64_t samples;       /* handed over */
 static uint64_t label_samples; /* of them the main thread's, by its label */
 static uint64_t slow_samples;  /* of them those of SLOW_PERIOD_NS */
+static uint64_t stackless;     /* periods of threads without a timer */
 
 static uint32_t read_label(void)
 {
@@ -38,6 +41,7 @@ static void on_sample(void *arg, const struct ring_sample *sample, const char *n
     assert_ptr_equal(arg, &threads);
     assert_true(sample->weight > 0 && sample->frame_count > 0);
     assert_true(sample->period_ns == PERIOD_NS || sample->period_ns == SLOW_PERIOD_NS);
+    stackless += synthetic_is(sample->frames[0]) ? sample->weight : 0;
     samples++;
     slow_samples += sample->period_ns == SLOW_PERIOD_NS;
     label_samples += sample->label == 42;
@@ -49,6 +53,7 @@ static int start(void **state)
     samples = 0;
     label_samples = 0;
     slow_samples = 0;
+    stackless = 0;
     memset(&threads, 0, sizeof(threads));
     threads.period_ns = PERIOD_NS;
     threads.on_sample = on_sample;
@@ -79,6 +84,18 @@ static const struct thread *find(pid_t tid)
     return NULL;
 }
 
+static void burn(uint64_t cpu_ns)
+{
+    struct timespec ts;
+    uint64_t start_ns = 0;
+    uint64_t now_ns;
+    do {
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+        now_ns = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+        start_ns = start_ns == 0 ? now_ns : start_ns;
+    } while (now_ns - start_ns < cpu_ns);
+}
+
 /* A thread that reports its tid and waits to be let go. */
 struct worker {
     pthread_t thread;
@@ -86,6 +103,7 @@ struct worker {
     pthread_barrier_t leave;
     pid_t tid;
     bool is_blocked;
+    uint64_t burn_ns; /* CPU time that it uses before it leaves, or is unblocked */
     pthread_barrier_t unblocked;
 };
 
@@ -101,10 +119,16 @@ static void *work(void *arg)
     (void)pthread_barrier_wait(&worker->ready);
     if (worker->is_blocked) {
         (void)pthread_barrier_wait(&worker->unblocked);
+        burn(worker->burn_ns);
         (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         (void)pthread_barrier_wait(&worker->unblocked);
     }
     (void)pthread_barrier_wait(&worker->leave);
+    if (!worker->is_blocked && worker->burn_ns > 0) {
+        burn(worker->burn_ns);
+        (void)pthread_barrier_wait(&worker->unblocked);
+        (void)pthread_barrier_wait(&worker->leave);
+    }
     return NULL;
 }
 
@@ -183,7 +207,8 @@ static void test_the_period_changes_and_samples_tell(void **state)
     assert_int_equal(slow_samples, before);
 }
 
-static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
+/* It has no stacks, but its time counts, and it is no failure: jemalloc's thread is one. */
+static void test_a_thread_that_blocks_the_signal_has_its_time_accounted(void **state)
 {
     (void)state;
     struct worker worker = {.is_blocked = true};
@@ -191,17 +216,25 @@ static void test_a_thread_that_blocks_the_signal_is_counted(void **state)
     threads_arm(&threads);
     assert_non_null(find(worker.tid));
     assert_null(find(worker.tid)->slot);
-    assert_true(threads.untimed >= 1);
-    const size_t untimed = threads_count_untimed(&threads);
-    assert_true(untimed >= 1);
-    threads_retry(&threads);
-    assert_null(find(worker.tid)->slot);
-    (void)pthread_barrier_wait(&worker.unblocked);
-    (void)pthread_barrier_wait(&worker.unblocked);
+    assert_int_equal(threads_count_untimed(&threads), 0);
+    worker.burn_ns = 20 * PERIOD_NS;
+    (void)pthread_barrier_wait(&worker.unblocked); /* it burns, blocked */
+    (void)pthread_barrier_wait(&worker.unblocked); /* it is not blocked any more */
+    threads_poll(&threads);
+    assert_true(stackless >= 20);
     threads_retry(&threads);
     assert_non_null(find(worker.tid)->slot);
-    assert_int_equal(threads_count_untimed(&threads), untimed - 1);
+    assert_int_equal(threads.untimed, 0);
     end(&worker);
+}
+
+static size_t count_armed(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < threads.count; i++) {
+        count += threads.items[i].slot != NULL;
+    }
+    return count;
 }
 
 static void test_many_threads_are_armed_over_several_polls(void **state)
@@ -213,24 +246,74 @@ static void test_many_threads_are_armed_over_several_polls(void **state)
     }
     threads_arm(&threads);
     assert_true(threads.has_more);
-    assert_non_null(find(getpid())); /* the main thread is among the first */
-    size_t before = threads.count;
+    assert_non_null(find(getpid())->slot); /* the main thread is among the first */
+    size_t before = count_armed();
     assert_true(before < ARRAY_COUNT(workers));
     while (threads.has_more) {
         threads_poll(&threads);
-        assert_true(threads.count > before);
-        before = threads.count;
+        assert_true(count_armed() > before);
+        before = count_armed();
     }
     for (size_t i = 0; i < ARRAY_COUNT(workers); i++) {
-        assert_non_null(find(workers[i].tid));
+        assert_non_null(find(workers[i].tid)->slot);
         end(&workers[i]);
+    }
+}
+
+/* More threads than slots, of which the last one runs. */
+static void test_of_very_many_threads_the_busy_one_is_found(void **state)
+{
+    (void)state;
+    static struct worker workers[CPU_SLOTS_MAX + 76];
+    for (size_t i = 0; i < ARRAY_COUNT(workers); i++) {
+        begin(&workers[i]);
+    }
+    threads_arm(&threads);
+    while (threads.has_more) {
+        threads_poll(&threads);
+    }
+    assert_true(count_armed() <= THREADS_IDLE_MAX + 1); /* and this one runs */
+    struct worker *busy = &workers[ARRAY_COUNT(workers) - 1];
+    assert_null(find(busy->tid)->slot);
+    busy->burn_ns = 20 * PERIOD_NS;
+    (void)pthread_barrier_wait(&busy->leave);
+    (void)pthread_barrier_wait(&busy->unblocked); /* it has burnt */
+    threads_poll(&threads);
+    assert_true(stackless >= 20); /* what it used before it was found */
+    assert_non_null(find(busy->tid)->slot);
+    assert_int_equal(threads.untimed, 0);
+    for (size_t i = 0; i < ARRAY_COUNT(workers); i++) {
+        end(&workers[i]);
+    }
+}
+
+/* Another part of the process has timers and signals of its own. */
+static void test_foreign_signals_are_left_alone(void **state)
+{
+    (void)state;
+    threads_arm(&threads);
+    while (samples == 0) {
+        threads_poll(&threads);
+    }
+    const struct cpu_slot *slot = find(getpid())->slot;
+    const uintptr_t values[] = {0, 1, slot->number, 0x10, UINTPTR_MAX, (uintptr_t)slot};
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGPROF};
+        event.sigev_value.sival_ptr = (void *)values[i];
+        timer_t timer;
+        assert_int_equal(timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer), 0);
+        const struct itimerspec soon = {.it_value = {.tv_nsec = 1}};
+        assert_int_equal(timer_settime(timer, 0, &soon, NULL), 0);
+        burn(PERIOD_NS);
+        assert_int_equal(timer_delete(timer), 0);
+        assert_int_equal(sigqueue(getpid(), SIGPROF, event.sigev_value), 0);
     }
 }
 
 static int create_table(void **state)
 {
     (void)state;
-    assert_int_equal(cpu_signal_install(read_label), 0);
+    assert_int_equal(cpu_signal_install(read_label, 0x51a7), 0);
     assert_int_equal(maps_create(&maps), 0);
     return unwind_table_create(maps, &table);
 }
@@ -251,8 +334,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_threads_come_and_go, start, stop),
         cmocka_unit_test_setup_teardown(test_many_threads_are_armed_over_several_polls, start,
                                         stop),
-        cmocka_unit_test_setup_teardown(test_a_thread_that_blocks_the_signal_is_counted, start,
+        cmocka_unit_test_setup_teardown(test_a_thread_that_blocks_the_signal_has_its_time_accounted,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(test_of_very_many_threads_the_busy_one_is_found, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(test_foreign_signals_are_left_alone, start, stop),
         cmocka_unit_test_setup_teardown(test_the_period_changes_and_samples_tell, start, stop),
     };
     return cmocka_run_group_tests(tests, create_table, destroy_table);
