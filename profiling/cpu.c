@@ -91,13 +91,18 @@ static void finish(struct cpu_capture *capture, int status)
 /* ---- the profile, on a worker thread ----------------------------------------------------------
  */
 
+static uint64_t count_lost(const struct cpu_capture *capture)
+{
+    return capture->sampler.lost + capture->stacks.dropped;
+}
+
 static void format_account(const struct cpu_capture *capture, char *out)
 {
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: %" PRIu64 " samples, %" PRIu64 " lost, %" PRIu64 " truncated, %" PRIu64
-                   " threads without a timer, %" PRIu64 " us in the signal handler",
-                   capture->stacks.total, capture->sampler.lost + capture->stacks.dropped,
-                   capture->truncated, capture->sampler.untimed,
+                   " thread%s without a timer, %" PRIu64 " us in the signal handler",
+                   capture->stacks.total, count_lost(capture), capture->truncated,
+                   capture->sampler.untimed, capture->sampler.untimed == 1 ? "" : "s",
                    capture->sampler.handler_ns / NS_PER_US);
 }
 
@@ -114,6 +119,7 @@ static void encode_work(struct loop_job *job)
     };
     char comment[COMMENT_BYTES];
     format_account(capture, comment);
+    encode_add_lost(&capture->stacks, count_lost(capture), capture->consumer.period_ns);
     capture->status = encode_profile(&capture->stacks, &spec, capture->maps, comment,
                                      &capture->data, &capture->len);
 }
@@ -197,6 +203,7 @@ static void begin_window(struct cpu_capture *capture)
     capture->sampler = sampler_get_stats();
     capture->wall_ns = clock_wall_ns();
     capture->start_ns = clock_now_ns();
+    encode_add_lost(&capture->stacks, 0, capture->consumer.period_ns);
     sampler_add(&capture->consumer);
     capture->sampler.untimed -= capture->sampler.untimed_now; /* these count as well */
     (void)uv_timer_start(&capture->window_timer, on_window_end, capture->seconds * 1000, 0);

@@ -5,6 +5,7 @@
 #include "profiling/encode.h"
 
 #include "core/loop/label.h"
+#include "profiling/synthetic.h"
 
 size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *labels,
                      struct profile_label *ret_labels)
@@ -25,6 +26,14 @@ size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *la
         }
     }
     return count;
+}
+
+void encode_add_lost(struct stacks *stacks, uint64_t count, uint64_t period_ns)
+{
+    const uint64_t frame = synthetic_lost();
+    const struct stacks_labels labels = {.label = LABEL_NONE};
+    const int64_t values[STACKS_VALUES_MAX] = {(int64_t)count, (int64_t)(count * period_ns)};
+    stacks_add(stacks, &frame, 1, &labels, values);
 }
 
 static bool is_zero(const struct stacks_sample *sample, size_t value_count)

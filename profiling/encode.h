@@ -21,6 +21,13 @@
 size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *labels,
                      struct profile_label *ret_labels);
 
+/* encode_add_lost adds the CPU samples that were lost, as a stack of their own, "lostProfileEvent":
+ * scrapers drop comments. Called with 0 first, it has its place in a table that is full in the end.
+ *
+ * Thread: any, one at a time.
+ */
+void encode_add_lost(struct stacks *stacks, uint64_t count, uint64_t period_ns);
+
 /* encode_profile writes a profile: the samples whose values are not all zero, with the first
  * spec->type_count values of each.
  *

@@ -204,14 +204,21 @@ static void on_drained(struct sampler_consumer *consumer)
 /* ---- the profile, on a worker thread ----------------------------------------------------------
  */
 
+static uint64_t count_lost(const struct history_read *read)
+{
+    uint64_t lost = 0;
+    for (size_t i = 0; i < read->count; i++) {
+        lost += read->windows[i].lost;
+    }
+    return lost;
+}
+
 static void format_account(const struct history_read *read, char *out)
 {
     uint64_t samples = 0;
-    uint64_t lost = 0;
     uint64_t truncated = 0;
     for (size_t i = 0; i < read->count; i++) {
         samples += read->windows[i].samples;
-        lost += read->windows[i].lost;
         truncated += read->windows[i].truncated;
     }
     const struct window *first = &read->windows[0];
@@ -223,7 +230,7 @@ static void format_account(const struct history_read *read, char *out)
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: history from %s to %s, windows: %zu; %" PRIu64 " samples, %" PRIu64
                    " lost, %" PRIu64 " truncated",
-                   start, end, read->count, samples, lost, truncated);
+                   start, end, read->count, samples, count_lost(read), truncated);
 }
 
 static void encode_work(struct loop_job *job)
@@ -239,6 +246,7 @@ static void encode_work(struct loop_job *job)
         .duration_ns = read->windows[read->count - 1].end_ns - first->start_ns,
     };
     struct stacks merged = {0};
+    encode_add_lost(&merged, count_lost(read), NS_PER_S / HISTORY_HZ);
     for (size_t i = 0; i < read->count; i++) {
         if (read->windows[i].kept != NULL) {
             stacks_merge(&merged, &read->windows[i].kept->stacks, 1);

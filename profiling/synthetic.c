@@ -17,7 +17,7 @@
 #define KIND_BYTES UINT64_C(0x100000)
 #define STEP       16u
 
-enum kind { KIND_ROUTE, KIND_STATE, KIND_COUNT };
+enum kind { KIND_ROUTE, KIND_STATE, KIND_LOST, KIND_COUNT };
 
 static const char *states[SYNTHETIC_STATES_MAX];
 static _Atomic uint32_t state_count;
@@ -78,6 +78,11 @@ uint64_t synthetic_state(const char *state)
     return address_of(KIND_STATE, number);
 }
 
+uint64_t synthetic_lost(void)
+{
+    return address_of(KIND_LOST, 0);
+}
+
 bool synthetic_is(uint64_t address)
 {
     return address >= BASE && address < BASE + KIND_COUNT * KIND_BYTES;
@@ -107,6 +112,8 @@ void synthetic_name(uint64_t address, char *out)
     } else if (number_of(address, KIND_STATE, &number) &&
                number < atomic_load_explicit(&state_count, memory_order_acquire)) {
         (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]", states[number]);
+    } else if (number_of(address, KIND_LOST, &number)) {
+        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "lostProfileEvent");
     } else {
         (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[unknown]");
     }

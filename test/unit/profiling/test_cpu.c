@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/loop/task.h"
 #include "profiling/cpu.h"
@@ -230,6 +231,67 @@ static void test_stopped_and_started_at_the_windows_end_it_works_again(void **st
     cpu_cancel(begin());
 }
 
+static _Atomic bool is_deep_done;
+
+/* So deep that 128 KiB, a thread's ring, hold some 120 samples. */
+static __attribute__((noinline)) void burn_deep(unsigned depth)
+{
+    if (depth > 0) {
+        burn_deep(depth - 1);
+    }
+    for (uint64_t i = 0; depth == 0 && !is_deep_done; i++) {
+        sink = sink + i;
+    }
+    sink = sink + depth; /* no call in tail position */
+}
+
+static void *run_deep(void *arg)
+{
+    burn_deep(200);
+    return arg;
+}
+
+static uint64_t read_cpu_ns(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec ts;
+    assert_int_equal(pthread_getcpuclockid(thread, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &ts), 0);
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* The loop is held while a thread burns: nobody drains its ring. */
+static void test_what_was_lost_is_a_stack_of_its_own(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    is_deep_done = false;
+    assert_int_equal(pthread_create(&thread, NULL, run_deep, NULL), 0);
+    struct cpu_capture *capture;
+    assert_int_equal(cpu_start(1, 1000, on_done, &done, &capture), 0);
+    const uint64_t before_ns = cpu_get_stats().handler_ns;
+    while (cpu_get_stats().handler_ns == before_ns) {
+        turn(); /* until the window has begun, and the thread has its timer */
+    }
+    const uint64_t start_ns = read_cpu_ns(thread);
+    while (read_cpu_ns(thread) - start_ns < 2 * NS_PER_S) { /* a kernel may tick at 100 Hz, too */
+    }
+    is_deep_done = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    turn_until(&done.calls);
+    assert_int_equal(done.status, 0);
+    int64_t lost = 0;
+    for (size_t i = 0; i < done.message->n_sample; i++) {
+        const Pprof__Sample *sample = done.message->sample[i];
+        if (strcmp(outermost_function(sample), "lostProfileEvent") == 0) {
+            assert_int_equal(sample->value[1], sample->value[0] * done.message->period);
+            lost += sample->value[0];
+        }
+    }
+    assert_true(!HAS_EXACT_SIGNALS || lost > 0);
+    assert_true(!HAS_EXACT_SIGNALS || (uint64_t)lost == cpu_get_stats().lost);
+}
+
 static void test_foreign_and_late_signals_do_nothing(void **state)
 {
     (void)state;
@@ -257,6 +319,7 @@ int main(void)
                                         start, stop),
         cmocka_unit_test_setup_teardown(test_stopped_and_started_at_the_windows_end_it_works_again,
                                         start, stop),
+        cmocka_unit_test_setup_teardown(test_what_was_lost_is_a_stack_of_its_own, start, stop),
         cmocka_unit_test_setup_teardown(test_foreign_and_late_signals_do_nothing, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
