@@ -386,6 +386,7 @@ int named_query(const struct named *named, const struct named_options *options, 
     query->arg = arg;
     query->take.done = on_taken;
     query->take.is_purging = options->is_purging;
+    query->take.is_window = options->seconds > 0;
     query->take.is_raw = options->is_text;
     query->code_wait.done = on_code_ready;
     wheel_timer_init(&query->timer, on_seconds_over);

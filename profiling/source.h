@@ -18,6 +18,7 @@
 struct source_take {
     void (*done)(struct source_take *take, int status);
     bool is_purging;      /* ?gc=1: memory that nobody uses goes back first */
+    bool is_window;       /* between begin and end: one of the two looks of a difference */
     bool is_raw;          /* heap text: what was sampled, which its reader scales up itself */
     struct stacks stacks; /* the source fills it, the owner frees it */
     struct loop_job job;  /* for the source */

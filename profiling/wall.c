@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * wall.c - where requests spend their time, waiting or running, as /debug/fgprof has it: two looks
- * at the waits, those that are not over included, and at the running time in between.
+ * wall.c - where requests spend their time. Over some seconds, as /debug/fgprof has it, waiting and
+ * running: two looks at the waits, those that are not over included, and at the running time in
+ * between. Else all waits since the start, and no running time, which is measured in windows alone.
  *
  * Nothing is sampled: the times are exact. Readers of such profiles look at samples/count as well,
  * so that is what a sampler of 99 Hz, fgprof's rate, would have counted in that time.
@@ -55,13 +56,19 @@ static bool value(const struct site *site, int64_t *ret_values)
     return site->ns > 0 && !waits_is_for_profile(site);
 }
 
+/* Running time is that of the windows that happened to be open. */
+static bool value_of_wait(const struct site *site, int64_t *ret_values)
+{
+    return site->frames.state != 0 && value(site, ret_values);
+}
+
 static int take(struct loop *loop, struct source_take *take)
 {
     struct wait_now wait = {sites_copy(waits_sites()), clock_now_ns()};
     if (wait.sites != NULL) {
         task_for_each(add_wait, &wait);
     }
-    return waits_take(loop, take, wait.sites, value);
+    return waits_take(loop, take, wait.sites, take->is_window ? value : value_of_wait);
 }
 
 static uint64_t count(void)
@@ -71,8 +78,8 @@ static uint64_t count(void)
 
 const struct source source_wall = {
     .name = "wall",
-    .description = "Where requests spend their time, waiting or running. You can specify the "
-                   "duration in the seconds GET parameter.",
+    .description = "Where requests spend their time: waiting and running in the duration that you "
+                   "specify in the seconds GET parameter; without it, waiting since the start.",
     .text = SOURCE_TEXT_COUNT,
     .has_labels_in_text = true,
     .describe = describe,

@@ -60,6 +60,7 @@ static int64_t difference(struct source_rig *rig, struct stacks *first, const ch
 static struct stacks take_first(struct source_rig *rig)
 {
     source_wall.begin();
+    rig->is_window = true;
     source_rig_take(rig, &source_wall);
     const struct stacks first = rig->take.stacks;
     rig->take.stacks = (struct stacks){0};
@@ -70,6 +71,7 @@ static void take_second(struct source_rig *rig)
 {
     source_rig_take(rig, &source_wall);
     source_wall.end();
+    rig->is_window = false;
 }
 
 static void test_of_a_wait_only_the_part_in_the_window_counts(void **state)
@@ -137,6 +139,11 @@ static void test_running_counts_in_a_window_alone(void **state)
     assert_int_equal(stacks_read(&rig->take.stacks, sample.leaf, frames, TASK_FRAMES_MAX), 2);
     assert_int_equal(frames[0], (uintptr_t)handler_that_runs);
     assert_int_equal(frames[1], synthetic_route(label));
+
+    source_rig_take(rig, &source_wall); /* since the start: no window's running time */
+    struct stacks none_before = {0};
+    assert_int_equal(difference(rig, &none_before, "running", &sample), 0);
+    stacks_deinit(&rig->take.stacks);
 
     struct stacks later = take_first(rig); /* what ran between the windows is in neither */
     take_second(rig);

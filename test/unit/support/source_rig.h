@@ -9,6 +9,7 @@
 #include "profiling/source.h"
 
 struct source_rig {
+    bool is_window; /* what the source is told of the look */
     struct loop *loop;
     struct source_take take; /* the last one */
     int done_count;
@@ -26,7 +27,7 @@ static inline void source_rig_on_done(struct source_take *take, int status)
 static inline void source_rig_begin_take(struct source_rig *rig, const struct source *source)
 {
     stacks_deinit(&rig->take.stacks);
-    rig->take = (struct source_take){.done = source_rig_on_done};
+    rig->take = (struct source_take){.done = source_rig_on_done, .is_window = rig->is_window};
     rig->done_count = 0;
     assert_int_equal(source->take(rig->loop, &rig->take), 0);
     assert_int_equal(rig->done_count, 0);
