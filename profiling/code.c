@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/symbol.h"
 #include "profiling/unwind.h"
 
@@ -29,6 +31,8 @@ struct refresh {
     int status;
 };
 
+#define IDLE_MS 10000
+
 static struct {
     struct loop *loop; /* NULL: not started */
     struct list versions;
@@ -36,6 +40,9 @@ static struct {
     struct unwind_table *table; /* the published one; the running refresh's, or ours */
     struct refresh *refresh;    /* the one that runs, or NULL */
     struct list waits;          /* who asked since it began */
+    struct wheel_timer idle;    /* looks now and then whether symbols are used */
+    struct loop_job trim;
+    bool is_trimming; /* the job is out */
 } code = {.versions = {&code.versions, &code.versions}, .waits = {&code.waits, &code.waits}};
 
 /* replace_table publishes a table, or NULL, and frees the one before. */
@@ -99,7 +106,9 @@ static void make_version(struct refresh *refresh)
 
 static void refresh_work(struct loop_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     make_version(CONTAINER_OF(job, struct refresh, job));
+    (void)task_swap_label(label);
 }
 
 static void adopt(struct version *version)
@@ -164,16 +173,42 @@ static int begin_refresh(void)
     return 0;
 }
 
+static void trim_work(struct loop_job *job)
+{
+    (void)job;
+    symbol_trim();
+}
+
+static void trim_done(struct loop_job *job, int status)
+{
+    (void)job;
+    (void)status;
+    code.is_trimming = false;
+}
+
+/* What naming takes is tens of MiB: an idle server gives it back. */
+static void on_idle(struct wheel_timer *timer)
+{
+    if (!code.is_trimming && symbol_is_idle(IDLE_MS * NS_PER_MS)) {
+        code.trim = (struct loop_job){.work = trim_work, .done = trim_done};
+        code.is_trimming = loop_submit(code.loop, &code.trim) == 0;
+    }
+    loop_set_timer(code.loop, timer, IDLE_MS);
+}
+
 int code_start(struct loop *loop)
 {
     REQUIRE(code.loop == NULL);
     code.loop = loop;
+    wheel_timer_init(&code.idle, on_idle);
     /* Stopped and started again while a refresh was out: its tables will do. */
     const int status = code.refresh != NULL ? 0 : begin_refresh();
     if (status != 0) {
         code.loop = NULL;
+        return status;
     }
-    return status;
+    loop_set_timer(loop, &code.idle, IDLE_MS);
+    return 0;
 }
 
 void code_stop(void)
@@ -182,6 +217,7 @@ void code_stop(void)
         return;
     }
     code.loop = NULL;
+    wheel_unset(&code.idle);
     if (code.refresh == NULL) {
         drop_all();
     } else {

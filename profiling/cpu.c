@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/encode.h"
 #include "profiling/sampler.h"
@@ -108,6 +110,7 @@ static void format_account(const struct cpu_capture *capture, char *out)
 
 static void encode_work(struct loop_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct cpu_capture *capture = CONTAINER_OF(job, struct cpu_capture, job);
     const struct profile_spec spec = {
         .types = {{"samples", "count"}, {"cpu", "nanoseconds"}},
@@ -122,6 +125,7 @@ static void encode_work(struct loop_job *job)
     encode_add_lost(&capture->stacks, count_lost(capture), capture->consumer.period_ns);
     capture->status = encode_profile(&capture->stacks, &spec, capture->maps, comment,
                                      &capture->data, &capture->len);
+    (void)task_swap_label(label);
 }
 
 static void encode_done(struct loop_job *job, int status)

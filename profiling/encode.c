@@ -15,6 +15,7 @@ size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *la
         {.key = "route", .text = label.route},
         {.key = "method", .text = label.method},
         {.key = "rpc", .text = label.rpc},
+        {.key = "toq", .text = label.toq},
         {.key = "thread", .text = labels->thread == 0 ? NULL : stacks->names[labels->thread]},
         {.key = "state", .text = labels->state},
         {.key = "bytes", .number = labels->size_bytes},

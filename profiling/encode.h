@@ -11,7 +11,7 @@
 #include "profiling/profile.h"
 #include "profiling/stacks.h"
 
-#define ENCODE_LABELS_MAX 6 /* route, method, rpc, thread, state, bytes */
+#define ENCODE_LABELS_MAX 7 /* route, method, rpc, toq, thread, state, bytes */
 
 /* encode_labels names the labels of a sample.
  *

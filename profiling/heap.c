@@ -20,6 +20,7 @@
 
 #include "core/base/clock.h"
 #include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/heap_ctl.h"
 #include "profiling/heap_dump.h"
@@ -27,6 +28,7 @@
 #include "profiling/heap_hook.h"
 #include "profiling/heap_known.h"
 #include "profiling/source.h"
+#include "profiling/symbol.h"
 #include "profiling/synthetic.h"
 
 #define TEXT(macro)    TEXT_OF(macro)
@@ -218,10 +220,12 @@ static int dump_into(struct source_take *take)
 
 static void take_work(struct loop_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     const uint64_t start_ns = clock_now_ns();
     (void)pthread_mutex_lock(&dump_lock);
     if (take->is_purging) {
+        symbol_trim();
         (void)heap_ctl_write("arena." TEXT(MALLCTL_ARENAS_ALL) ".purge", NULL, 0);
         (void)atomic_fetch_add(&heap.purges, 1);
     }
@@ -229,6 +233,7 @@ static void take_work(struct loop_job *job)
     (void)pthread_mutex_unlock(&dump_lock);
     (void)atomic_fetch_add(&heap.dumps, 1);
     (void)atomic_fetch_add(&heap.dump_ns, clock_now_ns() - start_ns);
+    (void)task_swap_label(label);
 }
 
 static void take_done(struct loop_job *job, int status)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/encode.h"
 #include "profiling/sampler.h"
@@ -235,6 +237,7 @@ static void format_account(const struct history_read *read, char *out)
 
 static void encode_work(struct loop_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct history_read *read = CONTAINER_OF(job, struct history_read, job);
     const struct window *first = &read->windows[0];
     const struct profile_spec spec = {
@@ -256,6 +259,7 @@ static void encode_work(struct loop_job *job)
     format_account(read, comment);
     read->status = encode_profile(&merged, &spec, read->maps, comment, &read->data, &read->len);
     stacks_deinit(&merged);
+    (void)task_swap_label(label);
 }
 
 /* ---- readers ----------------------------------------------------------------------------------

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/encode.h"
 #include "profiling/source.h"
@@ -145,9 +147,8 @@ static void subtract_since_last(struct named_query *query)
     }
 }
 
-static void encode_work(struct loop_job *job)
+static void encode(struct named_query *query)
 {
-    struct named_query *query = CONTAINER_OF(job, struct named_query, job);
     const struct source *source = query->named->source;
     struct stacks *stacks = &query->take.stacks;
     if (query->named->base != NULL) {
@@ -170,6 +171,13 @@ static void encode_work(struct loop_job *job)
     (void)snprintf(comment, sizeof(comment), "toq: %zu stacks, %" PRIu64 " samples dropped",
                    stacks->sample_count, stacks->dropped);
     query->status = encode_profile(stacks, &spec, query->maps, comment, &query->data, &query->len);
+}
+
+static void encode_work(struct loop_job *job)
+{
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
+    encode(CONTAINER_OF(job, struct named_query, job));
+    (void)task_swap_label(label);
 }
 
 static void encode_done(struct loop_job *job, int status)

@@ -4,6 +4,7 @@
  */
 #include "profiling/profiler.h"
 
+#include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/backtrace.h"
 #include "profiling/block.h"
@@ -27,7 +28,7 @@ static int start_history(const struct profiler_options *options)
     return history.windows == 0 ? 0 : history_start(&history);
 }
 
-int profiler_start(const struct profiler_options *options)
+static int start_all(const struct profiler_options *options)
 {
     backtrace_init();
     int status = code_start(options->loop);
@@ -55,6 +56,14 @@ int profiler_start(const struct profiler_options *options)
     named_init(options->loop);
     task_keep_await_stacks(true);
     return 0;
+}
+
+int profiler_start(const struct profiler_options *options)
+{
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
+    const int status = start_all(options);
+    (void)task_swap_label(label);
+    return status;
 }
 
 void profiler_stop(void)

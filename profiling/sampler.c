@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/base/random.h"
+#include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/threads.h"
 
@@ -76,13 +77,10 @@ static void schedule(void)
     uv_unref((uv_handle_t *)&sampler.drain->timer);
 }
 
-void sampler_drain(void)
+static void drain_all(void)
 {
     struct list *pos;
     struct list *tmp;
-    if (list_is_empty(&sampler.consumers)) {
-        return;
-    }
     threads_poll(&sampler.threads);
     LIST_FOR_EACH(pos, tmp, &sampler.consumers)
     {
@@ -93,11 +91,22 @@ void sampler_drain(void)
     schedule();
 }
 
+void sampler_drain(void)
+{
+    if (!list_is_empty(&sampler.consumers)) {
+        const uint32_t label = task_swap_label(LABEL_PROFILER);
+        drain_all();
+        (void)task_swap_label(label);
+    }
+}
+
 static void begin(uint64_t period_ns)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     sampler.threads = (struct threads){.period_ns = period_ns, .on_sample = on_sample};
     cpu_signal_enable(true);
     threads_arm(&sampler.threads);
+    (void)task_swap_label(label);
 }
 
 static void end(void)

@@ -10,11 +10,17 @@
 
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
+#include "profiling/function_start.h"
 #include "profiling/lookup.h"
 #include "profiling/object.h"
 #include "profiling/synthetic.h"
@@ -24,6 +30,7 @@
 #define TEXTS_BYTES_MAX   (16u << 20)
 #define LOCAL_NAME_BYTES  512
 #define UNKNOWN_NAME      "[unknown]"
+#define AGE_NS_MAX        (60 * NS_PER_S)
 #define PLT_NAME          "[plt]"
 
 /* A cached answer: frames first .. first + count. */
@@ -38,8 +45,10 @@ struct entry {
 
 static struct {
     pthread_mutex_t lock;
-    Dwfl *dwfl;        /* NULL until the first look-up */
-    struct maps *maps; /* the objects that are reported to dwfl */
+    Dwfl *dwfl;               /* NULL until a look-up needs it */
+    uint64_t opened_ns;       /* when it was made */
+    _Atomic uint64_t used_ns; /* when it was last looked at; 0: there is none */
+    struct maps *maps;        /* the objects that are reported to dwfl */
 
     struct entry *entries;
     size_t entry_count;
@@ -150,6 +159,7 @@ static Dwfl_Module *find_module(uint64_t addr)
 {
     if (state.dwfl == NULL) {
         state.dwfl = dwfl_begin(&callbacks);
+        state.opened_ns = clock_now_ns();
     }
     if (state.dwfl == NULL) {
         return NULL;
@@ -240,13 +250,14 @@ static void name_scope(Dwarf_Die *scope, const char *symbol_name, struct symbol_
     frame->own_name = NULL;
     if (name == NULL || name[0] == '\0') {
         const bool is_whole = dwarf_tag(scope) == DW_TAG_subprogram && symbol_name != NULL;
-        frame->function = is_whole ? symbol_name : UNKNOWN_NAME;
+        frame->function = keep_function(is_whole ? symbol_name : UNKNOWN_NAME);
         return;
     }
-    frame->function = name;
+    frame->function = keep_function(name);
     if (dwarf_hasattr_integrate(scope, DW_AT_external) == 0) {
-        frame->function = name_local(scope, name);
-        frame->own_name = frame->function == name ? NULL : name;
+        const char *own_name = frame->function;
+        frame->function = name_local(scope, own_name);
+        frame->own_name = frame->function == own_name ? NULL : own_name;
     }
 }
 
@@ -269,10 +280,23 @@ static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count, cons
     }
 }
 
+/* gcc lists the addresses of each unit in .debug_aranges; clang does not, and its units are asked. */
+static Dwarf_Die *find_unit(Dwfl_Module *module, uint64_t addr, Dwarf_Addr *ret_bias)
+{
+    Dwarf_Die *unit = dwfl_module_addrdie(module, addr, ret_bias);
+    if (unit != NULL) {
+        return unit;
+    }
+    do {
+        unit = dwfl_module_nextcu(module, unit, ret_bias);
+    } while (unit != NULL && dwarf_haspc(unit, addr - *ret_bias) <= 0);
+    return unit;
+}
+
 static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
 {
     Dwarf_Addr bias;
-    Dwarf_Die *unit = dwfl_module_addrdie(module, addr, &bias);
+    Dwarf_Die *unit = find_unit(module, addr, &bias);
     if (unit == NULL) {
         return;
     }
@@ -316,21 +340,35 @@ static void find_in_symbols(Dwfl_Module *module, uint64_t addr, struct symbol_re
         result->is_named = false; /* it says what the code is, not whose */
     }
     if (name != NULL) {
-        result->frames[0] = (struct symbol_frame){.function = name, .file = ""};
+        result->frames[0] = (struct symbol_frame){.function = keep_function(name), .file = ""};
         result->count = 1;
     }
 }
 
-static void use_object_name(Dwfl_Module *module, struct symbol_result *result)
+/* "libuv+0x1b0a0": functions without a symbol are told apart, or each would seem to call itself. */
+static const char *name_function(Dwfl_Module *module, const char *path, uint64_t addr,
+                                 uint64_t *ret_entry)
+{
+    char object[OBJECT_NAME_BYTES];
+    char name[OBJECT_NAME_BYTES + 24];
+    GElf_Addr bias;
+    GElf_Addr start;
+    object_name(path, object);
+    const size_t len = strlen(object);
+    if (path[0] != '/' || len < 3 || !function_start(module, addr, &bias, &start)) {
+        return keep_function(object);
+    }
+    *ret_entry = start + bias;
+    (void)snprintf(name, sizeof(name), "%.*s+0x%" PRIx64, (int)len - 2, object + 1, start);
+    return keep_function(name);
+}
+
+static void use_object_name(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
 {
     const char *path =
         module == NULL ? NULL : dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-    const char *function = UNKNOWN_NAME;
-    if (path != NULL) {
-        char name[OBJECT_NAME_BYTES];
-        object_name(path, name);
-        function = keep_function(name);
-    }
+    const char *function =
+        path == NULL ? UNKNOWN_NAME : name_function(module, path, addr, &result->entry);
     result->frames[0] = (struct symbol_frame){.function = function, .file = ""};
     result->count = 1;
     result->is_named = false;
@@ -363,7 +401,7 @@ static void find_symbol(uint64_t addr, struct symbol_result *result)
         }
     }
     if (result->count == 0) {
-        use_object_name(module, result);
+        use_object_name(module, addr, result);
     }
 }
 
@@ -414,54 +452,91 @@ static bool find_cached(uint64_t addr, struct symbol_result *result)
     return true;
 }
 
+/* Forgets all but the texts, which results point to. */
+static void forget(void)
+{
+    dwfl_end(state.dwfl);
+    maps_destroy(state.maps);
+    lookup_deinit(&state.entry_lookup);
+    free(state.entries);
+    free(state.frames);
+    state.dwfl = NULL;
+    state.maps = NULL;
+    state.entries = NULL;
+    state.frames = NULL;
+    state.entry_count = state.entry_cap = 0;
+    state.frame_count = state.frame_cap = 0;
+    atomic_store(&state.used_ns, 0);
+}
+
+/* libdw keeps what it has read of an object, more with each part of it that is asked for, and the cache
+ * grows with each instruction that was ever sampled. Beginning anew now and then bounds both. */
 static void look_up(uint64_t addr, struct symbol_result *ret_result)
 {
+    const uint64_t now_ns = clock_now_ns();
     if (state.texts.max_bytes == 0) {
         arena_init(&state.texts, TEXTS_BYTES_MAX);
     }
+    if (state.dwfl != NULL && now_ns - state.opened_ns > AGE_NS_MAX) {
+        forget();
+    }
+    atomic_store(&state.used_ns, now_ns);
     if (!find_cached(addr, ret_result)) {
         find_symbol(addr, ret_result);
         cache(addr, ret_result);
     }
 }
 
-void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
+static uint32_t enter(void)
 {
     (void)pthread_mutex_lock(&state.lock);
-    look_up(addr, ret_result);
+    return task_swap_label(LABEL_PROFILER);
+}
+
+static void leave(uint32_t label)
+{
+    (void)task_swap_label(label);
     (void)pthread_mutex_unlock(&state.lock);
+}
+
+void symbol_lookup(uint64_t addr, struct symbol_result *ret_result)
+{
+    const uint32_t label = enter();
+    look_up(addr, ret_result);
+    leave(label);
 }
 
 void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result)
 {
-    (void)pthread_mutex_lock(&state.lock);
+    const uint32_t label = enter();
     if (state.maps == NULL) {
         (void)find_module(shown);
     }
     look_up(state.maps == NULL ? shown : maps_unshift(state.maps, shown), ret_result);
-    (void)pthread_mutex_unlock(&state.lock);
+    leave(label);
+}
+
+bool symbol_is_idle(uint64_t idle_ns)
+{
+    const uint64_t used_ns = atomic_load(&state.used_ns);
+    return used_ns != 0 && clock_now_ns() - used_ns >= idle_ns;
+}
+
+void symbol_trim(void)
+{
+    const uint32_t label = enter();
+    forget();
+    leave(label);
 }
 
 void symbol_stop(void)
 {
-    (void)pthread_mutex_lock(&state.lock);
-    if (state.dwfl != NULL) {
-        dwfl_end(state.dwfl);
-        state.dwfl = NULL;
-    }
+    const uint32_t label = enter();
+    forget();
     arena_deinit(&state.texts);
-    maps_destroy(state.maps);
-    state.maps = NULL;
-    lookup_deinit(&state.entry_lookup);
     lookup_deinit(&state.name_lookup);
-    free(state.entries);
-    free(state.frames);
     free(state.names);
-    state.entries = NULL;
-    state.frames = NULL;
     state.names = NULL;
-    state.entry_count = state.entry_cap = 0;
-    state.frame_count = state.frame_cap = 0;
     state.name_count = state.name_cap = 0;
-    (void)pthread_mutex_unlock(&state.lock);
+    leave(label);
 }

@@ -2,7 +2,8 @@
  *
  * symbol.h - from code address to function, file and line, with inlined calls, by libdw.
  *
- * Memory: answers are cached for the life of the process, up to a maximum; DWARF is opened once.
+ * Memory: answers are cached, and DWARF stays open, for a minute at most, or until symbol_trim; texts, up
+ *         to a maximum, until symbol_stop.
  * Thread: a worker thread; one at a time (a lock inside), never the loop: the first look-up reads
  * files.
  */
@@ -14,7 +15,7 @@
 #define SYMBOL_FRAMES_MAX 32
 
 struct symbol_frame {
-    const char *function; /* never NULL; "[libuv]" where the object has no symbol for it */
+    const char *function; /* never NULL; "libuv+0x1b0a0" where the object has no symbol */
     const char
         *own_name;    /* as the source has it, when `function` has its file before it; or NULL */
     const char *file; /* "" when unknown */
@@ -40,6 +41,13 @@ void symbol_lookup(uint64_t addr, struct symbol_result *ret_result);
 /* symbol_lookup_shown is symbol_lookup for an address as profiles show it, see maps_shift; one in memory
  * is known as well. */
 void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result);
+
+/* symbol_is_idle tells whether there is memory for symbol_trim to give back, that no look-up has used for
+ * so long. Thread: any. */
+bool symbol_is_idle(uint64_t idle_ns);
+
+/* symbol_trim gives back the memory that look-ups took; the texts stay. The next look-up reads files. */
+void symbol_trim(void);
 
 /* symbol_stop frees the cache and closes the DWARF; no look-up may be running. */
 void symbol_stop(void);

@@ -99,8 +99,8 @@ static void name_label(uint32_t number, char *out)
     if (label.route != NULL) {
         (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s %s]", label.method, label.route);
     } else {
-        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]",
-                       label.rpc == NULL ? "no route" : label.rpc);
+        const char *name = label.rpc != NULL ? label.rpc : label.toq;
+        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]", name == NULL ? "no route" : name);
     }
 }
 

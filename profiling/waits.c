@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/code.h"
 #include "profiling/profiler.h"
 
@@ -94,6 +96,7 @@ static void end(struct answer *answer, int status)
 
 static void make_stacks(struct loop_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     const struct answer *answer = take->state;
     for (size_t i = 0; i < answer->sites->count; i++) {
@@ -106,6 +109,7 @@ static void make_stacks(struct loop_job *job)
             stacks_add(&take->stacks, frames, count, &labels, values);
         }
     }
+    (void)task_swap_label(label);
 }
 
 static void on_made(struct loop_job *job, int status)

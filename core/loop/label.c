@@ -9,8 +9,9 @@
 
 static struct label labels[LABEL_MAX] = {
     [LABEL_OTHER] = {.route = "other", .method = "other"},
+    [LABEL_PROFILER] = {.toq = "profiler"},
 };
-static _Atomic uint32_t label_count = 2;
+static _Atomic uint32_t label_count = LABEL_PROFILER + 1;
 static uint64_t overflow_count;
 
 static char *copy_text(struct str s)
@@ -40,7 +41,7 @@ static bool is_label(const struct label *label, struct str text, const char *met
 static uint32_t find_label(struct str text, const char *method)
 {
     const uint32_t count = atomic_load_explicit(&label_count, memory_order_relaxed);
-    for (uint32_t id = 2; id < count; id++) {
+    for (uint32_t id = LABEL_PROFILER + 1; id < count; id++) {
         if (is_label(&labels[id], text, method)) {
             return id;
         }

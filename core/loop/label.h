@@ -14,21 +14,23 @@
 
 #include "core/base/str.h"
 
-#define LABEL_NONE  0
-#define LABEL_OTHER 1
-#define LABEL_MAX   1000
+#define LABEL_NONE     0
+#define LABEL_OTHER    1
+#define LABEL_PROFILER 2 /* what the profiler does for itself */
+#define LABEL_MAX      1000
 
-/* Either route and method, or rpc; all are NULL in LABEL_NONE. */
+/* Either route and method, or rpc, or toq; all are NULL in LABEL_NONE. */
 struct label {
     const char *route;  /* template, "/v1/listings/:id" */
     const char *method; /* "GET" */
     const char *rpc;    /* "toq.v1.ListingService/Get" */
+    const char *toq;    /* a part of the server that works for itself: "profiler" */
 };
 
 /* label_intern returns the number of a label set, a new one the first time.
  *
  * Owns:    both texts are copied.
- * Returns: 2..LABEL_MAX - 1, or LABEL_OTHER when the table is full or memory is missing.
+ * Returns: 3..LABEL_MAX - 1, or LABEL_OTHER when the table is full or memory is missing.
  */
 uint32_t label_intern(struct str route, const char *method);
 

@@ -18,7 +18,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PERIOD_NS = 10_000_000  # 100 Hz
 LOOP_TICK_NS = 1_000_000  # libuv counts whole milliseconds, so a window may lack a part of one
-LABEL_KEYS = {"route", "method", "rpc", "thread"}
+LABEL_KEYS = {"route", "method", "rpc", "toq", "thread"}
 NAMED_LABEL_KEYS = LABEL_KEYS | {"state", "bytes"}
 LABEL_SETS_MAX = 1000
 # Pyroscope takes a program for one in another language by the first string with one of these.
@@ -166,7 +166,7 @@ def assert_samples(profile, is_rooted=True, is_signed=False):
 
 
 def is_named(frame):
-    return frame.function[0] not in "[?" and not frame.function.startswith("0x")
+    return frame.function[0] not in "[?" and not re.search(r"(^|\+)0x[0-9a-f]+$", frame.function)
 
 
 def assert_flags(profile):
@@ -253,7 +253,7 @@ def assert_heap(profile, is_moment):
     for sample in profile.samples:
         objects, space, used_objects, used_space = sample.values
         assert not is_moment or used_objects <= objects and used_space <= space
-        assert set(sample.labels) <= {"route", "method", "rpc", "bytes"}
+        assert set(sample.labels) <= {"route", "method", "rpc", "toq", "bytes"}
         assert sample.labels["bytes"] > 0
         assert not any(ALLOCATOR.search(frame.function) for frame in sample.frames)
 

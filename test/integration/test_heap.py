@@ -10,6 +10,7 @@ import pytest
 
 import heap
 from heap import ALLOC_OBJECTS, ALLOC_SPACE, BIG, INUSE_OBJECTS, INUSE_SPACE, MIB, total
+import server as server_module
 from pprof_decode import HEAP_PERIOD_BYTES, Profile, has_frame
 
 __test__ = heap.has_jemalloc()
@@ -156,6 +157,29 @@ def test_gos_tool_tells_routes_apart(server, tmp_path):
     assert "leak_blocks" in focused
     elsewhere = tool(tmp_path, "-top", "-tagignore=route=/test/leak", "profile")
     assert "leak_blocks" not in elsewhere
+
+
+def test_what_the_profiler_takes_is_labelled(server):
+    """-tagignore=toq=profiler leaves what the server takes: libelf and libdw are the profiler's alone."""
+    heap.take(server)
+    profile = heap.take(server)
+    own = [s for s in profile.samples if s.labels.get("toq") == "profiler"]
+    assert sum(s.values[INUSE_SPACE] for s in own) > MIB / 2
+    assert not [s for s in profile.samples if "toq" not in s.labels
+                and any(re.match(r"\[?lib(elf|dw)\b|dwfl?_|elf_", f.function) for f in s.frames)]
+    assert {s.labels.get("route") for s in own} == {None}
+
+
+def test_what_naming_took_is_given_back_when_nobody_asks(server):
+    def rss_kib():
+        with open(f"/proc/{server.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^VmRSS:\s+(\d+)", status.read(), re.M).group(1))
+
+    before = rss_kib()
+    heap.take(server)
+    taken = rss_kib() - before
+    assert taken > 4096
+    server_module.wait_until(lambda: rss_kib() - before < taken / 2, "the memory to be given back")
 
 
 def test_a_rate_of_the_users_is_kept_to(start_server):

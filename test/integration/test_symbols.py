@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 import server as server_module
+from pprof_decode import Profile, has_frame
 from pprof_load import capture, load
 from test_pprof_tool import Tool
 
@@ -93,3 +94,36 @@ def test_a_debugger_stops_at_one_by_its_symbol(server_binary):
         ("end", "listings_load.c")]
     # By its name in the source it is one of several.
     assert len(breakpoints("end")) > 1
+
+
+def test_code_without_a_table_of_its_units_is_named_as_well(tmp_path, test_server_binary):
+    """gcc writes .debug_aranges, clang does not: files, lines and inlined calls are there all the same."""
+    binary = str(tmp_path / "toq_test_server")
+    subprocess.run(["objcopy", "--remove-section", ".debug_aranges", test_server_binary, binary],
+                   check=True)
+    server = server_module.start(binary)
+    try:
+        with load(server, "/test/burn?ms=1", 2):
+            profile = capture(server, 2)
+    finally:
+        server.close()
+    burning = [sample for sample in profile.samples if has_frame(sample, "burn_three_parts")]
+    frames = {frame.function: frame for sample in burning for frame in sample.frames}
+    for name in ("routes_test.burn_three_parts", "routes_test.handle_burn", "routes_test.thread_cpu_ns"):
+        assert frames[name].file.endswith("test/support/routes_test.c") and frames[name].line > 0
+    # The innermost is inlined: it shares its address with its caller.
+    inlined = frames["routes_test.thread_cpu_ns"]
+    assert len(profile.frames) > 0 and any(
+        len(location) > 1 and location[0].function == inlined.function
+        for location in profile.frames.values())
+
+
+def test_library_functions_without_a_symbol_are_told_apart(burnt):
+    """A box for the whole library would seem to call itself."""
+    with open(burnt, "rb") as file:
+        profile = Profile(file.read())
+    for sample in profile.samples:
+        names = [frame.function for frame in sample.frames]
+        assert not any(a == b and re.match(r"\[?lib", a) for a, b in zip(names, names[1:])), names
+    assert any(re.fullmatch(r"lib\w+\+0x[0-9a-f]+", frame.function)
+               for sample in profile.samples for frame in sample.frames)

@@ -41,7 +41,7 @@ static int start(void **state)
     source = (struct source){.name = "goroutine", .text = SOURCE_TEXT_COUNT};
     spec = (struct profile_spec){.type_count = 1, .period = 1};
     users = label_intern(STR("/users/:id"), "GET");
-    assert_int_equal(users, 2);
+    assert_true(users > LABEL_PROFILER);
     allocations_left = SIZE_MAX;
     return 0;
 }
@@ -116,15 +116,15 @@ static void test_labels_are_quoted_and_sorted(void **state)
 static void test_columns_are_as_wide_as_their_widest_cell(void **state)
 {
     (void)state;
-    const uint64_t route = synthetic_route(users); /* 0x4000000000000020 */
+    const uint64_t route = synthetic_route(users); /* 0x4000000000000030 */
     const uint64_t frames[] = {synthetic_state("x"), route, NOWHERE, route};
     add(frames, 4, (struct stacks_labels){0}, 1, 0, 0, 0);
     assert_text("goroutine profile: total 1\n"
-                "1 @ 0x4000000000100001 0x4000000000000021 0x10 0x4000000000000021\n"
+                "1 @ 0x4000000000100001 0x4000000000000031 0x10 0x4000000000000031\n"
                 "#\t0x4000000000100000\t[x]+0x0\t\t\t:0\n"
-                "#\t0x4000000000000020\t[GET /users/:id]+0x0\t:0\n"
+                "#\t0x4000000000000030\t[GET /users/:id]+0x0\t:0\n"
                 "#\t0xf\n"
-                "#\t0x4000000000000020\t[GET /users/:id]+0x0\t:0\n\n");
+                "#\t0x4000000000000030\t[GET /users/:id]+0x0\t:0\n\n");
 }
 
 static void test_frames_of_code_say_how_far_into_the_function(void **state)
