@@ -8,8 +8,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -56,19 +54,37 @@ static int read_file(const char *path, struct buf *out)
     return out->is_failed ? UV_ENOMEM : status;
 }
 
-/* "55d0c0-55d1c0 r-xp 00001000 fe:00 1234    /path with spaces" */
-static bool parse_line(const char *text, size_t len, struct line *ret_line)
+/* Cuts a number of 1 to 16 digits and the character behind it off *text. */
+static bool next_hex(struct str *text, char end, uint64_t *ret_number)
 {
-    char permissions[5];
-    int path_at = 0;
-    struct line line = {0};
-    int fields = sscanf(text, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s%n", &line.start,
-                        &line.end, permissions, &line.offset, &path_at);
-    if (fields != 4 || path_at == 0 || (size_t)path_at > len) {
+    uint64_t number = 0;
+    size_t len = 0;
+    for (; len < text->len && len < 16 && hex_value(text->ptr[len]) >= 0; len++) {
+        number = number << 4 | (uint64_t)hex_value(text->ptr[len]);
+    }
+    if (len == 0 || len == text->len || text->ptr[len] != end) {
         return false;
     }
-    line.is_exec = permissions[2] == 'x';
-    line.path = str_trim((struct str){text + path_at, len - (size_t)path_at});
+    *text = (struct str){text->ptr + len + 1, text->len - len - 1};
+    *ret_number = number;
+    return true;
+}
+
+/* "55d0c0-55d1c0 r-xp 00001000 fe:00 1234    /path with spaces" */
+static bool parse_line(struct str text, struct line *ret_line)
+{
+    struct line line = {0};
+    struct str permissions;
+    struct str device;
+    struct str inode;
+    if (!next_hex(&text, '-', &line.start) || !next_hex(&text, ' ', &line.end) ||
+        line.start >= line.end || !str_next_field(&text, ' ', &permissions) ||
+        permissions.len != 4 || text.ptr == NULL || !next_hex(&text, ' ', &line.offset) ||
+        !str_next_field(&text, ' ', &device) || !str_next_field(&text, ' ', &inode)) {
+        return false;
+    }
+    line.is_exec = permissions.ptr[2] == 'x';
+    line.path = text.ptr == NULL ? STR("") : str_trim(text);
     struct str deleted = STR(DELETED_SUFFIX);
     if (line.path.len > deleted.len &&
         memcmp(line.path.ptr + line.path.len - deleted.len, deleted.ptr, deleted.len) == 0) {
@@ -79,14 +95,11 @@ static bool parse_line(const char *text, size_t len, struct line *ret_line)
 }
 
 /* Cuts the next line that parses off *text. */
-static bool next_line(const char **text, struct line *ret_line)
+static bool next_line(struct str *text, struct line *ret_line)
 {
-    while (**text != '\0') {
-        const char *line = *text;
-        const char *end = strchr(line, '\n');
-        size_t len = end == NULL ? strlen(line) : (size_t)(end - line);
-        *text = line + len + (end == NULL ? 0 : 1);
-        if (parse_line(line, len, ret_line)) {
+    struct str line;
+    while (str_next_field(text, '\n', &line)) {
+        if (parse_line(line, ret_line)) {
             return true;
         }
     }
@@ -112,7 +125,7 @@ static bool add_exec(struct maps *maps, const struct line *line, uint64_t object
 }
 
 /* Lines of one object follow each other; the first has offset 0. */
-static bool parse_lines(struct maps *maps, const char *text)
+static bool parse_lines(struct maps *maps, struct str text)
 {
     struct line line;
     struct str object_path = STR("");
@@ -245,26 +258,33 @@ static void move_main_first(struct maps *maps)
     }
 }
 
+int maps_parse(struct str text, struct maps **ret_maps)
+{
+    struct maps *maps = calloc(1, sizeof(*maps));
+    if (maps == NULL) {
+        return UV_ENOMEM;
+    }
+    arena_init(&maps->texts, MAPS_PATHS_MAX);
+    if (!parse_lines(maps, text)) {
+        maps_destroy(maps);
+        return UV_ENOMEM;
+    }
+    *ret_maps = maps;
+    return 0;
+}
+
 int maps_create(struct maps **ret_maps)
 {
     struct buf text;
     buf_init(&text, MAPS_TEXT_MAX);
-    struct maps *maps = calloc(1, sizeof(*maps));
-    int status = maps == NULL ? UV_ENOMEM : read_file("/proc/self/maps", &text);
-    buf_append_char(&text, '\0');
-    if (status == 0) {
-        arena_init(&maps->texts, MAPS_PATHS_MAX);
-        status = text.is_failed || !parse_lines(maps, text.data) ? UV_ENOMEM : 0;
-    }
+    int status = read_file("/proc/self/maps", &text);
+    status = status == 0 ? maps_parse(buf_str(&text), ret_maps) : status;
     buf_deinit(&text);
-    if (status != 0) {
-        maps_destroy(maps);
-        return status;
+    if (status == 0) {
+        read_images(*ret_maps);
+        move_main_first(*ret_maps);
     }
-    read_images(maps);
-    move_main_first(maps);
-    *ret_maps = maps;
-    return 0;
+    return status;
 }
 
 void maps_destroy(struct maps *maps)
@@ -335,10 +355,8 @@ static bool find_range(uint64_t address, struct str path, struct line *ret_line)
     struct buf text;
     buf_init(&text, MAPS_TEXT_MAX);
     bool is_found = false;
-    int status = read_file("/proc/self/maps", &text);
-    buf_append_char(&text, '\0');
-    if (status == 0 && !text.is_failed) {
-        const char *rest = text.data;
+    if (read_file("/proc/self/maps", &text) == 0) {
+        struct str rest = buf_str(&text);
         while (!is_found && next_line(&rest, ret_line)) {
             is_found = path.len > 0 ? str_equal(ret_line->path, path)
                                     : address >= ret_line->start && address < ret_line->end;

@@ -37,6 +37,13 @@ struct maps {
  */
 MUST_USE int maps_create(struct maps **ret_maps);
 
+/* maps_parse makes a snapshot of a text like /proc/self/maps alone: without build ids, biases, or a main
+ * binary. What it does not understand it skips.
+ *
+ * Returns: 0 with *ret_maps set; UV_ENOMEM: too many mappings, or no memory.
+ */
+MUST_USE int maps_parse(struct str text, struct maps **ret_maps);
+
 /* maps_destroy frees a snapshot; takes NULL. */
 void maps_destroy(struct maps *maps);
 
