@@ -86,7 +86,8 @@ struct config {
     uint64_t max_header_count;
     uint64_t max_target_bytes;
     uint64_t max_body_bytes;
-    uint64_t max_connections; /* all listeners together */
+    uint64_t max_connections;             /* of HTTP, and as many of gRPC */
+    uint64_t diagnostics_max_connections; /* of metrics, and as many of pprof */
     uint64_t listen_backlog;
 
     uint64_t memory_max_bytes; /* of the process; 0: three quarters of what the system allows */

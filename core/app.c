@@ -32,7 +32,8 @@ struct app {
     struct loop *loop;
     struct metrics *metrics;
     struct budget budget;
-    struct conn_set conns;
+    struct conn_set conns;      /* HTTP's and gRPC's */
+    struct conn_set diag_conns; /* metrics' and pprof's */
     struct app_data data;
     struct app_servers servers;
     struct health health;
@@ -71,7 +72,8 @@ static void on_data_timeout(struct wheel_timer *timer)
 static void close_data_when_drained(void *arg)
 {
     struct app *app = arg;
-    if (app->servers.open_count == 0 && app->conns.count == 0 && !app->is_data_closing) {
+    if (app->servers.open_count == 0 && app->conns.count == 0 && app->diag_conns.count == 0 &&
+        !app->is_data_closing) {
         app->is_data_closing = true;
         loop_set_timer(app->loop, &app->data_timer, DATA_CLOSE_MS);
         app_data_close(&app->data, on_data_closed, app);
@@ -84,6 +86,7 @@ static void on_shutdown_timeout(struct wheel_timer *timer)
     struct app *app = CONTAINER_OF(timer, struct app, shutdown_timer);
     if (app->is_cancelled) {
         (void)conn_set_close_all(&app->conns);
+        (void)conn_set_close_all(&app->diag_conns);
         return;
     }
     app->is_cancelled = true;
@@ -101,6 +104,8 @@ static void on_stop(void *arg, int signo)
     app->health.is_draining = true;
     app->conns.on_empty = close_data_when_drained;
     app->conns.on_empty_arg = app;
+    app->diag_conns.on_empty = close_data_when_drained;
+    app->diag_conns.on_empty_arg = app;
     loop_set_timer(app->loop, &app->shutdown_timer, app->config->shutdown_timeout_ms);
     app_servers_drain(&app->servers, close_data_when_drained, app);
 }
@@ -168,6 +173,9 @@ static int start_budget(struct app *app)
     app->conns.quota = &app->budget.traffic;
     app->conns.pool.quota = &app->budget.traffic;
     app->conns.output_max_bytes = app->config->conn_output_max_bytes;
+    app->diag_conns.quota = &app->budget.diagnostics;
+    app->diag_conns.pool.quota = &app->budget.diagnostics;
+    app->diag_conns.output_max_bytes = app->config->conn_output_max_bytes;
     budget_start(&app->budget, app->loop, &app->conns);
     return budget_register_metrics(&app->budget, app->metrics);
 }
@@ -182,8 +190,8 @@ static int start_base(struct app *app)
     app->metrics = metrics_create();
     rc = app->metrics == NULL ? UV_ENOMEM : metrics_process_register(app->metrics, app->version);
     rc = rc < 0 ? rc : loop_register_metrics(app->loop, app->metrics);
-    rc = rc < 0 ? rc
-                : conn_set_init(&app->conns, app->loop, c->max_connections, c->write_timeout_ms);
+    rc = rc < 0 ? rc : conn_set_init(&app->conns, app->loop, c->write_timeout_ms);
+    rc = rc < 0 ? rc : conn_set_init(&app->diag_conns, app->loop, c->write_timeout_ms);
     rc = rc < 0 ? rc : start_budget(app);
     rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
     rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
@@ -199,6 +207,7 @@ static int open_servers(struct app *app)
     const struct app_served served = {
         .config = app->config,
         .conns = &app->conns,
+        .diag_conns = &app->diag_conns,
         .budget = &app->budget,
         .metrics = app->metrics,
         .health = &app->health,
@@ -292,6 +301,7 @@ static bool stop(struct app *app)
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
     conn_set_deinit(&app->conns);
+    conn_set_deinit(&app->diag_conns);
     metrics_destroy(app->metrics);
     buf_deinit(&app->cmdline);
     return true;

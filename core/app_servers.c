@@ -9,6 +9,10 @@
 
 #include "core/port_owner.h"
 
+#define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
+#define REDIS_FDS       2
+#define OWN_FDS         24 /* beside all connections; an idle server with all listeners has 22 open */
+
 static int add_services(struct router *router, const struct app_served *served,
                         struct grpc_services *services)
 {
@@ -29,17 +33,20 @@ static int add_services(struct router *router, const struct app_served *served,
 static int add_routes(struct router *router, struct app_servers *servers,
                       const struct app_served *served, enum app_server which)
 {
+    int rc;
     switch (which) {
     case APP_SERVER_GRPC:
         return add_services(router, served, &servers->grpc);
     case APP_SERVER_METRICS:
-        return routes_metrics(router, served->metrics);
+        rc = routes_metrics(router, served->metrics);
+        return rc < 0 ? rc : routes_health(router, served->health);
     case APP_SERVER_PPROF:
-        return routes_pprof(router, served->pprof);
+        rc = routes_pprof(router, served->pprof);
+        return rc < 0 ? rc : routes_health(router, served->health);
     default:
         break;
     }
-    const int rc = routes_public(router, served->health);
+    rc = routes_public(router, served->health);
     return rc < 0 ? rc : routes_listings(router, served->listings);
 }
 
@@ -135,6 +142,26 @@ static struct http_limits limits_for(const struct config *c, enum app_server whi
     return limits;
 }
 
+static bool is_diagnostic(enum app_server which)
+{
+    return which == APP_SERVER_METRICS || which == APP_SERVER_PPROF;
+}
+
+/* listener_limits_for: the two listeners of traffic share the descriptors that are left when those of the clients
+ * of MySQL and Redis, and some for diagnostics, are kept. */
+static struct listener_limits listener_limits_for(const struct config *c, enum app_server which)
+{
+    if (is_diagnostic(which)) {
+        return (struct listener_limits){.max_count = c->diagnostics_max_connections};
+    }
+    return (struct listener_limits){
+        .max_count = c->max_connections,
+        .kept_fds = DIAGNOSTICS_FDS + c->mysql_pool_size + REDIS_FDS,
+        .own_fds = OWN_FDS,
+        .share_count = 2,
+    };
+}
+
 static int open_face(struct app_servers *servers, const struct app_served *served,
                      const struct face *face)
 {
@@ -145,16 +172,18 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .port = (uint16_t)face->port,
         .backlog = (int)c->listen_backlog,
         .limits = limits_for(c, face->which),
+        .listener_limits = listener_limits_for(c, face->which),
         .budget = served->budget,
-        .is_vital = face->which == APP_SERVER_METRICS || face->which == APP_SERVER_PPROF,
+        .is_vital = is_diagnostic(face->which),
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };
     struct router *router = NULL;
     int rc = make_router(servers, served, face->which, &router);
     if (rc == 0) {
-        rc = http_server_open(&servers->list[face->which], served->conns, router,
-                              &servers->http_metrics, &options);
+        struct conn_set *conns = is_diagnostic(face->which) ? served->diag_conns : served->conns;
+        rc = http_server_open(&servers->list[face->which], conns, router, &servers->http_metrics,
+                              &options);
     }
     if (rc < 0) {
         return refuse(face, rc);

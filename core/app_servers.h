@@ -25,7 +25,8 @@ enum app_server {
 /* What the listeners share, and what their handlers work on. */
 struct app_served {
     const struct config *config;
-    struct conn_set *conns;
+    struct conn_set *conns;      /* traffic's */
+    struct conn_set *diag_conns; /* apart, for they end last */
     struct budget *budget;
     struct metrics *metrics;
     struct health *health;

@@ -25,7 +25,7 @@ static int add_rows(struct router *router, const struct row *rows, size_t count,
     return 0;
 }
 
-int routes_public(struct router *router, struct health *health)
+int routes_health(struct router *router, struct health *health)
 {
     static const struct row rows[] = {
         {METHOD_GET, "/health", health_handle, 0},
@@ -33,6 +33,11 @@ int routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/health/ready", health_handle_ready, 0},
     };
     return add_rows(router, rows, ARRAY_COUNT(rows), health);
+}
+
+int routes_public(struct router *router, struct health *health)
+{
+    return routes_health(router, health);
 }
 
 int routes_listings(struct router *router, struct listings *listings)

@@ -15,6 +15,9 @@
 /* routes_public adds what the HTTP port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_public(struct router *router, struct health *health);
 
+/* routes_health adds what every port but gRPC's serves: the health. Returns: as routes_public. */
+MUST_USE int routes_health(struct router *router, struct health *health);
+
 /* routes_listings adds the listings to what the HTTP port serves. Returns: as routes_public. */
 MUST_USE int routes_listings(struct router *router, struct listings *listings);
 

@@ -407,7 +407,7 @@ int redis_conn_open(struct redis_conn *rc, struct loop *loop, const struct redis
         .events = events,
         .role = role,
     };
-    const int status = conn_set_init(&rc->set, loop, 1, rc->options.stall_timeout_ms);
+    const int status = conn_set_init(&rc->set, loop, rc->options.stall_timeout_ms);
     if (status < 0) {
         return status;
     }

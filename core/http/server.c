@@ -42,6 +42,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         router_destroy(router);
         server->router = NULL;
     }
+    server->listener.limits = options->listener_limits;
     return rc;
 }
 

@@ -94,6 +94,7 @@ struct http_server_options {
     uint16_t port;
     int backlog;
     struct http_limits limits;
+    struct listener_limits listener_limits;
     struct budget *budget; /* outlives the server; NULL: memory is not counted */
     bool is_vital;         /* diagnostics: served however little memory is left */
     uint64_t access_every;

@@ -28,12 +28,10 @@ enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
 
 static void flush(struct conn *conn);
 
-int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_count,
-                  uint64_t write_timeout_ms)
+int conn_set_init(struct conn_set *set, struct loop *loop, uint64_t write_timeout_ms)
 {
     *set = (struct conn_set){
         .loop = loop,
-        .max_count = max_count,
         .write_timeout_ms = write_timeout_ms,
         .output_max_bytes = CONN_OUTPUT_MAX_BYTES,
         .read_buffer = malloc(CONN_READ_BYTES),

@@ -67,12 +67,11 @@ struct conn_stats {
     uint64_t write_timeouts;
 };
 
-/* All connections of a process: their limit, their buffers, and who waits for the last one. */
+/* Connections that end together: their buffers, and who waits for the last one. */
 struct conn_set {
     struct loop *loop;
     struct list conns;
     size_t count;
-    size_t max_count;
     uint64_t write_timeout_ms;
     struct quota *quota;     /* what the connections of traffic are charged to; NULL: to nothing */
     size_t output_max_bytes; /* of a connection, with what its protocol queues: conn_share */
@@ -115,8 +114,7 @@ struct conn {
  *
  * Returns: 0; UV_ENOMEM.
  */
-MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, size_t max_count,
-                           uint64_t write_timeout_ms);
+MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, uint64_t write_timeout_ms);
 
 /* conn_set_deinit frees the buffers; no connection may be left. */
 void conn_set_deinit(struct conn_set *set);

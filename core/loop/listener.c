@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/telemetry/log.h"
@@ -20,13 +21,35 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void log_shortage(struct listener *listener, int error)
+static void on_calm(struct wheel_timer *timer)
 {
-    if (!listener->is_logged) {
-        listener->is_logged = true;
+    struct listener *listener = CONTAINER_OF(timer, struct listener, calm);
+    LOG(LOG_INFO, "listener", "accepting all connections again",
+        log_cstr("listener", listener->name), log_u64("shed", listener->short_count));
+    listener->is_short = false;
+    listener->short_count = 0;
+}
+
+/* note_shortage logs one line for a shortage, however often a connection finds room in between. why: a literal. */
+static void note_shortage(struct listener *listener, const char *why)
+{
+    if (!listener->is_short) {
+        listener->is_short = true;
         LOG(LOG_WARN, "listener", "cannot accept, shedding connections",
-            log_cstr("listener", listener->name), log_cstr("error", uv_err_name(-error)));
+            log_cstr("listener", listener->name), log_cstr("reason", why),
+            log_u64("open", listener->stats.open));
     }
+    if (listener->is_open) {
+        loop_set_timer(listener->set->loop, &listener->calm, LISTENER_CALM_MS);
+    }
+}
+
+/* shed counts a connection that is turned away. counter: of its kind. */
+static void shed(struct listener *listener, uint64_t *counter, const char *why)
+{
+    ++*counter;
+    listener->short_count++;
+    note_shortage(listener, why);
 }
 
 /* shed_one tells the next peer in the queue, by closing its connection, that there is no room. */
@@ -38,7 +61,7 @@ static bool shed_one(struct listener *listener)
     (void)close(listener->reserve_fd);
     const int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-        listener->shed_fds++;
+        shed(listener, &listener->shed_fds, "descriptors");
         (void)close(fd);
     }
     listener->reserve_fd = open_reserve();
@@ -65,37 +88,54 @@ static bool on_accept_error(struct listener *listener, int error)
     case EPROTO:
         return true;
     case EAGAIN:
-        listener->is_logged = false; /* the queue is empty: the shortage is over */
-        return false;
+        return false; /* the queue is empty */
     case EMFILE:
     case ENFILE:
-        log_shortage(listener, error);
         if (shed_one(listener)) {
             return true;
         }
+        note_shortage(listener, "descriptors");
         rest(listener); /* someone took the reserve */
         return false;
     default: /* ENOBUFS, ENOMEM, and network errors that accept(2) passes on */
-        listener->shed_memory++;
-        log_shortage(listener, error);
+        shed(listener, &listener->shed_memory, uv_err_name(-error));
         rest(listener);
         return false;
     }
 }
 
+/* has_descriptors tells whether a connection with this descriptor leaves enough for others. */
+static bool has_descriptors(const struct listener *listener, int fd)
+{
+    const struct listener_limits *limits = &listener->limits;
+    struct rlimit limit;
+    if (limits->kept_fds == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return true;
+    }
+    const rlim_t quarter = limit.rlim_cur / 4;
+    const rlim_t end = limit.rlim_cur - (limits->kept_fds < quarter ? limits->kept_fds : quarter);
+    const rlim_t left = end > limits->own_fds ? end - limits->own_fds : 0;
+    return (rlim_t)fd < end &&
+           (limits->share_count == 0 || listener->stats.open < left / limits->share_count);
+}
+
 static void take(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
-    struct conn_set *set = listener->set;
-    if (set->count >= set->max_count) {
-        listener->shed_limit++;
+    const struct listener_limits *limits = &listener->limits;
+    if (limits->max_count > 0 && listener->stats.open >= limits->max_count) {
+        shed(listener, &listener->shed_limit, "limit");
+        (void)close(fd);
+        return;
+    }
+    if (!has_descriptors(listener, fd)) {
+        shed(listener, &listener->shed_fds, "descriptors");
         (void)close(fd);
         return;
     }
     struct conn *conn;
-    const int rc = conn_open(set, fd, peer, &listener->stats, &conn);
+    const int rc = conn_open(listener->set, fd, peer, &listener->stats, &conn);
     if (rc < 0) {
-        listener->shed_memory++;
-        log_shortage(listener, -rc);
+        shed(listener, &listener->shed_memory, uv_err_name(rc));
         return;
     }
     listener->on_accept(listener, conn);
@@ -208,6 +248,7 @@ int listener_open(struct listener *listener, struct conn_set *set, const char *n
     *listener = (struct listener){
         .set = set, .name = name, .on_accept = on_accept, .ctx = ctx, .reserve_fd = -1};
     wheel_timer_init(&listener->rest, on_rested);
+    wheel_timer_init(&listener->calm, on_calm);
     int rc = open_socket(host, port, backlog, &listener->fd);
     if (rc < 0) {
         return rc;
@@ -243,6 +284,7 @@ void listener_close(struct listener *listener, void (*on_closed)(void *arg), voi
     listener->on_closed = on_closed;
     listener->on_closed_arg = arg;
     wheel_unset(&listener->rest);
+    wheel_unset(&listener->calm);
     if (!listener->is_resting) {
         /* a connection that the kernel has accepted would be reset: take them all, up to a full
          * backlog */

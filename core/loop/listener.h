@@ -6,21 +6,34 @@
  * We accept ourselves, on a polled socket: libuv's own accept drops connections silently when
  * descriptors run out, and retries without pause when memory does.
  *
- * Failure: EMFILE, ENFILE: one connection is accepted on a reserve descriptor and closed, which
- * tells the peer; ENOBUFS, ENOMEM: the listener rests for LISTENER_REST_MS. Both are counted and
- * logged once a rest. Thread:  the loop.
+ * Failure: a connection above the limits is closed, which tells the peer. EMFILE, ENFILE: one connection is
+ *          accepted on a reserve descriptor and closed; ENOBUFS, ENOMEM: the listener rests for
+ *          LISTENER_REST_MS. All are counted; a shortage is logged when it begins and when it is over.
+ * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_LISTENER_H
 #define TOQ_CORE_LOOP_LISTENER_H
 
 #include "core/loop/conn.h"
 
-#define LISTENER_REST_MS    100
+#define LISTENER_REST_MS 100
+#define LISTENER_CALM_MS                                                                           \
+    10000 /* without a connection that is shed, after which a shortage is over */
 #define LISTENER_ADDR_BYTES 64
 #define LISTENER_ACCEPTS_MAX                                                                       \
     64 /* a turn; a flood of new connections must not starve the old ones */
 
 struct listener;
+
+/* What a listener's connections may take, so that no listener starves another. A descriptor's number is the
+ * lowest that is free, so one above the limit tells that no more are left below. */
+struct listener_limits {
+    size_t max_count; /* of its connections; 0: any number */
+    size_t
+        kept_fds; /* of RLIMIT_NOFILE, but no more than a quarter of it, that are for others; 0: none */
+    size_t own_fds;     /* that the process needs beside its connections */
+    size_t share_count; /* listeners that share what is left, a part for each; 0: none is apart */
+};
 
 /* on_accept gets each new connection and attaches a protocol to it. */
 typedef void (*listener_accept_fn)(struct listener *listener, struct conn *conn);
@@ -33,14 +46,17 @@ struct listener {
     void *ctx; /* the owner's */
     struct conn_stats stats;
     uint64_t shed_fds;    /* connections closed for want of a descriptor */
-    uint64_t shed_limit;  /* ... because the set was full */
+    uint64_t shed_limit;  /* ... because there were limits.max_count */
     uint64_t shed_memory; /* accepts that failed for want of memory */
     int fd;
     int reserve_fd;
     bool is_open;
     bool is_resting;
-    bool is_logged; /* this shortage has been logged */
+    bool is_short;                 /* a connection was shed, LISTENER_CALM_MS ago or later */
+    uint64_t short_count;          /* connections shed in this shortage */
+    struct listener_limits limits; /* the owner's to set, behind listener_open */
     struct wheel_timer rest;
+    struct wheel_timer calm;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
     char address[LISTENER_ADDR_BYTES]; /* as bound: "127.0.0.1:8080" */

@@ -97,20 +97,35 @@ def is_served(server):
         return peer.rest().startswith(b"HTTP/1.1 200 ")
 
 
-def test_connections_in_total(start_server):
+def test_connections_of_a_listener(start_server):
     server = start_server({"MAX_CONNECTIONS": 3})
-    with Peer(server) as first, Peer(server, "metrics") as metrics:
-        assert first.ask("/health/live").status == 200
-        assert metrics.ask("/metrics").status == 200
+    with Peer(server) as first, Peer(server) as second, Peer(server, "metrics") as metrics:
+        assert first.ask("/health/live").status == second.ask("/health/live").status == 200
         with Peer(server) as third:
             assert third.ask("/health/live").status == 200
-            with Peer(server) as fourth:
-                assert fourth.is_closed()
+            for _ in range(3):
+                with Peer(server) as fourth:
+                    assert fourth.is_closed()
             assert first.ask("/health/live").status == 200
+            # The others have budgets of their own.
+            with Peer(server, "grpc") as grpc, Peer(server, "pprof") as pprof:
+                assert grpc.ask("/").status == 505
+                assert pprof.ask("/health/live").status == 200
         text = metrics.ask("/metrics").body.decode()
-        assert 'toq_connections_shed_total{listener="http",reason="limit"} 1\n' in text
+        assert 'toq_connections_shed_total{listener="http",reason="limit"} 3\n' in text
 
         wait_until(lambda: is_served(server), "room for a connection again")
+    assert len([line for line in server.lines if "cannot accept" in line]) == 1
+
+
+@pytest.mark.parametrize("listener", ["metrics", "pprof"])
+def test_connections_of_diagnostics(start_server, listener):
+    server = start_server({"DIAGNOSTICS_MAX_CONNECTIONS": 1})
+    with Peer(server, listener) as first:
+        assert first.ask("/health/live").status == 200
+        with Peer(server, listener) as second:
+            assert second.is_closed()
+    assert "reason=limit" in server.wait_line("cannot accept, shedding connections")
 
 
 # --- times: a timeout of 300 ms, and much patience for a busy machine

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Too few descriptors: what is connected is served, the rest is turned away, and it passes."""
 
-import os
+import contextlib
 import re
 import resource
 
@@ -10,15 +10,12 @@ from server import wait_until
 from wire import Peer, request
 
 
-LIMIT = 64
+LIMIT = 128
+KEPT = 32  # of them, for diagnostics
 
 
 def limit_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
-
-
-def descriptors(server):
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def shed(peer, reason):
@@ -27,19 +24,19 @@ def shed(peer, reason):
     return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.M).group(1))
 
 
-def is_served(server):
+def is_served(server, listener="http"):
     """Whether a new connection gets an answer."""
-    with Peer(server) as peer:
+    with Peer(server, listener) as peer:
         try:
             peer.send(request("/health/live", "Connection: close"))
         except (BrokenPipeError, ConnectionResetError):
             return False
-        return peer.rest().startswith(b"HTTP/1.1 200 ")
+        return peer.rest().startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 505 "))
 
 
-def fill(server, crowd):
-    """Takes what is left, and what the profiler gives back, which reads files while the server starts."""
-    wait_until(lambda: crowd.append(Peer(server)) or descriptors(server) == LIMIT,
+def fill(server, crowd, listener="http"):
+    """Takes what is left for a listener."""
+    wait_until(lambda: crowd.append(Peer(server, listener)) or not is_served(server, listener),
                "all descriptors to be in use")
 
 
@@ -82,8 +79,48 @@ def test_connections_that_do_not_fit_are_closed_and_counted(crowded):
         answered += peer.rest().startswith(b"HTTP/1.1 200 ")
     assert 0 < answered < len(crowd)
     # The shed connections were logged once, not once each.
-    lines = [line for line in server.lines if "cannot accept" in line]
-    assert len(lines) < 10
+    assert len([line for line in server.lines if "cannot accept" in line]) == 1
+
+
+def test_diagnostics_answer_all_the_same(crowded):
+    server, _, scraper, crowd = crowded
+    fill(server, crowd, "grpc")
+    fill(server, crowd)
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(Peer(server, "metrics")) for _ in range(8)]
+        for listener in ("metrics", "pprof"):
+            peer = stack.enter_context(Peer(server, listener))
+            assert peer.ask("/health/live").status == 200
+            assert b'"status":"unavailable"' in peer.ask("/health").body
+            assert peer.ask("/health/ready").status == 503
+        assert scraper.ask("/metrics").status == 200
+        for path in ("heap", "goroutine?debug=2", "profile?seconds=1", "allocs", "mutex",
+                     "threadcreate", "symbol", ""):
+            answer = peer.ask(f"/debug/pprof/{path}")
+            assert answer.status == 200, (path, answer.body)
+        assert all(one.ask("/health/live").status == 200 for one in idle)
+    assert not is_served(server)
+
+
+def test_what_is_kept_is_enough_for_diagnostics_alone(crowded):
+    server, _, _, crowd = crowded
+    fill(server, crowd, "grpc")
+    fill(server, crowd)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server, "pprof")) for _ in range(KEPT - 2)]
+        assert all(one.ask("/health/live").status == 200 for one in peers)
+
+
+@pytest.mark.parametrize("taken, other", [("http", "grpc"), ("grpc", "http")])
+def test_one_listener_leaves_enough_for_the_other(start_server, taken, other):
+    server = start_server(preexec=limit_descriptors)
+    crowd = []
+    fill(server, crowd, taken)
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(server, other)) for _ in range(20)]
+        assert all(one.ask("/health/live").status in (200, 505) for one in peers)
+    for peer in crowd:
+        peer.socket.close()
 
 
 def test_it_recovers_by_itself(crowded):

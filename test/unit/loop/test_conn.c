@@ -136,7 +136,7 @@ static int setup_with(bool is_tcp)
     buf_init(&side.in, 2 * BIG_BYTES);
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(uv_async_init(loop_uv(loop), &keep, NULL), 0);
-    assert_int_equal(conn_set_init(&set, loop, 10, LONG_MS), 0);
+    assert_int_equal(conn_set_init(&set, loop, LONG_MS), 0);
     if (is_tcp) {
         make_tcp_pair(fds);
     } else {
@@ -529,7 +529,7 @@ static void test_a_socket_that_is_none_is_refused(void **state)
     allocations_left = 0;
     assert_int_equal(conn_open(&set, dup(peer.fd), &nobody, &stats, &conn), UV_ENOMEM);
     struct conn_set poor;
-    assert_int_equal(conn_set_init(&poor, loop, 1, 1), UV_ENOMEM);
+    assert_int_equal(conn_set_init(&poor, loop, 1), UV_ENOMEM);
     allocations_left = SIZE_MAX;
     assert_null(conn);
 }

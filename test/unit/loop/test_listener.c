@@ -69,7 +69,7 @@ static int setup(void **state)
     log_set_level(LOG_ERROR); /* shortages are meant to happen */
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(uv_async_init(loop_uv(loop), &keep, NULL), 0);
-    assert_int_equal(conn_set_init(&set, loop, CONNS_MAX, LONG_MS), 0);
+    assert_int_equal(conn_set_init(&set, loop, LONG_MS), 0);
     assert_int_equal(listener_open(&listener, &set, "test", "127.0.0.1", 0, 16, on_accept, NULL),
                      0);
     return 0;
@@ -129,6 +129,7 @@ static void test_above_the_limit_it_closes(void **state)
     (void)state;
     struct peer peers[CONNS_MAX];
     struct peer extra;
+    listener.limits.max_count = CONNS_MAX;
     for (size_t i = 0; i < CONNS_MAX; i++) {
         peer_connect(&peers[i], loop, listener.port, 0);
     }
@@ -137,13 +138,70 @@ static void test_above_the_limit_it_closes(void **state)
     peer_await_end(&extra);
     peer_deinit(&extra);
     assert_int_equal(listener.shed_limit, 1);
+    assert_true(listener.is_short);
     peer_deinit(&peers[0]);
     peer_await_u64(loop, &listener.stats.open, CONNS_MAX - 1);
     peer_connect(&peers[0], loop, listener.port, 0);
     peer_await_u64(loop, &accepted_count, CONNS_MAX + 1);
+    assert_true(listener.is_short); /* one that finds room does not end the shortage */
+    wheel_unset(&listener.calm);
+    listener.calm.on_fire(&listener.calm);
+    assert_false(listener.is_short);
     for (size_t i = 0; i < CONNS_MAX; i++) {
         peer_deinit(&peers[i]);
     }
+}
+
+static void assert_shed(uint64_t shed_fds)
+{
+    struct peer peer;
+    peer_connect(&peer, loop, listener.port, 0);
+    peer_await_end(&peer);
+    peer_deinit(&peer);
+    assert_int_equal(listener.shed_fds, shed_fds);
+    assert_int_equal(accepted_count, 0);
+}
+
+static void test_descriptors_that_are_kept_are_not_taken(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit limit = {.rlim_cur = 100, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int taken[100];
+    size_t count = 0;
+    int fd = dup(0);
+    for (; fd >= 0 && fd < 75; fd = dup(0)) {
+        taken[count++] = fd;
+    }
+    (void)close(fd);
+    listener.limits.kept_fds = 26; /* but no more than a quarter: 75 may be taken, 0 to 74 */
+    assert_shed(1);
+    listener.limits.kept_fds = 23;
+    struct peer peer;
+    peer_connect(&peer, loop, listener.port, 0);
+    peer_await_u64(loop, &accepted_count, 1); /* the peer took 75, the connection 76 */
+    peer_deinit(&peer);
+    while (count > 0) {
+        (void)close(taken[--count]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void test_no_more_than_its_share_of_the_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    listener.limits = (struct listener_limits){
+        .kept_fds = 1, .own_fds = (size_t)limit.rlim_cur - 4, .share_count = 3};
+    struct peer peer;
+    peer_connect(&peer, loop, listener.port, 0);
+    peer_await_u64(loop, &accepted_count, 1); /* one of three */
+    accepted_count = 0;
+    assert_shed(1);
+    peer_deinit(&peer);
 }
 
 /* forbid_descriptors lets no more be opened; descriptors that are open stay. */
@@ -261,6 +319,8 @@ int main(void)
         WITH_LISTENER(test_a_free_port_is_named_and_taken),
         WITH_LISTENER(test_it_accepts_and_serves),
         WITH_LISTENER(test_above_the_limit_it_closes),
+        WITH_LISTENER(test_descriptors_that_are_kept_are_not_taken),
+        WITH_LISTENER(test_no_more_than_its_share_of_the_descriptors),
         WITH_LISTENER(test_without_descriptors_it_sheds_and_recovers),
         WITH_LISTENER(test_without_the_reserve_it_rests_and_recovers),
         WITH_LISTENER(test_closing_takes_what_is_queued),

@@ -56,7 +56,7 @@ static inline void http_fixture_init(struct http_fixture *f)
     (void)signal(SIGPIPE, SIG_IGN); /* as the server does: a peer may be gone */
     INVARIANT(loop_create(&f->loop) == 0);
     INVARIANT(uv_async_init(loop_uv(f->loop), &f->keep, NULL) == 0);
-    INVARIANT(conn_set_init(&f->conns, f->loop, 1000, FIXTURE_LONG_MS) == 0);
+    INVARIANT(conn_set_init(&f->conns, f->loop, FIXTURE_LONG_MS) == 0);
     f->metrics = metrics_create();
     f->router = router_create();
     INVARIANT(f->metrics != NULL && f->router != NULL);
