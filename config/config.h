@@ -75,6 +75,7 @@ struct config {
 
     int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
 
+    uint64_t shutdown_delay_ms; /* of shutdown_timeout_ms */
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;
     uint64_t header_timeout_ms;

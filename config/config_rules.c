@@ -84,8 +84,19 @@ static bool check_memory(const struct config *config, char *error)
                             config->memory_max_bytes, MEMORY_MIN_BYTES);
 }
 
+static bool check_shutdown(const struct config *config, char *error)
+{
+    if (config->shutdown_delay_ms <= config->shutdown_timeout_ms) {
+        return true;
+    }
+    return config_error_set(error,
+                            "SHUTDOWN_DELAY_MS: \"%" PRIu64
+                            "\" is not allowed: up to SHUTDOWN_TIMEOUT_MS, which is %" PRIu64,
+                            config->shutdown_delay_ms, config->shutdown_timeout_ms);
+}
+
 bool config_rules_check(const struct config *config, char *error)
 {
     return check_token(config, error) && check_listeners(config, error) &&
-           check_memory(config, error);
+           check_shutdown(config, error) && check_memory(config, error);
 }

@@ -2,16 +2,14 @@
  *
  * app.c - the parts in order: loop -> data clients -> listeners with their routes -> log -> run -> drain.
  *
- * Shutdown: readiness turns 503 -> listeners close -> idle connections close -> answers end, with
- * Connection: close -> the last connection closes -> the data clients close -> 0. After
- * SHUTDOWN_TIMEOUT_MS the rest is cut.
+ * How it ends is app_drain.c's.
  */
 #include "core/app.h"
 
-#include <string.h>
 #include <sysexits.h>
 
 #include "core/app_data.h"
+#include "core/app_drain.h"
 #include "core/app_servers.h"
 #include "core/base/clock.h"
 #include "core/http/forgotten.h"
@@ -22,9 +20,7 @@
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
 
-#define LOG_FLUSH_MS  1000
-#define LAST_WORDS_MS 100  /* what a cancelled request is answered with leaves in this time */
-#define DATA_CLOSE_MS 1000 /* an attempt to connect to a server that says nothing takes longer */
+#define LOG_FLUSH_MS 1000
 
 struct app {
     const struct config *config;
@@ -40,12 +36,8 @@ struct app {
     struct pprof pprof;
     struct buf cmdline;
     struct signals signals;
-    struct wheel_timer shutdown_timer;
-    struct wheel_timer data_timer;
     struct forgotten forgotten;
-    bool is_cancelled; /* the requests that a drain has left over */
-    bool is_data_closing;
-    bool is_data_closed;
+    struct app_drain drain;
     struct loop_job reload;
     bool is_reloading;
     bool is_level_read;
@@ -53,61 +45,10 @@ struct app {
     char level_error[CONFIG_ERROR_BYTES];
 };
 
-/* --- shutdown ------------------------------------------------------------------------------------ */
-
-static void on_data_closed(void *arg)
-{
-    struct app *app = arg;
-    app->is_data_closed = true;
-    loop_stop(app->loop);
-}
-
-static void on_data_timeout(struct wheel_timer *timer)
-{
-    struct app *app = CONTAINER_OF(timer, struct app, data_timer);
-    log_event(LOG_WARN, "main", "left without waiting for MySQL and Redis", NULL, 0);
-    loop_stop(app->loop);
-}
-
-static void close_data_when_drained(void *arg)
-{
-    struct app *app = arg;
-    if (app->servers.open_count == 0 && app->conns.count == 0 && app->diag_conns.count == 0 &&
-        !app->is_data_closing) {
-        app->is_data_closing = true;
-        loop_set_timer(app->loop, &app->data_timer, DATA_CLOSE_MS);
-        app_data_close(&app->data, on_data_closed, app);
-    }
-}
-
-/* on_shutdown_timeout cancels what is left, lets the clients hear of it, and cuts them off. */
-static void on_shutdown_timeout(struct wheel_timer *timer)
-{
-    struct app *app = CONTAINER_OF(timer, struct app, shutdown_timer);
-    if (app->is_cancelled) {
-        (void)conn_set_close_all(&app->conns);
-        (void)conn_set_close_all(&app->diag_conns);
-        return;
-    }
-    app->is_cancelled = true;
-    const size_t requests = task_cancel_all(UV_ECANCELED);
-    LOG(LOG_WARN, "main", "shutdown timed out", log_u64("cancelled_requests", requests),
-        log_u64("connections", app->conns.count));
-    loop_set_timer(app->loop, &app->shutdown_timer, LAST_WORDS_MS);
-}
-
 static void on_stop(void *arg, int signo)
 {
     struct app *app = arg;
-    LOG(LOG_INFO, "main", "shutting down", log_cstr("signal", strsignal(signo)),
-        log_u64("requests", task_count()), log_u64("connections", app->conns.count));
-    app->health.is_draining = true;
-    app->conns.on_empty = close_data_when_drained;
-    app->conns.on_empty_arg = app;
-    app->diag_conns.on_empty = close_data_when_drained;
-    app->diag_conns.on_empty_arg = app;
-    loop_set_timer(app->loop, &app->shutdown_timer, app->config->shutdown_timeout_ms);
-    app_servers_drain(&app->servers, close_data_when_drained, app);
+    app_drain_begin(&app->drain, signo);
 }
 
 /* --- reload -------------------------------------------------------------------------------------- */
@@ -195,10 +136,17 @@ static int start_base(struct app *app)
     rc = rc < 0 ? rc : start_budget(app);
     rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
     rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
-    wheel_timer_init(&app->shutdown_timer, on_shutdown_timeout);
-    wheel_timer_init(&app->data_timer, on_data_timeout);
     misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
+    app_drain_init(&app->drain, &(struct app_draining){
+                                    .config = c,
+                                    .loop = app->loop,
+                                    .conns = &app->conns,
+                                    .diag_conns = &app->diag_conns,
+                                    .servers = &app->servers,
+                                    .data = &app->data,
+                                    .health = &app->health,
+                                });
     return rc < 0 ? complain("cannot start", rc) : 0;
 }
 
@@ -284,9 +232,8 @@ static void log_ready(const struct app *app)
  *          attempt to connect: their memory goes with the process. */
 static bool stop(struct app *app)
 {
-    const bool is_clean = task_count() == 0 && app->is_data_closed;
-    wheel_unset(&app->shutdown_timer);
-    wheel_unset(&app->data_timer);
+    const bool is_clean = task_count() == 0 && app->drain.is_data_closed;
+    app_drain_stop(&app->drain);
     budget_stop(&app->budget);
     forgotten_stop(&app->forgotten);
     if (app->config->enable_pprof) {

@@ -70,6 +70,8 @@ int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metr
 {
     const struct sql_options sql_options = app_data_sql_options(config);
     const struct redis_options redis_options = redis_options_of(config);
+    data->metrics = metrics;
+    data->first_collector = metrics_count_collectors(metrics);
     int rc = sql_open(loop, &sql_options, &data->sql);
     if (rc < 0) {
         return rc;
@@ -98,7 +100,9 @@ int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metr
             },
         .request_timeout_ms = config->request_timeout_ms,
     };
-    return listings_init(&data->listings, metrics, &options);
+    rc = listings_init(&data->listings, metrics, &options);
+    data->end_collector = metrics_count_collectors(metrics);
+    return rc;
 }
 
 static void on_part_closed(void *arg)
@@ -114,6 +118,7 @@ void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *a
 {
     data->on_closed = on_closed;
     data->on_closed_arg = arg;
+    metrics_drop_collectors(data->metrics, data->first_collector, data->end_collector);
     redis_pubsub_close(data->pubsub, on_part_closed, data);
     redis_close(data->redis, on_part_closed, data);
     sql_close(data->sql, on_part_closed, data);

@@ -16,6 +16,9 @@ struct app_data {
     struct redis *redis;
     struct redis_pubsub *pubsub;
     struct listings listings;
+    struct metrics *metrics;
+    size_t first_collector; /* the clients' own, up to ... */
+    size_t end_collector;
     size_t open_count;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -32,8 +35,8 @@ struct sql_options app_data_sql_options(const struct config *config);
 MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
                            const struct config *config);
 
-/* app_data_close ends what is under way and closes the connections; on_closed runs once, later. The
- * metrics must not be rendered any more. */
+/* app_data_close ends what is under way and closes the connections; on_closed runs once, later. Metrics keep the
+ * values that they have. */
 void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *arg);
 
 #endif

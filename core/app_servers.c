@@ -189,7 +189,6 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         return refuse(face, rc);
     }
     servers->is_serving[face->which] = true;
-    servers->open_count++;
     return 0;
 }
 
@@ -244,29 +243,21 @@ void app_servers_log(const struct app_servers *servers)
 static void on_listener_closed(void *arg)
 {
     struct app_servers *servers = arg;
-    servers->open_count--;
+    servers->draining_count--;
     servers->on_closed(servers->on_closed_arg);
 }
 
-static void drain_listeners(struct loop_deferred *deferred)
-{
-    struct app_servers *servers = CONTAINER_OF(deferred, struct app_servers, drain);
-    for (int i = 0; i < APP_SERVER_COUNT; i++) {
-        if (servers->is_serving[i]) {
-            http_server_drain(&servers->list[i], on_listener_closed, servers);
-        }
-    }
-}
-
-/* The calls that asked are told first, so that who watches the health hears of it before the GOAWAY. */
-void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg)
+void app_servers_drain(struct app_servers *servers, bool is_diagnostics,
+                       void (*on_closed)(void *arg), void *arg)
 {
     servers->on_closed = on_closed;
     servers->on_closed_arg = arg;
-    grpc_drain(servers->grpc.grpc);
-    list_init(&servers->drain.link);
-    servers->drain.run = drain_listeners;
-    loop_defer(servers->list[APP_SERVER_HTTP].loop, &servers->drain);
+    for (int i = 0; i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i] && is_diagnostic((enum app_server)i) == is_diagnostics) {
+            servers->draining_count++;
+            http_server_drain(&servers->list[i], on_listener_closed, servers);
+        }
+    }
 }
 
 void app_servers_deinit(struct app_servers *servers)

@@ -40,8 +40,7 @@ struct app_servers {
     struct grpc_services grpc;
     struct http_server list[APP_SERVER_COUNT];
     bool is_serving[APP_SERVER_COUNT];
-    struct loop_deferred drain;
-    size_t open_count; /* listeners that are not closed yet */
+    size_t draining_count; /* listeners that were told to close and have not */
     void (*on_closed)(void *arg);
     void *on_closed_arg;
 };
@@ -56,8 +55,10 @@ MUST_USE int app_servers_open(struct app_servers *servers, const struct app_serv
 /* app_servers_log writes where each of them listens. */
 void app_servers_log(const struct app_servers *servers);
 
-/* app_servers_drain stops listening; on_closed runs for each listener that has closed. */
-void app_servers_drain(struct app_servers *servers, void (*on_closed)(void *arg), void *arg);
+/* app_servers_drain has the servers of traffic, or those of diagnostics, stop listening; on_closed runs for each
+ * listener that has closed. */
+void app_servers_drain(struct app_servers *servers, bool is_diagnostics,
+                       void (*on_closed)(void *arg), void *arg);
 
 /* app_servers_deinit frees their memory; all are drained and have no connections. */
 void app_servers_deinit(struct app_servers *servers);

@@ -167,19 +167,3 @@ const char *grpc_service_at(const struct grpc *grpc, size_t index)
     }
     return mounted == NULL ? NULL : mounted->name;
 }
-
-/* --- draining ------------------------------------------------------------------------------------ */
-
-void grpc_drain(struct grpc *grpc)
-{
-    struct list *pos;
-    struct list *tmp;
-    grpc->is_draining = true;
-    LIST_FOR_EACH(pos, tmp, &grpc->calls)
-    {
-        struct grpc_call *call = CONTAINER_OF(pos, struct grpc_call, link);
-        if (call->on_drain != NULL) {
-            grpc_on_drain(call, call->on_drain);
-        }
-    }
-}

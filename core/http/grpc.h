@@ -123,9 +123,6 @@ MUST_USE int grpc_mount(struct grpc *grpc, struct router *router);
 /* grpc_service_at is the index-th mounted service's full name, NULL behind the last. */
 const char *grpc_service_at(const struct grpc *grpc, size_t index);
 
-/* grpc_drain tells every call that asked for it by grpc_on_drain that the server stops. */
-void grpc_drain(struct grpc *grpc);
-
 /* --- a call --------------------------------------------------------------------------------------- */
 
 /* grpc_set_user and grpc_user keep the handler's own pointer. */
@@ -207,7 +204,7 @@ void grpc_on_writable(struct grpc_call *call, grpc_event_fn on_writable);
 /* grpc_on_cancel says what to stop when the call is cancelled before it is ended. */
 void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn on_cancel);
 
-/* grpc_on_drain says who is told, once, that the server stops: a stream that has no end of its own ends
+/* grpc_on_drain is http_on_drain: it says who is told, once, that the server stops: a stream that has no end of its own ends
  * itself then, with GRPC_UNAVAILABLE. Others may go on until the drain runs out of time. */
 void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain);
 

@@ -357,16 +357,23 @@ void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn handler_on_cancel)
     }
 }
 
+static void tell_drain(struct http_request *req)
+{
+    struct grpc_call *call = req->user;
+    const grpc_event_fn on_drain = call->on_drain;
+    call->on_drain = NULL;
+    if (on_drain != NULL) {
+        on_drain(call);
+    }
+}
+
 void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain)
 {
     if (!grpc_may_call(call, "grpc_on_drain")) {
         return;
     }
     call->on_drain = on_drain;
-    if (call->grpc->is_draining) {
-        call->is_drain_due = true;
-        loop_defer(call->req->server->loop, &call->resume);
-    }
+    http_on_drain(call->req, tell_drain);
 }
 
 bool grpc_is_cancelled(const struct grpc_call *call)

@@ -51,7 +51,6 @@ struct grpc {
     struct grpc_interceptor interceptors[GRPC_INTERCEPTORS_MAX];
     size_t interceptor_count;
     struct list calls;
-    bool is_draining;
     struct grpc_gzip *gzip;
     struct buf packed;   /* the message that is being sent, with room for its prefix */
     struct buf deflated; /* ... and how it goes out when it is compressed */
@@ -102,7 +101,6 @@ struct grpc_call {
     bool is_feeding; /* what has come is being taken: the next message needs nobody to ask for it */
     bool is_send_failed;
     bool is_timed;         /* by the client */
-    bool is_drain_due;     /* on_drain is to run */
     bool is_inflating;     /* grpc-encoding says gzip */
     bool is_gzip_taken;    /* by the client */
     bool has_accept_field; /* it says what it takes */

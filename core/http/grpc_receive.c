@@ -286,21 +286,15 @@ static void feed_held(struct grpc_call *call)
     }
 }
 
-/* go_on tells of a drain, and goes on with what is held. */
+/* go_on goes on with what is held. */
 static void go_on(struct grpc_call *call)
 {
-    const grpc_event_fn on_drain = call->is_drain_due ? call->on_drain : NULL;
-    call->is_drain_due = false;
-    if (on_drain != NULL) {
-        call->on_drain = NULL;
-        on_drain(call);
-    }
     if (call->life < CALL_CANCELLED && is_client_stream(call) && is_wanted(call)) {
         feed_held(call);
     }
 }
 
-/* resume runs what grpc_receive, grpc_send and grpc_on_drain have put off to the end of the turn. */
+/* resume runs what grpc_receive and grpc_send have put off to the end of the turn. */
 static void resume(struct loop_deferred *deferred)
 {
     struct grpc_call *call = CONTAINER_OF(deferred, struct grpc_call, resume);

@@ -411,6 +411,36 @@ void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
     }
 }
 
+void http_on_drain(struct http_request *req, http_drain_fn on_drain)
+{
+    if (!may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_on_drain")) {
+        return;
+    }
+    req->on_drain = on_drain;
+    if (req->server->is_draining && on_drain != NULL) {
+        loop_defer(req->server->loop, &req->server->drain);
+    }
+}
+
+/* tell_drain: all tasks are requests. */
+static void tell_drain(struct task *task, void *arg)
+{
+    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    const http_drain_fn on_drain = req->on_drain;
+    if (req->server != arg || on_drain == NULL || !http_is_unanswered(req)) {
+        return;
+    }
+    req->on_drain = NULL;
+    struct task *previous = task_enter(&req->task);
+    on_drain(req);
+    task_leave(previous);
+}
+
+void http_tell_drain(struct http_server *server)
+{
+    task_for_each(tell_drain, server);
+}
+
 void http_be_long(struct http_request *req)
 {
     req->is_long = true;

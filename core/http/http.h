@@ -61,6 +61,9 @@ struct http_response {
 typedef void (*http_cancel_fn)(struct http_request *req, int status);
 typedef void (*http_writable_fn)(struct http_request *req);
 
+/* A http_drain_fn is told that the server stops. */
+typedef void (*http_drain_fn)(struct http_request *req);
+
 /* A http_body_fn takes a piece of the body of a ROUTE_STREAM request.
  *
  * data: borrowed until it returns; may be empty when is_end. is_end: nothing follows. */
@@ -132,7 +135,8 @@ struct http_request {
     void *user;     /* the handler's */
     http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
     http_writable_fn on_writable;
-    http_body_fn on_body; /* the handler's; http_on_body */
+    http_body_fn on_body;   /* the handler's; http_on_body */
+    http_drain_fn on_drain; /* the handler's; http_on_drain */
 };
 
 /* http_header_get finds a request field, its name compared without case.
@@ -219,6 +223,13 @@ void http_body_consume(struct http_request *req, size_t len);
  * with trailers for example; if it does not, the answer is broken off when it returns. */
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
 
+/* http_on_drain says who is told, once, that the server stops: a stream that has no end of its own ends itself
+ * then. Others may go on until the drain runs out of time.
+ *
+ * on_drain: runs outside of the handler's other callbacks; soon, when the server stops already. NULL: nobody.
+ */
+void http_on_drain(struct http_request *req, http_drain_fn on_drain);
+
 /* http_be_long makes a request one of ROUTE_LONG, for a handler that knows by its parameters. Called before the
  * handler returns. */
 void http_be_long(struct http_request *req);
@@ -290,6 +301,9 @@ MUST_USE int http_request_route(struct http_request *req);
 /* http_request_dispatch runs the handler of req->route, and sets the deadline if it has not
  * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204. */
 void http_request_dispatch(struct http_request *req);
+
+/* http_tell_drain runs the on_drain of all requests of a server. */
+void http_tell_drain(struct http_server *server);
 
 /* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still to end it, that
  * the peer left. The protocol has let go of the request already. Harmless when the request has ended. */

@@ -364,8 +364,8 @@ static void settle(struct http1 *h1)
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
     } else if (h1->exchange == NULL && h1->in.len == 0) {
         h1->phase = PHASE_IDLE;
-        conn_set_timeout(h1->conn,
-                         h1->server->is_draining ? HTTP_DRAIN_IDLE_MS : limits->idle_timeout_ms);
+        conn_set_timeout(h1->conn, h1->server->is_draining ? http_server_drain_idle_ms(h1->server)
+                                                           : limits->idle_timeout_ms);
     } else if (h1->exchange == NULL && h1->phase == PHASE_IDLE) {
         h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
         conn_set_timeout(h1->conn, limits->header_timeout_ms);
@@ -567,6 +567,7 @@ void http1_drain(struct http_server *server)
     struct list *pos;
     struct list *tmp;
     const uint64_t now_ms = loop_now_ms(server->loop);
+    const uint64_t patience_ms = http_server_drain_idle_ms(server);
     LIST_FOR_EACH(pos, tmp, &server->conns)
     {
         struct http1 *h1 = CONTAINER_OF(pos, struct http1, link);
@@ -574,10 +575,10 @@ void http1_drain(struct http_server *server)
             continue; /* in.len: requests wait until their peer reads */
         }
         const uint64_t idle_ms = now_ms - h1->used_ms;
-        if (idle_ms >= HTTP_DRAIN_IDLE_MS) {
+        if (idle_ms >= patience_ms) {
             conn_finish(h1->conn);
         } else {
-            conn_set_timeout(h1->conn, HTTP_DRAIN_IDLE_MS - idle_ms);
+            conn_set_timeout(h1->conn, patience_ms - idle_ms);
         }
     }
 }

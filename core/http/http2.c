@@ -122,7 +122,7 @@ static void settle(struct http2 *h2)
         }
     } else if (http2_is_leaving(h2) && !h2->is_goaway_sent) {
         if (h2->wait != WAIT_PING) {
-            set_wait(h2, WAIT_PING, HTTP_DRAIN_IDLE_MS);
+            set_wait(h2, WAIT_PING, http_server_drain_idle_ms(h2->server));
         }
     } else if (!list_is_empty(&h2->streams)) {
         set_wait(h2, WAIT_NOTHING, 0);

@@ -17,6 +17,18 @@ static void on_accept(struct listener *listener, struct conn *conn)
     http1_attach(server, conn);
 }
 
+/* run_drain: the requests first, so that a client that watches the health hears of it before the GOAWAY. */
+static void run_drain(struct loop_deferred *deferred)
+{
+    struct http_server *server = CONTAINER_OF(deferred, struct http_server, drain);
+    http_tell_drain(server);
+    if (!server->has_drained) {
+        server->has_drained = true;
+        http1_drain(server);
+        http2_drain(server);
+    }
+}
+
 int http_server_open(struct http_server *server, struct conn_set *conns, struct router *router,
                      struct http_metrics *metrics, const struct http_server_options *options)
 {
@@ -36,6 +48,8 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
     }
     list_init(&server->conns);
     list_init(&server->http2_conns);
+    list_init(&server->drain.link);
+    server->drain.run = run_drain;
     const int rc = listener_open(&server->listener, conns, options->name, options->host,
                                  options->port, options->backlog, on_accept, server);
     if (rc < 0) {
@@ -50,13 +64,13 @@ void http_server_drain(struct http_server *server, void (*on_closed)(void *arg),
 {
     server->is_draining = true;
     listener_close(&server->listener, on_closed, arg);
-    http1_drain(server);
-    http2_drain(server);
+    loop_defer(server->loop, &server->drain);
 }
 
 void http_server_deinit(struct http_server *server)
 {
     REQUIRE(list_is_empty(&server->conns) && list_is_empty(&server->http2_conns));
+    loop_undefer(&server->drain);
     http1_free_spare(server);
     http2_free_spare(server);
     router_destroy(server->router);

@@ -16,6 +16,8 @@
 /* Idle connections that were used within this time get as long to send one more request when the
  * server drains: it may be on its way already, and closing would lose it. */
 #define HTTP_DRAIN_IDLE_MS 1000
+#define HTTP_DRAIN_DIAGNOSTICS_MS                                                                  \
+    1 /* ... but not those of diagnostics, which answer up to the end */
 
 /* Exchanges that are kept to be used again, and as many streams; none where a sanitizer is to see that memory is
  * used after it was given back. */
@@ -80,6 +82,8 @@ struct http_server {
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;
+    bool has_drained;             /* its connections have been told */
+    struct loop_deferred drain;   /* tells requests, then connections, that the server stops */
     struct list conns;            /* of protocol objects: http1.c's */
     struct list http2_conns;      /* http2.c's */
     struct http1_exchange *spare; /* exchanges to use again */
@@ -110,9 +114,16 @@ MUST_USE int http_server_open(struct http_server *server, struct conn_set *conns
                               struct router *router, struct http_metrics *metrics,
                               const struct http_server_options *options);
 
-/* http_server_drain stops accepting and lets what is under way end. conn_set.on_empty tells when
- * the last connection has closed; on_closed runs once when the listener has. */
+/* http_server_drain stops accepting and lets what is under way end; requests that asked by http_on_drain are
+ * told, and the connections behind them. conn_set.on_empty tells when the last connection has closed; on_closed
+ * runs once when the listener has. */
 void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg);
+
+/* http_server_drain_idle_ms is HTTP_DRAIN_IDLE_MS, or what stands for it. */
+static inline uint64_t http_server_drain_idle_ms(const struct http_server *server)
+{
+    return server->is_vital ? HTTP_DRAIN_DIAGNOSTICS_MS : HTTP_DRAIN_IDLE_MS;
+}
 
 /* http_server_deinit frees the server's memory; it is drained and has no connections. */
 void http_server_deinit(struct http_server *server);

@@ -264,3 +264,31 @@ int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *a
     list_push_back(&m->collectors, &c->link);
     return 0;
 }
+
+static void collect_nothing(void *arg)
+{
+    (void)arg;
+}
+
+size_t metrics_count_collectors(const struct metrics *m)
+{
+    size_t count = 0;
+    for (const struct list *pos = m->collectors.next; pos != &m->collectors; pos = pos->next) {
+        count++;
+    }
+    return count;
+}
+
+void metrics_drop_collectors(struct metrics *m, size_t first, size_t end)
+{
+    size_t number = 0;
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &m->collectors)
+    {
+        if (number >= first && number < end) {
+            CONTAINER_OF(pos, struct metrics_collector, link)->collect = collect_nothing;
+        }
+        number++;
+    }
+}

@@ -89,6 +89,15 @@ typedef void (*metrics_collect_fn)(void *arg);
  */
 MUST_USE int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg);
 
+/* metrics_count_collectors tells how many there are: the number of the next one. */
+size_t metrics_count_collectors(const struct metrics *m);
+
+/* metrics_drop_collectors ends collectors whose arguments are about to go: the series keep their values.
+ *
+ * first, end: numbers, of metrics_count_collectors before the first was added, and behind the last.
+ */
+void metrics_drop_collectors(struct metrics *m, size_t first, size_t end);
+
 /* metrics_render runs the collectors and appends all families to `out`; a family without a value
  * is left out. OpenMetrics ends with "# EOF". When `out` fails, its text is not complete.
  *

@@ -115,6 +115,7 @@ def test_connections_of_a_listener(start_server):
         assert 'toq_connections_shed_total{listener="http",reason="limit"} 3\n' in text
 
         wait_until(lambda: is_served(server), "room for a connection again")
+    server.wait_line("cannot accept")
     assert len([line for line in server.lines if "cannot accept" in line]) == 1
 
 

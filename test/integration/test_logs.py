@@ -62,11 +62,12 @@ def test_the_start_and_the_end_are_logged(start_server):
     assert server.stop() == 0
     events = [json.loads(line) for line in server.lines]
     events = [event for event in events if event["component"] == "main"]
-    *listening, ready, shutting_down, stopped = events
+    *listening, ready, shutting_down, closing, stopped = events
     assert [event["message"] for event in listening] == ["listening"] * 4
     assert [event["server"] for event in listening] == ["http", "grpc", "metrics", "pprof"]
     assert (ready["message"], ready["env"]) == ("ready", "development") and ready["version"]
     assert (shutting_down["message"], stopped["message"]) == ("shutting down", "stopped")
+    assert (closing["message"], closing["phase"]) == ("closing the listeners of traffic", "traffic")
 
 
 def fixed_ports():
@@ -110,10 +111,12 @@ def test_access_lines_in_development(start_server):
 
 
 def test_access_lines_of_what_was_not_answered(start_server):
-    server = start_server({"LOG_LEVEL": "debug", "REQUEST_TIMEOUT_MS": 200})
+    server = start_server({"LOG_LEVEL": "debug", "REQUEST_TIMEOUT_MS": 3000})
     assert ask(server, "/test/sleep?ms=3600000&late").status == 503
     with Peer(server) as peer:
         peer.send(request("/test/sleep?ms=3600000&left"))
+        wait_until(lambda: metric(server, "http_server_active_requests") == 2, "the request")
+        peer.reset()
     server.wait_line("&left")
     assert " status=503 " in server.wait_line("&late")
     assert " status=499 " in server.wait_line("&left")

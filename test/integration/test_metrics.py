@@ -165,6 +165,7 @@ def test_requests_in_flight_are_shown(start_server):
     with Peer(server) as peer:
         peer.send(request("/test/sleep?ms=3600000"))
         wait_until(lambda: Scrape(server).get("http_server_active_requests") == 2, "the request")
+        peer.reset()
     wait_until(lambda: Scrape(server).get("http_server_active_requests") == 1, "its end")
     assert Scrape(server).requests("/test/sleep", 499) == 1
 

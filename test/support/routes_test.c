@@ -260,6 +260,27 @@ static void handle_stream(struct http_request *req, void *arg)
     pump(req);
 }
 
+/* --- /test/events: a stream of events, none of which comes, until its client leaves or the server stops --- */
+
+static void on_events_drain(struct http_request *req)
+{
+    (void)!http_stream_write(req, STR("data: bye\n\n")); /* the last one: nothing waits behind it */
+    http_stream_end(req);
+}
+
+static void handle_events(struct http_request *req, void *arg)
+{
+    (void)arg;
+    const struct http_response response = {.status = 200, .content_type = "text/event-stream"};
+    http_stream_start(req, &response, NULL);
+    http_on_cancel(req, on_stream_cancel);
+    http_on_drain(req, on_events_drain);
+    task_park(&req->task, "events");
+    if (!http_stream_write(req, STR("data: hello\n\n"))) {
+        task_park(&req->task, "write");
+    }
+}
+
 static void handle_streamed(struct http_request *req, void *arg)
 {
     (void)arg;
@@ -469,6 +490,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/params/literal/:b", handle_params, 0},
         {METHOD_GET, "/test/header", handle_header, 0},
         {METHOD_GET, "/test/stream", handle_stream, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/test/events", handle_events, ROUTE_NO_DEADLINE | ROUTE_LONG},
         {METHOD_GET, "/test/streamed", handle_streamed, 0},
         {METHOD_GET, "/test/stubborn", handle_stubborn, 0},
         {METHOD_POST, "/test/relay", handle_relay, ROUTE_STREAM},

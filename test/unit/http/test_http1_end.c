@@ -114,6 +114,20 @@ static void handle_trickle(struct http_request *req, void *arg)
     assert_true(http_stream_write(req, STR("first piece")));
 }
 
+static void end_events(struct http_request *req)
+{
+    assert_ptr_equal(task_current(), &req->task);
+    assert_true(http_stream_write(req, STR("bye")));
+    http_stream_end(req);
+    parked = NULL;
+}
+
+static void handle_events(struct http_request *req, void *arg)
+{
+    handle_trickle(req, arg);
+    http_on_drain(req, end_events);
+}
+
 /* Its connection is closed while it runs. */
 static void handle_cut(struct http_request *req, void *arg)
 {
@@ -148,6 +162,7 @@ static int setup_with(const struct http_limits *limits)
     http_fixture_add(&f, METHOD_GET, "/big", handle_big, 0);
     http_fixture_add(&f, METHOD_GET, "/stream", handle_stream, 0);
     http_fixture_add(&f, METHOD_GET, "/trickle", handle_trickle, 0);
+    http_fixture_add(&f, METHOD_GET, "/events", handle_events, 0);
     http_fixture_add(&f, METHOD_GET, "/cut", handle_cut, 0);
     http_fixture_add(&f, METHOD_GET, "/no-content", handle_no_content, 0);
     open_and_connect(limits);
@@ -444,6 +459,29 @@ static void test_a_drain_answers_a_peer_that_reads_slowly(void **state)
     assert_int_equal(peer_count(&peer, "Connection: close\r\n"), 1);
 }
 
+static void test_a_drain_tells_who_asked(void **state)
+{
+    (void)state;
+    start(GET("/events"));
+    http_server_drain(&f.server, http_fixture_on_closed, &f.closed_count);
+    assert_non_null(parked); /* never from inside the call */
+    peer_await_end(&peer);
+    assert_true(peer_has(&peer, "bye"));
+    assert_int_equal(cancelled_count, 0);
+}
+
+static void test_who_asks_in_a_drain_is_told(void **state)
+{
+    (void)state;
+    send_text("GET /events HTTP/1.1\r\n");
+    peer_await_u64(f.loop, &f.server.listener.stats.received_bytes, 22);
+    http_server_drain(&f.server, http_fixture_on_closed, &f.closed_count);
+    peer_turn(f.loop, 3);
+    start(H "\r\n");
+    peer_await_end(&peer);
+    assert_true(peer_has(&peer, "bye"));
+}
+
 static void test_a_drain_that_runs_out_of_time(void **state)
 {
     (void)state;
@@ -518,6 +556,8 @@ int main(void)
         WITH_PEER(test_a_drain_leaves_time_for_one_more_request),
         WITH_PEER(test_a_drain_closes_what_is_idle),
         WITH_PEER(test_a_drain_answers_a_peer_that_reads_slowly),
+        WITH_PEER(test_a_drain_tells_who_asked),
+        WITH_PEER(test_who_asks_in_a_drain_is_told),
         WITH_PEER(test_a_drain_that_runs_out_of_time),
         WITH_PEER(test_a_drain_that_runs_out_of_time_in_a_body),
         WITH_PEER(test_a_stream_where_there_is_no_body),

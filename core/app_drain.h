@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_drain.h - how the server ends: in phases, and what it waits for is in the log.
+ *
+ * Flow:    readiness 503 and gRPC's health NOT_SERVING -> SHUTDOWN_DELAY_MS, in which all is served -> traffic:
+ *          its listeners close, idle connections end, streams are told, requests finish -> the clients of MySQL
+ *          and Redis -> captures that were begun before -> diagnostics, which answer up to here -> loop_stop.
+ * Failure: SHUTDOWN_TIMEOUT_MS after the signal the requests that are left are cancelled, and a moment later their
+ *          connections are cut.
+ * Thread:  the loop.
+ */
+#ifndef TOQ_CORE_APP_DRAIN_H
+#define TOQ_CORE_APP_DRAIN_H
+
+#include "core/app_data.h"
+#include "core/app_servers.h"
+
+enum app_phase {
+    APP_SERVING,
+    APP_ANNOUNCING, /* SHUTDOWN_DELAY_MS: balancers see that the server is not ready */
+    APP_TRAFFIC,
+    APP_DATA,
+    APP_CAPTURES, /* begun before this phase: those that are begun in it are cancelled with it */
+    APP_DIAGNOSTICS,
+    APP_ENDED,
+};
+
+/* What ends; all of it outlives the drain. */
+struct app_draining {
+    const struct config *config;
+    struct loop *loop;
+    struct conn_set *conns;
+    struct conn_set *diag_conns;
+    struct app_servers *servers;
+    struct app_data *data;
+    struct health *health;
+};
+
+struct app_drain {
+    struct app_draining what;
+    enum app_phase phase;
+    uint64_t start_ms;
+    uint64_t captures_ns; /* when APP_CAPTURES began */
+    struct wheel_timer delay;
+    struct wheel_timer timeout;
+    struct wheel_timer data_timeout;
+    struct wheel_timer look; /* whether the captures have ended */
+    struct wheel_timer report;
+    bool is_cancelled; /* the requests that were left when the time was up */
+    bool is_cut;       /* ... and then their connections */
+    bool is_data_closed;
+    bool is_data_left; /* without waiting for it any longer */
+};
+
+/* app_drain_init prepares a drain that has not begun. */
+void app_drain_init(struct app_drain *drain, const struct app_draining *what);
+
+/* app_drain_begin begins it; in the end it stops the loop. signo: the signal that wants it. */
+void app_drain_begin(struct app_drain *drain, int signo);
+
+/* app_drain_stop unsets its timers. */
+void app_drain_stop(struct app_drain *drain);
+
+#endif
