@@ -35,10 +35,27 @@ _Static_assert(LISTINGS_LOOKUP_MAX == 64, "SELECTS has as many");
 
 static void store_more(struct listings_batch *batch);
 
+/* bytes_of is what so many of the next rows take in a packet. */
+static size_t bytes_of(const struct listings_batch *batch, size_t rows)
+{
+    size_t bytes = SQL_PARAM_BYTES * (rows * LISTINGS_INSERT_PARAMS + 1) + INSERT_BYTES;
+    for (size_t i = 0; i < rows; i++) {
+        const struct listing *listing = &batch->list[batch->stored_count + i];
+        bytes += listing->id.len;
+        for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
+            bytes += listing->fields[f].text.len;
+        }
+    }
+    return bytes;
+}
+
+/* rows_of_next is as many as are left and as fit into a packet; one is tried at any rate. */
 static size_t rows_of_next(const struct listings_batch *batch)
 {
+    const size_t max_bytes = sql_packet_bytes(batch->tx.sql);
     size_t rows = ROWS_MAX;
-    while (rows > batch->count - batch->stored_count) {
+    while (rows > batch->count - batch->stored_count ||
+           (rows > 1 && bytes_of(batch, rows) > max_bytes)) {
         rows /= 2;
     }
     return rows;

@@ -67,6 +67,7 @@ int sql_open(struct loop *loop, const struct sql_options *options, struct sql **
     pool_count++;
     sql->loop = loop;
     sql->options = with_defaults(options);
+    sql->packet_bytes = sql->options.max_packet_bytes;
     sql->stats.max_connections = sql->options.max_connections;
     sql->kill = (struct sql_query){.sql = sql, .is_command = true, .on_done = on_killed};
     sql->closed.run = run_closed;
@@ -97,6 +98,11 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)
     }
     sql_pool_fail_waiters(sql, UV_ECANCELED, NULL);
     sql_pool_stop(sql);
+}
+
+size_t sql_packet_bytes(const struct sql *sql)
+{
+    return sql->packet_bytes;
 }
 
 uint64_t sql_query_timeout_ms(const struct sql *sql)

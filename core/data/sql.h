@@ -173,6 +173,13 @@ void sql_query_cancel(struct sql_query *query);
  */
 void sql_query_lend(struct sql_query *query, struct task *task);
 
+/* What a parameter takes in a packet beside its text: type, length, number, date. */
+#define SQL_PARAM_BYTES 16
+
+/* sql_packet_bytes is what one statement may take with its parameters: max_packet_bytes, or what the
+ * server takes, which each connection asks for when it is made. */
+size_t sql_packet_bytes(const struct sql *sql);
+
 /* sql_query_timeout_ms is the time that a query has which names none itself. */
 uint64_t sql_query_timeout_ms(const struct sql *sql);
 

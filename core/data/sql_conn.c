@@ -13,6 +13,7 @@
  */
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,10 +21,12 @@
 #include "core/base/random.h"
 #include "core/data/sql_internal.h"
 
-/* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SSL_CONNECTION_ERROR */
+/* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SERVER_LOST,
+ * CR_SSL_CONNECTION_ERROR */
 #define CANNOT_CONNECT_FIRST 2002
 #define CANNOT_CONNECT_LAST  2005
 #define OUT_OF_MEMORY        2008
+#define LOST_CONNECTION      2013
 #define TLS_ERROR            2026
 
 /* Who logs in with any of these never shows the password itself; the library would also obey a
@@ -88,15 +91,37 @@ static bool dial(MYSQL *mysql, const struct sql_options *options)
     const bool is_socket = options->host[0] == '/';
     return mysql_real_connect(mysql, is_socket ? NULL : options->host, options->user,
                               options->password, options->database, options->port,
-                              is_socket ? options->host : NULL, 0) != NULL &&
-           mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
+                              is_socket ? options->host : NULL, 0) != NULL;
 }
 
-/* explain fills conn->why when the server cannot be reached at all. */
+/* ask_packet_bytes reads how much the server takes at once; 0: it does not say. */
+static size_t ask_packet_bytes(MYSQL *mysql)
+{
+    if (mysql_query(mysql, "SELECT @@max_allowed_packet") != 0) {
+        return 0;
+    }
+    MYSQL_RES *result = mysql_store_result(mysql);
+    MYSQL_ROW row = result == NULL ? NULL : mysql_fetch_row(result);
+    uint64_t bytes = 0;
+    if (row == NULL || row[0] == NULL || !str_parse_u64(str_from(row[0]), UINT32_MAX, &bytes)) {
+        bytes = 0;
+    }
+    mysql_free_result(result);
+    return (size_t)bytes;
+}
+
+/* explain fills conn->why where the library's words mislead: when the server cannot be reached at all, or
+ * says nothing. */
 static void explain(struct sql_conn *conn)
 {
     const struct sql_options *options = &conn->sql->options;
     const unsigned code = mysql_errno(conn->mysql);
+    if (code == LOST_CONNECTION) {
+        (void)snprintf(conn->why, sizeof(conn->why),
+                       "%s port %u took the connection and did not complete the handshake",
+                       options->host, (unsigned)options->port);
+        return;
+    }
     if (code < CANNOT_CONNECT_FIRST || code > CANNOT_CONNECT_LAST ||
         !sql_dial_explain(options->host, options->port, EXPLAIN_MS, conn->why, sizeof(conn->why))) {
         conn->why[0] = '\0';
@@ -113,6 +138,10 @@ static void work(struct loop_job *job)
     forget_tls_errors(conn->sql);
     conn->mysql = mysql_init(NULL);
     conn->is_dialed = conn->mysql != NULL && dial(conn->mysql, &conn->sql->options);
+    if (conn->is_dialed) {
+        conn->packet_bytes = ask_packet_bytes(conn->mysql);
+        conn->is_dialed = mysql_options(conn->mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
+    }
     /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
     conn->is_in_clear = conn->is_dialed && conn->sql->options.tls != SQL_TLS_OFF &&
                         mysql_get_ssl_cipher(conn->mysql) == NULL;

@@ -87,12 +87,14 @@ struct sql_conn {
     bool is_dialed;                     /* what the job found */
     bool is_in_clear;                   /* ... without the TLS that was demanded */
     char why[SQL_ERROR_BYTES];          /* it cannot be reached; "": the library knows */
+    size_t packet_bytes;                /* the server takes at once; 0: it does not say */
     bool is_idle;
 };
 
 struct sql {
     struct loop *loop;
     struct sql_options options; /* defaults filled in */
+    size_t packet_bytes;        /* max_packet_bytes, or what the server takes */
     struct list dialing;
     struct list idle; /* of struct sql_conn, as are its neighbours; the most recently used first */
     struct list busy;
@@ -291,7 +293,7 @@ void sql_health_set_up(struct sql *sql);
 
 /* sql_query_check looks at what the caller has set.
  *
- * Returns: 0; UV_EINVAL: too many parameters; UV_EMSGSIZE: more bytes than max_packet_bytes.
+ * Returns: 0; UV_EINVAL: too many parameters; UV_EMSGSIZE: more bytes than a packet holds.
  */
 MUST_USE int sql_query_check(const struct sql *sql, const struct sql_query *query);
 

@@ -114,6 +114,10 @@ void sql_pool_on_dialed(struct sql *sql, struct sql_conn *conn, unsigned code, c
         sql->stats.connects++;
         sql->stats.open++;
         conn->number = sql->stats.connects;
+        const size_t max_bytes = sql->options.max_packet_bytes;
+        sql->packet_bytes = conn->packet_bytes != 0 && conn->packet_bytes < max_bytes
+                                ? conn->packet_bytes
+                                : max_bytes;
         list_push_back(&sql->busy, &conn->link);
         if (!sql->is_closing) {
             sql->rest_ms = REST_MIN_MS;

@@ -123,8 +123,7 @@ int sql_query_check(const struct sql *sql, const struct sql_query *query)
         const struct sql_value *value = &query->params[i];
         len += value->type == SQL_TEXT || value->type == SQL_BLOB ? value->str.len : 0;
     }
-    /* and some room for types, lengths and numbers */
-    return len > sql->options.max_packet_bytes - 16 * SQL_PARAMS_MAX ? UV_EMSGSIZE : 0;
+    return len + SQL_PARAM_BYTES * (query->param_count + 1) > sql->packet_bytes ? UV_EMSGSIZE : 0;
 }
 
 int sql_query_start(struct sql *sql, struct sql_query *query)

@@ -191,6 +191,17 @@ def test_the_summary_is_exact(rpc, database, count, wrong):
     assert sorted(row[0] for row in found) == [n for n in range(count) if n not in bad]
 
 
+def test_rows_that_fill_the_servers_packets(database, start_server, server_binary):
+    """A hundred of 20 KB are 2 MB; the server takes 1 MiB at once."""
+    with database.setting(max_allowed_packet=1 << 20):
+        server = start_server(database.variables, binary=server_binary)
+        with Rpc(server) as rpc:
+            done = rpc.load(example(city="Grande", description="\U0001f3e0" * 5000)
+                            for _ in range(150))
+            assert (done.imported_count, done.refused_count) == (150, 0)
+    assert rows_in(database, "Grande") == 150
+
+
 def test_a_client_that_leaves_half_way(rpc, database):
     call = rpc.stub.ImportListings.future(rows("Saída", 10_000))
     wait_until(lambda: rows_in(database, "Saída") > 0, "the first batch")
