@@ -112,5 +112,7 @@ uint64_t sql_query_timeout_ms(const struct sql *sql)
 
 struct sql_stats sql_get_stats(const struct sql *sql)
 {
-    return sql->stats;
+    struct sql_stats stats = sql->stats;
+    stats.waiters = sql_pool_waiters(sql);
+    return stats;
 }

@@ -256,6 +256,9 @@ void sql_pool_drop(struct sql_conn *conn, bool must_kill);
 /* sql_pool_submit gives a query to a free connection, or queues it; returns as sql_query_start. */
 MUST_USE int sql_pool_submit(struct sql *sql, struct sql_query *query);
 
+/* sql_pool_waiters is how many wait for a connection, the pool's own checks aside. */
+size_t sql_pool_waiters(const struct sql *sql);
+
 /* sql_pool_requeue puts a query in front of all that wait. */
 void sql_pool_requeue(struct sql *sql, struct sql_query *query);
 

@@ -8,7 +8,14 @@
 
 #include "core/data/sql_internal.h"
 
-enum source { SOURCE_SIZE, SOURCE_U64, SOURCE_IN_USE, SOURCE_STATE, SOURCE_DEGRADED };
+enum source {
+    SOURCE_SIZE,
+    SOURCE_U64,
+    SOURCE_IN_USE,
+    SOURCE_STATE,
+    SOURCE_DEGRADED,
+    SOURCE_WAITERS
+};
 
 struct row {
     const char *name;
@@ -28,8 +35,8 @@ static const struct row rows[] = {
      STAT(open), 0},
     {"toq_sql_in_use_connections", "Connections in use.", METRIC_GAUGE, SOURCE_IN_USE, 0, 0},
     {"toq_sql_idle_connections", "Connections idle.", METRIC_GAUGE, SOURCE_SIZE, STAT(idle), 0},
-    {"toq_sql_waiting_queries", "Queries waiting for a connection.", METRIC_GAUGE, SOURCE_SIZE,
-     STAT(waiters), 0},
+    {"toq_sql_waiting_queries", "Queries waiting for a connection.", METRIC_GAUGE, SOURCE_WAITERS,
+     0, 0},
     {"toq_sql_up", "Whether the server answered the last check.", METRIC_GAUGE, SOURCE_STATE, 0, 0},
     {"toq_sql_degraded", "Whether it answers, but takes no writes or lets them wait.", METRIC_GAUGE,
      SOURCE_DEGRADED, 0, 0},
@@ -79,6 +86,8 @@ static uint64_t read_row(const struct sql *sql, const struct row *row)
         return *(const uint64_t *)(const void *)stat;
     case SOURCE_IN_USE:
         return sql->stats.open - sql->stats.idle;
+    case SOURCE_WAITERS:
+        return sql_pool_waiters(sql);
     case SOURCE_DEGRADED:
         return sql->state == SQL_DEGRADED ? 1 : 0;
     case SOURCE_STATE:

@@ -285,6 +285,13 @@ static void enqueue(struct sql *sql, struct sql_query *query)
     }
 }
 
+size_t sql_pool_waiters(const struct sql *sql)
+{
+    const size_t own = (sql->ping.state == QUERY_WAITING ? 1U : 0U) +
+                       (sql->probe.control.state == QUERY_WAITING ? 1U : 0U);
+    return sql->stats.waiters - own;
+}
+
 int sql_pool_submit(struct sql *sql, struct sql_query *query)
 {
     if (sql->is_closing) {
@@ -301,7 +308,7 @@ int sql_pool_submit(struct sql *sql, struct sql_query *query)
         give(query);
         return 0;
     }
-    if (is_refusing(sql) || sql->stats.waiters >= sql->options.max_waiters) {
+    if (is_refusing(sql) || sql_pool_waiters(sql) >= sql->options.max_waiters) {
         sql->stats.refusals++;
         return is_refusing(sql) ? UV_ENOTCONN : UV_EBUSY;
     }
