@@ -108,7 +108,7 @@ static const char *reason_of(int status)
 /* is_late tells that the loop was held up, and not the server: then nothing is known. */
 static bool is_late(uint64_t start_ns)
 {
-    return clock_now_ns() - start_ns > (PATIENCE_MS + LATE_MS) * NS_PER_MS;
+    return clock_now_ns() - start_ns > (PATIENCE_MS + LATE_MS + 2 * WHEEL_TICK_MS) * NS_PER_MS;
 }
 
 static void on_probed(struct sql_tx *tx)
