@@ -57,6 +57,7 @@ static void look_up(struct loop_job *job)
             continue;
         }
         symbol_lookup_shown(pc, &symbol);
+        sj->answer.is_failed = sj->answer.is_failed || symbol.is_failed;
         if (symbol.is_mapped) {
             buf_printf(&sj->answer, "0x%" PRIx64 " %s\n", pc, symbol.frames[0].function);
         }

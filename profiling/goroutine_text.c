@@ -81,6 +81,7 @@ static void put_frame(struct buf *out, uint64_t address, uint64_t offset)
 {
     struct symbol_result symbol;
     symbol_lookup(address, &symbol);
+    out->is_failed = out->is_failed || symbol.is_failed;
     const uint64_t shown = address + offset;
     for (size_t i = 0; i < symbol.count; i++) {
         const struct symbol_frame *frame = &symbol.frames[i];

@@ -6,11 +6,16 @@
 
 #include <elfutils/libdwelf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/hex.h"
+
+/* Measured: this server and its libraries take 90 MiB of address space at the most. */
+#define ROOM_BYTES (96u << 20)
 
 /* A package upgrade replaces libraries under a running process. */
 static bool is_mapped_build(Elf *elf, const struct map *map)
@@ -58,6 +63,30 @@ void object_close(struct object *object)
     if (object->fd >= 0) {
         (void)close(object->fd);
     }
+}
+
+static int read_loads(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size; /* glibc's has had these two since 2005 */
+    *(struct object_loads *)arg = (struct object_loads){info->dlpi_adds, info->dlpi_subs};
+    return 1;
+}
+
+bool object_loads_changed(struct object_loads *known)
+{
+    struct object_loads now = {0};
+    (void)dl_iterate_phdr(read_loads, &now);
+    const bool has_changed = now.added != known->added || now.removed != known->removed;
+    *known = now;
+    return has_changed;
+}
+
+bool object_has_room(void)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is what mmap(2) wants beside MAP_ANONYMOUS */
+    void *room = mmap(NULL, ROOM_BYTES, PROT_NONE, flags, -1, 0);
+    return room != MAP_FAILED && munmap(room, ROOM_BYTES) == 0;
 }
 
 void object_name(const char *path, char *out)

@@ -184,6 +184,7 @@ static Pprof__Location *make_location(struct profile *profile, const struct map 
     }
     struct symbol_result symbol;
     symbol_lookup(address, &symbol);
+    profile->is_failed = profile->is_failed || symbol.is_failed;
     pprof__location__init(location);
     location->id = profile->locations.count + 1;
     location->address = shown;

@@ -4,7 +4,8 @@
  *
  * Flow:    cache -> DWARF of the object (function, inlined calls, lines) -> its symbol table ->
  *          the object's name in brackets
- * Failure: whatever cannot be read makes the answer poorer, never fails it.
+ * Failure: whatever cannot be read makes the answer poorer. When memory is missing the answer says so,
+ *          and is not kept.
  */
 #include "profiling/symbol.h"
 
@@ -12,6 +13,7 @@
 #include <elfutils/libdwfl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +47,12 @@ struct entry {
 
 static struct {
     pthread_mutex_t lock;
-    Dwfl *dwfl;               /* NULL until a look-up needs it */
-    uint64_t opened_ns;       /* when it was made */
-    _Atomic uint64_t used_ns; /* when it was last looked at; 0: there is none */
-    struct maps *maps;        /* the objects that are reported to dwfl */
+    jmp_buf out_of_memory;     /* where libdw goes */
+    struct object_loads loads; /* for which the rest holds */
+    Dwfl *dwfl;                /* NULL until a look-up needs it */
+    uint64_t opened_ns;        /* when it was made */
+    _Atomic uint64_t used_ns;  /* when it was last looked at; 0: there is none */
+    struct maps *maps;         /* the objects that are reported to dwfl */
 
     struct entry *entries;
     size_t entry_count;
@@ -293,9 +297,30 @@ static Dwarf_Die *find_unit(Dwfl_Module *module, uint64_t addr, Dwarf_Addr *ret_
     return unit;
 }
 
+static void __attribute__((noreturn)) on_out_of_memory(void)
+{
+    longjmp(state.out_of_memory, 1);
+}
+
+/* The handler that libdw has by default ends the process. */
+static void guard_dwarf(Dwfl_Module *module)
+{
+    Dwarf_Addr bias;
+    Dwarf *dwarf = dwfl_module_getdwarf(module, &bias);
+    if (dwarf == NULL) {
+        return;
+    }
+    (void)dwarf_new_oom_handler(dwarf, on_out_of_memory);
+    Dwarf *shared = dwarf_getalt(dwarf); /* of packages whose debug information is compressed */
+    if (shared != NULL) {
+        (void)dwarf_new_oom_handler(shared, on_out_of_memory);
+    }
+}
+
 static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_result *result)
 {
     Dwarf_Addr bias;
+    guard_dwarf(module);
     Dwarf_Die *unit = find_unit(module, addr, &bias);
     if (unit == NULL) {
         return;
@@ -469,6 +494,22 @@ static void forget(void)
     atomic_store(&state.used_ns, 0);
 }
 
+/* find_guarded is find_symbol unless memory is missing. libdw asserts that it gets some, so it is asked
+ * only where there is room, and should another thread take that meanwhile, its handler jumps back here:
+ * what it was making is given up. */
+static bool find_guarded(uint64_t addr, struct symbol_result *result)
+{
+    if (!object_has_room()) {
+        return false;
+    }
+    if (setjmp(state.out_of_memory) != 0) {
+        forget();
+        return false;
+    }
+    find_symbol(addr, result);
+    return result->is_named || object_has_room();
+}
+
 /* libdw keeps what it has read of an object, more with each part of it that is asked for, and the cache
  * grows with each instruction that was ever sampled. Beginning anew now and then bounds both. */
 static void look_up(uint64_t addr, struct symbol_result *ret_result)
@@ -477,14 +518,22 @@ static void look_up(uint64_t addr, struct symbol_result *ret_result)
     if (state.texts.max_bytes == 0) {
         arena_init(&state.texts, TEXTS_BYTES_MAX);
     }
-    if (state.dwfl != NULL && now_ns - state.opened_ns > AGE_NS_MAX) {
+    /* An address may belong to another object than when it was last asked for. */
+    if (object_loads_changed(&state.loads) ||
+        (state.dwfl != NULL && now_ns - state.opened_ns > AGE_NS_MAX)) {
         forget();
     }
     atomic_store(&state.used_ns, now_ns);
-    if (!find_cached(addr, ret_result)) {
-        find_symbol(addr, ret_result);
-        cache(addr, ret_result);
+    ret_result->is_failed = false;
+    if (find_cached(addr, ret_result)) {
+        return;
     }
+    if (find_guarded(addr, ret_result)) {
+        cache(addr, ret_result);
+        return;
+    }
+    *ret_result = (struct symbol_result){
+        .frames = {{.function = UNKNOWN_NAME, .file = ""}}, .count = 1, .is_failed = true};
 }
 
 static uint32_t enter(void)

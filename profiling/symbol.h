@@ -2,8 +2,8 @@
  *
  * symbol.h - from code address to function, file and line, with inlined calls, by libdw.
  *
- * Memory: answers are cached, and DWARF stays open, for a minute at most, or until symbol_trim; texts, up
- *         to a maximum, until symbol_stop.
+ * Memory: answers are cached, and DWARF stays open, for a minute at most, until symbol_trim, or until an
+ *         object is loaded or unloaded; texts, up to a maximum, until symbol_stop.
  * Thread: a worker thread; one at a time (a lock inside), never the loop: the first look-up reads
  * files.
  */
@@ -29,6 +29,7 @@ struct symbol_result {
     uint64_t entry; /* where the function begins that the others are inlined in; 0 when unknown */
     bool is_named;  /* false: frames[0].function is a stand-in */
     bool is_mapped; /* false: no object has code there */
+    bool is_failed; /* memory was missing: frames[0] is "[unknown]" */
 };
 
 /* symbol_lookup names the code at `addr`, the address of an instruction (for callers: return

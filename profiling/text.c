@@ -230,10 +230,12 @@ static void append_run(struct buf *out, const struct line *lines, size_t count)
 }
 
 /* add_lines names one frame: a line for each call that is inlined at its address, too. */
-static size_t add_lines(struct line *lines, size_t count, uint64_t address)
+static size_t add_lines(struct text *text, size_t count, uint64_t address)
 {
+    struct line *lines = text->lines;
     struct symbol_result symbol;
     symbol_lookup(address, &symbol);
+    text->out.is_failed = text->out.is_failed || symbol.is_failed;
     const size_t added = symbol.is_named ? symbol.count : 1;
     for (size_t i = 0; i < added && count < LINES_MAX; i++) {
         struct line *line = &lines[count++];
@@ -254,7 +256,7 @@ static void append_frames(struct text *text, uint32_t leaf)
     const size_t frame_count = stacks_read(text->stacks, leaf, frames, STACKS_FRAMES_MAX);
     size_t count = 0;
     for (size_t i = 0; i < frame_count; i++) {
-        count = add_lines(text->lines, count, frames[i]);
+        count = add_lines(text, count, frames[i]);
     }
     for (size_t i = 0; i < count;) {
         size_t end = i;

@@ -219,6 +219,9 @@ static bool add_map(struct builder *builder, const struct maps *maps, const stru
 {
     struct rules rules = {0};
     struct object object;
+    if (!object_has_room()) {
+        return false;
+    }
     if (!object_open(maps, map, &object)) {
         return add_rules(builder, &rules, map);
     }

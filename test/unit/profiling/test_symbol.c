@@ -179,6 +179,39 @@ static void test_an_object_loaded_later_is_found(void **state)
     assert_int_equal(dlclose(library), 0);
 }
 
+/* function_of is where a library that may be loaded has a function. */
+static const void *function_of(void *library, const char *name)
+{
+    assert_non_null(library);
+    const void *function = dlsym(library, name);
+    assert_non_null(function);
+    return function;
+}
+
+/* The addresses of an object that is gone may be another's next. */
+static void test_an_object_that_is_gone_has_no_names(void **state)
+{
+    (void)state;
+    void *first = dlopen("libBrokenLocale.so.1", RTLD_NOW);
+    const void *gone = function_of(first, "__ctype_get_mb_cur_max");
+    const struct symbol_result before = look_up(gone);
+    assert_string_equal(before.frames[before.count - 1].function, "__ctype_get_mb_cur_max");
+    assert_int_equal(dlclose(first), 0);
+    const struct symbol_result after = look_up(gone);
+    assert_false(after.is_mapped && after.is_named);
+    /* The name that was handed out is still there. */
+    assert_string_equal(before.frames[before.count - 1].function, "__ctype_get_mb_cur_max");
+    void *second = dlopen("libthread_db.so.1", RTLD_LAZY);
+    const void *other = function_of(second, "td_init");
+    for (size_t i = 0; i < 2; i++) { /* made, and cached */
+        const struct symbol_result there = look_up(other);
+        assert_string_equal(there.frames[there.count - 1].function, "td_init");
+        const struct symbol_result old = look_up(gone);
+        assert_string_not_equal(old.frames[old.count - 1].function, "__ctype_get_mb_cur_max");
+    }
+    assert_int_equal(dlclose(second), 0);
+}
+
 static void test_it_starts_again_after_a_stop(void **state)
 {
     (void)state;
@@ -234,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_no_code_is_unknown),
         cmocka_unit_test(test_an_object_loaded_later_is_found),
         cmocka_unit_test(test_texts_outlive_a_trim),
+        cmocka_unit_test(test_an_object_that_is_gone_has_no_names),
         cmocka_unit_test(test_it_starts_again_after_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, stop);
