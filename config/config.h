@@ -102,7 +102,6 @@ struct config {
     uint64_t http2_control_rate;      /* ... forgiven in a second */
     uint64_t http2_reset_burst;
     uint64_t http2_reset_rate;
-    uint64_t http2_max_queued_bytes; /* of a connection's answers */
 };
 
 /* config_load fills *ret_config from the process's environment and the env file.

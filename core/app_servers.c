@@ -83,7 +83,6 @@ static struct http_limits limits_of(const struct config *c)
                 .control_burst = c->http2_control_burst,
                 .control_rate = c->http2_control_rate,
                 .reset_burst = c->http2_reset_burst,
-                .queue_bytes = c->http2_max_queued_bytes,
                 .reset_rate = c->http2_reset_rate,
             },
     };

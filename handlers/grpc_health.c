@@ -181,7 +181,12 @@ int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *lo
     *gh = (struct grpc_health){.grpc = grpc, .loop = loop, .health = health};
     list_init(&gh->watchers);
     wheel_timer_init(&gh->timer, on_look);
-    const struct grpc_service service = {&grpc__health__v1__health__descriptor, methods,
-                                         ARRAY_COUNT(methods), gh};
+    const struct grpc_service service = {
+        .descriptor = &grpc__health__v1__health__descriptor,
+        .methods = methods,
+        .method_count = ARRAY_COUNT(methods),
+        .arg = gh,
+        .is_vital = true,
+    };
     return grpc_add_service(grpc, &service);
 }

@@ -292,7 +292,7 @@ int grpc_reflection_mount(struct grpc_reflection *reflection, struct grpc *grpc)
     const ProtobufCServiceDescriptor *v1 = &grpc__reflection__v1__server_reflection__descriptor;
     *reflection = (struct grpc_reflection){.grpc = grpc, .v1alpha = *v1};
     reflection->v1alpha.name = "grpc.reflection.v1alpha.ServerReflection";
-    struct grpc_service service = {v1, methods, ARRAY_COUNT(methods), reflection};
+    struct grpc_service service = {v1, methods, ARRAY_COUNT(methods), reflection, false};
     int rc = grpc_reflection_add(reflection, descriptors, descriptors_len);
     rc = rc < 0 ? rc : grpc_add_service(grpc, &service);
     service.descriptor = &reflection->v1alpha;

@@ -28,9 +28,9 @@ static int add_rows(struct router *router, const struct row *rows, size_t count,
 int routes_health(struct router *router, struct health *health)
 {
     static const struct row rows[] = {
-        {METHOD_GET, "/health", health_handle, 0},
-        {METHOD_GET, "/health/live", health_handle_live, 0},
-        {METHOD_GET, "/health/ready", health_handle_ready, 0},
+        {METHOD_GET, "/health", health_handle, ROUTE_VITAL},
+        {METHOD_GET, "/health/live", health_handle_live, ROUTE_VITAL},
+        {METHOD_GET, "/health/ready", health_handle_ready, ROUTE_VITAL},
     };
     return add_rows(router, rows, ARRAY_COUNT(rows), health);
 }

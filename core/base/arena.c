@@ -81,12 +81,11 @@ static size_t block_bytes(const struct arena *a, size_t size)
     return size > plain || (!is_first && size > ARENA_BLOCK_BYTES / 4) ? size : plain;
 }
 
-/* make_block: the first plain block is vital, for without it no request can be refused. */
-static struct arena_block *make_block(struct arena *a, size_t size_bytes)
+static struct arena_block *make_block(struct arena *a, size_t size_bytes,
+                                      enum quota_urgency urgency)
 {
     const size_t cost = cost_of(size_bytes);
-    const bool is_vital = a->blocks == NULL && size_bytes <= ARENA_BLOCK_BYTES;
-    if (!quota_take(a->quota, cost, is_vital)) {
+    if (!quota_take(a->quota, cost, urgency)) {
         return NULL;
     }
     struct arena_block *block = malloc(cost);
@@ -95,7 +94,9 @@ static struct arena_block *make_block(struct arena *a, size_t size_bytes)
     }
     if (block == NULL) {
         quota_release(a->quota, cost);
+        return NULL;
     }
+    block->size_bytes = size_bytes;
     return block;
 }
 
@@ -104,14 +105,15 @@ static bool add_block(struct arena *a, size_t size)
     if (size > a->max_bytes - a->used_bytes) {
         return false;
     }
-    const size_t size_bytes = block_bytes(a, size);
-    struct arena_block *block = make_block(a, size_bytes);
+    struct arena_block *block = make_block(a, block_bytes(a, size), QUOTA_NORMAL);
+    if (block == NULL && a->used_bytes + size <= ARENA_BLOCK_BYTES) {
+        block = make_block(a, size, QUOTA_VITAL); /* little: without it no request can be refused */
+    }
     if (block == NULL) {
         return false;
     }
     block->older = a->blocks;
-    block->size_bytes = size_bytes;
-    a->used_bytes += size_bytes;
+    a->used_bytes += block->size_bytes;
     use_block(a, block);
     return true;
 }

@@ -15,11 +15,13 @@ void quota_pool_init(struct quota_pool *pool, size_t max_bytes, size_t reserve_b
     *pool = (struct quota_pool){.max_bytes = max_bytes, .reserve_bytes = reserve_bytes};
 }
 
-void quota_init(struct quota *quota, struct quota_pool *pool, bool is_vital)
+void quota_init(struct quota *quota, struct quota_pool *pool, bool is_forced)
 {
+    const size_t normal = pool->max_bytes - pool->reserve_bytes;
     *quota = (struct quota){
         .pool = pool,
-        .limit_bytes = pool->max_bytes - (is_vital ? 0 : pool->reserve_bytes),
+        .limits = {is_forced ? SIZE_MAX : normal,
+                   is_forced ? SIZE_MAX : normal + pool->reserve_bytes / 2},
     };
 }
 
@@ -32,18 +34,18 @@ static size_t count_used(const struct quota_pool *pool)
 static size_t count_left(const struct quota *quota)
 {
     const size_t used = count_used(quota->pool);
-    return used < quota->limit_bytes ? quota->limit_bytes - used : 0;
+    return used < quota->limits[QUOTA_NORMAL] ? quota->limits[QUOTA_NORMAL] - used : 0;
 }
 
 /* find_level: a level that was reached ends a little below where it began, so that it does not flicker. */
 static enum quota_level find_level(const struct quota *quota)
 {
     const size_t used = count_used(quota->pool);
-    const size_t percent = quota->limit_bytes / 100;
+    const size_t percent = quota->limits[QUOTA_NORMAL] / 100;
     const bool was_full = quota->level == QUOTA_FULL;
     const bool was_tight = quota->level != QUOTA_EASY;
     if (atomic_load_explicit(&quota->pool->is_short, memory_order_relaxed) ||
-        used + QUOTA_BATCH_BYTES > quota->limit_bytes ||
+        used + QUOTA_BATCH_BYTES > quota->limits[QUOTA_NORMAL] ||
         (was_full && used >= FULL_END_PCT * percent)) {
         return QUOTA_FULL;
     }
@@ -75,6 +77,13 @@ bool quota_has_room(const struct quota *quota, size_t bytes)
 {
     return quota == NULL || bytes <= quota->granted_bytes - quota->used_bytes ||
            bytes + QUOTA_BATCH_BYTES <= count_left(quota);
+}
+
+size_t quota_missing(const struct quota *quota)
+{
+    const size_t used = count_used(quota->pool);
+    const size_t end = FULL_END_PCT * (quota->limits[QUOTA_NORMAL] / 100);
+    return quota->level == QUOTA_FULL && used > end ? used - end : 0;
 }
 
 bool quota_note_short(struct quota *quota)
@@ -109,14 +118,15 @@ static bool ask(struct quota *quota, size_t bytes, size_t limit)
 
 /* quota_take_batch: where a batch does not fit any more, only what is needed is taken: what a vital charge left
  * over would be had by others. */
-bool quota_take_batch(struct quota *quota, size_t bytes, bool is_vital)
+bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency)
 {
     const size_t missing = bytes - (quota->granted_bytes - quota->used_bytes);
-    const size_t limit = is_vital ? quota->pool->max_bytes : quota->limit_bytes;
+    const size_t limit = urgency == QUOTA_FORCED ? SIZE_MAX : quota->limits[urgency];
     const size_t rest = missing % QUOTA_BATCH_BYTES;
     const size_t rounded =
-        missing <= limit && rest > 0 ? missing + QUOTA_BATCH_BYTES - rest : missing;
-    const bool is_taken = ask(quota, rounded, quota->limit_bytes) || ask(quota, missing, limit);
+        missing < limit && rest > 0 ? missing + QUOTA_BATCH_BYTES - rest : missing;
+    const bool is_taken =
+        ask(quota, rounded, quota->limits[QUOTA_NORMAL]) || ask(quota, missing, limit);
     quota->refused += is_taken ? 0 : 1;
     quota_check(quota);
     return is_taken;

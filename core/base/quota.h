@@ -4,8 +4,8 @@
  *
  * Flow:    quota_charge before an allocation, quota_release after its free; a quota takes from the pool in
  *          batches, so that most charges touch nothing that is shared.
- * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's NULL.
- *          The pool's last bytes are a reserve: only quota_charge_vital takes from it, for what says no.
+ * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's NULL. The pool's
+ *          last bytes are a reserve: vital charges take half of it, for what says no, and forced ones all.
  * Thread:  a quota belongs to one thread; the pool is shared by all.
  */
 #ifndef TOQ_CORE_BASE_QUOTA_H
@@ -24,6 +24,12 @@ enum quota_level {
     QUOTA_FULL,  /* all of it, or malloc has failed; until it is below 95 % again */
 };
 
+enum quota_urgency {
+    QUOTA_NORMAL,
+    QUOTA_VITAL,  /* little, and without it nothing can be refused */
+    QUOTA_FORCED, /* counted, and never refused: diagnostics */
+};
+
 struct quota_pool {
     atomic_size_t granted_bytes; /* to quotas */
     atomic_size_t foreign_bytes; /* allocated, and charged to no quota */
@@ -36,7 +42,7 @@ struct quota_pool {
 
 struct quota {
     struct quota_pool *pool;
-    size_t limit_bytes;   /* of the pool: how much of it this quota may see in use */
+    size_t limits[2];     /* QUOTA_NORMAL's and QUOTA_VITAL's: how much of the pool may be in use */
     size_t used_bytes;    /* charged */
     size_t granted_bytes; /* by the pool; never less than used_bytes */
     uint64_t refused;     /* charges */
@@ -49,9 +55,9 @@ void quota_pool_init(struct quota_pool *pool, size_t max_bytes, size_t reserve_b
 
 /* quota_init makes a quota of a pool.
  *
- * is_vital: each charge is: it may use the whole pool.
+ * is_forced: each of its charges is.
  */
-void quota_init(struct quota *quota, struct quota_pool *pool, bool is_vital);
+void quota_init(struct quota *quota, struct quota_pool *pool, bool is_forced);
 
 /* quota_check brings level up to date. */
 void quota_check(struct quota *quota);
@@ -66,14 +72,17 @@ size_t quota_share(const struct quota *quota, size_t least, size_t most);
 /* quota_has_room tells whether a charge would not be refused. */
 bool quota_has_room(const struct quota *quota, size_t bytes);
 
+/* quota_missing tells how much must be given back for the quota not to be full any more; 0 when it is not. */
+size_t quota_missing(const struct quota *quota);
+
 /* quota_note_short is told that malloc has failed: new work is refused for a while.
  *
  * Returns: true when it may succeed now, for what was kept for that has been given back.
  */
 bool quota_note_short(struct quota *quota);
 
-/* quota_take_batch and quota_give_batch are the rare parts of the functions below. */
-MUST_USE bool quota_take_batch(struct quota *quota, size_t bytes, bool is_vital);
+/* quota_take_batch is the rare part of quota_take. */
+MUST_USE bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency);
 
 /* quota_give_batch gives back what more than a batch of a quota's grant is unused. */
 void quota_give_batch(struct quota *quota);
@@ -84,33 +93,28 @@ static inline enum quota_level quota_level(const struct quota *quota)
     return quota == NULL ? QUOTA_EASY : quota->level;
 }
 
-/* quota_take is quota_charge or quota_charge_vital. */
-MUST_USE static inline bool quota_take(struct quota *quota, size_t bytes, bool is_vital)
+/* quota_take counts bytes that are about to be allocated.
+ *
+ * quota: NULL counts nothing. Returns: false when they are too many.
+ */
+MUST_USE static inline bool quota_take(struct quota *quota, size_t bytes,
+                                       enum quota_urgency urgency)
 {
     if (quota == NULL) {
         return true;
     }
     if (UNLIKELY(bytes > quota->granted_bytes - quota->used_bytes) &&
-        !quota_take_batch(quota, bytes, is_vital)) {
+        !quota_take_batch(quota, bytes, urgency)) {
         return false;
     }
     quota->used_bytes += bytes;
     return true;
 }
 
-/* quota_charge counts bytes that are about to be allocated.
- *
- * quota: NULL counts nothing. Returns: false when they are too many.
- */
+/* quota_charge is quota_take with QUOTA_NORMAL. */
 MUST_USE static inline bool quota_charge(struct quota *quota, size_t bytes)
 {
-    return quota_take(quota, bytes, false);
-}
-
-/* quota_charge_vital is quota_charge for little that must be there to say no: it may use the reserve. */
-MUST_USE static inline bool quota_charge_vital(struct quota *quota, size_t bytes)
-{
-    return quota_take(quota, bytes, true);
+    return quota_take(quota, bytes, QUOTA_NORMAL);
 }
 
 /* quota_release counts bytes that were charged and have been freed. */

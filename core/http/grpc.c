@@ -125,6 +125,7 @@ int grpc_add_service(struct grpc *grpc, const struct grpc_service *service)
         return UV_ENOMEM;
     }
     mounted->name = service->descriptor->name;
+    mounted->is_vital = service->is_vital;
     for (size_t i = 0; i < count; i++) {
         mounted->entry_count = i + 1;
         if (fill_entry(grpc, service, &service->methods[i], &mounted->entries[i]) < 0) {
@@ -145,7 +146,8 @@ int grpc_mount(struct grpc *grpc, struct router *router)
     for (struct grpc_mounted *mounted = grpc->first; mounted != NULL; mounted = mounted->next) {
         for (size_t i = 0; i < mounted->entry_count; i++) {
             struct grpc_entry *entry = &mounted->entries[i];
-            const unsigned flags = ROUTE_FLAGS | (entry->is_long ? ROUTE_LONG : 0u);
+            const unsigned flags = ROUTE_FLAGS | (entry->is_long ? ROUTE_LONG : 0u) |
+                                   (mounted->is_vital ? ROUTE_VITAL : 0u);
             const int rc =
                 router_add(router, METHOD_POST, entry->path, grpc_call_begin, entry, flags);
             if (rc < 0) {

@@ -71,7 +71,8 @@ struct grpc_service {
     const struct grpc_method
         *methods; /* those that the descriptor has beside them are not served */
     size_t method_count;
-    void *arg; /* for its handlers */
+    void *arg;     /* for its handlers */
+    bool is_vital; /* served also when no memory is left for others */
 };
 
 /* What every call goes through, for auth, accounts and traces. All but arg may be NULL. */

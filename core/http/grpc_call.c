@@ -91,7 +91,7 @@ void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message
     if (call->life == CALL_ENDED) {
         return;
     }
-    if (is_sent && grpc_pack(call, message, &bytes) == 0) {
+    if (is_sent && grpc_pack(call, message, &bytes) == 0 && http_may_send(call->req, bytes.len)) {
         grpc_count_sent(call, bytes.len);
     } else {
         call->is_send_failed = call->is_send_failed || is_sent;

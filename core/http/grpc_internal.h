@@ -39,6 +39,7 @@ struct grpc_entry {
 struct grpc_mounted {
     struct grpc_mounted *next;
     const char *name; /* the service's, borrowed */
+    bool is_vital;
     size_t entry_count;
     struct grpc_entry entries[];
 };

@@ -208,8 +208,7 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
     if (!grpc_may_call(call, "grpc_send") || call->is_send_failed) {
         return true;
     }
-    const int rc = grpc_pack(call, message, &bytes);
-    if (rc < 0) {
+    if (grpc_pack(call, message, &bytes) < 0 || !http_may_send(call->req, bytes.len)) {
         call->is_send_failed = true;
         loop_defer(call->req->server->loop,
                    &call->resume); /* a handler may wait for an end of its own */

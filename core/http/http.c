@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/http/misuse.h"
 #include "core/http/server.h"
+#include "core/http/shortage.h"
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
@@ -292,6 +293,9 @@ void http_request_dispatch(struct http_request *req)
 void http_respond(struct http_request *req, const struct http_response *response)
 {
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
+        if (shortage_replaces(req, response)) {
+            return;
+        }
         req->status = response->status;
         req->transport->respond(req, response);
         account(req);
@@ -303,6 +307,7 @@ void http_respond(struct http_request *req, const struct http_response *response
 
 void http_respond_error(struct http_request *req, int status, const char *detail)
 {
+    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
     char body[512];
     const char *reason = http_status_reason(status);
     int len = detail == NULL ? snprintf(body, sizeof(body), "%d %s\n", status, reason)
@@ -314,6 +319,8 @@ void http_respond_error(struct http_request *req, int status, const char *detail
         .status = status,
         .content_type = "text/plain; charset=utf-8",
         .body = {body, (size_t)len},
+        .headers = &retry_after,
+        .header_count = status == 503 ? 1 : 0,
     };
     http_respond(req, &response);
 }

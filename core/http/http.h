@@ -92,6 +92,7 @@ struct http_transport {
     void (*stream_end_with)(struct http_request *req, const struct http_header *trailers,
                             size_t count);
     void (*reset)(struct http_request *req, enum http_reset code);
+    bool (*may_queue)(const struct http_request *req, size_t len); /* http_may_send; NULL: always */
 };
 
 /* The life of a request. Its transitions are in http.c's set_life. */
@@ -160,10 +161,14 @@ MUST_USE bool http_query_get(struct http_request *req, struct str name, struct s
  */
 const struct trace_context *http_trace(struct http_request *req);
 
-/* http_respond ends the request with a whole answer; the body is copied. */
+/* http_may_send tells whether there is memory to queue so many bytes of an answer at once. */
+bool http_may_send(struct http_request *req, size_t len);
+
+/* http_respond ends the request with a whole answer; the body is copied. When memory is too short for that, the
+ * answer is 503. */
 void http_respond(struct http_request *req, const struct http_response *response);
 
-/* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n".
+/* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n"; 503 has Retry-After.
  *
  * detail: NULL for none.
  */

@@ -15,6 +15,7 @@
 
 #include "core/http/http1_exchange.h"
 #include "core/http/http2.h"
+#include "core/http/shortage.h"
 
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64
@@ -37,6 +38,7 @@ struct http1 {
     uint64_t used_ms;                /* when the last answer ended */
     enum phase phase;
     bool is_feeding; /* feed goes on with the next request by itself */
+    bool is_held;    /* the body that comes is not read, for want of memory */
     bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
     bool is_known;   /* it is HTTP/1 that the peer speaks */
 };
@@ -63,12 +65,35 @@ static void decide_keep_alive(struct http1_exchange *ex)
     ex->is_keep_alive = ex->is_keep_alive && ex->is_body_done && !ex->req.server->is_draining;
 }
 
+/* send_shortage says that there is no memory for the answer; without any, nothing can be said. */
+static void send_shortage(struct http1_exchange *ex)
+{
+    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
+    const struct http_response response = {
+        .status = 503,
+        .content_type = "text/plain; charset=utf-8",
+        .body = STR("503 Service Unavailable: out of memory\n"),
+        .headers = &retry_after,
+        .header_count = 1,
+    };
+    ex->req.status = response.status;
+    if (http1_send_response(ex, ex->h1->conn, &response) < 0) {
+        conn_close(ex->h1->conn);
+    }
+}
+
+static bool may_queue(const struct http_request *req, size_t len)
+{
+    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    return conn_may_queue(ex->h1->conn, 0, len);
+}
+
 static void respond(struct http_request *req, const struct http_response *response)
 {
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     decide_keep_alive(ex);
     if (http1_send_response(ex, ex->h1->conn, response) < 0) {
-        conn_close(ex->h1->conn);
+        send_shortage(ex);
     }
     let_go(ex);
 }
@@ -152,6 +177,7 @@ static const struct http_transport transport = {
     .cancel = cancel,
     .format_peer = format_peer,
     .recycle = recycle,
+    .may_queue = may_queue,
 };
 
 /* refuse ends a request that no handler has seen. */
@@ -192,6 +218,9 @@ static struct http1_fault prepare(struct http1_exchange *ex)
     }
     if ((req->route->flags & ROUTE_STREAM) != 0) {
         return (struct http1_fault){505, "HTTP/2 is spoken here"};
+    }
+    if (shortage_refuses(req)) {
+        return (struct http1_fault){503, "out of memory"};
     }
     ex->is_body_wanted = req->route->handler != NULL && (req->route->flags & ROUTE_BODY) != 0;
     return (struct http1_fault){0, NULL};
@@ -348,6 +377,17 @@ static void leave(struct http1 *h1)
     conn_finish(h1->conn);
 }
 
+/* hold_body stops reading a long body while memory is short; what waits too long ends as a slow one does. */
+static void hold_body(struct http1 *h1)
+{
+    const struct http1_exchange *ex = h1->exchange;
+    const uint64_t bytes = ex->body_seen_bytes + ex->body_left_bytes;
+    h1->is_held = shortage_holds_body(h1->server, h1->conn, bytes);
+    if (h1->is_held) {
+        conn_pause(h1->conn);
+    }
+}
+
 /* settle sets the timer for what the connection waits for now; or ends it, when nothing more can come and
  * nobody waits for an answer. */
 static void settle(struct http1 *h1)
@@ -359,6 +399,7 @@ static void settle(struct http1 *h1)
     if (conn_has_ended(h1->conn) && !is_owed(h1)) {
         leave(h1);
     } else if (h1->phase == PHASE_BODY) {
+        hold_body(h1);
         conn_set_timeout(h1->conn, limits->body_timeout_ms);
     } else if (h1->exchange == NULL && must_wait(h1)) {
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
@@ -512,7 +553,8 @@ static void on_timeout(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
     struct http1_exchange *ex = h1->exchange;
-    const struct http1_fault fault = {408, NULL};
+    const struct http1_fault fault =
+        h1->is_held ? (struct http1_fault){503, "out of memory"} : (struct http1_fault){408, NULL};
     if (h1->phase == PHASE_IDLE) {
         conn_finish(conn);
     } else if (h1->phase == PHASE_BODY) {
@@ -523,6 +565,25 @@ static void on_timeout(struct conn *conn)
             refuse(ex, fault);
         }
     }
+}
+
+static void on_eased(struct conn *conn)
+{
+    struct http1 *h1 = conn->ctx;
+    if (h1->is_held) {
+        h1->is_held = false;
+        conn_resume(conn);
+    }
+}
+
+static struct conn_weight weigh(const struct conn *conn)
+{
+    const struct http1 *h1 = conn->ctx;
+    const struct http1_exchange *ex = h1->exchange;
+    return (struct conn_weight){
+        .held_bytes = h1->in.cap + (ex == NULL ? 0 : ex->body.cap + ex->req.arena.used_bytes),
+        .moved_bytes = conn->moved_bytes,
+    };
 }
 
 static void on_close(struct conn *conn)
@@ -541,8 +602,13 @@ void http1_attach(struct http_server *server, struct conn *conn)
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,
+        .weigh = weigh,
+        .on_eased = on_eased,
     };
     struct http1 *h1 = calloc(1, sizeof(*h1));
+    if (h1 == NULL && quota_note_short(server->quota)) {
+        h1 = calloc(1, sizeof(*h1));
+    }
     if (h1 == NULL) {
         conn_close(conn);
         return;

@@ -26,6 +26,9 @@ static struct http1_exchange *get_memory(struct http_server *server)
         return ex;
     }
     ex = calloc(1, sizeof(*ex));
+    if (ex == NULL && quota_note_short(server->quota)) {
+        ex = calloc(1, sizeof(*ex));
+    }
     if (ex != NULL) {
         arena_init_charged(&ex->req.arena, ARENA_MAX_BYTES, server->quota);
         buf_init_charged(&ex->body, server->limits.body_bytes, server->quota);

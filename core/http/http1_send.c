@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * http1_send.c - answers as bytes. Head and body are put together in one piece of the output queue,
- * so that both, and those of pipelined requests, leave in one write.
+ * so that both, and those of pipelined requests, leave in one write; and so that an answer for which
+ * memory is missing leaves nothing behind.
  */
 #include "core/http/http1_exchange.h"
 
@@ -11,8 +12,6 @@
 /* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
  */
 #define FIXED_HEAD_BYTES 256
-/* a bigger body is queued by itself: one block of the output queue each */
-#define INLINE_BODY_BYTES 8192
 
 static char *put(char *out, struct str s)
 {
@@ -86,8 +85,7 @@ int http1_send_response(struct http1_exchange *ex, struct conn *conn,
 {
     const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body(response->status);
     const struct str body = is_body_sent ? response->body : STR("");
-    const bool is_inline = body.len <= INLINE_BODY_BYTES;
-    char *start = conn_reserve(conn, head_bound(response) + (is_inline ? body.len : 0));
+    char *start = conn_reserve(conn, head_bound(response) + body.len);
     if (start == NULL) {
         return UV_ENOMEM;
     }
@@ -97,13 +95,10 @@ int http1_send_response(struct http1_exchange *ex, struct conn *conn,
         out += str_format_u64(out, response->body.len);
         out = put(out, STR("\r\n"));
     }
-    out = put(out, STR("\r\n"));
-    if (is_inline) {
-        out = put(out, body);
-    }
+    out = put(put(out, STR("\r\n")), body);
     conn_commit(conn, (size_t)(out - start));
     ex->req.sent_body_bytes = body.len;
-    return is_inline ? 0 : conn_write(conn, body.ptr, body.len);
+    return 0;
 }
 
 int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,

@@ -17,6 +17,8 @@
 
 /* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
 #define QUEUE_FRAMES 100
+/* What a connection is charged with: this struct, and nghttp2's session with its tables and buffers, as measured. */
+#define SESSION_COST_BYTES (36u << 10)
 /* Who is cut off comes back at once, and others like it: one line for so long. */
 #define CUT_LINE_MS 1000
 
@@ -385,7 +387,35 @@ void http2_free(struct http2 *h2)
     INVARIANT(list_is_empty(&h2->streams) && list_is_empty(&h2->blocked));
     INVARIANT(list_is_empty(&h2->lost) && list_is_empty(&h2->wake.link));
     INVARIANT(h2->queued_bytes == 0 && h2->held_bytes == 0);
+    quota_release(h2->server->quota, SESSION_COST_BYTES);
     free(h2);
+}
+
+/* on_eased: memory is there again, for bodies that waited and for streams. */
+static void on_eased(struct conn *conn)
+{
+    struct http2 *h2 = conn->ctx;
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &h2->streams)
+    {
+        http2_stream_ease(CONTAINER_OF(pos, struct http2_stream, link));
+    }
+    http2_pump(h2);
+}
+
+static struct conn_weight weigh(const struct conn *conn)
+{
+    const struct http2 *h2 = conn->ctx;
+    struct conn_weight weight = {h2->queued_bytes + h2->held_bytes, h2->moved_bytes};
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &h2->streams)
+    {
+        const struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, link);
+        weight.held_bytes += sizeof(*st) + st->body.cap + st->req.arena.used_bytes;
+    }
+    return weight;
 }
 
 /* on_close: requests whose handlers are still to end them keep their streams' memory, and h2. */
@@ -416,6 +446,35 @@ void http2_leave(struct http2 *h2)
     }
 }
 
+static struct http2 *make(struct http_server *server)
+{
+    if (!quota_take(server->quota, SESSION_COST_BYTES, QUOTA_VITAL)) {
+        return NULL;
+    }
+    struct http2 *h2 = calloc(1, sizeof(*h2));
+    if (h2 == NULL && quota_note_short(server->quota)) {
+        h2 = calloc(1, sizeof(*h2));
+    }
+    if (h2 == NULL) {
+        quota_release(server->quota, SESSION_COST_BYTES);
+    }
+    return h2;
+}
+
+/* turn_away tells a peer for whom there is no memory that none of its streams will be looked at: SETTINGS, and
+ * GOAWAY with ENHANCE_YOUR_CALM. */
+static void turn_away(struct conn *conn)
+{
+    static const char frames[] = "\0\0\0\4\0\0\0\0\0"
+                                 "\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\13";
+    conn_attach(conn, NULL, NULL);
+    if (conn_write(conn, frames, sizeof(frames) - 1) < 0) {
+        conn_close(conn);
+    } else {
+        conn_finish(conn);
+    }
+}
+
 void http2_attach(struct http_server *server, struct conn *conn)
 {
     static const struct conn_events events = {
@@ -425,11 +484,12 @@ void http2_attach(struct http_server *server, struct conn *conn)
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,
+        .weigh = weigh,
+        .on_eased = on_eased,
     };
-    struct http2 *h2 = calloc(1, sizeof(*h2));
+    struct http2 *h2 = make(server);
     if (h2 == NULL) {
-        conn_attach(conn, NULL, NULL);
-        conn_close(conn);
+        turn_away(conn);
         return;
     }
     h2->server = server;

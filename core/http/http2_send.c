@@ -148,6 +148,7 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     take_data(st, room + HTTP2_FRAME_HEAD_BYTES, length);
     conn_commit(h2->conn, HTTP2_FRAME_HEAD_BYTES + length);
     st->taken_bytes += length;
+    h2->moved_bytes += length;
     (void)task_swap_label(previous_label);
     http2_send_watch(st);
     return 0;
@@ -246,17 +247,12 @@ static void reset(struct http2_stream *st, uint32_t code)
     http2_pump(st->h2);
 }
 
-/* keep queues what the windows do not let through. A peer that leaves too much of its answers unread is cut
- * off. */
+/* keep queues what the windows do not let through. */
 static bool keep(struct http2_stream *st, struct str data)
 {
     struct http2 *h2 = st->h2;
     if (data.len == 0 || h2->is_ending) {
         return true; /* nothing more is sent */
-    }
-    if (h2->queued_bytes > h2->server->limits.http2.queue_bytes) {
-        http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_UNREAD);
-        return true;
     }
     if (outq_append(&st->out, &h2->conn->set->pool, data.ptr, data.len) < 0) {
         return false;
@@ -407,6 +403,12 @@ static void cancel(struct http_request *req, const struct http_response *respons
     }
 }
 
+static bool may_queue(const struct http_request *req, size_t len)
+{
+    const struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
+    return conn_may_queue(st->h2->conn, st->h2->queued_bytes, len);
+}
+
 static void format_peer(const struct http_request *req, char *out)
 {
     const struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
@@ -436,4 +438,5 @@ const struct http_transport http2_transport = {
     .consume = consume,
     .stream_end_with = stream_end_with,
     .reset = break_off,
+    .may_queue = may_queue,
 };

@@ -84,7 +84,7 @@ struct http2 {
     struct conn *conn; /* NULL once it has closed, and the session is gone */
     nghttp2_session *session;
     struct list streams; /* those that nghttp2 has not closed, or whose handler does not know */
-    struct list blocked; /* of streams whose handler waits for on_writable */
+    struct list blocked; /* of streams whose handler waits for on_writable, or to begin */
     struct list lost;    /* of those in STREAM_LOST */
     size_t stream_count; /* with those that are closed, whose requests go on */
     struct http2_stream *event; /* the stream that the last frame was about, if it was; held */
@@ -94,6 +94,7 @@ struct http2 {
     uint64_t head_bytes;        /* of the header block that comes, decoded */
     uint64_t held_bytes;        /* of bodies, not yet used by handlers */
     uint64_t owed_bytes;        /* of them, credit of the connection that waits */
+    uint64_t moved_bytes;       /* of bodies and answers, both ways */
     uint32_t resets_sent;       /* of ours, which the peer has brought about; not counted yet */
     uint32_t last_stream_id;    /* the highest that the peer has used */
     struct http2_keepalive keepalive;
@@ -122,6 +123,7 @@ struct http2 {
 enum http2_life {
     STREAM_HEAD,      /* the header block is not complete */
     STREAM_BODY,      /* a body comes, which is collected or dropped */
+    STREAM_WAITING,   /* it runs when the peer has read more of what it has asked for before */
     STREAM_HANDLED,   /* a handler has the request; what comes is for its on_body, or dropped */
     STREAM_ANSWERED,  /* the answer is whole or broken off, and its rest is being sent */
     STREAM_LINGERING, /* a refusal has left, and what still comes is dropped */
@@ -151,6 +153,7 @@ struct http2_stream {
     uint64_t late_bytes;        /* ... while it lingered */
     uint64_t taken_bytes;       /* of the answer, since its timer was set */
     uint64_t held_bytes;        /* given to on_body and not consumed */
+    uint64_t held_credit;       /* of the body that has come, credit that waits */
     struct outq out;            /* of the answer's body, to be sent */
     struct str borrowed;        /* sent before it; only inside the call that answers */
     const nghttp2_nv *trailers; /* in the arena */
@@ -303,10 +306,16 @@ static inline bool http2_stream_is_closed(const struct http2_stream *st)
 /* http2_stream_consume is the transport's consume. */
 void http2_stream_consume(struct http2_stream *st, size_t len);
 
+/* http2_stream_ease gives the credit that was held back while memory was short. */
+void http2_stream_ease(struct http2_stream *st);
+
+/* http2_stream_count_queued counts what of the answers of a connection waits to be sent. */
+size_t http2_stream_count_queued(const struct http2 *h2);
+
 /* http2_stream_recycle is the transport's recycle. */
 void http2_stream_recycle(struct http_request *req);
 
-/* http2_stream_notify runs on_writable if the stream has room again. */
+/* http2_stream_notify goes on with a stream that has room again: it runs on_writable, or the handler. */
 void http2_stream_notify(struct http2_stream *st);
 
 /* http2_stream_has_room tells whether a stream's handler should produce more. */

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 
 #include "core/http/http2.h"
+#include "core/http/shortage.h"
 
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
+/* what a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as measured */
+#define STREAM_COST_BYTES (sizeof(struct http2_stream) + 1536)
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
@@ -17,8 +20,9 @@
 static void set_life(struct http2_stream *st, enum http2_life life)
 {
     static const uint8_t may_follow[] = {
-        [STREAM_HEAD] = LIFE(BODY) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
-        [STREAM_BODY] = LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
+        [STREAM_HEAD] = LIFE(BODY) | LIFE(WAITING) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
+        [STREAM_BODY] = LIFE(WAITING) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
+        [STREAM_WAITING] = LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
         [STREAM_HANDLED] = LIFE(ANSWERED) | LIFE(LOST) | LIFE(CLOSED),
         [STREAM_ANSWERED] = LIFE(LINGERING) | LIFE(CLOSED),
         [STREAM_LINGERING] = LIFE(CLOSED),
@@ -35,6 +39,7 @@ static void on_timer(struct wheel_timer *timer);
 
 static void destroy(struct http2_stream *st)
 {
+    quota_release(st->req.arena.quota, STREAM_COST_BYTES);
     arena_deinit(&st->req.arena);
     free(st);
 }
@@ -47,8 +52,16 @@ static struct http2_stream *get_memory(struct http_server *server)
         server->http2_spare_count--;
         return st;
     }
+    if (!quota_charge(server->quota, STREAM_COST_BYTES)) {
+        return NULL;
+    }
     st = calloc(1, sizeof(*st));
-    if (st != NULL) {
+    if (st == NULL && quota_note_short(server->quota)) {
+        st = calloc(1, sizeof(*st));
+    }
+    if (st == NULL) {
+        quota_release(server->quota, STREAM_COST_BYTES);
+    } else {
         arena_init_charged(&st->req.arena, ARENA_MAX_BYTES, server->quota);
     }
     return st;
@@ -69,6 +82,7 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
         return NULL;
     }
     buf_init_charged(&st->body, server->limits.body_bytes, server->quota);
+    st->out.urgency = server->is_vital ? QUOTA_FORCED : QUOTA_NORMAL;
     wheel_timer_init(&st->timer, on_timer);
     list_init(&st->queue);
     list_push_back(&h2->streams, &st->link);
@@ -140,6 +154,12 @@ static void credit_connection(struct http2 *h2, size_t len)
     }
 }
 
+void http2_stream_ease(struct http2_stream *st)
+{
+    credit(st, st->held_credit);
+    st->held_credit = 0;
+}
+
 void http2_stream_consume(struct http2_stream *st, size_t len)
 {
     REQUIRE(len <= st->held_bytes);
@@ -156,12 +176,41 @@ static void refuse(struct http2_stream *st, int status, const char *detail)
     router_refusal(st->req.server->router)(&st->req, status, detail);
 }
 
-static void run_stream(struct http2_stream *st)
+/* is_streamed tells whether the handler takes the body as it comes. */
+static bool is_streamed(const struct http2_stream *st)
 {
-    wheel_unset(&st->timer);
+    return (st->req.route->flags & ROUTE_STREAM) != 0;
+}
+
+/* has_share tells whether the connection may queue more answers. */
+static bool has_share(const struct http2 *h2)
+{
+    const size_t queued = http2_stream_count_queued(h2);
+    return queued <= HTTP2_HIGH_BYTES || queued <= conn_share(h2->conn);
+}
+
+static void dispatch(struct http2_stream *st)
+{
     set_life(st, STREAM_HANDLED);
     st->req.body = buf_str(&st->body);
     http_request_dispatch(&st->req);
+}
+
+/* run_stream runs the handler, now or when the peer has read what it has asked for before. */
+static void run_stream(struct http2_stream *st)
+{
+    const struct http2 *h2 = st->h2;
+    wheel_unset(&st->timer);
+    if (LIKELY(has_share(h2))) {
+        dispatch(st);
+        return;
+    }
+    h2->conn->set->parked_count++;
+    set_life(st, STREAM_WAITING);
+    if (is_streamed(st)) {
+        st->body.max_bytes = st->req.server->limits.http2.stream_window_bytes;
+    }
+    http2_stream_block(st);
 }
 
 static bool is_body_wanted(const struct http2_stream *st)
@@ -181,6 +230,8 @@ static void begin(struct http2_stream *st)
     http2_head_finish(st);
     if (st->fault_status != 0) {
         refuse(st, st->fault_status, st->fault_detail);
+    } else if (shortage_refuses(&st->req)) {
+        refuse(st, 503, "out of memory");
     } else if (st->req.route->handler != NULL && (st->req.route->flags & ROUTE_STREAM) != 0) {
         run_stream(st);
     } else if (st->is_body_done || st->req.method == METHOD_OTHER ||
@@ -198,7 +249,12 @@ static void begin(struct http2_stream *st)
 /* collect takes a piece of a body that comes before its handler runs. */
 static void collect(struct http2_stream *st, struct str data)
 {
-    credit(st, data.len);
+    const bool is_held =
+        shortage_holds_body(st->req.server, st->h2->conn, st->body_bytes) && !st->is_body_done;
+    st->held_credit += data.len;
+    if (!is_held) {
+        http2_stream_ease(st);
+    }
     if (st->body_bytes > st->req.server->limits.body_bytes) {
         refuse(st, 413, NULL);
         return;
@@ -212,6 +268,17 @@ static void collect(struct http2_stream *st, struct str data)
         run_stream(st);
     } else {
         await_body(st);
+    }
+}
+
+/* store keeps what comes of a body before its handler, which takes it piece by piece, may run: no more than the
+ * stream's window. */
+static void store(struct http2_stream *st, struct str data)
+{
+    st->held_credit += data.len;
+    buf_append(&st->body, data.ptr, data.len);
+    if (st->body.is_failed) {
+        refuse(st, 503, "out of memory");
     }
 }
 
@@ -257,10 +324,13 @@ void http2_stream_advance(struct http2_stream *st, struct str data)
         begin(st);
     } else {
         st->body_bytes += data.len;
+        h2->moved_bytes += data.len;
     }
     const bool has_news = data.len > 0 || st->is_body_done;
     if (has_news && st->life == STREAM_BODY) {
         collect(st, data);
+    } else if (has_news && st->life == STREAM_WAITING && is_streamed(st)) {
+        store(st, data);
     } else if (has_news && !http2_stream_is_closed(st)) {
         hand_on(st, data);
     }
@@ -375,15 +445,45 @@ static void on_timer(struct wheel_timer *timer)
     }
 }
 
+size_t http2_stream_count_queued(const struct http2 *h2)
+{
+    return h2->queued_bytes + h2->conn->out.len;
+}
+
+/* http2_stream_has_room: a stream whose own queue is short goes on though others fill the connection's share, or it
+ * would wait for them. */
 bool http2_stream_has_room(const struct http2_stream *st, size_t limit)
 {
-    return st->out.len <= limit && !st->h2->is_ending && !conn_is_clogged(st->h2->conn);
+    const struct http2 *h2 = st->h2;
+    return st->out.len <= limit && !h2->is_ending && !conn_is_clogged(h2->conn) && has_share(h2);
+}
+
+/* resume_waiting begins a request that has waited for its turn. */
+static void resume_waiting(struct http2_stream *st)
+{
+    struct buf stored = {.data = NULL};
+    if (is_streamed(st)) {
+        stored = st->body;
+        buf_init_charged(&st->body, stored.max_bytes, stored.quota);
+        st->held_credit = 0; /* the handler gives it, by http_body_consume */
+    }
+    http_hold(&st->req);
+    dispatch(st);
+    if (st->life == STREAM_HANDLED && (stored.len > 0 || st->is_body_done)) {
+        hand_on(st, buf_str(&stored));
+    }
+    http_release(&st->req);
+    buf_deinit(&stored);
 }
 
 void http2_stream_notify(struct http2_stream *st)
 {
     struct http_request *req = &st->req;
     list_unlink(&st->queue);
+    if (st->life == STREAM_WAITING) {
+        resume_waiting(st);
+        return;
+    }
     if (req->on_writable == NULL || req->life != HTTP_STREAMING) {
         return;
     }

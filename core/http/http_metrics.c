@@ -46,7 +46,6 @@ const char *http2_cut_name(enum http2_cut cut)
         [HTTP2_CUT_RESETS] = "resets",
         [HTTP2_CUT_CONTINUATIONS] = "continuations",
         [HTTP2_CUT_WINDOW] = "window",
-        [HTTP2_CUT_UNREAD] = "unread answers",
         [HTTP2_CUT_PINGS] = "too_many_pings",
         [HTTP2_CUT_KEEPALIVE] = "keepalive",
     };

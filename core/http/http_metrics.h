@@ -17,7 +17,6 @@ enum http2_cut {
     HTTP2_CUT_RESETS,
     HTTP2_CUT_CONTINUATIONS,
     HTTP2_CUT_WINDOW,
-    HTTP2_CUT_UNREAD,    /* its answers */
     HTTP2_CUT_PINGS,     /* its name is what clients look for in the GOAWAY */
     HTTP2_CUT_KEEPALIVE, /* it did not answer ours */
     HTTP2_CUT_COUNT

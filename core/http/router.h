@@ -33,7 +33,8 @@ enum route_flags {
     ROUTE_RPC = 8, /* a method of gRPC: profiles have it as "rpc", without the first slash */
     /* The answer takes as long as its client stays: a capture, a stream of events. Others are answered when
      * the client has sent FIN behind its request; here that is its departure, also behind unread bytes. */
-    ROUTE_LONG = 16
+    ROUTE_LONG = 16,
+    ROUTE_VITAL = 32 /* served also when no memory is left for others: health */
 };
 
 struct route {

@@ -42,11 +42,10 @@ struct http2_limits {
     uint64_t max_streams; /* requests in flight on a connection, running or open: REFUSED_STREAM */
     uint64_t stream_window_bytes;     /* of a body, sent and not yet used by its handler */
     uint64_t connection_window_bytes; /* of all bodies of a connection together */
-    uint64_t queue_bytes;       /* of answers that the peer does not read: ENHANCE_YOUR_CALM */
-    uint64_t max_continuations; /* frames behind the first one of a header block */
-    uint64_t control_burst;     /* frames that carry no request: ENHANCE_YOUR_CALM */
-    uint64_t control_rate;      /* ... that are forgiven in a second */
-    uint64_t reset_burst;       /* streams that the peer resets, or makes us reset */
+    uint64_t max_continuations;       /* frames behind the first one of a header block */
+    uint64_t control_burst;           /* frames that carry no request: ENHANCE_YOUR_CALM */
+    uint64_t control_rate;            /* ... that are forgiven in a second */
+    uint64_t reset_burst;             /* streams that the peer resets, or makes us reset */
     uint64_t reset_rate;
     uint64_t idle_timeout_ms; /* without a stream; 0: none */
     struct http2_keepalive_limits keepalive;

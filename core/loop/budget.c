@@ -14,6 +14,7 @@
 #define SHORT_TICKS 5    /* no new work after a failed malloc, for so long at least */
 #define PACE_BYTES  4096 /* between two looks: less is no progress */
 #define STALL_TICKS 2
+#define CUT_MAX     16 /* connections, at a look */
 
 #pragma weak mallctl
 
@@ -138,13 +139,29 @@ static void weigh_foreign(struct budget *budget)
                           memory_order_relaxed);
 }
 
+/* Connections that do not move, those that hold most first. */
 struct stalled {
-    struct conn *conn;
-    size_t held_bytes;
+    struct conn *conns[CUT_MAX];
+    size_t held_bytes[CUT_MAX];
+    size_t count;
 };
 
-/* look_at notes how far a connection has come, and whether it is the worst of those that do not move. */
-static void look_at(struct conn *conn, struct stalled *worst)
+static void add_stalled(struct stalled *stalled, struct conn *conn, size_t held_bytes)
+{
+    size_t at = stalled->count < CUT_MAX ? stalled->count++ : CUT_MAX - 1;
+    if (stalled->conns[at] != NULL && held_bytes <= stalled->held_bytes[at]) {
+        return;
+    }
+    for (; at > 0 && held_bytes > stalled->held_bytes[at - 1]; at--) {
+        stalled->conns[at] = stalled->conns[at - 1];
+        stalled->held_bytes[at] = stalled->held_bytes[at - 1];
+    }
+    stalled->conns[at] = conn;
+    stalled->held_bytes[at] = held_bytes;
+}
+
+/* look_at notes how far a connection has come since the last look. */
+static void look_at(struct conn *conn, struct stalled *stalled)
 {
     struct conn_weight weight = {.moved_bytes = conn->moved_bytes};
     if (conn->events != NULL && conn->events->weigh != NULL) {
@@ -160,30 +177,37 @@ static void look_at(struct conn *conn, struct stalled *worst)
         conn->stalled_looks++;
     }
     const size_t held = weight.held_bytes + conn->out.len;
-    if (conn->stalled_looks == STALL_TICKS && held > worst->held_bytes) {
-        *worst = (struct stalled){conn, held};
+    if (conn->stalled_looks == STALL_TICKS && held > 0) {
+        add_stalled(stalled, conn, held);
     }
 }
 
-/* cut_worst closes the connection that holds most and does not move. */
-static void cut_worst(struct budget *budget)
+static void cut(struct budget *budget, struct conn *conn, size_t held_bytes)
 {
-    struct stalled worst = {.conn = NULL};
+    char peer[CONN_PEER_BYTES];
+    conn_format_peer(conn, peer);
+    LOG(LOG_WARN, "memory", "cutting a connection that holds most and does not move",
+        log_cstr("peer", peer), log_u64("held_bytes", held_bytes));
+    budget->cut++;
+    conn_close(conn);
+}
+
+/* cut_stalled cuts those that hold most and do not move, while all is used: one at least, and as many as it takes
+ * for new requests. */
+static void cut_stalled(struct budget *budget)
+{
+    struct stalled stalled = {.count = 0};
     struct list *pos;
     struct list *tmp;
     LIST_FOR_EACH(pos, tmp, &budget->conns->conns)
     {
-        look_at(CONTAINER_OF(pos, struct conn, link), &worst);
+        look_at(CONTAINER_OF(pos, struct conn, link), &stalled);
     }
-    if (budget->traffic.level != QUOTA_FULL || worst.conn == NULL) {
-        return;
+    size_t missing = quota_missing(&budget->traffic);
+    for (size_t i = 0; i < stalled.count && missing > 0; i++) {
+        cut(budget, stalled.conns[i], stalled.held_bytes[i]);
+        missing -= stalled.held_bytes[i] < missing ? stalled.held_bytes[i] : missing;
     }
-    char peer[CONN_PEER_BYTES];
-    conn_format_peer(worst.conn, peer);
-    LOG(LOG_WARN, "memory", "cutting the connection that holds most and does not move",
-        log_cstr("peer", peer), log_u64("held_bytes", worst.held_bytes));
-    budget->cut++;
-    conn_close(worst.conn);
 }
 
 void budget_tick(struct budget *budget)
@@ -196,7 +220,7 @@ void budget_tick(struct budget *budget)
     quota_check(&budget->traffic);
     quota_check(&budget->diagnostics);
     if (budget->traffic.level != QUOTA_EASY && budget->conns != NULL) {
-        cut_worst(budget);
+        cut_stalled(budget);
     }
 }
 

@@ -330,7 +330,7 @@ int conn_write(struct conn *conn, const char *data, size_t len)
 void conn_set_vital(struct conn *conn)
 {
     conn->is_vital = true;
-    conn->out.vital_bytes = SIZE_MAX;
+    conn->out.urgency = QUOTA_FORCED;
 }
 
 size_t conn_share(const struct conn *conn)
@@ -534,7 +534,7 @@ int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
     conn->tcp.data = conn;
     conn->set = set;
     conn->stats = stats;
-    conn->out.vital_bytes = OUTQ_BLOCK_BYTES;
+    conn->out.urgency = QUOTA_VITAL;
     conn->flush.run = run_flush;
     list_init(&conn->flush.link);
     wheel_timer_init(&conn->timer, on_timer);

@@ -34,9 +34,9 @@ void outq_pool_deinit(struct outq_pool *pool)
     pool->spare_count = 0;
 }
 
-static struct outq_block *make_block(struct outq_pool *pool, size_t cap, bool is_vital)
+static struct outq_block *make_block(struct outq_pool *pool, size_t cap, enum quota_urgency urgency)
 {
-    if (!quota_take(pool->quota, cost_of(cap), is_vital)) {
+    if (!quota_take(pool->quota, cost_of(cap), urgency)) {
         return NULL;
     }
     struct outq_block *block = malloc(cost_of(cap));
@@ -51,21 +51,30 @@ static struct outq_block *make_block(struct outq_pool *pool, size_t cap, bool is
     return block;
 }
 
-static struct outq_block *get_block(struct outq_pool *pool, size_t len, size_t vital_bytes)
+/* make_any makes a block of the pool's size where that is enough; when memory is short, one that holds no more than
+ * what must be said. */
+static struct outq_block *make_any(struct outq_pool *pool, size_t len, enum quota_urgency urgency)
+{
+    const bool is_vital = urgency == QUOTA_VITAL && len <= OUTQ_BLOCK_BYTES;
+    const size_t cap = len <= OUTQ_BLOCK_BYTES ? OUTQ_BLOCK_BYTES : len;
+    struct outq_block *block =
+        make_block(pool, cap, urgency == QUOTA_FORCED ? QUOTA_FORCED : QUOTA_NORMAL);
+    return block == NULL && is_vital ? make_block(pool, len, QUOTA_VITAL) : block;
+}
+
+static struct outq_block *get_block(struct outq_pool *pool, size_t len, enum quota_urgency urgency)
 {
     struct outq_block *block = pool->spare;
     if (block != NULL && len <= OUTQ_BLOCK_BYTES) {
         pool->spare = block->next;
         pool->spare_count--;
     } else {
-        const size_t cap = len <= OUTQ_BLOCK_BYTES ? OUTQ_BLOCK_BYTES : len;
-        block = make_block(pool, cap, cap <= vital_bytes);
-        if (block == NULL) {
-            return NULL;
-        }
+        block = make_any(pool, len, urgency);
     }
-    block->next = NULL;
-    block->len = 0;
+    if (block != NULL) {
+        block->next = NULL;
+        block->len = 0;
+    }
     return block;
 }
 
@@ -83,7 +92,7 @@ static void put_block(struct outq_pool *pool, struct outq_block *block)
 char *outq_reserve(struct outq *q, struct outq_pool *pool, size_t len)
 {
     if (q->last == NULL || q->last->cap - q->last->len < len) {
-        struct outq_block *block = get_block(pool, len, q->vital_bytes);
+        struct outq_block *block = get_block(pool, len, q->urgency);
         if (block == NULL) {
             return NULL;
         }

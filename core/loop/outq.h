@@ -30,9 +30,9 @@ struct outq_pool {
 struct outq {
     struct outq_block *first;
     struct outq_block *last;
-    size_t first_offset; /* bytes of the first block that are written already */
-    size_t len;          /* bytes queued */
-    size_t vital_bytes;  /* blocks up to this size may be charged to the quota's reserve */
+    size_t first_offset;        /* bytes of the first block that are written already */
+    size_t len;                 /* bytes queued */
+    enum quota_urgency urgency; /* of its blocks; QUOTA_VITAL: of those of OUTQ_BLOCK_BYTES alone */
 };
 
 /* outq_pool_deinit frees the spare blocks. */

@@ -334,7 +334,7 @@ int __wrap_grpc_services_mount(struct grpc_services *services,
         {"ReadCounts", GRPC_UNARY, handle_counts},
     };
     const struct grpc_service service = {&toq__test__v1__echo__descriptor, methods,
-                                         ARRAY_COUNT(methods), NULL};
+                                         ARRAY_COUNT(methods), NULL, false};
     int rc = __real_grpc_services_mount(services, options);
     rc = rc < 0 ? rc : grpc_add_service(services->grpc, &service);
     rc = rc < 0 ? rc : interop_service_mount(services->grpc);

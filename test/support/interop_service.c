@@ -366,6 +366,6 @@ int interop_service_mount(struct grpc *grpc)
         {"HalfDuplexCall", GRPC_BIDI_STREAM, handle_half_duplex},
     };
     const struct grpc_service service = {&grpc__testing__test_service__descriptor, methods,
-                                         ARRAY_COUNT(methods), NULL};
+                                         ARRAY_COUNT(methods), NULL, false};
     return grpc_add_service(grpc, &service);
 }

@@ -181,6 +181,16 @@ static void handle_echo(struct http_request *req, void *arg)
     respond_text(req, req->body);
 }
 
+/* --- /test/big?bytes=N: a whole answer of that length ---------------------------------------------- */
+
+static void handle_big(struct http_request *req, void *arg)
+{
+    (void)arg;
+    static char body[8 << 20]; /* all zero, and so no memory until somebody writes to it */
+    const uint64_t bytes = query_number(req, STR("bytes"), 1 << 20);
+    respond_text(req, (struct str){body, bytes < sizeof(body) ? (size_t)bytes : sizeof(body)});
+}
+
 static void handle_params(struct http_request *req, void *arg)
 {
     (void)arg;
@@ -485,6 +495,7 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_GET, "/test/unleak", handle_unleak, 0},
         {METHOD_GET, "/test/churn", handle_churn, 0},
         {METHOD_POST, "/test/echo", handle_echo, ROUTE_BODY},
+        {METHOD_GET, "/test/big", handle_big, 0},
         {METHOD_POST, "/test/no-body", handle_cancelled, 0},
         {METHOD_GET, "/test/params/:a/:b", handle_params, 0},
         {METHOD_GET, "/test/params/literal/:b", handle_params, 0},

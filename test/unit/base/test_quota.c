@@ -22,7 +22,7 @@
 
 static struct quota_pool pool;
 static struct quota quota;
-static struct quota vital;
+static struct quota forced;
 static int level_count;
 static int short_count;
 
@@ -43,7 +43,7 @@ static int set_up(void **state)
     (void)state;
     quota_pool_init(&pool, POOL_BYTES, RESERVE);
     quota_init(&quota, &pool, false);
-    quota_init(&vital, &pool, true);
+    quota_init(&forced, &pool, true);
     quota.on_level = on_level;
     pool.on_short = on_short;
     level_count = 0;
@@ -75,7 +75,7 @@ static void test_no_quota_counts_nothing(void **state)
 {
     (void)state;
     assert_true(quota_charge(NULL, SIZE_MAX));
-    assert_true(quota_charge_vital(NULL, SIZE_MAX));
+    assert_true(quota_take(NULL, SIZE_MAX, QUOTA_VITAL));
     assert_true(quota_has_room(NULL, SIZE_MAX));
     assert_false(quota_note_short(NULL));
     assert_int_equal(quota_level(NULL), QUOTA_EASY);
@@ -100,12 +100,15 @@ static void test_the_reserve_is_for_what_is_vital(void **state)
     (void)state;
     assert_true(quota_charge(&quota, LIMIT_BYTES));
     assert_false(quota_charge(&quota, 1));
-    assert_true(quota_charge_vital(&quota, RESERVE / 2));
-    assert_true(quota_charge(&vital, RESERVE / 2)); /* all of its charges are */
-    assert_false(quota_charge_vital(&quota, 1));
-    assert_false(quota_charge(&vital, 1));
-    quota_release(&vital, RESERVE / 2);
-    assert_true(quota_charge_vital(&quota, RESERVE / 4));
+    assert_true(quota_take(&quota, RESERVE / 4, QUOTA_VITAL));
+    assert_false(quota_charge(&quota, 1));
+    assert_true(quota_charge(&forced, RESERVE / 4)); /* all of its charges are */
+    assert_false(quota_take(&quota, 1, QUOTA_VITAL));
+    assert_true(quota_take(&quota, 2 * RESERVE, QUOTA_FORCED));
+    assert_true(quota_charge(&forced, 2 * RESERVE));
+    quota_release(&forced, RESERVE / 4 + 2 * RESERVE);
+    quota_release(&quota, 2 * RESERVE + RESERVE / 4);
+    assert_true(quota_take(&quota, RESERVE / 4, QUOTA_VITAL));
 }
 
 static void test_levels_begin_and_end(void **state)
@@ -123,8 +126,10 @@ static void test_levels_begin_and_end(void **state)
     assert_int_equal(quota_level(&quota), QUOTA_FULL);
     quota_release(&quota, 3 * MIB); /* 97 % */
     assert_int_equal(quota_level(&quota), QUOTA_FULL);
+    assert_in_range(quota_missing(&quota), MIB, 3 * MIB);
     quota_release(&quota, 3 * MIB);
     assert_int_equal(quota_level(&quota), QUOTA_TIGHT);
+    assert_int_equal(quota_missing(&quota), 0);
     assert_int_equal(level_count, 4);
 }
 
@@ -188,15 +193,18 @@ static void test_an_arena_is_charged(void **state)
     assert_int_equal(quota.used_bytes, LIMIT_BYTES - MIB);
 }
 
-static void test_the_first_block_of_an_arena_is_vital(void **state)
+static void test_the_first_bytes_of_an_arena_are_vital(void **state)
 {
     (void)state;
     struct arena arena;
     arena_init_charged(&arena, MIB, &quota);
     assert_true(quota_charge(&quota, LIMIT_BYTES));
     assert_non_null(arena_alloc(&arena, 100));
+    assert_true(quota.used_bytes < LIMIT_BYTES + 200); /* no more than what is needed */
+    assert_non_null(arena_alloc(&arena, 2000));
     assert_null(arena_alloc(&arena, ARENA_BLOCK_BYTES));
     arena_deinit(&arena);
+    assert_int_equal(quota.used_bytes, LIMIT_BYTES);
 }
 
 static void test_a_buffer_is_charged(void **state)
@@ -231,7 +239,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_share_is_a_part_of_what_is_left, set_up),
         cmocka_unit_test_setup(test_a_malloc_that_fails, set_up),
         cmocka_unit_test_setup(test_an_arena_is_charged, set_up),
-        cmocka_unit_test_setup(test_the_first_block_of_an_arena_is_vital, set_up),
+        cmocka_unit_test_setup(test_the_first_bytes_of_an_arena_are_vital, set_up),
         cmocka_unit_test_setup(test_a_buffer_is_charged, set_up),
     };
     return cmocka_run_group_tests_name("quota", tests, NULL, NULL);

@@ -105,7 +105,7 @@ static const struct grpc_method methods[] = {
     {"List", GRPC_SERVER_STREAM, hold_call},
 };
 static const struct grpc_service service = {&grpc__health__v1__health__descriptor, methods,
-                                            ARRAY_COUNT(methods), NULL};
+                                            ARRAY_COUNT(methods), NULL, false};
 
 /* --- calls ----------------------------------------------------------------------------------------- */
 

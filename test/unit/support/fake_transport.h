@@ -102,9 +102,16 @@ static inline void transport_reset(struct http_request *r, enum http_reset code)
     (void)code;
 }
 
-static const struct http_transport transport = {
-    transport_respond,  transport_start,       transport_write,   transport_end,
-    transport_cancel,   transport_format_peer, transport_release, transport_consume,
-    transport_end_with, transport_reset};
+static const struct http_transport transport = {transport_respond,
+                                                transport_start,
+                                                transport_write,
+                                                transport_end,
+                                                transport_cancel,
+                                                transport_format_peer,
+                                                transport_release,
+                                                transport_consume,
+                                                transport_end_with,
+                                                transport_reset,
+                                                NULL};
 
 #endif

@@ -44,7 +44,6 @@ static inline struct http_limits http_fixture_limits(void)
                   .control_rate = 100,
                   .reset_burst = 1000,
                   .reset_rate = 33,
-                  .queue_bytes = 64 << 20,
                   .idle_timeout_ms = FIXTURE_LONG_MS},
     };
 }
