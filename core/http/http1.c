@@ -65,23 +65,6 @@ static void decide_keep_alive(struct http1_exchange *ex)
     ex->is_keep_alive = ex->is_keep_alive && ex->is_body_done && !ex->req.server->is_draining;
 }
 
-/* send_shortage says that there is no memory for the answer; without any, nothing can be said. */
-static void send_shortage(struct http1_exchange *ex)
-{
-    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
-    const struct http_response response = {
-        .status = 503,
-        .content_type = "text/plain; charset=utf-8",
-        .body = STR("503 Service Unavailable: out of memory\n"),
-        .headers = &retry_after,
-        .header_count = 1,
-    };
-    ex->req.status = response.status;
-    if (http1_send_response(ex, ex->h1->conn, &response) < 0) {
-        conn_close(ex->h1->conn);
-    }
-}
-
 static bool may_queue(const struct http_request *req, size_t len)
 {
     const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
@@ -93,7 +76,7 @@ static void respond(struct http_request *req, const struct http_response *respon
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     decide_keep_alive(ex);
     if (http1_send_response(ex, ex->h1->conn, response) < 0) {
-        send_shortage(ex);
+        conn_close(ex->h1->conn);
     }
     let_go(ex);
 }

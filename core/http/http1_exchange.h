@@ -99,9 +99,9 @@ int http1_body_chunk(struct http1_exchange *ex, uint64_t len);
  * set. */
 int http1_body_extension(struct http1_exchange *ex, size_t len);
 
-/* http1_send_response queues a whole answer in one piece.
+/* http1_send_response queues a whole answer in one piece; 503 in its place when memory is missing.
  *
- * Returns: 0; UV_ENOMEM.
+ * Returns: 0; UV_ENOMEM: not even that could be queued.
  */
 MUST_USE int http1_send_response(struct http1_exchange *ex, struct conn *conn,
                                  const struct http_response *response);

@@ -80,8 +80,8 @@ static bool has_body(int status)
     return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
 }
 
-int http1_send_response(struct http1_exchange *ex, struct conn *conn,
-                        const struct http_response *response)
+static int send_whole(struct http1_exchange *ex, struct conn *conn,
+                      const struct http_response *response)
 {
     const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body(response->status);
     const struct str body = is_body_sent ? response->body : STR("");
@@ -99,6 +99,24 @@ int http1_send_response(struct http1_exchange *ex, struct conn *conn,
     conn_commit(conn, (size_t)(out - start));
     ex->req.sent_body_bytes = body.len;
     return 0;
+}
+
+int http1_send_response(struct http1_exchange *ex, struct conn *conn,
+                        const struct http_response *response)
+{
+    static const struct http_header retry_after = {{"Retry-After", 11}, {"1", 1}};
+    static const struct http_response shortage = {
+        .status = 503,
+        .content_type = "text/plain; charset=utf-8",
+        .body = {"503 Service Unavailable: out of memory\n", 39},
+        .headers = &retry_after,
+        .header_count = 1,
+    };
+    if (LIKELY(send_whole(ex, conn, response) == 0)) {
+        return 0;
+    }
+    ex->req.status = shortage.status;
+    return send_whole(ex, conn, &shortage);
 }
 
 int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,

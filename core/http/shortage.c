@@ -4,9 +4,6 @@
  */
 #include "core/http/shortage.h"
 
-#define SMALL_BODY_BYTES                                                                           \
-    8192 /* an answer that fits into a block of the connection's queue, with its head */
-
 static void count(const struct http_server *server)
 {
     if (server->budget != NULL) {
@@ -14,14 +11,12 @@ static void count(const struct http_server *server)
     }
 }
 
-bool shortage_refuses(const struct http_request *req)
+bool shortage_counts(const struct http_request *req)
 {
-    const struct http_server *server = req->server;
-    if (LIKELY(quota_level(server->quota) != QUOTA_FULL) ||
-        (req->route->flags & ROUTE_VITAL) != 0) {
+    if ((req->route->flags & ROUTE_VITAL) != 0) {
         return false;
     }
-    count(server);
+    count(req->server);
     return true;
 }
 
@@ -32,13 +27,13 @@ bool shortage_holds_body(const struct http_server *server, const struct conn *co
 
 bool http_may_send(struct http_request *req, size_t len)
 {
-    return len <= SMALL_BODY_BYTES || req->transport->may_queue == NULL ||
+    return len <= SHORTAGE_SMALL_BYTES || req->transport->may_queue == NULL ||
            req->transport->may_queue(req, len);
 }
 
-bool shortage_replaces(struct http_request *req, const struct http_response *response)
+bool shortage_refuses_body(struct http_request *req, size_t len)
 {
-    if (LIKELY(http_may_send(req, response->body.len))) {
+    if (http_may_send(req, len)) {
         return false;
     }
     count(req->server);

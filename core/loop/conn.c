@@ -351,7 +351,7 @@ bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len)
     return quota_has_room(quota, len) && held_bytes + conn->out.len + len <= conn_share(conn);
 }
 
-static bool is_above_high(const struct conn *conn)
+__attribute__((noinline)) static bool is_above_high(const struct conn *conn)
 {
     const size_t share = conn_share(conn);
     return conn->out.len > (share < CONN_HIGH_BYTES ? share : CONN_HIGH_BYTES);
@@ -359,7 +359,7 @@ static bool is_above_high(const struct conn *conn)
 
 bool conn_is_clogged(struct conn *conn)
 {
-    if (conn->out.len > OUTQ_BLOCK_BYTES && is_above_high(conn)) {
+    if (UNLIKELY(conn->out.len > OUTQ_BLOCK_BYTES) && is_above_high(conn)) {
         conn->is_clogged = true;
     }
     return conn->is_clogged;
