@@ -20,29 +20,6 @@
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64
 
-enum phase {
-    PHASE_IDLE,    /* between requests, or before the first */
-    PHASE_HEAD,    /* a head has begun */
-    PHASE_BODY,    /* the body is coming */
-    PHASE_HANDLER, /* the handler has not ended its answer yet */
-};
-
-struct http1 {
-    struct list link; /* in server->conns */
-    struct http_server *server;
-    struct conn *conn;               /* NULL once it has closed */
-    struct http1_exchange *exchange; /* the one to be answered; NULL between requests */
-    size_t exchange_count;           /* with those that have ended and are held */
-    struct buf in;                   /* bytes that could not be used yet */
-    struct loop_deferred resume;     /* goes on with `in` at the end of the turn */
-    uint64_t used_ms;                /* when the last answer ended */
-    enum phase phase;
-    bool is_feeding; /* feed goes on with the next request by itself */
-    bool is_held;    /* the body that comes is not read, for want of memory */
-    bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
-    bool is_known;   /* it is HTTP/1 that the peer speaks */
-};
-
 /* --- answers -------------------------------------------------------------------------------------
  */
 
@@ -360,17 +337,6 @@ static void leave(struct http1 *h1)
     conn_finish(h1->conn);
 }
 
-/* hold_body stops reading a long body while memory is short; what waits too long ends as a slow one does. */
-static void hold_body(struct http1 *h1)
-{
-    const struct http1_exchange *ex = h1->exchange;
-    const uint64_t bytes = ex->body_seen_bytes + ex->body_left_bytes;
-    h1->is_held = shortage_holds_body(h1->server, h1->conn, bytes);
-    if (h1->is_held) {
-        conn_pause(h1->conn);
-    }
-}
-
 /* settle sets the timer for what the connection waits for now; or ends it, when nothing more can come and
  * nobody waits for an answer. */
 static void settle(struct http1 *h1)
@@ -382,7 +348,7 @@ static void settle(struct http1 *h1)
     if (conn_has_ended(h1->conn) && !is_owed(h1)) {
         leave(h1);
     } else if (h1->phase == PHASE_BODY) {
-        hold_body(h1);
+        http1_hold_body(h1);
         conn_set_timeout(h1->conn, limits->body_timeout_ms);
     } else if (h1->exchange == NULL && must_wait(h1)) {
         conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
@@ -550,25 +516,6 @@ static void on_timeout(struct conn *conn)
     }
 }
 
-static void on_eased(struct conn *conn)
-{
-    struct http1 *h1 = conn->ctx;
-    if (h1->is_held) {
-        h1->is_held = false;
-        conn_resume(conn);
-    }
-}
-
-static struct conn_weight weigh(const struct conn *conn)
-{
-    const struct http1 *h1 = conn->ctx;
-    const struct http1_exchange *ex = h1->exchange;
-    return (struct conn_weight){
-        .held_bytes = h1->in.cap + (ex == NULL ? 0 : ex->body.cap + ex->req.arena.used_bytes),
-        .moved_bytes = conn->moved_bytes,
-    };
-}
-
 static void on_close(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
@@ -585,8 +532,8 @@ void http1_attach(struct http_server *server, struct conn *conn)
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,
-        .weigh = weigh,
-        .on_eased = on_eased,
+        .weigh = http1_weigh,
+        .on_eased = http1_ease,
     };
     struct http1 *h1 = calloc(1, sizeof(*h1));
     if (h1 == NULL && quota_note_short(server->quota)) {

@@ -17,7 +17,29 @@
 /* What the framing between the data of a chunked body may add up to, and a trailer section too. */
 #define HTTP1_FRAMING_MAX_BYTES 16384
 
-struct http1;
+enum http1_phase {
+    PHASE_IDLE,    /* between requests, or before the first */
+    PHASE_HEAD,    /* a head has begun */
+    PHASE_BODY,    /* the body is coming */
+    PHASE_HANDLER, /* the handler has not ended its answer yet */
+};
+
+/* A connection of HTTP/1. */
+struct http1 {
+    struct list link; /* in server->conns */
+    struct http_server *server;
+    struct conn *conn;               /* NULL once it has closed */
+    struct http1_exchange *exchange; /* the one to be answered; NULL between requests */
+    size_t exchange_count;           /* with those that have ended and are held */
+    struct buf in;                   /* bytes that could not be used yet */
+    struct loop_deferred resume;     /* goes on with `in` at the end of the turn */
+    uint64_t used_ms;                /* when the last answer ended */
+    enum http1_phase phase;
+    bool is_feeding; /* feed goes on with the next request by itself */
+    bool is_held;    /* the body that comes is not read, for want of memory */
+    bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
+    bool is_known;   /* it is HTTP/1 that the peer speaks */
+};
 
 enum http1_body { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
 
@@ -122,5 +144,14 @@ MUST_USE int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn
 /* http1_send_last_chunk ends a chunked answer; for another kind it does nothing. Returns: 0;
  * UV_ENOMEM. */
 MUST_USE int http1_send_last_chunk(const struct http1_exchange *ex, struct conn *conn);
+
+/* http1_hold_body stops reading a long body while memory is short. */
+void http1_hold_body(struct http1 *h1);
+
+/* http1_ease is conn_events' on_eased: a body that has waited is read on. */
+void http1_ease(struct conn *conn);
+
+/* http1_weigh is conn_events' weigh. */
+struct conn_weight http1_weigh(const struct conn *conn);
 
 #endif
