@@ -28,6 +28,7 @@ static void set_life(struct grpc_call *call, enum grpc_life life)
 
 bool grpc_may_call(struct grpc_call *call, const char *name)
 {
+    loop_require_thread(call->req->server->loop, name);
     if (UNLIKELY(call->life == CALL_ENDED)) {
         misuse_found(call->req, name);
     }
@@ -178,13 +179,17 @@ static void refuse(struct grpc_call *call, const struct grpc_refusal *refusal)
 }
 
 /* set_deadline: without one of its own, a call whose request is one message has the server's, at least
- * until that has come. */
+ * until that has come. A stream that has none may wait for ever, so a client that sends FIN has left: one that
+ * is gone sends nothing else, and no client of gRPC closes half a connection. */
 static void set_deadline(struct grpc_call *call, uint64_t timeout_ns)
 {
     struct http_request *req = call->req;
     uint64_t timeout_ms = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS > 0 ? 1 : 0);
     call->is_timed = timeout_ns != UINT64_MAX;
     if (!call->is_timed) {
+        if (call->entry->kind != GRPC_UNARY) {
+            http_be_long(req);
+        }
         if ((call->entry->kind & GRPC_CLIENT_STREAM) != 0) {
             return;
         }

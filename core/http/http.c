@@ -38,6 +38,7 @@ static void set_life(struct http_request *req, enum http_life life)
  * life than `lives` the call is misuse. */
 static bool may_call(struct http_request *req, unsigned lives, const char *call)
 {
+    loop_require_thread(req->server->loop, call);
     if (LIKELY((lives & (1u << req->life)) != 0)) {
         return true;
     }
@@ -290,9 +291,25 @@ void http_request_dispatch(struct http_request *req)
 /* --- answers -------------------------------------------------------------------------------------
  */
 
+/* checked is the response; one that says 500 in place of one whose status is none. An interim status is none,
+ * too: the peer would take the next answer for the end of this one. */
+static const struct http_response *checked(struct http_request *req, const char *call,
+                                           const struct http_response *response)
+{
+    static const struct http_response internal = {.status = 500,
+                                                  .content_type = "text/plain; charset=utf-8",
+                                                  .body = STR("500 Internal Server Error\n")};
+    if (LIKELY(response->status >= 200 && response->status <= 599)) {
+        return response;
+    }
+    misuse_report(req, call, "its status is not 200 to 599: 500 is sent");
+    return &internal;
+}
+
 void http_respond(struct http_request *req, const struct http_response *response)
 {
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
+        response = checked(req, "http_respond", response);
         if (shortage_replaces(req, response)) {
             return;
         }
@@ -329,6 +346,7 @@ void http_stream_start(struct http_request *req, const struct http_response *res
                        http_writable_fn on_writable)
 {
     if (may_call(req, LIFE(OPEN), "http_stream_start")) {
+        response = checked(req, "http_stream_start", response);
         set_life(req, HTTP_STREAMING);
         req->on_writable = on_writable;
         req->status = response->status;

@@ -317,6 +317,18 @@ static void on_drained(struct conn *conn)
     }
 }
 
+/* hurry bounds a call of a peer that may be gone: its own deadline may be hours away. Requests have ours. */
+static void hurry(struct http2_stream *st)
+{
+    struct loop *loop = st->req.server->loop;
+    struct wheel_timer *deadline = &st->req.deadline;
+    const uint64_t timeout_ms = st->req.server->limits.request_timeout_ms;
+    const bool is_set = !list_is_empty(&deadline->link);
+    if (!is_set || deadline->deadline_ms > loop_now_ms(loop) + timeout_ms) {
+        loop_set_timer(loop, deadline, timeout_ms);
+    }
+}
+
 /* reset_long breaks off what a peer that has sent FIN cannot be waiting for.
  *
  * is_all: also the requests that are not whole, for no more of them comes.
@@ -328,9 +340,12 @@ static size_t reset_long(struct http2 *h2, bool is_all)
     size_t left_count = 0;
     LIST_FOR_EACH(pos, tmp, &h2->streams)
     {
-        const struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, link);
+        struct http2_stream *st = CONTAINER_OF(pos, struct http2_stream, link);
         if (http2_stream_is_closed(st)) {
             continue;
+        }
+        if (is_all && st->life < STREAM_ANSWERED && (st->req.route->flags & ROUTE_RPC) != 0) {
+            hurry(st);
         }
         if (st->life < STREAM_ANSWERED && (st->req.is_long || (is_all && !st->is_body_done))) {
             /* only queues it; an error is lack of memory, which http2_pump finds as well */

@@ -32,6 +32,26 @@ static void note_late(struct http_request *req, const char *call, const char *st
         log_cstr("call", call), log_cstr("route", route->path), log_cstr("stack", stack));
 }
 
+static void report(struct http_request *req, const char *call, const char *problem,
+                   const char *stack)
+{
+    LOG(LOG_ERROR, "http", "misuse by a handler", log_cstr("call", call),
+        log_cstr("problem", problem), log_cstr("route", req->route->path),
+        log_cstr("stack", stack));
+    if (is_fatal) {
+        (void)fprintf(stderr, "toq: misuse: %s for %s %s: %s; stack %s\n", call,
+                      http_method_name(req->method), req->route->path, problem, stack);
+        abort();
+    }
+}
+
+void misuse_report(struct http_request *req, const char *call, const char *problem)
+{
+    char stack[OWN_STACK_TEXT_BYTES];
+    own_stack_format(stack);
+    report(req, call, problem, stack);
+}
+
 void misuse_found(struct http_request *req, const char *call)
 {
     char stack[OWN_STACK_TEXT_BYTES];
@@ -43,12 +63,5 @@ void misuse_found(struct http_request *req, const char *call)
     const char *problem = req->life == HTTP_ENDED || req->life == HTTP_SPARE
                               ? "the request has ended already"
                               : "the request's answer does not allow it";
-    LOG(LOG_ERROR, "http", "misuse by a handler: the call is dropped", log_cstr("call", call),
-        log_cstr("problem", problem), log_cstr("route", req->route->path),
-        log_cstr("stack", stack));
-    if (is_fatal) {
-        (void)fprintf(stderr, "toq: misuse: %s for %s %s: %s; stack %s\n", call,
-                      http_method_name(req->method), req->route->path, problem, stack);
-        abort();
-    }
+    report(req, call, problem, stack);
 }

@@ -22,6 +22,12 @@
  */
 void misuse_found(struct http_request *req, const char *call);
 
+/* misuse_report is misuse_found for a call that is wrong in itself.
+ *
+ * problem: a literal.
+ */
+void misuse_report(struct http_request *req, const char *call, const char *problem);
+
 /* misuse_set_fatal says what a handler's mistake does, for all servers: MISUSE. At first it aborts. */
 void misuse_set_fatal(bool is_fatal);
 
