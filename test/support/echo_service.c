@@ -145,13 +145,20 @@ static struct echo *start(struct grpc_call *call, const ProtobufCMessage *reques
 static void answer(struct echo *echo)
 {
     echo_reply reply;
+    const bool ends_twice = echo->request->ends_twice;
     if (echo->request->code != 0) {
         end_as_asked(echo, echo->request);
+        if (ends_twice) {
+            grpc_end(echo->call, GRPC_STATUS(GRPC_OK, "again"));
+        }
         return;
     }
     make_reply(echo, echo->request, &reply);
     char *payload = echo->payload;
     grpc_respond(echo->call, &reply.base);
+    if (ends_twice) {
+        grpc_respond(echo->call, &reply.base);
+    }
     free(payload);
 }
 

@@ -6,12 +6,22 @@
  * /test/misuse/forget: returns, and nothing will ever answer; /test/misuse/forget-cancel: is cancelled, and does not end.
  * /test/misuse/query-on-stack, command-on-stack: ask MySQL or Redis with a struct that is gone when the answer
  * comes. AddressSanitizer puts locals elsewhere, and finds their use itself: not so here.
+ * /test/misuse/twice, end-twice: answer twice. twice-later: again, from a timer.
+ * /test/misuse/late?ms=N, late-ref?ms=N: when it is cancelled on_cancel ends the request, and a timer goes on, which
+ * holds the request, or has a reference; /test/misuse/stale: how many references were stale.
+ * /test/misuse/query-goes-on: as late, with a statement in place of the timer.
+ * /test/misuse/thread: answers from a thread. /test/misuse/status?code=N: answers with a status that may be none.
  */
 #include "test/support/routes_misuse.h"
 
-#include "core/http/http.h"
+#include <pthread.h>
+#include <stdlib.h>
 
-#define TEXT_TYPE "text/plain; charset=utf-8"
+#include "core/http/server.h"
+
+#define TEXT_TYPE  "text/plain; charset=utf-8"
+#define STATEMENT  "SELECT SLEEP(3)"
+#define DEFAULT_MS 20
 
 static struct str query(struct http_request *req, struct str name)
 {
@@ -94,6 +104,172 @@ ON_THE_STACK static void handle_command_on_stack(struct http_request *req, void 
     }
 }
 
+/* --- answers that are one too many ---------------------------------------------------------------- */
+
+static void respond_text(struct http_request *req, struct str body)
+{
+    const struct http_response response = {.status = 200, .content_type = TEXT_TYPE, .body = body};
+    http_respond(req, &response);
+}
+
+static void handle_twice(struct http_request *req, void *arg)
+{
+    (void)arg;
+    respond_text(req, STR("first\n"));
+    respond_text(req, STR("second\n"));
+}
+
+static void handle_end_twice(struct http_request *req, void *arg)
+{
+    (void)arg;
+    const struct http_response response = {.status = 200, .content_type = TEXT_TYPE};
+    http_stream_start(req, &response, NULL);
+    (void)!http_stream_write(req, STR("first\n"));
+    http_stream_end(req);
+    (void)!http_stream_write(req, STR("second\n"));
+    http_stream_end(req);
+}
+
+/* What goes on, whether its request has ended or not. */
+struct late {
+    uv_timer_t timer;
+    struct http_request *req; /* held; NULL: `ref` is used */
+    struct task_ref ref;
+};
+
+static uint64_t stale_count;
+
+static void free_late(uv_handle_t *handle)
+{
+    free(CONTAINER_OF(handle, struct late, timer));
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    struct late *late = CONTAINER_OF(timer, struct late, timer);
+    struct http_request *req = late->req == NULL ? http_from_ref(late->ref) : late->req;
+    if (req == NULL) {
+        stale_count++;
+    } else {
+        respond_text(req, STR("late\n"));
+        http_release(req);
+    }
+    uv_close((uv_handle_t *)timer, free_late);
+}
+
+static void start_late(struct http_request *req, bool is_held)
+{
+    struct str text;
+    uint64_t ms = DEFAULT_MS;
+    struct late *late = calloc(1, sizeof(*late));
+    if (late == NULL) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    if (http_query_get(req, STR("ms"), &text) && !str_parse_u64(text, UINT32_MAX, &ms)) {
+        ms = DEFAULT_MS;
+    }
+    if (is_held) {
+        http_hold(req);
+        late->req = req;
+    }
+    late->ref = http_ref(req);
+    (void)uv_timer_init(loop_uv(req->server->loop), &late->timer);
+    (void)uv_timer_start(&late->timer, on_late, ms, 0);
+}
+
+static void end_at_once(struct http_request *req, int status)
+{
+    (void)status;
+    http_respond_error(req, 503, NULL);
+}
+
+static void handle_late(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_on_cancel(req, end_at_once);
+    start_late(req, true);
+}
+
+static void handle_late_ref(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_on_cancel(req, end_at_once);
+    start_late(req, false);
+}
+
+static void handle_stale(struct http_request *req, void *arg)
+{
+    (void)arg;
+    char digits[20];
+    respond_text(req, (struct str){digits, str_format_u64(digits, stale_count)});
+}
+
+static void handle_twice_later(struct http_request *req, void *arg)
+{
+    (void)arg;
+    start_late(req, true);
+    respond_text(req, STR("first\n"));
+}
+
+struct going_on {
+    struct sql_query query;
+    struct http_request *req;
+};
+
+static void on_went_on(struct sql_query *query)
+{
+    respond_text(CONTAINER_OF(query, struct going_on, query)->req, STR("late\n"));
+}
+
+static void handle_query_goes_on(struct http_request *req, void *arg)
+{
+    const struct health *health = arg;
+    struct going_on *going_on = arena_alloc(&req->arena, sizeof(*going_on));
+    if (going_on == NULL) {
+        http_respond_error(req, 503, NULL);
+        return;
+    }
+    *going_on = (struct going_on){.req = req};
+    going_on->query =
+        (struct sql_query){.text = STR(STATEMENT), .on_done = on_went_on, .task = &req->task};
+    http_on_cancel(req, end_at_once);
+    if (sql_query_start((struct sql *)(uintptr_t)health->sql, &going_on->query) < 0) {
+        http_respond_error(req, 503, NULL);
+    }
+}
+
+/* --- answers that are none ------------------------------------------------------------------------ */
+
+static void *respond_on_thread(void *arg)
+{
+    respond_text(arg, STR("from a thread\n"));
+    return NULL;
+}
+
+static void handle_thread(struct http_request *req, void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    if (pthread_create(&thread, NULL, respond_on_thread, req) == 0) {
+        (void)pthread_join(thread, NULL);
+    }
+}
+
+static void handle_status(struct http_request *req, void *arg)
+{
+    struct str text;
+    uint64_t code = 0;
+    (void)arg;
+    const bool is_given = http_query_get(req, STR("code"), &text);
+    const struct http_response response = {
+        .status = is_given && str_parse_u64(text, INT32_MAX, &code) ? (int)code : -1,
+        .content_type = TEXT_TYPE,
+        .body = STR("ok\n"),
+    };
+    http_respond(req, &response);
+}
+
 int routes_misuse_add(struct router *router, struct health *health)
 {
     static const struct {
@@ -108,6 +284,15 @@ int routes_misuse_add(struct router *router, struct health *health)
         {METHOD_GET, "/test/misuse/forget-cancel", handle_forget_cancel, 0},
         {METHOD_GET, "/test/misuse/query-on-stack", handle_query_on_stack, 0},
         {METHOD_GET, "/test/misuse/command-on-stack", handle_command_on_stack, 0},
+        {METHOD_GET, "/test/misuse/twice", handle_twice, 0},
+        {METHOD_GET, "/test/misuse/end-twice", handle_end_twice, 0},
+        {METHOD_GET, "/test/misuse/twice-later", handle_twice_later, 0},
+        {METHOD_GET, "/test/misuse/late", handle_late, 0},
+        {METHOD_GET, "/test/misuse/late-ref", handle_late_ref, 0},
+        {METHOD_GET, "/test/misuse/stale", handle_stale, 0},
+        {METHOD_GET, "/test/misuse/query-goes-on", handle_query_goes_on, 0},
+        {METHOD_GET, "/test/misuse/thread", handle_thread, 0},
+        {METHOD_GET, "/test/misuse/status", handle_status, 0},
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(rows); i++) {
