@@ -37,6 +37,12 @@ def test_server_binary():
 
 
 @pytest.fixture(scope="session")
+def sanitized_server_binary(test_server_binary):
+    """That server under AddressSanitizer, or another sanitizer; as it is where none was built."""
+    return os.environ.get("TOQ_SANITIZED_SERVER", test_server_binary)
+
+
+@pytest.fixture(scope="session")
 def services():
     """MariaDB and Redis, shared by all tests: whoever breaks one mends it."""
     with tempfile.TemporaryDirectory(prefix="toq-services-") as folder:

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """driver.py [--seed N] [--seconds N] [--server PATH] - plays clients that keep a legal state of their
 connections and break one rule in ten.
@@ -400,26 +401,35 @@ def play(binary, seed, seconds, drain_seconds):
         server = server_module.start(binary, SETTINGS)
         driver = Driver(server, seed + (1 if is_drained else 0), protocols)
         try:
-            driver.run(drain_seconds if is_drained else seconds)
-            if is_drained:
-                driver.may_connect = False
-                server.send_signal(signal.SIGTERM)
-                driver.run(QUIET_S)
-            driver.finish()
-            if not is_drained:
-                await_quiet(server, driver)
-                server.send_signal(signal.SIGTERM)
-            code = server.wait_exit()
-            if code != 0:
-                raise Fault(f"exit code {code}")
-            server.exit_code = None
-            server.close()
+            _play(server, driver, drain_seconds if is_drained else seconds, is_drained)
         except (AssertionError, OSError) as fault:
             said = failed_server(server)
-            raise Fault(f"{fault}\n{driver.story()}\n{said}" if "seed " not in str(fault)
-                        else f"{fault}\n{said}") from fault
+            story = "" if "\nseed " in str(fault) else f"{driver.story()}\n"
+            raise Fault(f"{fault}\n{story}{said}") from fault
+        finally:
+            if server.is_running():
+                server.process.kill()
+                server.process.wait()
         lines += driver.report()
     return lines
+
+
+def _play(server, driver, seconds, is_drained):
+    driver.run(seconds)
+    if is_drained:
+        driver.may_connect = False
+        server.send_signal(signal.SIGTERM)
+        driver.run(QUIET_S)
+        driver.finish()
+    else:
+        driver.finish()
+        await_quiet(server, driver)
+        server.send_signal(signal.SIGTERM)
+    code = server.wait_exit()
+    if code != 0:
+        raise Fault(f"exit code {code}")
+    server.exit_code = None  # close is to judge what was said
+    server.close()
 
 
 def await_quiet(server, driver):
