@@ -353,7 +353,9 @@ static void let_go(struct http2_stream *st)
 
 void http2_stream_answer(struct http2_stream *st)
 {
-    wheel_unset(&st->timer); /* of the body */
+    if (!st->is_watched) {
+        wheel_unset(&st->timer); /* of the body */
+    }
     set_life(st, STREAM_ANSWERED);
     let_go(st);
 }

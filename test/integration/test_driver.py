@@ -14,7 +14,8 @@ import pytest
 import driver
 import rpc
 import server as server_module
-from http2_wire import DATA, END_STREAM, HEADERS, Http2Peer, fields, frame, rst, window_update
+from http2_wire import (CANCEL, DATA, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, Http2Peer,
+                        fields, frame, rst, window_update)
 
 SECONDS = 20
 DRAIN_SECONDS = 3
@@ -72,3 +73,20 @@ def test_a_call_does_not_wait_for_a_client_that_is_gone(start_server, case):
         ends = [dict(one.pairs) for one in peer.frames() if one.kind == HEADERS and one.is_end]
     assert [one["grpc-status"] for one in ends] == (["4"] if is_told else [])
     server_module.wait_until(lambda: driver.in_flight(server)[0] <= 1, "the call to end")
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+@pytest.mark.parametrize("target", ["/test/params/a/b", "/test/stream?bytes=100", "/test/drip?count=3"])
+def test_an_answer_that_is_not_taken_is_given_up(start_server, target, has_left):
+    """Whether its handler has ended it or writes; the connection of a client that is gone ends with it."""
+    server = start_server({"WRITE_TIMEOUT_MS": "1000"})
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 0)]) as peer:
+        peer.send(peer.headers(1, fields(target)))
+        peer.await_frame(HEADERS, stream=1)
+        if has_left:
+            peer.socket.shutdown(socket.SHUT_WR)
+        assert peer.await_frame(RST_STREAM, stream=1).code == CANCEL
+        if has_left:
+            assert not any(one.stream for one in peer.frames())  # until it closes
+        else:
+            peer.assert_alive()
