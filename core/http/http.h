@@ -43,7 +43,7 @@ struct route;
 
 /* An answer. Texts are borrowed until the call that takes the struct returns. */
 struct http_response {
-    int status; /* 200 to 599 */
+    int status;               /* 200 to 599 */
     const char *content_type; /* NULL: no body and no Content-Type */
     struct str body;          /* http_respond only */
     const struct http_header
