@@ -118,6 +118,7 @@ struct http_request {
     uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
     struct str target;       /* as received, for logs */
+    struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */
     struct str path;         /* before '?', not decoded */
     struct str query;        /* behind '?', not decoded */
     struct http_header *headers;

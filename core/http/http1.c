@@ -209,7 +209,7 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     }
     struct str copy;
     struct http1_fault fault = {503, "out of memory"};
-    if (arena_copy(&ex->req.arena, head, &copy)) {
+    if (http1_head_copy(&ex->req.arena, head, &copy)) {
         fault = http1_head_parse(ex, copy, field_count);
     }
     if (fault.status == 0) {
@@ -225,7 +225,7 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     }
 }
 
-/* greet looks at the first head of a connection. When it is neither a request nor HTTP/2's preface, an
+/* greet looks at the first line of a connection. When it is neither a request nor HTTP/2's preface, an
  * answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
  *
  * Source: RFC 9113 3.4. Returns: whether it is HTTP/1. */
@@ -246,21 +246,22 @@ static bool greet(struct http1 *h1, struct str head)
 static size_t feed_head(struct http1 *h1, const char *data, size_t len)
 {
     if (len >= 2 && data[0] == '\r' && data[1] == '\n') {
+        h1->scan = (struct http1_scan){0};
         return 2; /* RFC 9112 2.2: an empty line before the request line is ignored */
     }
     size_t head_len = 0;
     size_t field_count = 0;
     struct http1_fault fault;
     const struct str bytes = {data, len};
-    if (!http1_head_scan(bytes, &h1->server->limits, &head_len, &field_count, &fault)) {
+    if (!http1_head_scan(bytes, &h1->scan, &h1->server->limits, &head_len, &field_count, &fault)) {
         return 0;
     }
-    const struct str head = {data, head_len};
-    if (fault.status == 0 && !greet(h1, head)) {
+    h1->scan = (struct http1_scan){0};
+    if (memchr(data, '\n', len) != NULL && !greet(h1, bytes)) {
         return len;
     }
     if (fault.status == 0) {
-        begin_request(h1, head, field_count);
+        begin_request(h1, (struct str){data, head_len}, field_count);
         return head_len;
     }
     struct http1_exchange *ex = begin(h1);

@@ -49,16 +49,13 @@ struct http1_exchange *http1_exchange_get(struct http_server *server,
     }
     ex->next = NULL;
     ex->body_left_bytes = 0;
-    ex->body_seen_bytes = 0;
     ex->body_kind = BODY_NONE;
     ex->is_body_done = false;
     ex->is_body_wanted = false;
     ex->is_keep_alive = false;
     ex->is_continue_expected = false;
     ex->is_chunked_answer = false;
-    ex->framing_bytes = 0;
-    ex->extension_bytes = 0;
-    ex->framing_last = '\0';
+    ex->chunks = (struct http1_chunks){0};
     ex->fault = (struct http1_fault){0, NULL};
     return ex;
 }

@@ -14,7 +14,7 @@
 
 #include "core/http/server.h"
 
-/* What the framing between the data of a chunked body may add up to, and a trailer section too. */
+/* What the framing between the data of a chunked body may add up to, a trailer section, and all extensions. */
 #define HTTP1_FRAMING_MAX_BYTES 16384
 
 enum http1_phase {
@@ -22,6 +22,13 @@ enum http1_phase {
     PHASE_HEAD,    /* a head has begun */
     PHASE_BODY,    /* the body is coming */
     PHASE_HANDLER, /* the handler has not ended its answer yet */
+};
+
+/* How far the bytes of a head have been looked at, so that each is looked at once however it is cut. */
+struct http1_scan {
+    size_t seen_bytes; /* up to here there is no LF behind `line_at` */
+    size_t line_at;    /* where the line begins that is not complete */
+    size_t line_count; /* complete ones before it */
 };
 
 /* A connection of HTTP/1. */
@@ -32,6 +39,7 @@ struct http1 {
     struct http1_exchange *exchange; /* the one to be answered; NULL between requests */
     size_t exchange_count;           /* with those that have ended and are held */
     struct buf in;                   /* bytes that could not be used yet */
+    struct http1_scan scan;          /* of the head that they begin with */
     struct loop_deferred resume;     /* goes on with `in` at the end of the turn */
     uint64_t used_ms;                /* when the last answer ended */
     enum http1_phase phase;
@@ -49,6 +57,17 @@ struct http1_fault {
     const char *detail; /* a literal */
 };
 
+/* Where a chunked body stands: http1_chunks.c. */
+struct http1_chunks {
+    uint64_t left_bytes;     /* of the chunk's data; its size so far while that is read */
+    uint64_t seen_bytes;     /* of data, against the limit */
+    size_t framing_bytes;    /* since the last data */
+    size_t extension_bytes;  /* of the whole body */
+    uint8_t state;           /* enum chunk_state; 0 at the start */
+    uint8_t name_bytes;      /* of a trailer's name, that are those of Transfer-Encoding */
+    bool is_name_of_framing; /* so far */
+};
+
 struct http1_exchange {
     struct http_request req;
     struct http1 *h1;            /* outlives it, though perhaps not its connection */
@@ -56,18 +75,13 @@ struct http1_exchange {
     llhttp_t parser;
     struct buf body;          /* what the handler gets */
     uint64_t body_left_bytes; /* BODY_LENGTH */
-    uint64_t body_seen_bytes; /* BODY_CHUNKED, against the limit */
     enum http1_body body_kind;
     bool is_body_done;
     bool is_body_wanted;
     bool is_keep_alive;
     bool is_continue_expected;
     bool is_chunked_answer;
-    /* the guard over a chunked body's framing: http1_body.c */
-    const char *framing_from;
-    size_t framing_bytes;
-    size_t extension_bytes;
-    char framing_last;
+    struct http1_chunks chunks; /* BODY_CHUNKED */
     struct http1_fault fault;
 };
 
@@ -83,18 +97,26 @@ void http1_exchange_recycle(struct http_request *req);
 
 /* http1_head_scan looks for the end of a head and refuses what must not reach the parser.
  *
- * data: from the first byte of the request line.
+ * data: from the first byte of the request line. scan: all 0 at first, and left alone between calls for one head.
  * Returns: true when the head is complete, with its length, or when *ret_fault says why it is
  * refused.
  */
-MUST_USE bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *ret_len,
+MUST_USE bool http1_head_scan(struct str data, struct http1_scan *scan,
+                              const struct http_limits *limits, size_t *ret_len,
                               size_t *ret_field_count, struct http1_fault *ret_fault);
+
+/* http1_head_copy copies a head into the arena as the parser is to see it: in the fields that the parser reads
+ * itself, a HTAB becomes a SP, so that blanks of both kinds may stand around every value (RFC 9110 5.6.3).
+ *
+ * Returns: true with *ret_copy set; false when memory is missing.
+ */
+MUST_USE bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy);
 
 /* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed or not:
  * each has a version, and that a slash. What begins with no letter of a method is refused as a request, for
  * it is refused before its line is complete.
  *
- * head: complete.
+ * head: from its first line on.
  */
 bool http1_head_is_http(struct str head);
 
@@ -110,16 +132,12 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
  */
 size_t http1_body_feed(struct http1_exchange *ex, const char *data, size_t len);
 
-/* http1_body_take is the parser's callback for body data. Returns: 0; -1 with ex->fault set. */
-int http1_body_take(struct http1_exchange *ex, const char *data, size_t len);
+/* http1_body_keep keeps data of the body when the handler wants it. Returns: whether there was memory; if not,
+ * ex->fault is set. */
+MUST_USE bool http1_body_keep(struct http1_exchange *ex, const char *data, size_t len);
 
-/* http1_body_chunk is the parser's callback for a chunk's size, so that a body which will be too big
- * is refused before it comes. Returns: 0; -1 with ex->fault set. */
-int http1_body_chunk(struct http1_exchange *ex, uint64_t len);
-
-/* http1_body_extension is the parser's callback for chunk extensions. Returns: 0; -1 with ex->fault
- * set. */
-int http1_body_extension(struct http1_exchange *ex, size_t len);
+/* http1_chunks_feed is http1_body_feed for a chunked body. */
+size_t http1_chunks_feed(struct http1_exchange *ex, const char *data, size_t len);
 
 /* http1_send_response queues a whole answer in one piece; 503 in its place when memory is missing.
  *

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * http1_head.c - the request line and the fields: first our own guards over the raw lines, then
- * llhttp, then the rules that need several fields.
+ * llhttp, then the rules that need several fields. The body is none of llhttp's: http1_body.c.
  *
  * The guards are there because llhttp 8.1, even in strict mode, takes a bare LF after the version,
  * HTTP/0.9 request lines and folded fields, all of which have smuggled requests past proxies.
  * Source: RFC 9112 2.2, 3, 5, 6.1; RFC 9110 7.2, 10.1.1.
  */
 #include "core/http/http1_exchange.h"
+#include "core/http/http_field.h"
 
 /* "OPTIONS " and " HTTP/1.1\r", generously: what a request line has beside its target */
 #define REQUEST_LINE_EXTRA_BYTES 64
@@ -20,12 +21,11 @@ static struct http1_fault fault(int status, const char *detail)
 /* --- raw lines -----------------------------------------------------------------------------------
  */
 
-static bool is_token_byte(char c)
+/* has_version tells whether a request line names a version of HTTP. One of HTTP/0.9 does not, and no more of such a
+ * request would come; which versions are spoken is decided later. */
+static bool has_version(struct str line)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
-        return true;
-    }
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+    return memmem(line.ptr, line.len, " HTTP/", 6) != NULL;
 }
 
 /* check_line looks at one line: `line` starts it and `len` counts up to its LF, which it leaves
@@ -42,6 +42,9 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     if (number == 0 && len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
         return fault(414, "the request target is too long");
     }
+    if (number == 0 && !has_version((struct str){line, len})) {
+        return fault(400, "the request line has no version of HTTP");
+    }
     if (number > 0 && (line[0] == ' ' || line[0] == '\t')) {
         return fault(400, "a folded header field");
     }
@@ -54,13 +57,19 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
-static struct http1_fault check_partial(struct str data, size_t line_count,
+/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. */
+static struct http1_fault check_partial(struct str data, const struct http1_scan *scan,
                                         const struct http_limits *limits)
 {
-    if (data.len > 0 && data.ptr[0] != '\r' && !is_token_byte(data.ptr[0])) {
+    /* the last byte that was seen may be a CR, and so may the last one that came: what follows decides */
+    const size_t from = scan->seen_bytes > scan->line_at ? scan->seen_bytes - 1 : scan->line_at;
+    if (data.len > 0 && data.ptr[0] != '\r' && !http_field_is_token_byte(data.ptr[0])) {
         return fault(400, "not an HTTP request");
     }
-    if (line_count == 0 && data.len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
+    if (data.len > from + 1 && memchr(data.ptr + from, '\r', data.len - from - 1) != NULL) {
+        return fault(400, "a bare CR in a line");
+    }
+    if (scan->line_count == 0 && data.len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
         return fault(414, "the request target is too long");
     }
     if (data.len > limits->header_bytes) {
@@ -69,41 +78,92 @@ static struct http1_fault check_partial(struct str data, size_t line_count,
     return fault(0, NULL);
 }
 
-bool http1_head_scan(struct str data, const struct http_limits *limits, size_t *ret_len,
-                     size_t *ret_field_count, struct http1_fault *ret_fault)
+bool http1_head_scan(struct str data, struct http1_scan *scan, const struct http_limits *limits,
+                     size_t *ret_len, size_t *ret_field_count, struct http1_fault *ret_fault)
 {
-    const char *end = data.ptr + data.len;
-    const char *line = data.ptr;
-    size_t number = 0;
     for (;;) {
-        const char *lf = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+        const size_t seen = scan->seen_bytes;
+        const char *lf = seen < data.len ? memchr(data.ptr + seen, '\n', data.len - seen) : NULL;
         if (lf == NULL) {
-            *ret_fault = check_partial(data, number, limits);
+            *ret_fault = check_partial(data, scan, limits);
+            scan->seen_bytes = data.len;
             return ret_fault->status != 0;
         }
+        const char *line = data.ptr + scan->line_at;
         const size_t len = (size_t)(lf - line);
-        *ret_fault = check_line(line, len, number, limits);
+        *ret_fault = check_line(line, len, scan->line_count, limits);
         if (ret_fault->status == 0 && (size_t)(lf - data.ptr) >= limits->header_bytes) {
             *ret_fault = fault(431, "the header block is too big");
         }
         if (ret_fault->status != 0) {
             return true;
         }
-        line = lf + 1;
-        if (len == 1 && number > 0) {
-            *ret_len = (size_t)(line - data.ptr);
-            *ret_field_count = number - 1;
+        scan->line_at = scan->seen_bytes = (size_t)(lf + 1 - data.ptr);
+        if (len == 1 && scan->line_count > 0) {
+            *ret_len = scan->line_at;
+            *ret_field_count = scan->line_count - 1;
             return true;
         }
-        number++;
+        scan->line_count++;
     }
+}
+
+/* is_for_parser tells whether a line is a field that llhttp reads itself, and whose value it parts at spaces
+ * alone. */
+static bool is_for_parser(struct str line)
+{
+    static const struct str names[] = {
+        {"upgrade", 7},           {"connection", 10},        {"content-length", 14},
+        {"proxy-connection", 16}, {"transfer-encoding", 17},
+    };
+    struct str name;
+    if (!str_next_field(&line, ':', &name)) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (name.len == names[i].len && str_equal_nocase(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void replace_tabs(char *from, const char *to)
+{
+    for (; from < to; from++) {
+        *from = *from == '\t' ? ' ' : *from;
+    }
+}
+
+bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy)
+{
+    char *copy = arena_alloc(arena, head.len);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, head.ptr, head.len);
+    *ret_copy = (struct str){copy, head.len};
+    if (memchr(copy, '\t', head.len) == NULL) {
+        return true;
+    }
+    char *end = copy + head.len;
+    for (char *line = copy; line < end;) {
+        char *lf = memchr(line, '\n', (size_t)(end - line));
+        char *next = lf == NULL ? end : lf + 1;
+        char *colon = memchr(line, ':', (size_t)(next - line));
+        if (colon != NULL && is_for_parser((struct str){line, (size_t)(next - line)})) {
+            replace_tabs(colon, next);
+        }
+        line = next;
+    }
+    return true;
 }
 
 bool http1_head_is_http(struct str head)
 {
     const char *lf = memchr(head.ptr, '\n', head.len);
-    return lf != NULL &&
-           (!is_token_byte(head.ptr[0]) || memchr(head.ptr, '/', (size_t)(lf - head.ptr)) != NULL);
+    return lf != NULL && (!http_field_is_token_byte(head.ptr[0]) ||
+                          memchr(head.ptr, '/', (size_t)(lf - head.ptr)) != NULL);
 }
 
 /* --- llhttp's callbacks
@@ -116,21 +176,19 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* After the head these two see trailers, which are read and dropped. The parser's spans never
- * overlap two fields, and a field comes in one piece because the head is one piece. */
+/* The parser's spans never overlap two fields, and a field comes in one piece because the head is one
+ * piece. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http1_exchange *ex = parser->data;
-    if (ex->body_kind == BODY_NONE) {
-        ex->req.headers[ex->req.header_count++] = (struct http_header){{at, len}, STR("")};
-    }
+    ex->req.headers[ex->req.header_count++] = (struct http_header){{at, len}, STR("")};
     return 0;
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct http1_exchange *ex = parser->data;
-    if (ex->body_kind == BODY_NONE && ex->req.header_count > 0) {
+    if (ex->req.header_count > 0) {
         ex->req.headers[ex->req.header_count - 1].value = str_trim((struct str){at, len});
     }
     return 0;
@@ -151,22 +209,6 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t len)
-{
-    return http1_body_take(parser->data, at, len);
-}
-
-static int on_chunk_header(llhttp_t *parser)
-{
-    return http1_body_chunk(parser->data, parser->content_length);
-}
-
-static int on_chunk_extension(llhttp_t *parser, const char *at, size_t len)
-{
-    (void)at;
-    return http1_body_extension(parser->data, len);
-}
-
 static int on_message_complete(llhttp_t *parser)
 {
     struct http1_exchange *ex = parser->data;
@@ -179,10 +221,6 @@ static const llhttp_settings_t settings = {
     .on_header_field = on_header_field,
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_chunk_header = on_chunk_header,
-    .on_chunk_extension_name = on_chunk_extension,
-    .on_chunk_extension_value = on_chunk_extension,
     .on_message_complete = on_message_complete,
 };
 
@@ -211,27 +249,41 @@ static enum http_method map_method(uint8_t method)
     }
 }
 
-/* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it.
- *
- * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses. */
-static struct str cut_authority(struct str target)
+/* cut_scheme cuts "http://" or "https://" off a target; whether TLS was spoken on the way is not ours to know. */
+static bool cut_scheme(struct str *target)
 {
-    if (target.len < 7 || !str_equal_nocase((struct str){target.ptr, 7}, STR("http://"))) {
+    static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        const size_t len = schemes[i].len;
+        if (target->len >= len && str_equal_nocase((struct str){target->ptr, len}, schemes[i])) {
+            *target = (struct str){target->ptr + len, target->len - len};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it, and take its
+ * authority for the Host field's.
+ *
+ * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses, or malformed. */
+static struct str cut_authority(struct str target, struct str *ret_host)
+{
+    struct str rest = target;
+    if (!cut_scheme(&rest)) {
         return target;
     }
-    const struct str rest = {target.ptr + 7, target.len - 7};
-    if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == '?') {
+    size_t len = 0;
+    while (len < rest.len && rest.ptr[len] != '/' && rest.ptr[len] != '?') {
+        len++;
+    }
+    const struct str host = {rest.ptr, len};
+    if (len == 0 || !http_is_host(host)) {
         return STR("");
     }
-    for (size_t i = 0; i < rest.len; i++) {
-        if (rest.ptr[i] == '/') {
-            return (struct str){rest.ptr + i, rest.len - i};
-        }
-        if (rest.ptr[i] == '?') {
-            break;
-        }
-    }
-    return STR("/");
+    *ret_host = host;
+    const bool has_path = len < rest.len && rest.ptr[len] == '/';
+    return has_path ? (struct str){rest.ptr + len, rest.len - len} : STR("/");
 }
 
 /* is_strict tells whether single spaces part the request line, and its protocol is HTTP: llhttp takes
@@ -246,7 +298,7 @@ static struct http1_fault split_target(struct http_request *req)
     if (req->target.len > req->server->limits.target_bytes) {
         return fault(414, "the request target is too long");
     }
-    const char *wrong = http_request_split(req, cut_authority(req->target));
+    const char *wrong = http_request_split(req, cut_authority(req->target, &req->host));
     return fault(wrong == NULL ? 0 : 400, wrong);
 }
 
@@ -263,7 +315,7 @@ static struct http1_fault refuse_coding(struct str value)
 
 static struct http1_fault check_fields(struct http1_exchange *ex)
 {
-    const struct http_request *req = &ex->req;
+    struct http_request *req = &ex->req;
     size_t hosts = 0;
     for (size_t i = 0; i < req->header_count; i++) {
         const struct http_header h = req->headers[i];
@@ -271,6 +323,7 @@ static struct http1_fault check_fields(struct http1_exchange *ex)
             if (++hosts > 1 || !http_is_host(h.value)) {
                 return fault(400, "a doubled or malformed Host field");
             }
+            req->host = req->host.ptr == NULL ? h.value : req->host;
         } else if (h.name.len == 17 && str_equal_nocase(h.name, STR("transfer-encoding"))) {
             if (req->version_minor == 0) {
                 return fault(400, "Transfer-Encoding in HTTP/1.0");
@@ -291,24 +344,14 @@ static struct http1_fault check_fields(struct http1_exchange *ex)
     return fault(0, NULL);
 }
 
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_token_byte(s.ptr[i])) {
-            return false;
-        }
-    }
-    return s.len > 0;
-}
-
 static struct http1_fault explain(const llhttp_t *parser, llhttp_errno_t error, struct str head)
 {
     const char *space = memchr(head.ptr, ' ', head.len);
     const struct str method = {head.ptr, space == NULL ? 0 : (size_t)(space - head.ptr)};
     switch (error) {
     case HPE_INVALID_METHOD:
-        return is_token(method) ? fault(501, "the method is not supported")
-                                : fault(400, "a malformed method");
+        return http_field_is_token(method) ? fault(501, "the method is not supported")
+                                           : fault(400, "a malformed method");
     case HPE_INVALID_VERSION:
     case HPE_PAUSED_H2_UPGRADE:
         return fault(505, NULL);

@@ -9,7 +9,7 @@
 void http1_hold_body(struct http1 *h1)
 {
     const struct http1_exchange *ex = h1->exchange;
-    const uint64_t bytes = ex->body_seen_bytes + ex->body_left_bytes;
+    const uint64_t bytes = ex->chunks.seen_bytes + ex->body_left_bytes;
     h1->is_held = shortage_holds_body(h1->server, h1->conn, bytes);
     if (h1->is_held) {
         conn_pause(h1->conn);

@@ -93,8 +93,8 @@ static enum http_method find_method(struct str name)
 /* add_host keeps one host, whether the authority or the Host field brings it. */
 static void add_host(struct http2_stream *st, struct str value)
 {
-    if (st->host.ptr != NULL) {
-        if (!str_equal(st->host, value)) {
+    if (st->req.host.ptr != NULL) {
+        if (!str_equal(st->req.host, value)) {
             refuse(st, 400, "the Host field is not the authority");
         }
         return;
@@ -103,7 +103,7 @@ static void add_host(struct http2_stream *st, struct str value)
         refuse(st, 400, "a malformed authority");
         return;
     }
-    st->host = value;
+    st->req.host = value;
     put_field(st, STR("host"), value);
 }
 

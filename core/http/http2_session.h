@@ -146,7 +146,6 @@ struct http2_stream {
     size_t header_cap;
     char *cookie; /* in the arena: the joined ones, when there are several */
     size_t cookie_cap;
-    struct str host;            /* the authority, or the Host field */
     struct wheel_timer timer;   /* the peer sends no body, or takes no answer */
     struct buf body;            /* collected for the handler */
     uint64_t body_bytes;        /* that have come */

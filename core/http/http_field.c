@@ -7,16 +7,20 @@
 #include "core/http/http.h"
 #include "core/telemetry/log.h"
 
-/* is_token: RFC 9110 5.6.2. */
-static bool is_token(struct str s)
+bool http_field_is_token_byte(char c)
 {
     static const bool is_token_byte[256] = {
         ['!'] = true,         ['#' ... '\''] = true, ['*' ... '+'] = true,
         ['-' ... '.'] = true, ['0' ... '9'] = true,  ['A' ... 'Z'] = true,
         ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true,
     };
+    return is_token_byte[(unsigned char)c];
+}
+
+bool http_field_is_token(struct str s)
+{
     for (size_t i = 0; i < s.len; i++) {
-        if (!is_token_byte[(unsigned char)s.ptr[i]]) {
+        if (!http_field_is_token_byte(s.ptr[i])) {
             return false;
         }
     }
@@ -59,7 +63,7 @@ static bool check_value(struct str name, struct str value)
 
 bool http_field_check(struct str name, struct str value)
 {
-    if (!is_token(name)) {
+    if (!http_field_is_token(name)) {
         return refuse(name, "its name is no token");
     }
     if (http_field_is_own(name)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_field.h - which fields of a handler's making may be sent, in heads and trailers of every protocol.
+ * http_field.h - what a field may look like, and which fields of a handler's making may be sent, in heads and
+ * trailers of every protocol.
  *
  * Thread: any.
  */
@@ -9,6 +10,12 @@
 
 #include "core/base/base.h"
 #include "core/base/str.h"
+
+/* http_field_is_token_byte tells whether a byte may stand in a token. Source: RFC 9110 5.6.2. */
+bool http_field_is_token_byte(char c);
+
+/* http_field_is_token tells whether a text is a token. */
+bool http_field_is_token(struct str s);
 
 /* http_field_is_own tells whether a field is the server's to send: it says where a message ends, how the
  * connection goes on, when the answer was made, or what http_response's content_type says. `name` is

@@ -65,6 +65,34 @@ def test_the_name_of_the_coding_has_no_case(test_server):
         assert peer.answer().body == b"abc"
 
 
+EXTENSIONS = [
+    b";flag", b";foo=bar", b";foo=bar;baz", b';a="b"', b';a="\\""', b';a="\\\\"', b';a="";b', b';a="x;y=\t\xe9,"',
+    b" ; a = b ; c", b"\t;\ta\t=\t\"b\"\t;c", b";!#$%&'*+-.^_`|~1=~", b";a=b;a=b",
+]
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_unknown_chunk_extensions_are_ignored(test_server, extension):
+    body = b"5%b\r\nhello\r\n0%b\r\n\r\n" % (extension, extension)
+    head = post("/test/echo", CHUNKED)
+    with Peer(test_server) as peer:
+        peer.send(head + body)
+        assert peer.answer().body == b"hello"
+        peer.send_apart(head, *(body[i:i + 1] for i in range(len(body))))
+        assert peer.answer().body == b"hello"
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \t \t", "\t "])
+def test_blanks_around_the_framing_fields(test_server, blank):
+    """RFC 9110 5.6.3: a SP and a HTAB mean the same."""
+    with Peer(test_server) as peer:
+        peer.send(request("/test/echo", f"Content-Length:{blank}5{blank}", method="POST") + b"hello")
+        assert peer.answer().body == b"hello"
+        peer.send(post("/test/echo", f"Transfer-Encoding:{blank}chunked{blank}") + chunked(b"abc"))
+        assert peer.answer().body == b"abc"
+        assert peer.ask("/health/live", f"Expect:{blank}100-continue{blank}").status == 200
+
+
 def test_trailers_change_nothing(test_server):
     trailers = b"Host: other\r\nContent-Length: 5\r\nConnection: close\r\nExpect: x\r\nEmpty:\r\n"
     with Peer(test_server) as peer:

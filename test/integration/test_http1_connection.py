@@ -28,7 +28,9 @@ def test_a_connection_is_kept(test_server):
 
 
 @pytest.mark.parametrize("field", ["Connection: close", "connection: Close",
-                                   "Connection: keep-alive, close", "Connection:close"])
+                                   "Connection: keep-alive, close", "Connection:close",
+                                   "Connection:close\t", "Connection:\tclose", "Connection: close \t ",
+                                   "Connection: keep-alive\t,\tclose\t", "Connection: x,\tclose"])
 def test_close_is_honoured(test_server, field):
     with Peer(test_server) as peer:
         answer = peer.ask("/health/live", field)

@@ -60,6 +60,9 @@ REQUEST_LINES = named([
     ("query alone", line(b"GET ?a HTTP/1.1")),
     ("another scheme", line(b"GET ftp://test/ HTTP/1.1")),
     ("absolute form without a host", line(b"GET http:///health HTTP/1.1")),
+    ("absolute form of https without a host", line(b"GET https://?a HTTP/1.1")),
+    ("absolute form with a user", line(b"GET http://a@b/health HTTP/1.1")),
+    ("another scheme that begins alike", line(b"GET httpsx://test/ HTTP/1.1")),
     ("lower-case version", line(b"GET / http/1.1")),
     ("HTTPS for the version", line(b"GET / HTTPS/1.1")),
     ("RTSP", line(b"GET / RTSP/1.0")),
@@ -198,6 +201,15 @@ CHUNKS = named([
     ("bare LF in an extension", chunk(b"3;a\nb\r\nabc\r\n0\r\n\r\n")),
     ("bare CR in an extension", chunk(b"3;a\rb\r\nabc\r\n0\r\n\r\n")),
     ("control byte in an extension", chunk(b"3;a=\x01\r\nabc\r\n0\r\n\r\n")),
+    ("extension without a name", chunk(b"3;\r\nabc\r\n0\r\n\r\n")),
+    ("extension with a value alone", chunk(b"3;=a\r\nabc\r\n0\r\n\r\n")),
+    ("extension whose value is missing", chunk(b"3;a=\r\nabc\r\n0\r\n\r\n")),
+    ("extension with a name in quotes", chunk(b'3;"a"\r\nabc\r\n0\r\n\r\n')),
+    ("extension with an open quote", chunk(b'3;a="\r\nabc\r\n0\r\n\r\n')),
+    ("extension whose quote ends escaped", chunk(b'3;a="\\\r\nabc\r\n0\r\n\r\n')),
+    ("extension with letters behind the quote", chunk(b'3;a="b"c\r\nabc\r\n0\r\n\r\n')),
+    ("extension with blanks behind it", chunk(b"3;a \r\nabc\r\n0\r\n\r\n")),
+    ("bare LF in a quoted extension", chunk(b'3;a="\n"\r\nabc\r\n0\r\n\r\n')),
     ("extension above 16 KiB", chunk(b"3;" + b"a" * 16385 + b"\r\nabc\r\n0\r\n\r\n")),
     ("extensions above 16 KiB together", chunk((b"1;" + b"a" * 1000 + b"\r\nx\r\n") * 17)),
     ("size above 16 KiB", chunk(b"0" * 16400 + b"3\r\nabc\r\n0\r\n\r\n")),
@@ -206,6 +218,8 @@ CHUNKS = named([
     ("trailer without a colon", chunk(b"0\r\nA\r\n\r\n")),
     ("trailer with a bare LF", chunk(b"0\r\nA: b\n\r\n")),
     ("trailer with a control byte", chunk(b"0\r\nA: \x01\r\n\r\n")),
+    ("trailer without a name", chunk(b"0\r\n: b\r\n\r\n")),
+    ("trailer with a coding in other case", chunk(b"0\r\ntRANSFER-eNCODING:x\r\n\r\n")),
     ("trailer with a coding", chunk(b"0\r\nTransfer-Encoding: chunked\r\n\r\n")),
     ("trailers above 16 KiB", chunk(b"0\r\nA: " + b"a" * 16400 + b"\r\n\r\n")),
 ])
@@ -291,6 +305,25 @@ def test_refused_bytes_may_come_one_by_one(test_server):
             peer.send_apart(*(data[i:i + 1] for i in range(len(data))))
             assert peer.answer().status == 400
             assert peer.is_closed()
+
+
+@pytest.mark.parametrize("data", named([
+    ("HTTP/0.9", b"GET /health/live\r\n"),
+    ("another protocol", b"GET / ICE/1.0\r\n"),
+    ("CR in the request line", b"GET /\rx"),
+    ("CR behind the request line", b"GET / HTTP/1.1\rX"),
+    ("CR in a field", b"GET / HTTP/1.1\r\nHost: test\rX"),
+    ("CR where the head ends", b"GET / HTTP/1.1\r\nHost: test\r\n\rX"),
+    ("CR before a request", b"\rX"),
+]))
+@pytest.mark.parametrize("is_apart", [False, True], ids=["whole", "apart"])
+def test_what_cannot_become_a_request_is_refused_at_once(test_server, data, is_apart):
+    """The head is not complete, and the server waits for no more of it."""
+    with Peer(test_server) as peer:
+        peer.send_apart(*(data[i:i + 1] for i in range(len(data))) if is_apart else (data,))
+        answer = peer.answer()
+        assert (answer.status, answer["Connection"]) == (400, "close")
+        assert peer.is_closed()
 
 
 def test_whoever_does_not_speak_http_gets_no_answer(start_server):

@@ -95,7 +95,8 @@ def test_connect_is_501(test_server):
 
 @pytest.mark.parametrize("target", [
     "http://test/test/params/a/b", "http://other:1234/test/params/a/b",
-    "HTTP://test/test/params/a/b?query", "http://[::1]:80/test/params/a/b"])
+    "HTTP://test/test/params/a/b?query", "http://[::1]:80/test/params/a/b",
+    "https://test/test/params/a/b", "HTTPS://[::1]:443/test/params/a/b?query"])
 def test_the_absolute_form_is_a_path(test_server, target):
     assert params(test_server, target) == ("a", "b")
 
