@@ -50,6 +50,9 @@ void pprof_handle_symbol(struct http_request *req, void *pprof);
  * ?debug=, its change with ?seconds=. */
 void pprof_handle_named(struct http_request *req, void *pprof);
 
+/* pprof_handle_unknown answers for a path below /debug/pprof/ that can be no profile's. */
+void pprof_handle_unknown(struct http_request *req, void *pprof);
+
 /* pprof_handle_wall answers as fgprof does: where requests spend ?seconds=. */
 void pprof_handle_wall(struct http_request *req, void *pprof);
 

@@ -163,6 +163,18 @@ static void query(struct http_request *req, const struct named *named,
     }
 }
 
+static void respond_unknown(struct http_request *req)
+{
+    pprof_respond_error(req, 404, "Unknown profile");
+}
+
+void pprof_handle_unknown(struct http_request *req, void *arg)
+{
+    if (pprof_is_allowed(arg, req)) {
+        respond_unknown(req);
+    }
+}
+
 void pprof_handle_named(struct http_request *req, void *arg)
 {
     const struct pprof *pprof = arg;
@@ -172,7 +184,7 @@ void pprof_handle_named(struct http_request *req, void *arg)
     struct named_options options;
     const struct named *named = named_find(req->params[0]);
     if (named == NULL) {
-        pprof_respond_error(req, 404, "Unknown profile");
+        respond_unknown(req);
         return;
     }
     const char *problem = read_options(pprof, req, named, &options);
@@ -196,7 +208,7 @@ void pprof_handle_wall(struct http_request *req, void *arg)
         .seconds = pprof->max_seconds < WALL_SECONDS ? pprof->max_seconds : WALL_SECONDS};
     const struct named *wall = named_find(STR("wall"));
     if (wall == NULL) {
-        pprof_respond_error(req, 404, "Unknown profile");
+        respond_unknown(req);
     } else if (http_query_get(req, STR("seconds"), &text) && text.len > 0 &&
                !parse_seconds(pprof, text, &options.seconds)) {
         pprof_respond_error(req, 400, "invalid value for \"seconds\" - must be a positive integer");

@@ -23,6 +23,11 @@ void pprof_handle_named(struct http_request *req, void *pprof)
     http_respond_error(req, 404, NULL);
 }
 
+void pprof_handle_unknown(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
 void pprof_handle_redirect(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);

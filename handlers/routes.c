@@ -71,6 +71,7 @@ int routes_pprof(struct router *router, struct pprof *pprof)
         {METHOD_GET, "/debug/pprof/symbol", pprof_handle_symbol, 0},
         {METHOD_POST, "/debug/pprof/symbol", pprof_handle_symbol, ROUTE_BODY},
         {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/debug/pprof/*", pprof_handle_unknown, 0},
         {METHOD_GET, "/debug/fgprof", pprof_handle_wall, ROUTE_NO_DEADLINE | ROUTE_LONG},
     };
     return add_rows(router, rows, ARRAY_COUNT(rows), pprof);

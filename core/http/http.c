@@ -239,7 +239,8 @@ int http_request_route(struct http_request *req)
         return 0;
     }
     struct router_match match = {0}; /* parameters that the template lacks are empty */
-    const int rc = router_match(router, req->method, req->path, &req->arena, &match);
+    int rc = router_match(router, req->method, req->path, &req->arena, &match);
+    rc = rc < 0 ? rc : http_request_decode_query(req);
     if (rc == 0) {
         req->route = match.route;
         req->allow = match.allow;

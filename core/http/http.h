@@ -121,6 +121,7 @@ struct http_request {
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */
     struct str path;         /* before '?', not decoded */
     struct str query;        /* behind '?', not decoded */
+    struct str parameters; /* of the query, decoded: names and values in turn, a NUL behind each */
     struct http_header *headers;
     size_t header_count;
     struct str params[HTTP_PARAMS_MAX]; /* decoded, in the order of the template */
@@ -147,12 +148,13 @@ struct http_request {
  */
 struct str http_header_get(const struct http_request *req, struct str name);
 
-/* http_query_get finds a query parameter and decodes it ('+' is a space).
+/* http_query_get finds a query parameter. Names and values are decoded, '+' as a space; one with a bad escape
+ * stands as it is. They were when the request was routed, so that no parameter is missed for want of memory.
  *
- * Returns: true with *ret_value set, in the arena; false when there is none, or memory is missing;
- * a value with a bad escape is returned as it stands.
+ * Returns: true with *ret_value set, in the arena: the first one's; false when there is none.
  */
-MUST_USE bool http_query_get(struct http_request *req, struct str name, struct str *ret_value);
+MUST_USE bool http_query_get(const struct http_request *req, struct str name,
+                             struct str *ret_value);
 
 /* http_trace tells which trace the request belongs to, and the span that serves it: the caller's trace where its
  * traceparent is well-formed, else one of its own. The first who asks begins the span, and all others get the
@@ -298,7 +300,13 @@ MUST_USE int http_request_init(struct http_request *req, struct http_server *ser
  */
 MUST_USE const char *http_request_split(struct http_request *req, struct str rest);
 
-/* http_request_route finds the route for req->method and req->path and decodes its parameters.
+/* http_request_decode_query sets req->parameters from req->query.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int http_request_decode_query(struct http_request *req);
+
+/* http_request_route finds the route for req->method and req->path and decodes its parameters and the query's.
  *
  * Returns: 0, also when nothing matches; UV_EINVAL for a path that cannot be decoded; UV_ENOMEM.
  */

@@ -12,6 +12,7 @@ struct node {
     struct node *children;  /* literals */
     struct node *next;      /* sibling */
     struct node *parameter; /* the child that matches any segment but an empty one */
+    struct node *rest;      /* the child that matches all segments that are left */
     struct route *routes[METHOD_COUNT];
     unsigned methods; /* bit (1 << method) of each route that is there */
 };
@@ -58,6 +59,8 @@ static void destroy_node(struct node *node)
     }
     destroy_node(node->parameter);
     free(node->parameter);
+    destroy_node(node->rest);
+    free(node->rest);
 }
 
 void router_set_fallback(struct router *router, route_handler_fn handler, void *arg, unsigned flags)
@@ -103,7 +106,10 @@ static struct node *find_child(const struct node *node, struct str segment)
 static struct node *descend(struct node *node, struct str segment)
 {
     const bool is_parameter = segment.len > 1 && segment.ptr[0] == ':';
-    struct node *child = is_parameter ? node->parameter : find_child(node, segment);
+    struct node **slot = is_parameter                   ? &node->parameter
+                         : str_equal(segment, STR("*")) ? &node->rest
+                                                        : NULL;
+    struct node *child = slot == NULL ? find_child(node, segment) : *slot;
     if (child != NULL) {
         return child;
     }
@@ -111,8 +117,8 @@ static struct node *descend(struct node *node, struct str segment)
     if (child == NULL) {
         return NULL;
     }
-    if (is_parameter) {
-        node->parameter = child;
+    if (slot != NULL) {
+        *slot = child;
     } else {
         child->segment = segment;
         child->next = node->children;
@@ -182,8 +188,8 @@ static int split_path(struct str path, struct arena *arena, struct segments *ret
     return 0;
 }
 
-/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter.
- * The depth is the number of segments, and each level branches at most in two where a template made
+/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter, then what takes
+ * the rest. The depth is the number of segments, and each level branches at most in two where a template made
  * it so. */
 static const struct node *find_node(const struct node *node, const struct segments *segments,
                                     size_t depth, size_t param_count, struct str *params)
@@ -199,11 +205,15 @@ static const struct node *find_node(const struct node *node, const struct segmen
             return found;
         }
     }
-    if (node->parameter == NULL || segment.len == 0) {
-        return NULL;
+    if (node->parameter != NULL && segment.len > 0) {
+        params[param_count] = segment;
+        const struct node *found =
+            find_node(node->parameter, segments, depth + 1, param_count + 1, params);
+        if (found != NULL) {
+            return found;
+        }
     }
-    params[param_count] = segment;
-    return find_node(node->parameter, segments, depth + 1, param_count + 1, params);
+    return node->rest;
 }
 
 /* with_implied adds the methods that the server answers by itself where there are `methods`. */

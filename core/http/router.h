@@ -3,7 +3,7 @@
  * router.h - from method and path to a handler, through a tree of path segments.
  *
  * A template is a path whose segments may be parameters: "/v1/listings/:id". A literal segment wins
- * over a parameter. Segments are compared after one percent-decoding.
+ * over a parameter, and both over a last segment "*", which matches all that are left. Segments are compared after one percent-decoding.
  *
  * Memory: templates and names are borrowed for the router's life: use literals.
  * Thread: the loop.

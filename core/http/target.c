@@ -28,26 +28,6 @@ const char *http_request_split(struct http_request *req, struct str rest)
     return NULL;
 }
 
-bool http_query_get(struct http_request *req, struct str name, struct str *ret_value)
-{
-    struct str rest = req->query;
-    struct str field;
-    while (rest.len > 0 && str_next_field(&rest, '&', &field)) {
-        struct str value = field;
-        struct str key;
-        if (!str_next_field(&value, '=', &key) || !str_equal(key, name)) {
-            continue;
-        }
-        if (value.ptr == NULL) {
-            value = STR(""); /* a name without '=' */
-        }
-        const int rc = http_decode(&req->arena, value, true, &value);
-        *ret_value = value;
-        return rc != UV_ENOMEM;
-    }
-    return false;
-}
-
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') {
@@ -68,6 +48,29 @@ static int decode_escape(struct str digits)
     return high < 0 || low < 0 || (high | low) == 0 ? -1 : high * 16 + low;
 }
 
+/* decode_into decodes `s` to `out`, which has room for as many bytes.
+ *
+ * Returns: true with *ret_len set; false for a bad escape. */
+static bool decode_into(char *out, struct str s, bool is_plus_space, size_t *ret_len)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        int c = (unsigned char)s.ptr[i];
+        if (c == '%') {
+            c = decode_escape((struct str){s.ptr + i + 1, s.len - i - 1});
+            if (c < 0) {
+                return false;
+            }
+            i += 2;
+        } else if (c == '+' && is_plus_space) {
+            c = ' ';
+        }
+        out[len++] = (char)c;
+    }
+    *ret_len = len;
+    return true;
+}
+
 int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct str *ret_decoded)
 {
     if (s.len == 0 || (memchr(s.ptr, '%', s.len) == NULL &&
@@ -76,23 +79,68 @@ int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct st
         return 0;
     }
     char *out = arena_alloc(arena, s.len);
+    size_t len;
+    if (out == NULL) {
+        return UV_ENOMEM;
+    }
+    if (!decode_into(out, s, is_plus_space, &len)) {
+        return UV_EINVAL;
+    }
+    *ret_decoded = (struct str){out, len};
+    return 0;
+}
+
+/* --- query parameters ---------------------------------------------------------------------------- */
+
+/* put_decoded writes a name or a value with a NUL behind it, which no decoded text has within.
+ *
+ * Returns: how many bytes. */
+static size_t put_decoded(char *out, struct str s)
+{
+    size_t len;
+    if (!decode_into(out, s, true, &len)) {
+        memcpy(out, s.ptr, s.len); /* a bad escape stands as it is */
+        len = s.len;
+    }
+    out[len] = '\0';
+    return len + 1;
+}
+
+int http_request_decode_query(struct http_request *req)
+{
+    struct str rest = req->query;
+    struct str field;
+    struct str name;
+    if (rest.len == 0) {
+        return 0;
+    }
+    /* a field of one byte, and the '&' behind it, become that byte and two NULs */
+    char *out = arena_alloc(&req->arena, 2 * (rest.len + 1));
     if (out == NULL) {
         return UV_ENOMEM;
     }
     size_t len = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        int c = (unsigned char)s.ptr[i];
-        if (c == '%') {
-            c = decode_escape((struct str){s.ptr + i + 1, s.len - i - 1});
-            if (c < 0) {
-                return UV_EINVAL;
-            }
-            i += 2;
-        } else if (c == '+' && is_plus_space) {
-            c = ' ';
+    while (str_next_field(&rest, '&', &field)) {
+        if (field.len > 0 && str_next_field(&field, '=', &name)) {
+            len += put_decoded(out + len, name);
+            len += put_decoded(out + len, field.ptr == NULL ? STR("") : field);
         }
-        out[len++] = (char)c;
     }
-    *ret_decoded = (struct str){out, len};
+    req->parameters = (struct str){out, len};
     return 0;
+}
+
+bool http_query_get(const struct http_request *req, struct str name, struct str *ret_value)
+{
+    struct str rest = req->parameters;
+    struct str key;
+    struct str value;
+    while (rest.len > 0 && str_next_field(&rest, '\0', &key) &&
+           str_next_field(&rest, '\0', &value)) {
+        if (str_equal(key, name)) {
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
 }

@@ -124,7 +124,8 @@ def test_symbol_takes_numbers_as_go_does(server):
     assert len(lines) == 1 and f"\n{address:#x} " in lines.pop()
 
 
-@pytest.mark.parametrize("path", ["nope", "nope?seconds=abc", "nope?debug=1", "PROFILE", "trace"])
+@pytest.mark.parametrize("path", ["nope", "nope?seconds=abc", "nope?debug=1", "PROFILE", "trace",
+                                  "foo/bar", "heap/", "heap/heap", "foo//bar/baz?debug=1"])
 def test_an_unknown_profile_is_not_found(server, path):
     answer = ask(server, "GET", f"/debug/pprof/{path}")
     assert (answer.status_code, answer.text) == (404, "Unknown profile\n")
@@ -199,3 +200,10 @@ def test_disabled_pprof_does_not_even_open_its_port(start_server):
     assert not any("listening" in line and "pprof" in line for line in quiet.lines)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_names_of_parameters_are_decoded(server):
+    """As Go decodes them: else a filter is not seen, and another answer comes."""
+    answers = [ask(server, "GET", f"/debug/pprof/heap?{query}") for query in ("debug=1", "d%65bug=1", "%64ebug=%31")]
+    assert [answer.headers["Content-Type"] for answer in answers] == ["text/plain; charset=utf-8"] * 3
+    assert all(answer.text.startswith("heap profile: ") for answer in answers)
