@@ -4,30 +4,31 @@
  */
 #include "handlers/metrics.h"
 
-#include <string.h>
+#include "core/http/accept.h"
 
-#define BODY_MAX_BYTES (16u << 20)
+#define BODY_MAX_BYTES   (16u << 20)
+#define TEXT_TYPE        "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* accepts_openmetrics looks for the media type by name. Prometheus lists it first whenever it wants
- * it, so weighing the q values would not change an answer. */
-static bool accepts_openmetrics(const struct http_request *req)
-{
-    const struct str accept = http_header_get(req, STR("accept"));
-    const struct str wanted = STR("application/openmetrics-text");
-    return accept.ptr != NULL && memmem(accept.ptr, accept.len, wanted.ptr, wanted.len) != NULL;
-}
+static const struct str types[] = {
+    [METRICS_TEXT_0_0_4] = {TEXT_TYPE, sizeof(TEXT_TYPE) - 1},
+    [METRICS_OPENMETRICS_1_0_0] = {OPENMETRICS_TYPE, sizeof(OPENMETRICS_TYPE) - 1},
+};
 
 void metrics_handle(struct http_request *req, void *arg)
 {
-    const bool is_openmetrics = accepts_openmetrics(req);
+    struct str accept;
+    if (http_header_join(req, STR("accept"), &accept) < 0) {
+        http_respond_error(req, 503, "out of memory");
+        return;
+    }
+    const size_t format = accept_choose(accept, types, ARRAY_COUNT(types));
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
-    metrics_render(arg, is_openmetrics ? METRICS_OPENMETRICS_1_0_0 : METRICS_TEXT_0_0_4, &body);
+    metrics_render(arg, (enum metrics_format)format, &body);
     const struct http_response response = {
         .status = 200,
-        .content_type = is_openmetrics
-                            ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                            : "text/plain; version=0.0.4; charset=utf-8",
+        .content_type = types[format].ptr,
         .body = buf_str(&body),
     };
     if (body.is_failed) {

@@ -16,6 +16,36 @@ struct str http_header_get(const struct http_request *req, struct str name)
     return (struct str){NULL, 0};
 }
 
+int http_header_join(struct http_request *req, struct str name, struct str *ret_value)
+{
+    const struct str first = http_header_get(req, name);
+    size_t len = 0;
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (str_equal_nocase(req->headers[i].name, name)) {
+            len += req->headers[i].value.len + 1;
+        }
+    }
+    if (len <= first.len + 1) {
+        *ret_value = first;
+        return 0;
+    }
+    char *joined = arena_alloc(&req->arena, len);
+    if (joined == NULL) {
+        return UV_ENOMEM;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < req->header_count; i++) {
+        const struct http_header *h = &req->headers[i];
+        if (str_equal_nocase(h->name, name)) {
+            memcpy(joined + at, h->value.ptr, h->value.len);
+            at += h->value.len;
+            joined[at++] = ',';
+        }
+    }
+    *ret_value = (struct str){joined, at - 1};
+    return 0;
+}
+
 #define EACH_BYTE(b) ((b)*UINT64_C(0x0101010101010101))
 
 /* has_control tells whether one of eight bytes is below ' ' or DEL: a byte that a subtraction takes

@@ -502,40 +502,19 @@ void http_release(struct http_request *req)
 
 /* --- what belongs to a request -------------------------------------------------------------------- */
 
-/* join_fields puts the values of all fields of a name behind one another, with commas (RFC 9110 5.3).
- *
- * Returns: an empty view when there is none, or memory is missing. */
-static struct str join_fields(struct http_request *req, struct str name)
+/* join_or_none: a caller's trace is not worth a 503. */
+static struct str join_or_none(struct http_request *req, struct str name)
 {
-    const struct str first = http_header_get(req, name);
-    size_t len = 0;
-    for (size_t i = 0; i < req->header_count; i++) {
-        if (str_equal_nocase(req->headers[i].name, name)) {
-            len += req->headers[i].value.len + 1;
-        }
-    }
-    if (len <= first.len + 1) {
-        return first;
-    }
-    char *joined = arena_alloc(&req->arena, len);
-    size_t at = 0;
-    for (size_t i = 0; joined != NULL && i < req->header_count; i++) {
-        const struct http_header *h = &req->headers[i];
-        if (str_equal_nocase(h->name, name)) {
-            memcpy(joined + at, h->value.ptr, h->value.len);
-            at += h->value.len;
-            joined[at++] = ',';
-        }
-    }
-    return (struct str){joined, joined == NULL ? 0 : at - 1};
+    struct str value;
+    return http_header_join(req, name, &value) == 0 ? value : (struct str){NULL, 0};
 }
 
 const struct trace_context *http_trace(struct http_request *req)
 {
     if (!trace_has_begun(&req->trace)) {
         struct trace_context caller;
-        const bool has_caller = trace_parse(join_fields(req, STR("traceparent")),
-                                            join_fields(req, STR("tracestate")), &caller);
+        const bool has_caller = trace_parse(join_or_none(req, STR("traceparent")),
+                                            join_or_none(req, STR("tracestate")), &caller);
         trace_begin(has_caller ? &caller : NULL, &req->trace);
     }
     return &req->trace;

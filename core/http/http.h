@@ -148,6 +148,14 @@ struct http_request {
  */
 struct str http_header_get(const struct http_request *req, struct str name);
 
+/* http_header_join finds all fields of a name, for those whose value is a list: a list may come in several fields.
+ *
+ * Returns: 0 with *ret_value set to their values with commas between them, in the arena, or to an empty view with ptr
+ *          NULL when there is none; UV_ENOMEM.
+ * Source:  RFC 9110 5.3.
+ */
+MUST_USE int http_header_join(struct http_request *req, struct str name, struct str *ret_value);
+
 /* http_query_get finds a query parameter. Names and values are decoded, '+' as a space; one with a bad escape
  * stands as it is. They were when the request was routed, so that no parameter is missed for want of memory.
  *

@@ -50,6 +50,13 @@ def test_each_family_comes_once(start_server, accept):
     (["Accept: text/html,application/xhtml+xml,*/*;q=0.8"], TEXT),
     ([PROMETHEUS_ACCEPT], OPENMETRICS),
     (["Accept: application/openmetrics-text"], OPENMETRICS),
+    (["Accept: text/plain;version=0.0.4;q=0.3,application/openmetrics-text;q=0.2"], TEXT),
+    (["Accept: application/openmetrics-text;q=0,text/plain"], TEXT),
+    (["Accept: application/openmetrics-text ; q=0.000 , */* ; q=0.1"], TEXT),
+    (["Accept: text/plain;q=0, */*"], OPENMETRICS),
+    (["Accept: text/plain;q=0.1", "Accept: application/openmetrics-text;q=0.2"], OPENMETRICS),
+    (['Accept: text/html;x="a,application/openmetrics-text,b"'], TEXT),
+    (["Accept: application/json"], TEXT),
 ])
 def test_the_format_is_negotiated(server, accept, wanted):
     scrape = Scrape(server, *accept)
