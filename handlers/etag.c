@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * etag.c - a list of tags, one after the other.
+ * etag.c - a list of tags, one after the other, and what a request makes of it.
  */
 #include "handlers/etag.h"
 
@@ -106,4 +106,43 @@ bool etag_is_one(struct str field, uint64_t *ret_version)
     }
     *ret_version = version;
     return true;
+}
+
+/* --- conditions ---------------------------------------------------------------------------------- */
+
+static bool is_broken(struct str field)
+{
+    return field.ptr != NULL && etag_compare(field, 0, false) == ETAG_BROKEN;
+}
+
+int etag_conditions_read(struct http_request *req, struct etag_conditions *ret_conditions,
+                         const char **ret_wrong)
+{
+    struct etag_conditions conditions;
+    int rc = http_header_join(req, STR("if-match"), &conditions.if_match);
+    if (rc == 0) {
+        rc = http_header_join(req, STR("if-none-match"), &conditions.if_none_match);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_wrong = is_broken(conditions.if_match)        ? "If-Match is no list of entity tags"
+                 : is_broken(conditions.if_none_match) ? "If-None-Match is no list of entity tags"
+                                                       : NULL;
+    *ret_conditions = conditions;
+    return 0;
+}
+
+enum etag_verdict etag_conditions_judge(const struct etag_conditions *conditions, uint64_t version,
+                                        bool is_read)
+{
+    const struct str match = conditions->if_match;
+    const struct str none = conditions->if_none_match;
+    if (match.ptr != NULL && etag_compare(match, version, false) != ETAG_SOME) {
+        return ETAG_FAILED;
+    }
+    if (none.ptr != NULL && etag_compare(none, version, true) == ETAG_SOME) {
+        return is_read ? ETAG_NOT_MODIFIED : ETAG_FAILED;
+    }
+    return ETAG_GO_ON;
 }

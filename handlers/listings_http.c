@@ -12,6 +12,7 @@ struct reading {
     struct http_request *req;
     struct listings_read read;
     struct listings_query query;
+    struct etag_conditions conditions; /* of one */
 };
 
 static void on_cancel(struct http_request *req, int status)
@@ -50,18 +51,19 @@ static void begun(struct http_request *req, int status)
 
 static void respond_one(struct http_request *req, const struct listings_read *read)
 {
-    const struct str known = http_header_get(req, STR("if-none-match"));
+    const struct reading *reading = req->user;
     struct listings_answer answer = {
         .status = 200, .json = read->json, .version = read->version, .location = {NULL, 0}};
-    const enum etag_match match =
-        known.ptr == NULL ? ETAG_NONE : etag_compare(known, read->version, true);
-    if (match == ETAG_BROKEN) {
-        listings_respond_problem(req, 400, "If-None-Match is no list of entity tags");
+    switch (etag_conditions_judge(&reading->conditions, read->version, true)) {
+    case ETAG_FAILED:
+        listings_respond_status(req, UV_EAGAIN);
         return;
-    }
-    if (match == ETAG_SOME) {
+    case ETAG_NOT_MODIFIED:
         answer.status = 304;
         answer.json = (struct str){NULL, 0};
+        break;
+    case ETAG_GO_ON:
+        break;
     }
     listings_respond(req, &answer);
 }
@@ -83,7 +85,7 @@ void listings_handle_get(struct http_request *req, void *arg)
         return;
     }
     struct reading *reading = create(req, on_one);
-    if (reading != NULL) {
+    if (reading != NULL && listings_has_conditions(req, &reading->conditions)) {
         begun(req, listings_cache_get(&listings->cache, &reading->read, req->params[0]));
     }
 }

@@ -2,7 +2,7 @@
  *
  * listings_http_write.c - PUT, PATCH, DELETE: writes over one version of a listing.
  *
- * Flow:    If-Match -> [body] -> listings_change -> 200 or 204
+ * Flow:    conditions -> [body] -> listings_change -> 200 or 204
  */
 #include "handlers/etag.h"
 #include "handlers/listings_change.h"
@@ -12,7 +12,7 @@
 struct writing {
     struct http_request *req;
     struct listings_change change;
-    struct str if_match;
+    struct etag_conditions conditions;
 };
 
 static void on_cancel(struct http_request *req, int status)
@@ -44,7 +44,7 @@ static bool is_matched(const struct listings_change *change, uint64_t version)
 {
     const struct writing *writing =
         (const struct writing *)((const char *)change - offsetof(struct writing, change));
-    return etag_compare(writing->if_match, version, false) == ETAG_SOME;
+    return etag_conditions_judge(&writing->conditions, version, false) == ETAG_GO_ON;
 }
 
 static bool merge(struct listings_change *change, struct listing *listing)
@@ -54,26 +54,23 @@ static bool merge(struct listings_change *change, struct listing *listing)
 
 /* --- the beginning ------------------------------------------------------------------------------- */
 
-/* has_condition finds If-Match, and ends the request with 428 or 400 when it is missing or broken. A
- * listing may be deleted whatever its version. */
+/* has_condition finds the conditions, and ends the request with 428 or 400 when If-Match is missing or one is
+ * broken. A listing may be deleted whatever its version. */
 static bool has_condition(struct writing *writing)
 {
     struct http_request *req = writing->req;
     struct listings_change *change = &writing->change;
-    writing->if_match = http_header_get(req, STR("if-match"));
-    if (writing->if_match.ptr == NULL && change->verb == LISTINGS_REMOVE) {
-        change->is_exact = true;
-        return true;
+    const struct etag_conditions *conditions = &writing->conditions;
+    if (!listings_has_conditions(req, &writing->conditions)) {
+        return false;
     }
-    if (writing->if_match.ptr == NULL) {
+    if (conditions->if_match.ptr == NULL && change->verb != LISTINGS_REMOVE) {
         listings_respond_problem(req, 428, "If-Match must name the version, as ETag has it");
         return false;
     }
-    if (etag_compare(writing->if_match, 0, false) == ETAG_BROKEN) {
-        listings_respond_problem(req, 400, "If-Match is no list of entity tags");
-        return false;
-    }
-    change->is_exact = etag_is_one(writing->if_match, &change->version);
+    change->is_exact =
+        conditions->if_none_match.ptr == NULL &&
+        (conditions->if_match.ptr == NULL || etag_is_one(conditions->if_match, &change->version));
     return true;
 }
 

@@ -4,9 +4,9 @@
  */
 #include "handlers/listings_respond.h"
 
+#include "core/http/parameter.h"
 #include "core/http/router.h"
 #include "core/telemetry/log_limit.h"
-#include "handlers/etag.h"
 
 #define RETRY_AFTER_S 1 /* as often as the clients try to reach their servers again */
 
@@ -93,40 +93,71 @@ bool listings_has_id(struct http_request *req)
     return false;
 }
 
+bool listings_has_conditions(struct http_request *req, struct etag_conditions *ret_conditions)
+{
+    const char *wrong = NULL;
+    if (etag_conditions_read(req, ret_conditions, &wrong) < 0) {
+        listings_respond_status(req, UV_ENOMEM);
+        return false;
+    }
+    if (wrong != NULL) {
+        listings_respond_problem(req, 400, wrong);
+    }
+    return wrong == NULL;
+}
+
 /* is_json tells whether a Content-Type is JSON in UTF-8; a merge patch has a type of its own. */
 static bool is_json(struct str type, enum listing_mode mode)
 {
     struct str name;
-    struct str parameter;
-    if (!str_next_field(&type, ';', &name)) {
+    struct parameter parameter;
+    if (!parameter_next_part(&type, ';', &name) ||
+        (!str_equal_nocase(name, STR("application/json")) &&
+         !(mode == LISTING_PATCH && str_equal_nocase(name, STR("application/merge-patch+json"))))) {
         return false;
     }
-    name = str_trim(name);
-    if (!str_equal_nocase(name, STR("application/json")) &&
-        !(mode == LISTING_PATCH && str_equal_nocase(name, STR("application/merge-patch+json")))) {
-        return false;
-    }
-    while (str_next_field(&type, ';', &parameter)) {
-        struct str key;
-        struct str value = parameter;
-        if (str_next_field(&value, '=', &key) && str_equal_nocase(str_trim(key), STR("charset")) &&
-            !str_equal_nocase(str_trim(value), STR("utf-8")) &&
-            !str_equal_nocase(str_trim(value), STR("\"utf-8\""))) {
+    while (parameter_next(&type, &parameter)) {
+        if (str_equal_nocase(parameter.name, STR("charset")) &&
+            !parameter_is(parameter.value, STR("utf-8"))) {
             return false;
         }
     }
     return true;
 }
 
+/* check_encoding tells whether a body came as it is: Content-Encoding is a list, of which "identity" changes nothing.
+ *
+ * Returns: 0 it did; UV_EINVAL it is encoded; UV_ENOMEM. */
+static int check_encoding(struct http_request *req)
+{
+    struct str codings;
+    struct str coding;
+    int rc = http_header_join(req, STR("content-encoding"), &codings);
+    while (rc == 0 && parameter_next_part(&codings, ',', &coding)) {
+        rc = coding.len == 0 || str_equal_nocase(coding, STR("identity")) ? 0 : UV_EINVAL;
+    }
+    return rc;
+}
+
 bool listings_has_json(struct http_request *req, enum listing_mode mode)
 {
-    if (is_json(http_header_get(req, STR("content-type")), mode)) {
-        return true;
+    static const struct http_header accepted = {STR("Accept-Encoding"), STR("identity")};
+    static const struct problem encoded = {
+        .status = 415, .detail = "the body must not be encoded", .header = &accepted};
+    if (!is_json(http_header_get(req, STR("content-type")), mode)) {
+        listings_respond_problem(req, 415,
+                                 mode == LISTING_PATCH
+                                     ? "the body must be application/merge-patch+json"
+                                     : "the body must be application/json");
+        return false;
     }
-    listings_respond_problem(req, 415,
-                             mode == LISTING_PATCH ? "the body must be application/merge-patch+json"
-                                                   : "the body must be application/json");
-    return false;
+    const int rc = check_encoding(req);
+    if (rc == UV_ENOMEM) {
+        listings_respond_status(req, UV_ENOMEM);
+    } else if (rc < 0) {
+        problem_respond(req, &encoded);
+    }
+    return rc == 0;
 }
 
 bool listings_read_body(struct http_request *req, enum listing_mode mode, struct listing *listing)

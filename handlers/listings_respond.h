@@ -7,6 +7,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_RESPOND_H
 #define TOQ_HANDLERS_LISTINGS_RESPOND_H
 
+#include "handlers/etag.h"
 #include "handlers/listings_http.h"
 #include "handlers/problem.h"
 
@@ -42,7 +43,14 @@ MUST_USE bool listings_may_write(const struct listings *listings, struct http_re
  */
 MUST_USE bool listings_has_id(struct http_request *req);
 
-/* listings_has_json checks the body's type, and ends the request with 415 when it is no JSON.
+/* listings_has_conditions reads the conditions, and ends the request with 400 when one is broken, or 503.
+ *
+ * Returns: as listings_may_write; true with *ret_conditions set, of which none may be there.
+ */
+MUST_USE bool listings_has_conditions(struct http_request *req,
+                                      struct etag_conditions *ret_conditions);
+
+/* listings_has_json checks the body's type and encoding, and ends the request with 415 when it is no JSON as it is.
  *
  * Returns: as listings_may_write.
  */

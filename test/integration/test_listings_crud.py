@@ -93,6 +93,21 @@ def test_get_carries_an_etag_that_spares_the_body(api):
     assert api.get(made["id"], 'If-None-Match: "1"').status == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("fields, status", [
+    (['If-Match: "1"'], 200), (['If-Match: "2", "1"'], 200), (["If-Match: *"], 200),
+    (['If-Match: "2"', 'If-Match: "1"'], 200),
+    (['If-Match: "2"'], 412), (['If-Match: W/"1"'], 412), (["If-Match: 1"], 400),
+    (['If-Match: "1"', 'If-None-Match: "1"'], 304), (['If-Match: "2"', 'If-None-Match: "1"'], 412),
+    (['If-None-Match: "2"', 'If-None-Match: "1"'], 304)])
+def test_a_read_may_depend_on_versions(api, method, fields, status):
+    made = api.create()
+    answer = api.ask(method, f"{PATH}/{made['id']}", *fields)
+    assert answer.status == status
+    if status in (200, 304):
+        assert answer["ETag"] == '"1"'
+
+
 def test_head_is_get_without_the_body(api):
     made = api.create()
     answer = api.ask("HEAD", f"{PATH}/{made['id']}")
@@ -199,6 +214,19 @@ def test_any_of_several_versions_will_do(api):
     assert api.ask("DELETE", target, "If-Match: *").status == 204
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("tags, status", [("*", 412), ('"1"', 412), ('W/"1"', 412), ('"2", "1"', 412),
+                                          ("1", 400)])
+def test_a_version_that_must_not_be_there(api, method, tags, status):
+    made = api.create()
+    match = 'If-Match: "1"'
+    assert_problem(attempt(api, made, method, match, f"If-None-Match: {tags}"), status)
+    if method == "DELETE":
+        assert_problem(attempt(api, made, method, f"If-None-Match: {tags}"), status)
+    assert api.read(made["id"]) == made
+    assert attempt(api, made, method, match, 'If-None-Match: "2"').status in (200, 204)
+
+
 def test_the_loser_reads_the_winners_version(api):
     made = api.create()
     won = api.update(made, bedrooms=4)
@@ -222,9 +250,28 @@ def test_only_json_is_taken(api):
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON",
-                                  "application/json;charset=UTF-8"])
+                                  "application/json;charset=UTF-8",
+                                  'application/json; profile="a;charset=x"', 'application/json;charset="u\\tf-8"',
+                                  'application/json; a="\\";charset=x" ;; charset = "UTF-8"'])
 def test_json_may_name_its_charset(api, kind):
     assert api.post(EXAMPLE, content_type=kind).status == 201
+
+
+@pytest.mark.parametrize("codings, is_taken", [
+    (["gzip"], False), (["identity, gzip"], False), (["identity", "br"], False), (["x-unknown"], False),
+    (["identity"], True), (["IDENTITY,identity"], True), ([""], True)])
+def test_an_encoded_body_is_not_taken(api, codings, is_taken):
+    fields = [f"Content-Encoding: {coding}" for coding in codings]
+    made = api.create()
+    answers = [api.post(EXAMPLE, *fields), api.put(made, EXAMPLE, *fields)]
+    made["version"] += is_taken
+    answers.append(api.patch(made, {"bedrooms": 9}, *fields))
+    for answer in answers:
+        if is_taken:
+            assert answer.status in (200, 201)
+        else:
+            assert_problem(answer, 415)
+            assert answer["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("method, path, allowed", [
