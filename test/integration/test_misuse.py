@@ -222,6 +222,7 @@ def test_a_late_answer(start_server, protocol):
             assert other.ask(f"/test/params/{turn}/b").body == b'"%d""b"' % turn
         server_module.wait_until(lambda: late_answers(server, path) == 5, "five late answers")
         assert other.ask(f"{path}?ms=1").body == b"late\n"  # in time
+    server.wait_line("late answer dropped")
     lines = [line for line in server.lines if "late answer dropped" in line]
     assert len(lines) == 1 and f"route={path}" in lines[0] and "stack=" in lines[0], lines
     assert " WARN " in lines[0]
