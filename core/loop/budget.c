@@ -5,6 +5,7 @@
 #include "core/loop/budget.h"
 
 #include <jemalloc/jemalloc.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "core/loop/memory_limit.h"
@@ -82,6 +83,33 @@ static void ease(struct conn_set *set)
     }
 }
 
+/* set_decay says how long jemalloc keeps pages that this thread has freed.
+ *
+ * Returns: how long it was before. */
+static ssize_t set_decay(ssize_t decay_ms)
+{
+    unsigned arena;
+    size_t len = sizeof(arena);
+    ssize_t before_ms = decay_ms;
+    size_t decay_len = sizeof(before_ms);
+    char name[48];
+    if (mallctl != NULL && mallctl("thread.arena", &arena, &len, NULL, 0) == 0) {
+        (void)snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+        (void)mallctl(name, &before_ms, &decay_len, &decay_ms, sizeof(decay_ms)); /* or it stays */
+    }
+    return before_ms;
+}
+
+/* keep_freed: while memory is short, pages that are freed go back at once; at ease they are kept for the next. */
+static void keep_freed(struct budget *budget, bool is_kept)
+{
+    if (is_kept) {
+        (void)set_decay(budget->decay_ms);
+    } else {
+        budget->decay_ms = set_decay(0);
+    }
+}
+
 /* tell_level: each step and its end are one line. */
 static void tell_level(struct loop_deferred *news)
 {
@@ -89,6 +117,9 @@ static void tell_level(struct loop_deferred *news)
     const enum quota_level before = budget->told;
     const enum quota_level now = budget->traffic.level;
     budget->told = now;
+    if ((now == QUOTA_EASY) != (before == QUOTA_EASY)) {
+        keep_freed(budget, now == QUOTA_EASY);
+    }
     if (now > before) {
         tell(budget, LOG_WARN,
              now == QUOTA_FULL ? "out of memory: new requests are refused"

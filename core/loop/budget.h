@@ -32,6 +32,7 @@ struct budget {
     uint64_t short_count; /* mallocs that failed */
     uint64_t refused;     /* requests: http_server's */
     uint64_t cut;         /* connections */
+    ptrdiff_t decay_ms;   /* of jemalloc's, at ease */
     uint8_t short_ticks;  /* for which no new work is taken after a malloc has failed */
     void *kept;           /* BUDGET_RESERVE_BYTES of address space; NULL: it was given back */
 };
