@@ -50,6 +50,7 @@ static struct {
     jmp_buf out_of_memory;     /* where libdw goes */
     struct object_loads loads; /* for which the rest holds */
     Dwfl *dwfl;                /* NULL until a look-up needs it */
+    bool is_main;              /* the look-up that runs is of the main binary */
     uint64_t opened_ns;        /* when it was made */
     _Atomic uint64_t used_ns;  /* when it was last looked at; 0: there is none */
     struct maps *maps;         /* the objects that are reported to dwfl */
@@ -230,8 +231,8 @@ static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr, uint64_t
     return name;
 }
 
-/* A function that only its own file can call is told apart by that file, with the name that the build
- * gives to its symbol: "listings_load.end". */
+/* A function of ours that only its own file can call is told apart by that file, with the name that the
+ * build gives to its symbol: "listings_load.end". A library's keeps the name that its symbol has. */
 static const char *name_local(Dwarf_Die *function, const char *name)
 {
     const char *path = dwarf_decl_file(function);
@@ -239,8 +240,8 @@ static const char *name_local(Dwarf_Die *function, const char *name)
     const char *file = slash == NULL ? path : slash + 1;
     const size_t len = file == NULL ? 0 : strlen(file);
     char local[LOCAL_NAME_BYTES];
-    if (len <= 2 || strcmp(file + len - 2, ".c") != 0) {
-        return name; /* a header's: its name has its module's prefix */
+    if (!state.is_main || len <= 2 || strcmp(file + len - 2, ".c") != 0) {
+        return name; /* a header's has its module's prefix */
     }
     const int written = snprintf(local, sizeof(local), "%.*s.%s", (int)len - 2, file, name);
     return written < 0 || (size_t)written >= sizeof(local) ? name : keep_function(local);
@@ -326,6 +327,9 @@ static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_resu
         return;
     }
     const char *symbol_name = find_symbol_name(module, addr, &result->entry);
+    Dwarf_Addr start;
+    (void)dwfl_module_info(module, NULL, &start, NULL, NULL, NULL, NULL, NULL);
+    state.is_main = state.maps->has_main && state.maps->items[0].object_start == start;
     struct symbol_frame place;
     Dwarf_Die *innermost = NULL;
     Dwarf_Die *scopes = NULL;
