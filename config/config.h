@@ -42,6 +42,7 @@ struct config {
     uint64_t grpc_max_connection_idle_ms; /* 0: no limit, as for the two below */
     uint64_t grpc_max_connection_age_ms;
     uint64_t grpc_max_connection_age_grace_ms;
+    char allowed_hosts[CONFIG_TEXT_BYTES]; /* names with commas between them; empty: none */
     bool enable_metrics;
     char metrics_host[CONFIG_TEXT_BYTES];
     uint64_t metrics_port;

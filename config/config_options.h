@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_OPTION_COUNT 70
+#define CONFIG_OPTION_COUNT 71
 
 /* The type of the field and what its text may be. */
 enum config_kind {

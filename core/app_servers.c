@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "config/config_host.h"
 #include "core/port_owner.h"
 
 #define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
@@ -161,6 +162,13 @@ static struct listener_limits listener_limits_for(const struct config *c, enum a
     };
 }
 
+/* is_local tells whether a listener is for this machine alone. */
+static bool is_local(const struct face *face)
+{
+    struct in6_addr address;
+    return config_host_parse(str_from(face->host), &address) && config_host_is_loopback(&address);
+}
+
 static int open_face(struct app_servers *servers, const struct app_served *served,
                      const struct face *face)
 {
@@ -174,6 +182,8 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .listener_limits = listener_limits_for(c, face->which),
         .budget = served->budget,
         .is_vital = is_diagnostic(face->which),
+        .is_host_checked = is_diagnostic(face->which) && is_local(face),
+        .allowed_hosts = str_from(c->allowed_hosts),
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/http/host.h"
 #include "core/http/misuse.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
@@ -273,13 +274,17 @@ static void respond_unmatched(struct http_request *req)
 void http_request_dispatch(struct http_request *req)
 {
     const struct route *route = req->route;
+    const struct http_server *server = req->server;
     set_life(req, HTTP_OPEN);
+    if (server->is_host_checked && !host_is_local(req->host, server->allowed_hosts)) {
+        http_respond_error(req, 403, "Host must be an address, localhost or one of ALLOWED_HOSTS");
+        return;
+    }
     req->is_long = (route->flags & ROUTE_LONG) != 0;
     if (route->handler == NULL) {
         respond_unmatched(req);
         return;
     }
-    const struct http_server *server = req->server;
     task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
     struct task *previous = task_enter(&req->task);
     route->handler(req, route->arg);

@@ -321,7 +321,8 @@ MUST_USE int http_request_decode_query(struct http_request *req);
 MUST_USE int http_request_route(struct http_request *req);
 
 /* http_request_dispatch runs the handler of req->route, and sets the deadline if it has not
- * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204. */
+ * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204; and 403 where the Host
+ * field is checked and strange. */
 void http_request_dispatch(struct http_request *req);
 
 /* http_tell_drain runs the on_drain of all requests of a server. */

@@ -38,6 +38,8 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .limits = options->limits,
         .budget = options->budget,
         .is_vital = options->is_vital,
+        .is_host_checked = options->is_host_checked,
+        .allowed_hosts = options->allowed_hosts,
         .metrics = metrics,
         .access_every = options->access_every,
         .access_level = options->access_level,

@@ -74,6 +74,8 @@ struct http_server {
     struct budget *budget; /* NULL: memory is not counted */
     struct quota *quota;   /* of it, for requests; NULL: they are charged to nothing */
     bool is_vital;         /* diagnostics */
+    bool is_host_checked;  /* 403 unless host_is_local */
+    struct str allowed_hosts;
     struct http_metrics *metrics;
     uint64_t access_every; /* log one request in so many; 0: none */
     uint64_t access_count;
@@ -98,8 +100,10 @@ struct http_server_options {
     int backlog;
     struct http_limits limits;
     struct listener_limits listener_limits;
-    struct budget *budget; /* outlives the server; NULL: memory is not counted */
-    bool is_vital;         /* diagnostics: served however little memory is left */
+    struct budget *budget;    /* outlives the server; NULL: memory is not counted */
+    bool is_vital;            /* diagnostics: served however little memory is left */
+    bool is_host_checked;     /* requests whose Host is not local (host_is_local) get 403 */
+    struct str allowed_hosts; /* that are; outlives the server */
     uint64_t access_every;
     enum log_level access_level;
 };

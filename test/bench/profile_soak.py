@@ -122,7 +122,7 @@ class Soak:
             try:
                 self._reset(self.server.port, random.choice(pages))
                 path = random.choice(profiles)
-                self._reset(self.server.pprof_port, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                self._reset(self.server.pprof_port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             except OSError as error:
                 self.failures.append(f"a client that leaves: {error}")
 

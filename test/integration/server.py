@@ -32,6 +32,7 @@ DEFAULTS = {
     "GRPC_PORT": "0",
     "METRICS_PORT": "0",
     "PPROF_PORT": "0",
+    "ALLOWED_HOSTS": "test,t",  # what requests name in wire.py and in tests
     "LOG_LEVEL": "info",
     "MYSQL_HOST": "127.0.0.1",
     "MYSQL_PORT": "1",
