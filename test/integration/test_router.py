@@ -109,7 +109,7 @@ def test_each_listener_has_routes_of_its_own(server):
     with Peer(server) as public, Peer(server, "metrics") as metrics, Peer(server, "pprof") as pprof:
         assert public.ask("/metrics").status == 404
         assert public.ask("/debug/pprof/").status == 404
-        assert metrics.ask("/health").status == 404
+        assert metrics.ask("/v1/listings").status == 404
         assert pprof.ask("/metrics").status == 404
         assert metrics.ask("/metrics").status == 200
         assert pprof.ask("/debug/pprof/").status == 200
