@@ -203,7 +203,7 @@ def test_a_crowd_that_does_not_read(start_server, crowd):
         peers += crowd(server, "http", request("/test/big?bytes=2000000") * 5)
         other.check()
         if has_jemalloc():
-            assert Scrape(server).get("toq_memory_level") >= 1
+            assert Scrape(server).get("toq_memory_steps_total", step="bodies") >= 1
     assert_bounded(server)
     for peer in peers:
         peer.close()
