@@ -77,7 +77,7 @@ def _run_h2load(server, kind, seconds, body):
     return done.stdout
 
 
-def run(server, kind, seconds, body):
+def run(server, kind, seconds, body, reply_bytes=len(RESPONSE)):
     """Loads `server` for so many seconds; returns what load.run_script does, and mean_us."""
     before = usage.cpu(server.pids())
     text = _run_h2load(server, kind, seconds, body)
@@ -85,13 +85,14 @@ def run(server, kind, seconds, body):
     count, succeeded, failed = map(int, REQUESTS.search(text).groups())
     data = int(DATA.search(text).group(1))
     # Of those under way at the end, some have brought their data and are not counted as done.
-    expected = count * (PREFIX_BYTES + len(RESPONSE))
-    slack = kind.connections * kind.streams * (PREFIX_BYTES + len(RESPONSE))
+    expected = count * (PREFIX_BYTES + reply_bytes)
+    slack = kind.connections * kind.streams * (PREFIX_BYTES + reply_bytes)
     if count == 0 or failed or succeeded != count or not 0 <= data - expected <= slack:
         raise load.Failure(f"{server.name} failed its calls: {text}")
     rate = float(FINISHED.search(text).group(1))
     mean, unit = LATENCY.search(text).groups()
     return {
+        "requests": count,
         "rate": rate,
         "user_ns": spent.user_ns / count,
         "system_ns": spent.system_ns / count,

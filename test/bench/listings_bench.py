@@ -130,8 +130,11 @@ class Bench:
             _compare(toq, go, [("GET", path, {}, None) for path in paths])
             self._compare_writes(toq, go, ids[0])
             if is_cached:
-                for path in (f"{TARGET}/{one}" for one in ids):
-                    _ask(toq, [("GET", path, {}, None)])
+                self.fill_cache(toq)
+
+    def fill_cache(self, server):
+        """Reads each listing once."""
+        _ask(server, [("GET", f"{TARGET}/{line.split()[0]}", {}, None) for line in self.versions()])
 
     def _compare_writes(self, toq, go, one):
         """Each server writes once; both see it, and refuse to do it again."""

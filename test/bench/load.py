@@ -57,7 +57,7 @@ def run_script(server, seconds, script, *arguments):
 def run_client(server, seconds, command):
     """Loads `server` for so many seconds with a command that prints its result as load.lua does.
 
-    Returns a dict: rate (requests/s), user_ns, system_ns and cpu_ns per request,
+    Returns a dict: requests, rate (a second), user_ns, system_ns and cpu_ns per request,
     busy (of one core), p99_us.
     """
     before = usage.cpu(server.pids())
@@ -69,6 +69,7 @@ def run_client(server, seconds, command):
         raise Failure(f"{server.name} failed its requests: {failures or 'none was answered'}")
     wall_ns = result["duration_us"] * 1000
     return {
+        "requests": requests,
         "rate": requests * 1e9 / wall_ns,
         "user_ns": spent.user_ns / requests,
         "system_ns": spent.system_ns / requests,

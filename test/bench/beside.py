@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""beside.py OLD NEW [--instructions] [--kind KIND]... - what a request costs a server of before, and one
+of today.
+
+OLD and NEW are toq_server binaries, each in build/VARIANT/ of its tree, whose config/ it is given. OLD
+runs twice: how far its two differ is what a difference to NEW has to exceed to be one.
+
+BENCH_ROUNDS (7) rounds of BENCH_SECONDS (4), in which the three take turns: user CPU per request, the
+median of the ratios within a round, with the least and the most. --instructions instead runs OLD and
+NEW once under valgrind's callgrind: instructions in user mode per request, of all threads.
+
+KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each).
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+import grpc_bench
+import listings_bench
+import load
+import servers
+
+KINDS = ("get", "grpc", "redis", "mysql")
+CALL = "/grpc.health.v1.Health/Check"
+CALL_REPLY_BYTES = 2  # SERVING
+CALL_REQUEST = bytes(grpc_bench.PREFIX_BYTES)  # of no service
+CALLS = grpc_bench.Kind("gRPC, Health/Check", 16, 16)
+COUNTED_SECONDS = 10
+SETTLE_SECONDS = 1  # for threads to end what the load has left to them
+TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+CALLGRIND = """\
+#!/bin/sh
+exec valgrind --tool=callgrind --callgrind-out-file={folder}/counts '{binary}' "$@"
+"""
+
+
+def note(text):
+    print(f"beside: {text}", file=sys.stderr, flush=True)
+
+
+class Contender:
+    """A binary with a database of its own, since what each keeps in Redis may differ."""
+
+    def __init__(self, name, binary, folder):
+        self.name = name
+        tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(binary))))
+        self.config = os.path.join(tree, "config")
+        self.program = os.path.abspath(binary)
+        self.folder = os.path.join(folder, name)
+        os.mkdir(self.folder)
+        self.bench = listings_bench.Bench(binary, self.folder)
+        self.call = os.path.join(self.folder, "call")
+        with open(self.call, "wb") as file:
+            file.write(CALL_REQUEST)
+
+    def count_instructions(self):
+        """From now on its servers run under callgrind."""
+        script = os.path.join(self.folder, "callgrind")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(CALLGRIND.format(folder=self.folder, binary=self.program))
+        os.chmod(script, 0o755)
+        self.program = script
+
+    @contextlib.contextmanager
+    def serve(self, kind):
+        grpc_port = servers.toq_server.free_port()
+        settings = {"CONFIG_DIR": self.config, "GRPC_HOST": "127.0.0.1", "GRPC_PORT": str(grpc_port),
+                    **self.bench.settings(kind == "redis")}
+        target = listings_bench.TARGET if kind in listings_bench.KINDS else servers.TARGET
+        with servers.toq(self.program, settings, target) as running:
+            if kind == "grpc":
+                running.port, running.url = grpc_port, f"http://127.0.0.1:{grpc_port}{CALL}"
+            if kind == "redis":
+                self.bench.fill_cache(running)
+            self.load(running, kind, listings_bench.WARM_SECONDS)
+            yield running
+
+    def load(self, running, kind, seconds):
+        if kind == "get":
+            return load.run(running, 1, seconds)
+        if kind == "grpc":
+            return grpc_bench.run(running, CALLS, seconds, self.call, CALL_REPLY_BYTES)
+        return self.bench.run(running, listings_bench.KINDS[kind], seconds)
+
+    def instructions(self, kind):
+        """Per request, once warm."""
+        with self.serve(kind) as running:
+            self._control("--zero", running)
+            result = self.load(running, kind, COUNTED_SECONDS)
+            time.sleep(SETTLE_SECONDS)
+            self._control("--dump", running)
+        counts = os.path.join(self.folder, "counts.1")
+        with open(counts, encoding="utf-8", errors="replace") as file:
+            total = int(TOTAL.search(file.read()).group(1))
+        os.unlink(counts)
+        return total / result["requests"]
+
+    @staticmethod
+    def _control(what, running):
+        subprocess.run(["callgrind_control", what, str(running.pids()[0])], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+def compare(old, again, new, kind, rounds, seconds):
+    """Prints user CPU per request of `new` and of `again` over `old`'s."""
+    results = {one: [] for one in (old, again, new)}
+    with contextlib.ExitStack() as stack:
+        running = {one: stack.enter_context(one.serve(kind)) for one in results}
+        for number in range(rounds):
+            note(f"{kind}, round {number + 1} of {rounds}")
+            order = list(results)
+            for one in order[number % 3:] + order[:number % 3]:
+                results[one].append(one.load(running[one], kind, seconds)["user_ns"])
+    for one in (again, new):
+        ratios = [theirs / ours for ours, theirs in zip(results[old], results[one])]
+        print(f"{kind:6} {one.name:6} {statistics.median(results[one]):9.0f} ns  "
+              f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})", flush=True)
+
+
+def count(old, new, kind):
+    before, after = old.instructions(kind), new.instructions(kind)
+    print(f"{kind:6} {before:9.0f} -> {after:9.0f} instructions  {after / before:.3f}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("old")
+    parser.add_argument("new")
+    parser.add_argument("--instructions", action="store_true")
+    parser.add_argument("--kind", action="append", choices=KINDS)
+    options = parser.parse_args()
+    rounds = int(os.environ.get("BENCH_ROUNDS", "7"))
+    seconds = int(os.environ.get("BENCH_SECONDS", "4"))
+    with tempfile.TemporaryDirectory(prefix="toq-beside-") as folder, contextlib.ExitStack() as stack:
+        contenders = [Contender("old", options.old, folder), Contender("again", options.old, folder),
+                      Contender("new", options.new, folder)]
+        if options.instructions:
+            del contenders[1]
+        for one in contenders:
+            stack.enter_context(one.bench)
+            if options.instructions:
+                one.count_instructions()
+        for kind in options.kind or KINDS:
+            if options.instructions:
+                count(*contenders, kind)
+            else:
+                compare(*contenders, kind, rounds, seconds)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except load.Failure as failure:
+        sys.exit(f"beside: {failure}")
