@@ -183,6 +183,12 @@ static void start_kill(struct sql *sql)
     sql_query_set_timer(&sql->kill, sql->options.ping_ms);
 }
 
+/* The pool's own checks may have a connection of their own: what they wait for tells of no request. */
+static bool is_own_check(const struct sql *sql, const struct sql_query *query)
+{
+    return query == &sql->ping || query == &sql->probe.control;
+}
+
 static void dispatch(struct loop_deferred *deferred)
 {
     struct sql *sql = CONTAINER_OF(deferred, struct sql, dispatch);
@@ -193,7 +199,7 @@ static void dispatch(struct loop_deferred *deferred)
         struct sql_query *query = CONTAINER_OF(sql->waiters.next, struct sql_query, link);
         list_unlink(&query->link);
         sql->stats.waiters--;
-        sql->stats.wait_ns += clock_now_ns() - query->start_ns;
+        sql->stats.wait_ns += is_own_check(sql, query) ? 0 : clock_now_ns() - query->start_ns;
         give(query);
     }
     grow(sql);
@@ -279,7 +285,7 @@ static void enqueue(struct sql *sql, struct sql_query *query)
 {
     query->state = QUERY_WAITING;
     sql->stats.waiters++;
-    sql->stats.waits++;
+    sql->stats.waits += is_own_check(sql, query) ? 0 : 1;
     if (query->task != NULL) {
         task_park(query->task, "mysql pool");
     }
