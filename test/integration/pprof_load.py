@@ -57,9 +57,9 @@ def answered(server):
     return metric(server, "http_server_request_duration_seconds_count")
 
 
-def wait_captured(server):
-    """Waits until a request is in flight beside the one that asks for the metrics."""
-    server_module.wait_until(lambda: metric(server, "http_server_active_requests") >= 2,
+def wait_captured(server, others=0):
+    """Waits until a request is in flight beside `others` and the one that asks for the metrics."""
+    server_module.wait_until(lambda: metric(server, "http_server_active_requests") >= 2 + others,
                              "a capture to begin")
 
 

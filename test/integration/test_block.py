@@ -66,7 +66,7 @@ def take_block(server, name="block", **query):
 
 
 @contextlib.contextmanager
-def wall_window(server, seconds):
+def wall_window(server, seconds, in_flight=0):
     """Takes /debug/fgprof while in the `with`, which ends with it; `taken.profile` is the profile."""
     class Taken(threading.Thread):
         def run(self):
@@ -74,7 +74,7 @@ def wall_window(server, seconds):
 
     taken = Taken()
     taken.start()
-    wait_captured(server)
+    wait_captured(server, in_flight)
     yield taken
     taken.join()
     taken.profile = decode_as(taken.answer, [("samples", "count"), ("time", "nanoseconds")])
@@ -211,21 +211,21 @@ def test_the_text_is_gos(waiting_server):
 def test_wall_time_is_waits_and_running_in_the_window(waiting_server):
     seconds = 2
     measure(waiting_server, f"/test/hold/burn?ms={MS}")  # before it
-    long = threading.Thread(target=measure, args=(waiting_server, "/test/wait/redis?ms=4000"))
+    long = threading.Thread(target=measure, args=(waiting_server, "/test/wait/mysql?ms=4000"))
     long.start()
-    server_module.wait_until(lambda: "/test/wait/redis redis" in get(
+    server_module.wait_until(lambda: "/test/wait/mysql mysql" in get(
         waiting_server, "/test/tasks").text, "a wait that begins before the window")
-    with wall_window(waiting_server, seconds) as taken:
+    with wall_window(waiting_server, seconds, in_flight=1) as taken:
         burnt = measure(waiting_server, f"/test/hold/burn?ms={MS}")["burn"]
-        waited = measure(waiting_server, f"/test/wait/mysql?ms={3 * MS}")["mysql"]
+        waited = measure(waiting_server, f"/test/wait/redis?ms={3 * MS}")["redis"]
     long.join()
     profile = taken.profile
     window_ns = profile.message.duration_nanos
     assert window_ns >= 0.99 * seconds * NS
     # The whole window for what began before and ended after it.
-    assert profile.total(of("wait_for_redis", "/test/wait/redis", "redis")) == (
+    assert profile.total(of("wait_for_mysql", "/test/wait/mysql", "mysql")) == (
         pytest.approx(window_ns, rel=0.1))
-    assert profile.total(of("wait_for_mysql", "/test/wait/mysql")) == (
+    assert profile.total(of("wait_for_redis", "/test/wait/redis")) == (
         pytest.approx(waited, rel=0.1))
     ran = of("handle_burn", "/test/hold/burn", "running")
     assert profile.total(ran) == pytest.approx(burnt, rel=0.1)
