@@ -21,12 +21,12 @@ import re
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 import urllib.request
 
 import server as server_module
+import wire
 
 CONNECTIONS = 24  # that take steps
 RESTING = 24  # that wait for something, beside them
@@ -179,7 +179,7 @@ class Connection:
         return "close"
 
     def reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.reset_on_close(self.socket)
         self._drop()
         return "close by a reset"
 

@@ -7,11 +7,11 @@ are hit as well as new ones.
 
 import os
 import socket
-import struct
 import threading
 
+from wire import reset, reset_on_close
+
 PASS, STALL, CUT, GARBLE = "pass", "stall", "cut", "garble"
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close sends a reset
 
 
 class Proxy:
@@ -120,12 +120,7 @@ class Proxy:
             doomed = list(self._open)
         for one in doomed:
             try:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                reset_on_close(one)
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-
-def reset(connection):
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    connection.close()

@@ -7,7 +7,6 @@ TOQ_DRIVER_SEED repeats a run, as far as the server's timing lets it.
 import os
 import random
 import socket
-import struct
 
 import pytest
 
@@ -16,6 +15,7 @@ import rpc
 import server as server_module
 from http2_wire import (CANCEL, DATA, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, Http2Peer,
                         fields, frame, rst, window_update)
+from wire import reset_on_close
 
 SECONDS = 20
 DRAIN_SECONDS = 3
@@ -46,7 +46,7 @@ def test_a_handler_that_ends_after_its_connection(sanitized_server_binary, liste
         with Http2Peer(server, listener) as peer:
             peer.send(peer.headers(1, pairs), LEAVE[turn % len(LEAVE)])
             if turn % 2:
-                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset_on_close(peer.socket)
     server_module.wait_until(lambda: driver.in_flight(server)[0] <= 1, "the requests to end")
     server.close()
 

@@ -91,11 +91,15 @@ def profile(server):
 
 @contextlib.contextmanager
 def sleeping(server, count):
-    with contextlib.ExitStack() as stack:
-        for peer in [stack.enter_context(Peer(server)) for _ in range(count)]:
+    peers = [Peer(server) for _ in range(count)]
+    try:
+        for peer in peers:
             peer.send(request("/test/sleep?ms=600000"))
         wait_until(lambda: len(of_route(dump(server), "/test/sleep")) == count, "all to sleep")
         yield
+    finally:
+        for peer in peers:
+            peer.reset()
 
 
 def test_each_request_has_an_entry_that_keeps_its_id(start_server):

@@ -9,9 +9,10 @@ import threading
 import pytest
 
 from listings import PATH, Api, decoded
-from proxy import RESET_ON_CLOSE, Proxy
+from proxy import Proxy
 from scrape import Scrape
 from server import wait_until
+from wire import reset_on_close
 
 BEHIND_ITS_BACK = "UPDATE listings SET title = 'Unnoticed' WHERE id = %s"
 
@@ -247,7 +248,7 @@ def test_a_hundred_misses_are_one_load(api, database, target, cache):
 
 def leave(peer):
     """Has the thread that reads from a socket close it, with a reset: a FIN alone would be no departure."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    reset_on_close(peer)
     peer.shutdown(socket.SHUT_RD)
 
 

@@ -2,8 +2,6 @@
 """Handlers that break what http.h asks of them: what the server makes of it, and that others are served."""
 
 import signal
-import socket
-import struct
 import urllib.parse
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 import rpc
 import server as server_module
 from http2_wire import Http2Peer, fields
-from wire import Peer, request
+from wire import Peer, request, reset_on_close
 
 # --- fields that are not the handler's to send
 
@@ -208,7 +206,7 @@ def ask_and_leave(server, protocol, path):
             peer.send(peer.headers(1, fields(path)))
             peer.assert_alive()
         server_module.wait_until(lambda: active(server) > 1, "the request")
-        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_on_close(peer.socket)
 
 
 @pytest.mark.parametrize("protocol", [Peer, Http2Peer])

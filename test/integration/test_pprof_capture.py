@@ -13,6 +13,7 @@ import pytest
 import server as server_module
 from pprof_decode import Profile, decode_cpu
 from pprof_load import BUSY, capture, capture_when_free, get_profile, wait_captured
+from wire import reset_on_close
 
 CAP_S = 2
 
@@ -103,7 +104,7 @@ def test_a_client_that_leaves_ends_the_capture(start_server, leave):
     lonely = start_server()
     peer = open_capture(lonely, 60)
     if leave == "reset":
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        reset_on_close(peer)
     elif leave == "shut down both":
         peer.shutdown(socket.SHUT_RDWR)
     elif leave == "half":

@@ -4,7 +4,6 @@
 import gzip
 import re
 import signal
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -15,6 +14,7 @@ import server as server_module
 from pprof_decode import KINDS, decode_named, has_frame
 from conftest import binary_path
 from pprof_load import is_sanitized, load, metric, wait_captured
+from wire import reset, reset_on_close
 
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
@@ -188,15 +188,15 @@ def test_a_difference_counts_what_came_and_what_went(test_server):
         future = pool.submit(get, test_server, "goroutine", 3)
         wait_active(test_server, 5)
         for peer in early[:3]:
-            peer.close()
+            reset(peer)
         profile = future.result()
         assert sleeping(profile) == -3
         future = pool.submit(get, test_server, "goroutine", 3)
         wait_active(test_server, 2)
         late = [open_sleeper(60) for _ in range(4)]
         assert sleeping(future.result()) == 4
-    for peer in early + late:
-        peer.close()
+    for peer in early[3:] + late:
+        reset(peer)
     wait_sleeping(0)
 
 
@@ -242,7 +242,7 @@ def test_a_client_that_leaves_ends_a_difference(start_server, leave):
         peer.sendall(f"GET /debug/{path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
         wait_captured(lonely)
         if leave == "reset":
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            reset_on_close(peer)
         peer.close()
         server_module.wait_until(lambda: metric(lonely, "http_server_active_requests") == 1,
                                  "the query to end")

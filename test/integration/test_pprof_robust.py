@@ -2,7 +2,6 @@
 """Captures while connections break, threads come and go, and over and over."""
 
 import signal
-import socket
 import threading
 import time
 
@@ -11,8 +10,8 @@ import pytest
 
 from pprof_decode import has_frame
 from pprof_load import capture, capture_when_free, is_deferring, load, wait_captured
+from wire import reset
 
-RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: at close, a reset
 
 
 @pytest.fixture
@@ -41,9 +40,8 @@ def in_background():
 
 def break_connection(server, listener, request):
     peer = server.connect(listener)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     peer.sendall(request)
-    peer.close()
+    reset(peer)
 
 
 def test_connections_that_break_during_captures(start_server, in_background):

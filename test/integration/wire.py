@@ -21,9 +21,14 @@ def chunked(*parts, trailers=b""):
     return b"".join(framed) + b"0\r\n" + trailers + b"\r\n"
 
 
-def reset(peer):
-    """Closes a socket with an RST."""
+def reset_on_close(peer):
+    """Has closing a socket send an RST."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def reset(peer):
+    """Leaves: a FIN would only say that no more requests come."""
+    reset_on_close(peer)
     peer.close()
 
 
@@ -71,7 +76,6 @@ class Peer:
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Leaves. A FIN would only say that no more requests come."""
         reset(self.socket)
 
     # --- in
