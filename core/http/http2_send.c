@@ -19,6 +19,12 @@ static size_t count_pending(const struct http2_stream *st)
     return st->borrowed.len + st->out.len;
 }
 
+/* has_unsent tells whether bytes of the answer wait, or its end alone, for which nghttp2 wants a window as well. */
+static bool has_unsent(const struct http2_stream *st)
+{
+    return count_pending(st) > 0 || (st->life == STREAM_ANSWERED && !st->is_end_read);
+}
+
 static struct http2_stream *stream_of(struct http_request *req)
 {
     return CONTAINER_OF(req, struct http2_stream, req);
@@ -40,7 +46,7 @@ void http2_send_watch(struct http2_stream *st)
     if (st->life == STREAM_LINGERING) {
         return; /* the timer waits for the end of what is dropped */
     }
-    if (count_pending(st) == 0) {
+    if (!has_unsent(st)) {
         st->is_watched = false;
         wheel_unset(&st->timer);
     } else if (!st->is_watched || st->taken_bytes >= HTTP2_PACE_BYTES) {
@@ -100,6 +106,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *b
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (len == pending && st->life != STREAM_HANDLED) {
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+        st->is_end_read = true;
         if (st->trailer_count > 0) {
             *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             if (nghttp2_submit_trailer(session, st->id, st->trailers, st->trailer_count) != 0) {
@@ -217,6 +224,7 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     const nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
     st->label = st->req.task.label;
     st->is_refusal = response->status >= 400;
+    st->is_end_read = !has_data;
     return nghttp2_submit_response(st->h2->session, st->id, fields.list, fields.count,
                                    has_data ? &provider : NULL);
 }

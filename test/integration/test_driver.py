@@ -75,13 +75,20 @@ def test_a_call_does_not_wait_for_a_client_that_is_gone(start_server, case):
     server_module.wait_until(lambda: driver.in_flight(server)[0] <= 1, "the call to end")
 
 
+# What is asked for, and the window that it gets: none, or one that is used up when the end is due.
+NOT_TAKEN = [("GET", "/test/params/a/b", 0), ("GET", "/test/stream?bytes=100", 0),
+             ("GET", "/test/drip?count=3", 0), ("GET", "/test/drip?count=3", 30),
+             ("HEAD", "/test/drip?count=3", 0), ("POST", "/test/drip?count=3", 30)]
+
+
 @pytest.mark.parametrize("has_left", [False, True])
-@pytest.mark.parametrize("target", ["/test/params/a/b", "/test/stream?bytes=100", "/test/drip?count=3"])
-def test_an_answer_that_is_not_taken_is_given_up(start_server, target, has_left):
-    """Whether its handler has ended it or writes; the connection of a client that is gone ends with it."""
+@pytest.mark.parametrize("method, target, window", NOT_TAKEN)
+def test_an_answer_that_is_not_taken_is_given_up(start_server, method, target, window, has_left):
+    """Whether its handler has ended it or writes, and whether bytes are left of it or its end alone; the
+    connection of a client that is gone ends with it."""
     server = start_server({"WRITE_TIMEOUT_MS": "1000"})
-    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, 0)]) as peer:
-        peer.send(peer.headers(1, fields(target)))
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, window)]) as peer:
+        peer.send(peer.headers(1, fields(target, method=method)))
         peer.await_frame(HEADERS, stream=1)
         if has_left:
             peer.socket.shutdown(socket.SHUT_WR)
