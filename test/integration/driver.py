@@ -65,6 +65,8 @@ SETTINGS = {
     "GRPC_KEEPALIVE_MIN_TIME_MS": "100",
     "GRPC_MAX_CONNECTION_AGE_MS": "4000",
     "GRPC_MAX_CONNECTION_AGE_GRACE_MS": "1000",
+    # But for this one: a connection that the server keeps for ever must not be cut off by it.
+    "SHUTDOWN_TIMEOUT_MS": "600000",
 }
 
 
@@ -388,6 +390,24 @@ def in_flight(server):
     return int(active), [one for one in stacks if re.match(r"goroutine \d+ .*(route|rpc): ", one)]
 
 
+TCP_STATES = {"01": "ESTABLISHED", "04": "FIN_WAIT1", "05": "FIN_WAIT2", "08": "CLOSE_WAIT", "0B": "CLOSING"}
+
+
+def open_connections(server):
+    """The connections that the server has not closed, as the kernel tells: the name of its port, the port of the
+    peer, and the state."""
+    names = {port: name for name, port in server.ports.items()}
+    found = []
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in list(table)[1:]:
+            _, local, remote, state, *_, inode = line.split()[:10]
+            name = names.get(int(local.partition(":")[2], 16))
+            # A socket that no process has open any more is number 0.
+            if name and state in TCP_STATES and inode != "0":
+                found.append(f"{name} {int(remote.partition(':')[2], 16)} {TCP_STATES[state]}")
+    return found
+
+
 def play(binary, seed, seconds, drain_seconds):
     """Runs the driver against a server of its own, then through the drain of another.
 
@@ -433,14 +453,18 @@ def _play(server, driver, seconds, is_drained):
 
 
 def await_quiet(server, driver):
+    """Waits until the server has ended every request, and closed every connection."""
     deadline = time.monotonic() + QUIET_S
     while True:
         active, tasks = in_flight(server)
-        if active <= 1 and len(tasks) <= 1:
+        connections = open_connections(server)
+        if active <= 1 and len(tasks) <= 1 and not connections:
             driver.outcome("requests in flight at the end: 0")
+            driver.outcome("connections at the end: 0")
             return
         if time.monotonic() > deadline:
-            raise Fault(f"{active} requests in flight at the end:\n" + "\n\n".join(tasks))
+            raise Fault(f"{active} requests in flight at the end, {len(connections)} connections:\n"
+                        + "\n\n".join([*tasks, *connections]))
         time.sleep(0.2)
 
 
