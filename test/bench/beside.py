@@ -8,7 +8,8 @@ runs twice: how far its two differ is what a difference to NEW has to exceed to 
 
 BENCH_ROUNDS (7) rounds of BENCH_SECONDS (4), in which the three take turns: user CPU per request, the
 median of the ratios within a round, with the least and the most. --instructions instead runs OLD and
-NEW once under valgrind's callgrind: instructions in user mode per request, of all threads.
+NEW once under valgrind's callgrind, with one request at a time: instructions in user mode per request,
+of all threads.
 
 KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each).
 """
@@ -53,17 +54,21 @@ class Contender:
     def __init__(self, name, binary, folder):
         self.name = name
         tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(binary))))
-        self.config = os.path.join(tree, "config")
         self.program = os.path.abspath(binary)
+        self.settings = {}
+        self.calls = CALLS
         self.folder = os.path.join(folder, name)
         os.mkdir(self.folder)
-        self.bench = listings_bench.Bench(binary, self.folder)
+        self.bench = listings_bench.Bench(binary, self.folder, os.path.join(tree, "config"))
         self.call = os.path.join(self.folder, "call")
         with open(self.call, "wb") as file:
             file.write(CALL_REQUEST)
 
     def count_instructions(self):
-        """From now on its servers run under callgrind."""
+        """From now on its servers run under callgrind, and take no samples of how slow that makes them."""
+        self.settings = {"ENABLE_PPROF": "false"}
+        self.calls = grpc_bench.Kind(CALLS.title, 1, 1)
+        load.CONNECTIONS = 1  # each request has a turn of the loop for itself, however fast it is
         script = os.path.join(self.folder, "callgrind")
         with open(script, "w", encoding="utf-8") as file:
             file.write(CALLGRIND.format(folder=self.folder, binary=self.program))
@@ -73,8 +78,8 @@ class Contender:
     @contextlib.contextmanager
     def serve(self, kind):
         grpc_port = servers.toq_server.free_port()
-        settings = {"CONFIG_DIR": self.config, "GRPC_HOST": "127.0.0.1", "GRPC_PORT": str(grpc_port),
-                    **self.bench.settings(kind == "redis")}
+        settings = {"CONFIG_DIR": self.bench.config, "GRPC_HOST": "127.0.0.1", "GRPC_PORT": str(grpc_port),
+                    **self.settings, **self.bench.settings(kind == "redis")}
         target = listings_bench.TARGET if kind in listings_bench.KINDS else servers.TARGET
         with servers.toq(self.program, settings, target) as running:
             if kind == "grpc":
@@ -88,7 +93,7 @@ class Contender:
         if kind == "get":
             return load.run(running, 1, seconds)
         if kind == "grpc":
-            return grpc_bench.run(running, CALLS, seconds, self.call, CALL_REPLY_BYTES)
+            return grpc_bench.run(running, self.calls, seconds, self.call, CALL_REPLY_BYTES)
         return self.bench.run(running, listings_bench.KINDS[kind], seconds)
 
     def instructions(self, kind):
@@ -107,7 +112,7 @@ class Contender:
     @staticmethod
     def _control(what, running):
         subprocess.run(["callgrind_control", what, str(running.pids()[0])], check=True,
-                       stdout=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def compare(old, again, new, kind, rounds, seconds):

@@ -62,15 +62,16 @@ def _build_peer():
 class Bench:
     """MySQL and Redis of its own with COUNT listings in them, and what is needed to load servers."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, config=os.path.join(servers.ROOT, "config")):
         self.binary = os.path.abspath(binary)
+        self.config = config
         self.folder = folder
         self.data = services.Services(os.path.join(folder, "services"))
 
     def __enter__(self):
         try:
             self.data.up()
-            env = {**os.environ, **self.settings(False), "ENV": "production"}
+            env = {**os.environ, **self.settings(False), "ENV": "production", "CONFIG_DIR": self.config}
             servers.prepare([self.binary, "--migrate"], SEED_SECONDS, env)
             servers.prepare([os.path.join(servers.ROOT, "scripts", "seed"), str(COUNT)], SEED_SECONDS,
                             env)
