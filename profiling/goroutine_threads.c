@@ -6,10 +6,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "core/base/str.h"
 #include "core/loop/task.h"
 #include "profiling/lookup.h"
+#include "profiling/thread_facts.h"
 #include "profiling/thread_stack.h"
 
 #define STAT_BYTES  1024
@@ -77,15 +76,7 @@ static bool parse_stat(struct str text, struct stat_line *ret_line)
 
 static bool read_stat(pid_t tid, char *out, struct stat_line *ret_line)
 {
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    const ssize_t got = read(fd, out, STAT_BYTES);
-    (void)close(fd);
-    return got > 0 && parse_stat((struct str){out, (size_t)got}, ret_line);
+    return thread_facts_read(tid, "stat", out, STAT_BYTES) && parse_stat(str_from(out), ret_line);
 }
 
 static uint64_t read_number(struct str field)

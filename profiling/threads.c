@@ -9,9 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,16 +19,13 @@
 #include "profiling/lookup.h"
 #include "profiling/maps.h"
 #include "profiling/synthetic.h"
+#include "profiling/thread_facts.h"
 
 #define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
 #define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
 #define ARMED_PER_POLL    16         /* some 50 us each, on the loop */
 #define LEARNT_PER_POLL   4          /* each reads /proc/self/maps, on the loop */
 #define STATUS_BYTES      4096
-
-/* Kernel ABI: the CPU clock of one thread, user and system time. */
-#define CPUCLOCK_PER_THREAD 4u
-#define CPUCLOCK_SCHED      2u
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -47,11 +42,6 @@ struct pooled_slot {
 
 static struct pooled_slot *pool; /* never freed, see cpu_signal.h */
 
-static bool is_alive(pid_t tid)
-{
-    return tgkill(getpid(), tid, 0) == 0;
-}
-
 static struct pooled_slot *find_slot(pid_t tid)
 {
     for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
@@ -65,7 +55,7 @@ static struct pooled_slot *find_slot(pid_t tid)
 static struct pooled_slot *find_free_slot(bool is_main)
 {
     for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
-        if (!slot->is_used && slot->is_main == is_main && !is_alive(slot->tid)) {
+        if (!slot->is_used && slot->is_main == is_main && !thread_facts_is_alive(slot->tid)) {
             return slot;
         }
     }
@@ -141,18 +131,11 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
 }
 
-static clockid_t cpu_clock(pid_t tid)
-{
-    return (clockid_t)((~(unsigned)tid) << 3 | CPUCLOCK_PER_THREAD | CPUCLOCK_SCHED);
-}
-
 /* Returns: the CPU time of a thread; what was known before when it has ended. */
 static uint64_t read_cpu_ns(const struct thread *thread)
 {
-    struct timespec ts;
-    return clock_gettime(cpu_clock(thread->tid), &ts) != 0
-               ? thread->cpu_ns
-               : (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    uint64_t cpu_ns = thread->cpu_ns;
+    return thread_facts_cpu_ns(thread->tid, &cpu_ns) ? cpu_ns : thread->cpu_ns;
 }
 
 /* Before the timer runs, so that no sample of the new period counts as one of the old. */
@@ -169,7 +152,7 @@ static bool start_timer(struct thread *thread, uint64_t period_ns)
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     event.sigev_value = cpu_signal_value(thread->slot);
     event.sigev_notify_thread_id = thread->tid;
-    if (timer_create(cpu_clock(thread->tid), &event, &thread->timer) != 0) {
+    if (timer_create(thread_facts_clock(thread->tid), &event, &thread->timer) != 0) {
         return false;
     }
     if (!set_timer(thread, period_ns)) {
@@ -177,21 +160,6 @@ static bool start_timer(struct thread *thread, uint64_t period_ns)
         return false;
     }
     return true;
-}
-
-/* Reads a file of /proc about a thread, as a string of at most `size` bytes with its NUL. */
-static bool read_about(pid_t tid, const char *file, char *out, size_t size)
-{
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    ssize_t got = read(fd, out, size - 1);
-    (void)close(fd);
-    out[got < 0 ? 0 : got] = '\0';
-    return got > 0;
 }
 
 /* The value of a "Name:\tvalue" line. */
@@ -216,7 +184,7 @@ static bool has_sigprof_blocked(const char *status)
 static void arm(struct threads *threads, struct thread *thread)
 {
     char status[STATUS_BYTES];
-    if (!read_about(thread->tid, "status", status, sizeof(status))) {
+    if (!thread_facts_read(thread->tid, "status", status, sizeof(status))) {
         return; /* it ended meanwhile */
     }
     const struct str name = find_field(status, "Name:");
@@ -289,7 +257,7 @@ static void scan(struct threads *threads)
 static void read_name(struct thread *thread)
 {
     char name[THREADS_NAME_BYTES + 1]; /* with a line break */
-    if (read_about(thread->tid, "comm", name, sizeof(name))) {
+    if (thread_facts_read(thread->tid, "comm", name, sizeof(name))) {
         name[strcspn(name, "\n")] = '\0';
         memcpy(thread->name, name, sizeof(thread->name));
     }
@@ -419,7 +387,7 @@ void threads_poll(struct threads *threads)
         struct thread *thread = &threads->items[i];
         drain(threads, thread);
         /* Reading the directory may skip a thread while another one ends. */
-        if (thread->is_seen || is_alive(thread->tid)) {
+        if (thread->is_seen || thread_facts_is_alive(thread->tid)) {
             learn_stack(thread->slot, &budget);
             threads->items[kept++] = *thread;
         } else {
