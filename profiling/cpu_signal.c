@@ -83,10 +83,8 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
     const struct unwind_table *table = unwind_enter();
     if (info->si_code == SI_TIMER) {
         on_timer(info, table, context);
-    } else if (info->si_code == SI_QUEUE) {
-        thread_signal_answer((uintptr_t)info->si_value.sival_ptr, table, context,
-                             atomic_load(&read_label)());
     }
+    thread_signal_answer(table, context, atomic_load(&read_label)());
     unwind_exit();
     errno = saved_errno;
 }

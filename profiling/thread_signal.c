@@ -5,6 +5,7 @@
 #include "profiling/thread_signal.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #define STACK_BYTES_MAX (UINT64_C(64) << 20) /* of a thread; what is further away is another's */
 
@@ -38,12 +39,26 @@ static void take(struct thread_stack *stack, const struct unwind_table *table,
                                                THREAD_STACK_FRAMES_MAX, &stack->is_complete);
 }
 
-void thread_signal_answer(uint64_t number, const struct unwind_table *table,
-                          const ucontext_t *context, uint32_t label)
+/* begin_answer takes the question to the calling thread: nobody else answers it, and the asker waits.
+ *
+ * Returns: false when it is not asked. */
+static bool begin_answer(uint64_t *ret_number)
 {
-    uint_fast64_t state = number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ASKED;
-    if (!atomic_compare_exchange_strong(&thread_signal.state, &state,
-                                        number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ANSWERING)) {
+    uint_fast64_t state = atomic_load(&thread_signal.state);
+    if (state % THREAD_SIGNAL_PHASES != THREAD_SIGNAL_ASKED ||
+        atomic_load(&thread_signal.tid) != gettid()) {
+        return false;
+    }
+    *ret_number = state / THREAD_SIGNAL_PHASES;
+    return atomic_compare_exchange_strong(
+        &thread_signal.state, &state, *ret_number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ANSWERING);
+}
+
+void thread_signal_answer(const struct unwind_table *table, const ucontext_t *context,
+                          uint32_t label)
+{
+    uint64_t number;
+    if (!begin_answer(&number)) {
         return;
     }
     const uint64_t start_ns = now_ns();

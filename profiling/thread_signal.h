@@ -3,8 +3,12 @@
  * thread_signal.h - the answer of a thread that is asked for its stack by a signal. The question
  * is thread_stack.c's.
  *
- * Failure: a signal that comes too late, or that nobody here sent, does nothing.
- * Memory:  one question at a time, static: a late signal finds its number gone.
+ * The question names the thread, the signal carries nothing: what it carries is lost when the process
+ * may queue no more signals (RLIMIT_SIGPENDING), and one that finds another pending is that one. So
+ * any SIGPROF on the thread that is asked answers.
+ *
+ * Failure: a signal that comes too late, or to a thread that is not asked, does nothing.
+ * Memory:  one question at a time, static: a late signal finds the question gone.
  * Thread:  signal, unless a function says otherwise.
  */
 #ifndef TOQ_PROFILING_THREAD_SIGNAL_H
@@ -37,6 +41,7 @@ enum thread_signal_phase {
 
 struct thread_signal {
     atomic_uint_fast64_t state; /* number of the question * THREAD_SIGNAL_PHASES + phase */
+    atomic_int tid;             /* who is asked; set before the state is ASKED */
     sem_t answered;             /* posted once per answer */
 
     /* The main thread's stack; of other threads the block of thread data is the upper bound. */
@@ -51,12 +56,12 @@ struct thread_signal {
 
 extern struct thread_signal thread_signal;
 
-/* thread_signal_answer writes the stack of the interrupted thread into thread_signal, when its
- * question still stands.
+/* thread_signal_answer writes the stack of the interrupted thread into thread_signal, when that thread
+ * is asked for it.
  *
  * table: NULL: the answer is an empty stack.
  */
-void thread_signal_answer(uint64_t number, const struct unwind_table *table,
-                          const ucontext_t *context, uint32_t label);
+void thread_signal_answer(const struct unwind_table *table, const ucontext_t *context,
+                          uint32_t label);
 
 #endif

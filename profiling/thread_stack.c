@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread_stack.c - one question at a time, with a number that the signal carries, so that the
- * answer to an old one is never taken for that to a new one.
+ * thread_stack.c - one question at a time, with a number, so that the answer to an old one is never
+ * taken for that to a new one.
  */
 #include "profiling/thread_stack.h"
 
@@ -10,13 +10,11 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "core/base/clock.h"
-#include "core/base/random.h"
 #include "profiling/maps.h"
 
 static pthread_mutex_t asker = PTHREAD_MUTEX_INITIALIZER;
@@ -33,19 +31,14 @@ void thread_stack_init(void)
     if (!is_initialised) {
         (void)sem_init(&thread_signal.answered, 0, 0); /* cannot fail with these arguments */
         is_initialised = true;
-        /* A number that other code's signals do not carry by chance. */
-        last_number = random_u64() >> 16; /* room to count and for the phases */
     }
 }
 
 static int ask(pid_t tid, uint64_t number)
 {
-    siginfo_t info = {.si_signo = SIGPROF, .si_code = SI_QUEUE};
-    info.si_pid = thread_signal.pid;
-    info.si_uid = getuid();
-    info.si_value.sival_ptr = (void *)(uintptr_t)number;
+    atomic_store(&thread_signal.tid, tid);
     atomic_store(&thread_signal.state, number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ASKED);
-    return syscall(SYS_rt_tgsigqueueinfo, thread_signal.pid, tid, SIGPROF, &info) == 0 ? 0 : -errno;
+    return tgkill(thread_signal.pid, tid, SIGPROF) == 0 ? 0 : -errno;
 }
 
 /* withdraw takes the question back.

@@ -6,7 +6,7 @@
  * A thread that sleeps in the kernel is woken for it: reads and locks go on by themselves
  * (SA_RESTART), nanosleep and poll end early with EINTR.
  *
- * Flow:    thread_stack_take -> SIGPROF with a number -> cpu_signal.c -> thread_signal_answer
+ * Flow:    thread_stack_take -> SIGPROF -> cpu_signal.c -> thread_signal_answer
  * Failure: a thread that has the signal blocked, or sleeps so that nothing wakes it, is given up
  *          after a time.
  * Thread:  any but the one that is asked for; askers wait for each other.
@@ -27,7 +27,7 @@ void thread_stack_init(void);
 /* thread_stack_take waits for a thread's stack.
  *
  * Returns: 0 with *ret_stack filled; frame_count is 0 while no unwind table is published. UV_ESRCH the
- *          thread has ended; UV_ETIMEDOUT; UV_EAGAIN the system has no room for more signals.
+ *          thread has ended; UV_ETIMEDOUT.
  */
 MUST_USE int thread_stack_take(pid_t tid, uint64_t timeout_ns, struct thread_stack *ret_stack);
 

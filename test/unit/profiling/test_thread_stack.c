@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -185,6 +186,37 @@ static void test_a_deaf_thread_is_given_up_and_its_late_answer_ignored(void **st
     end_thread(thread);
 }
 
+/* The kernel then delivers a signal without what it carries: who sent it, and how. */
+static void test_where_signals_lose_their_content(void **state)
+{
+    (void)state;
+    static void (*body)(void) = burn;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    const pthread_t thread = start_thread(&body);
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    take_until(burn);
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+    end_thread(thread);
+}
+
+/* Signals of nobody here, before a question and after it. */
+static void test_signals_without_a_question_do_nothing(void **state)
+{
+    (void)state;
+    static void (*body)(void) = burn;
+    const pthread_t thread = start_thread(&body);
+    assert_int_equal(pthread_kill(thread, SIGPROF), 0);
+    assert_int_equal(pthread_sigqueue(thread, SIGPROF, (union sigval){.sival_int = 1}), 0);
+    take_until(burn);
+    const uint64_t answered = atomic_load(&thread_signal.state);
+    assert_int_equal(raise(SIGPROF), 0);
+    assert_int_equal(pthread_kill(thread, SIGPROF), 0);
+    end_thread(thread);
+    assert_int_equal(atomic_load(&thread_signal.state), answered);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_a_thread_that_waits_goes_on_waiting),
         cmocka_unit_test(test_a_thread_that_is_gone),
         cmocka_unit_test(test_a_deaf_thread_is_given_up_and_its_late_answer_ignored),
+        cmocka_unit_test(test_where_signals_lose_their_content),
+        cmocka_unit_test(test_signals_without_a_question_do_nothing),
     };
     return cmocka_run_group_tests_name("thread_stack", tests, set_up, tear_down);
 }
