@@ -15,7 +15,7 @@
 static struct loop *loop;
 static uv_idle_t idle;
 static void (*burn)(void); /* in each turn; NULL: nothing */
-static volatile uint64_t sink;
+static _Thread_local volatile uint64_t sink;
 
 static struct {
     int calls;
