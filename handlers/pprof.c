@@ -4,6 +4,9 @@
  */
 #include "handlers/pprof.h"
 
+#include <errno.h>
+
+#include "core/telemetry/log.h"
 #include "handlers/pprof_accounts.h"
 #include "handlers/pprof_past.h"
 #include "handlers/pprof_respond.h"
@@ -95,6 +98,14 @@ void pprof_handle_cmdline(struct http_request *req, void *arg)
 /* --- start and stop ------------------------------------------------------------------------------
  */
 
+static void log_itimer(int status)
+{
+    LOG(LOG_WARN, "pprof", "threads cannot have CPU timers: the process's paces the samples",
+        log_cstr("error", status == -EAGAIN
+                              ? "resource temporarily unavailable: RLIMIT_SIGPENDING is used up"
+                              : profiler_strerror(status)));
+}
+
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
     const struct profiler_options options = {
@@ -102,6 +113,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
         .mutex_fraction = (uint32_t)pprof->mutex_fraction,
         .history_windows = pprof->history_windows,
         .block_ms = pprof->block_ms,
+        .on_itimer = log_itimer,
     };
     const int rc = pprof_accounts_register(metrics);
     return rc < 0 ? rc : profiler_start(&options);

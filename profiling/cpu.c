@@ -23,7 +23,7 @@
 
 #define DRAIN_MS      100
 #define HZ_MAX        1000
-#define COMMENT_BYTES 256
+#define COMMENT_BYTES 384
 
 enum capture_state { CAPTURE_PREPARING, CAPTURE_SAMPLING, CAPTURE_ENCODING, CAPTURE_ENDED };
 
@@ -100,12 +100,15 @@ static uint64_t count_lost(const struct cpu_capture *capture)
 
 static void format_account(const struct cpu_capture *capture, char *out)
 {
+    char itimer[SAMPLER_ITIMER_BYTES];
+    const bool is_shared = capture->sampler.untimed > 0;
+    sampler_format_itimer(is_shared ? capture->sampler.itimer_reason : 0, itimer);
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: %" PRIu64 " samples, %" PRIu64 " lost, %" PRIu64 " truncated, %" PRIu64
-                   " thread%s without a timer, %" PRIu64 " us in the signal handler",
+                   " thread%s without a timer, %" PRIu64 " us in the signal handler%s",
                    capture->stacks.total, count_lost(capture), capture->truncated,
                    capture->sampler.untimed, capture->sampler.untimed == 1 ? "" : "s",
-                   capture->sampler.handler_ns / NS_PER_US);
+                   capture->sampler.handler_ns / NS_PER_US, itimer);
 }
 
 static void encode_work(struct loop_job *job)
@@ -165,6 +168,7 @@ static void account(struct cpu_capture *capture)
     capture->sampler.lost = now.lost - capture->sampler.lost;
     capture->sampler.handler_ns = now.handler_ns - capture->sampler.handler_ns;
     capture->sampler.untimed = now.untimed - capture->sampler.untimed;
+    capture->sampler.itimer_reason = now.itimer_reason;
 
     struct cpu_stats *stats = &profiler.stats;
     stats->samples += capture->stacks.total + capture->stacks.dropped;

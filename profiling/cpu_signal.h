@@ -4,8 +4,10 @@
  * it.
  *
  * Flow:    a thread's CPU timer -> SIGPROF on that thread -> registers -> unwind_walk -> ring_push
+ *          the process's CPU timer -> SIGPROF on the thread that runs -> the same, when that thread
+ *          has no timer of its own and used a period
  *          thread_stack_take -> SIGPROF on that thread -> thread_signal_answer
- * Failure: a late signal, one that neither sent, or a timer's outside a capture does nothing.
+ * Failure: a late signal, one that none of them sent, or a timer's outside a capture does nothing.
  * Memory:  a slot is never freed, because the kernel may still hold its address in a signal.
  * Thread:  the handler runs on every thread of the process: no lock, no malloc, errno kept.
  */
@@ -19,12 +21,15 @@
 
 #define CPU_SLOTS_MAX 1024
 
-/* What the handler knows of one thread; the number of its slot comes with each signal. */
+/* What the handler knows of one thread; the number of its slot comes with each timer's signal. */
 struct cpu_slot {
     uint32_t number; /* cpu_signal_add_slot's */
+    atomic_int tid;  /* the thread's; of two slots never the same */
 
     atomic_bool is_armed;            /* the thread is sampled now */
     atomic_uint_least32_t period_ns; /* of its timer */
+    atomic_bool uses_itimer;         /* it has none, the process's has it sampled */
+    atomic_uint_fast64_t sampled_ns; /* then: its CPU time that samples stand for, modulo 2^64 */
 
     /* The bounds of the thread's stack; high 0: unknown, and thread_pointer helps to find them. */
     atomic_uint_fast64_t stack_low;
@@ -62,6 +67,14 @@ MUST_USE bool cpu_signal_add_slot(struct cpu_slot *slot);
  * Thread: the loop.
  */
 union sigval cpu_signal_value(const struct cpu_slot *slot);
+
+/* cpu_signal_take_periods counts the periods that a thread without a timer used and no sample stands for
+ * yet; the caller makes one of that weight.
+ *
+ * cpu_ns: what the thread's clock says.
+ * Thread:  any, signal.
+ */
+MUST_USE uint32_t cpu_signal_take_periods(struct cpu_slot *slot, uint64_t cpu_ns);
 
 /* cpu_signal_enable lets the handler take samples, or makes it do nothing from now on; one that is
  * running finishes.

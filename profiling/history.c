@@ -21,7 +21,7 @@
 
 #define DRAIN_MS        1000 /* wakes an idle process that rarely; the rings hold five times as much */
 #define REFRESH_WINDOWS 6    /* between two looks for new libraries */
-#define COMMENT_BYTES   256
+#define COMMENT_BYTES   384
 
 /* The stacks of a full window, shared between the ring and its readers. */
 struct kept {
@@ -47,6 +47,7 @@ struct history_read {
     history_done_fn on_done; /* NULL: cancelled */
     void *arg;
     const struct maps *maps; /* code_get's */
+    int itimer_reason;       /* struct sampler_stats', of now */
     int status;              /* of the job */
     char *data;
     size_t len;
@@ -225,14 +226,16 @@ static void format_account(const struct history_read *read, char *out)
     }
     const struct window *first = &read->windows[0];
     const struct window *last = &read->windows[read->count - 1];
+    char itimer[SAMPLER_ITIMER_BYTES];
+    sampler_format_itimer(read->itimer_reason, itimer);
     char start[CLOCK_RFC3339_BYTES];
     char end[CLOCK_RFC3339_BYTES];
     clock_format_rfc3339(first->wall_ns, start);
     clock_format_rfc3339(first->wall_ns + (last->end_ns - first->start_ns), end);
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: history from %s to %s, windows: %zu; %" PRIu64 " samples, %" PRIu64
-                   " lost, %" PRIu64 " truncated",
-                   start, end, read->count, samples, count_lost(read), truncated);
+                   " lost, %" PRIu64 " truncated%s",
+                   start, end, read->count, samples, count_lost(read), truncated, itimer);
 }
 
 static void encode_work(struct loop_job *job)
@@ -346,6 +349,8 @@ int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done,
         free(read);
         return status;
     }
+    const struct sampler_stats sampler = sampler_get_stats();
+    read->itimer_reason = sampler.untimed_now > 0 ? sampler.itimer_reason : 0;
     read->on_done = on_done;
     read->arg = arg;
     list_push_back(&history.reads, &read->link);

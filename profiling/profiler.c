@@ -35,7 +35,7 @@ static int start_all(const struct profiler_options *options)
     if (status != 0) {
         return status;
     }
-    status = sampler_start(options->loop);
+    status = sampler_start(options->loop, options->on_itimer);
     if (status != 0) {
         code_stop();
         return status;

@@ -18,6 +18,10 @@ struct profiler_options {
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */
     size_t history_windows;  /* kept; 0: no history. HISTORY_WINDOWS_MAX at most */
     uint64_t block_ms;       /* callbacks that hold the loop for so long are recorded; 0: none */
+
+    /* Told whenever CPU samples begin and threads cannot have timers, so that the process's CPU timer
+     * paces them. status: why, a negative errno. NULL: nobody. */
+    void (*on_itimer)(int status);
 };
 
 /* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds

@@ -7,6 +7,7 @@
  */
 #include "profiling/sampler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/random.h"
@@ -24,6 +25,7 @@ struct drain {
 static struct {
     struct loop *loop; /* NULL: not started */
     struct drain *drain;
+    sampler_itimer_fn on_itimer; /* NULL: nobody */
     struct list consumers;
     struct threads threads;
     struct sampler_stats past; /* of earlier struct threads */
@@ -42,6 +44,14 @@ static void on_sample(void *arg, const struct ring_sample *sample, const char *n
     LIST_FOR_EACH(pos, tmp, &sampler.consumers)
     {
         consumer_of(pos)->on_sample(consumer_of(pos), sample, name);
+    }
+}
+
+static void on_itimer(void *arg, int status)
+{
+    (void)arg;
+    if (sampler.on_itimer != NULL) {
+        sampler.on_itimer(status);
     }
 }
 
@@ -103,7 +113,9 @@ void sampler_drain(void)
 static void begin(uint64_t period_ns)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
-    sampler.threads = (struct threads){.period_ns = period_ns, .on_sample = on_sample};
+    sampler.past.itimer_reason = 0;
+    sampler.threads =
+        (struct threads){.period_ns = period_ns, .on_sample = on_sample, .on_itimer = on_itimer};
     cpu_signal_enable(true);
     threads_arm(&sampler.threads);
     (void)task_swap_label(label);
@@ -171,7 +183,19 @@ struct sampler_stats sampler_get_stats(void)
         .handler_ns = sampler.past.handler_ns + threads->handler_ns,
         .untimed = sampler.past.untimed + threads->untimed,
         .untimed_now = threads_count_untimed(threads),
+        .itimer_reason =
+            threads->itimer_reason != 0 ? threads->itimer_reason : sampler.past.itimer_reason,
     };
+}
+
+void sampler_format_itimer(int status, char *out)
+{
+    out[0] = '\0';
+    if (status != 0) {
+        (void)snprintf(out, SAMPLER_ITIMER_BYTES,
+                       "; timer_create: %s, so the process's CPU timer paced the samples",
+                       uv_strerror(status));
+    }
 }
 
 static uint32_t read_label(void)
@@ -179,7 +203,7 @@ static uint32_t read_label(void)
     return task_current_label;
 }
 
-int sampler_start(struct loop *loop)
+int sampler_start(struct loop *loop, sampler_itimer_fn on_itimer_fn)
 {
     REQUIRE(sampler.loop == NULL);
     struct drain *drain = malloc(sizeof(*drain));
@@ -193,6 +217,7 @@ int sampler_start(struct loop *loop)
         return status;
     }
     sampler.loop = loop;
+    sampler.on_itimer = on_itimer_fn;
     sampler.drain = drain;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads.c - timers by timer_create on a thread's CPU clock, with the thread's slot in the signal.
+ * threads.c - timers by timer_create on a thread's CPU clock, with the thread's slot in the signal;
+ * or the process's, by setitimer, whose signal the kernel sends to the thread that runs.
  *
  * A slot belongs to one thread until that thread has ended: a signal that is still on its way when
  * its timer is deleted can then only reach the same slot, whose ring has one producer.
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/base/random.h"
@@ -33,7 +35,6 @@
 
 struct pooled_slot {
     struct pooled_slot *next;
-    pid_t tid; /* the thread it belongs to; 0: free */
     bool is_used;
     bool is_main;
     struct cpu_slot slot;
@@ -42,10 +43,16 @@ struct pooled_slot {
 
 static struct pooled_slot *pool; /* never freed, see cpu_signal.h */
 
+/* The thread that a slot belongs to; 0: none yet. */
+static pid_t tid_of(const struct pooled_slot *slot)
+{
+    return atomic_load_explicit(&slot->slot.tid, memory_order_relaxed);
+}
+
 static struct pooled_slot *find_slot(pid_t tid)
 {
     for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
-        if (slot->tid == tid) {
+        if (tid_of(slot) == tid) {
             return slot;
         }
     }
@@ -55,7 +62,7 @@ static struct pooled_slot *find_slot(pid_t tid)
 static struct pooled_slot *find_free_slot(bool is_main)
 {
     for (struct pooled_slot *slot = pool; slot != NULL; slot = slot->next) {
-        if (!slot->is_used && slot->is_main == is_main && !thread_facts_is_alive(slot->tid)) {
+        if (!slot->is_used && slot->is_main == is_main && !thread_facts_is_alive(tid_of(slot))) {
             return slot;
         }
     }
@@ -87,6 +94,7 @@ static void reset_slot(struct cpu_slot *slot)
     atomic_store(&slot->handler_ns, 0);
     atomic_store(&slot->stack_high, 0);
     atomic_store(&slot->thread_pointer, 0);
+    atomic_store(&slot->uses_itimer, false);
 }
 
 static struct cpu_slot *acquire_slot(pid_t tid)
@@ -99,9 +107,9 @@ static struct cpu_slot *acquire_slot(pid_t tid)
         return NULL;
     }
     struct cpu_slot *slot = &pooled->slot;
-    pooled->tid = tid;
     pooled->is_used = true;
     reset_slot(slot);
+    atomic_store(&slot->tid, tid);
     uint64_t low;
     uint64_t high;
     if (is_main && maps_find_main_stack(&low, &high)) {
@@ -147,19 +155,21 @@ static bool set_timer(struct thread *thread, uint64_t period_ns)
     return timer_settime(thread->timer, 0, &times, NULL) == 0;
 }
 
-static bool start_timer(struct thread *thread, uint64_t period_ns)
+/* Returns: 0 or a negative errno. */
+static int start_timer(struct thread *thread, uint64_t period_ns)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     event.sigev_value = cpu_signal_value(thread->slot);
     event.sigev_notify_thread_id = thread->tid;
     if (timer_create(thread_facts_clock(thread->tid), &event, &thread->timer) != 0) {
-        return false;
+        return -errno;
     }
     if (!set_timer(thread, period_ns)) {
+        const int status = -errno;
         (void)timer_delete(thread->timer);
-        return false;
+        return status;
     }
-    return true;
+    return 0;
 }
 
 /* The value of a "Name:\tvalue" line. */
@@ -180,6 +190,107 @@ static bool has_sigprof_blocked(const char *status)
     return (mask >> (SIGPROF - 1) & 1) != 0;
 }
 
+/* The name that a thread has now: most get theirs when they run already. */
+static void read_name(struct thread *thread)
+{
+    char name[THREADS_NAME_BYTES + 1]; /* with a line break */
+    if (thread_facts_read(thread->tid, "comm", name, sizeof(name))) {
+        name[strcspn(name, "\n")] = '\0';
+        memcpy(thread->name, name, sizeof(thread->name));
+    }
+}
+
+/* CPU time of which there is no stack becomes a sample. */
+static void add_stackless(const struct threads *threads, struct thread *thread, uint64_t periods,
+                          uint64_t period_ns)
+{
+    if (periods == 0) {
+        return;
+    }
+    const struct ring_sample sample = {
+        .weight = (uint32_t)periods,
+        .period_ns = (uint32_t)period_ns,
+        .frame_count = 1,
+        .is_complete = true,
+        .frames = {synthetic_state(thread->is_blocked ? "signal blocked" : "no timer")},
+    };
+    read_name(thread);
+    threads->on_sample(threads->arg, &sample, thread->name);
+}
+
+/* ---- the process's timer ----------------------------------------------------------------------
+ */
+
+static void set_itimer(uint64_t period_ns)
+{
+    const struct timeval period = {(time_t)(period_ns / NS_PER_S),
+                                   (suseconds_t)(period_ns % NS_PER_S / NS_PER_US)};
+    const struct itimerval times = {.it_interval = period, .it_value = period};
+    (void)setitimer(ITIMER_PROF, &times, NULL); /* cannot fail with these arguments */
+}
+
+/* A thread's CPU time counts from cpu_ns on. As with a timer, the first sample comes after a part of
+ * the period, at random. */
+static void count_from(struct cpu_slot *slot, uint64_t cpu_ns, uint64_t period_ns)
+{
+    atomic_store(&slot->sampled_ns, cpu_ns - (period_ns - first_delay_ns(period_ns)));
+    atomic_store(&slot->period_ns, (uint32_t)period_ns);
+}
+
+/* What a thread used since its last sample becomes one without a stack; the rest of a period is
+ * dropped.
+ *
+ * Returns: the thread's CPU time. */
+static uint64_t settle(const struct threads *threads, struct thread *thread)
+{
+    struct cpu_slot *slot = thread->slot;
+    thread->cpu_ns = read_cpu_ns(thread);
+    add_stackless(threads, thread, cpu_signal_take_periods(slot, thread->cpu_ns),
+                  atomic_load(&slot->period_ns));
+    return thread->cpu_ns;
+}
+
+/* status: why the thread has no timer. */
+static void share_itimer(struct threads *threads, struct thread *thread, int status)
+{
+    if (threads->itimer_reason == 0) {
+        threads->itimer_reason = status;
+        set_itimer(threads->period_ns);
+        if (threads->on_itimer != NULL) {
+            threads->on_itimer(threads->arg, status);
+        }
+    }
+    count_from(thread->slot, thread->cpu_ns, threads->period_ns);
+    atomic_store(&thread->slot->uses_itimer, true);
+    thread->uses_itimer = true;
+}
+
+static void leave_itimer(const struct threads *threads, struct thread *thread)
+{
+    (void)settle(threads, thread);
+    atomic_store(&thread->slot->uses_itimer, false);
+    thread->uses_itimer = false;
+}
+
+/* ---- arming -----------------------------------------------------------------------------------
+ */
+
+/* Has a thread that has a slot sampled: by a timer of its own if one can be made, else by the process's.
+ *
+ * Returns: false when it has ended. */
+static bool start_sampling(struct threads *threads, struct thread *thread)
+{
+    const int status = start_timer(thread, threads->period_ns);
+    if (status == 0 && thread->uses_itimer) {
+        leave_itimer(threads, thread);
+    } else if (status != 0 && !thread_facts_is_alive(thread->tid)) {
+        return thread->uses_itimer;
+    } else if (status != 0 && !thread->uses_itimer) {
+        share_itimer(threads, thread, status);
+    }
+    return true;
+}
+
 /* Gives a thread its name, slot and timer, unless it blocks the signal. */
 static void arm(struct threads *threads, struct thread *thread)
 {
@@ -190,17 +301,21 @@ static void arm(struct threads *threads, struct thread *thread)
     const struct str name = find_field(status, "Name:");
     memcpy(thread->name, name.ptr,
            name.len < sizeof(thread->name) ? name.len : sizeof(thread->name) - 1);
-    thread->is_blocked = has_sigprof_blocked(status);
-    thread->slot = thread->is_blocked ? NULL : acquire_slot(thread->tid);
-    if (thread->slot != NULL && !start_timer(thread, threads->period_ns)) {
+    const bool had_slot = thread->slot != NULL;
+    thread->is_blocked = !had_slot && has_sigprof_blocked(status);
+    if (!had_slot && !thread->is_blocked) {
+        thread->slot = acquire_slot(thread->tid);
+    }
+    if (thread->slot != NULL && !start_sampling(threads, thread)) {
         atomic_store(&thread->slot->is_armed, false);
         release_slot(thread->slot);
         thread->slot = NULL;
+        return;
     }
     const bool was_untimed = thread->is_untimed;
-    thread->is_untimed = thread->slot == NULL && !thread->is_blocked;
+    thread->is_untimed = !thread->is_blocked && (thread->slot == NULL || thread->uses_itimer);
     threads->untimed += thread->is_untimed && !was_untimed;
-    threads->timed += thread->slot != NULL;
+    threads->timed += thread->slot != NULL && !had_slot;
 }
 
 static void add_thread(struct threads *threads, pid_t tid)
@@ -253,16 +368,6 @@ static void scan(struct threads *threads)
     (void)closedir(dir);
 }
 
-/* The name that a thread has now: most get theirs when they run already. */
-static void read_name(struct thread *thread)
-{
-    char name[THREADS_NAME_BYTES + 1]; /* with a line break */
-    if (thread_facts_read(thread->tid, "comm", name, sizeof(name))) {
-        name[strcspn(name, "\n")] = '\0';
-        memcpy(thread->name, name, sizeof(thread->name));
-    }
-}
-
 /* The CPU time of a thread without a timer becomes samples without a stack. */
 static void account(struct threads *threads, struct thread *thread)
 {
@@ -270,19 +375,8 @@ static void account(struct threads *threads, struct thread *thread)
     const uint64_t periods =
         now_ns > thread->cpu_ns ? (now_ns - thread->cpu_ns) / threads->period_ns : 0;
     thread->is_running |= now_ns > thread->cpu_ns;
-    if (periods == 0) {
-        return;
-    }
-    struct ring_sample sample = {
-        .weight = (uint32_t)periods,
-        .period_ns = (uint32_t)threads->period_ns,
-        .frame_count = 1,
-        .is_complete = true,
-        .frames = {synthetic_state(thread->is_blocked ? "signal blocked" : "no timer")},
-    };
     thread->cpu_ns += periods * threads->period_ns;
-    read_name(thread);
-    threads->on_sample(threads->arg, &sample, thread->name);
+    add_stackless(threads, thread, periods, threads->period_ns);
 }
 
 static void account_all(struct threads *threads)
@@ -346,9 +440,14 @@ static void drain(struct threads *threads, struct thread *thread)
     threads->handler_ns += atomic_exchange(&thread->slot->handler_ns, 0);
 }
 
-static void disarm(struct thread *thread)
+static void disarm(const struct threads *threads, struct thread *thread)
 {
-    if (thread->slot != NULL && atomic_exchange(&thread->slot->is_armed, false)) {
+    if (thread->slot == NULL || !atomic_exchange(&thread->slot->is_armed, false)) {
+        return;
+    }
+    if (thread->uses_itimer) {
+        leave_itimer(threads, thread);
+    } else {
         (void)timer_delete(thread->timer);
     }
 }
@@ -391,7 +490,7 @@ void threads_poll(struct threads *threads)
             learn_stack(thread->slot, &budget);
             threads->items[kept++] = *thread;
         } else {
-            disarm(thread);
+            disarm(threads, thread);
             threads->timed -= thread->slot != NULL;
             release_slot(thread->slot);
         }
@@ -403,9 +502,15 @@ void threads_set_period(struct threads *threads, uint64_t period_ns)
 {
     threads->period_ns = period_ns;
     for (size_t i = 0; i < threads->count; i++) {
-        if (threads->items[i].slot != NULL) {
-            (void)set_timer(&threads->items[i], period_ns); /* fails for what has ended */
+        struct thread *thread = &threads->items[i];
+        if (thread->uses_itimer) {
+            count_from(thread->slot, settle(threads, thread), period_ns);
+        } else if (thread->slot != NULL) {
+            (void)set_timer(thread, period_ns); /* fails for what has ended */
         }
+    }
+    if (threads->itimer_reason != 0) {
+        set_itimer(period_ns);
     }
 }
 
@@ -434,8 +539,11 @@ void threads_disarm(struct threads *threads)
 {
     account_all(threads);
     for (size_t i = 0; i < threads->count; i++) {
-        disarm(&threads->items[i]);
+        disarm(threads, &threads->items[i]);
         drain(threads, &threads->items[i]);
+    }
+    if (threads->itimer_reason != 0) {
+        set_itimer(0);
     }
 }
 

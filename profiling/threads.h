@@ -4,9 +4,12 @@
  *
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm
- * Failure: where there is no timer, because the thread blocks the signal, or did not run until now, or
- *          none can be made, its CPU time is still accounted for: by the thread's clock, as samples
- *          without a stack, "[signal blocked]" or "[no timer]". The last kind is counted.
+ * Failure: threads for which no timer can be made (RLIMIT_SIGPENDING) are counted, and the process's
+ *          CPU timer has them sampled: each sample's weight is what its thread used by the thread's
+ *          clock, so that the sum is right to within a period per thread. Where a thread blocks the
+ *          signal, or did not run until now, or there is no slot for it, its CPU time is still accounted
+ *          for: by its clock, as samples without a stack, "[signal blocked]" or "[no timer]". So is what
+ *          the process's timer has not had sampled at the end and around a change of the period.
  * Memory:  slots live as long as the process and are used again.
  * Thread:  the loop.
  */
@@ -25,8 +28,9 @@
 struct thread {
     pid_t tid;
     timer_t timer;
-    struct cpu_slot *slot; /* NULL: no timer */
-    uint64_t cpu_ns;       /* without a timer: the thread's CPU time that is accounted for */
+    struct cpu_slot *slot; /* NULL: not sampled */
+    bool uses_itimer;      /* the process's timer; else, with a slot, it has its own */
+    uint64_t cpu_ns;       /* without a timer of its own: its CPU time that is accounted for */
     bool is_running;       /* it has used CPU time between two looks */
     bool is_blocked;       /* it blocks the signal */
     bool is_untimed;       /* no timer could be made for it, though it runs */
@@ -37,17 +41,23 @@ struct thread {
 /* A threads_sample_fn is given one sample that the handler took, and its thread's name. */
 typedef void (*threads_sample_fn)(void *arg, const struct ring_sample *sample, const char *name);
 
+/* A threads_itimer_fn is told once between threads_arm and threads_disarm that threads cannot have
+ * timers, so that the process's is used. status: why, a negative errno. */
+typedef void (*threads_itimer_fn)(void *arg, int status);
+
 struct threads {
     /* Set by the caller; the rest starts as zero. */
     uint64_t period_ns; /* CPU time of a thread between two samples, RING_PERIOD_NS_MAX at most */
     threads_sample_fn on_sample;
+    threads_itimer_fn on_itimer; /* NULL: nobody */
     void *arg;
 
     struct thread *items;
     size_t count;
     size_t cap;
-    size_t timed;  /* of them with a timer */
-    bool has_more; /* there are threads that the next threads_poll will arm: let it come soon */
+    size_t timed;      /* of them with a slot */
+    bool has_more;     /* there are threads that the next threads_poll will arm: let it come soon */
+    int itimer_reason; /* why the process's timer is used, a negative errno; 0: it is not */
 
     uint64_t lost;       /* weight of samples that found their ring full */
     uint64_t handler_ns; /* spent in the signal handler */

@@ -2,13 +2,16 @@
 """What a server has from the process that started it: descriptors, signals, limits, the umask."""
 
 import os
+import re
 import resource
 import signal
 
 import httpx
 import pytest
 
-from pprof_load import CpuClock, capture, is_sanitized, load
+import server as server_module
+from pprof_decode import has_frame
+from pprof_load import CpuClock, capture, is_deferring, is_sanitized, load, metric
 
 BLOCKED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPROF, signal.SIGRTMIN)
 
@@ -90,6 +93,59 @@ def test_heap_where_files_are_limited(start_server, bytes_max):
         assert answer.status_code == 500
         assert "file too large" in answer.text or "sanitizer" in answer.text
     assert httpx.get(server.url("/health/live")).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def timerless(test_server_binary):
+    """A server for which timer_create fails, and its profile of requests that burn CPU."""
+    none = (0, 0)
+    server = server_module.start(
+        test_server_binary,
+        preexec=lambda: resource.setrlimit(resource.RLIMIT_SIGPENDING, none))
+    try:
+        with load(server, "/test/burn?ms=23", connections=2), CpuClock(server.pid) as clock:
+            profile = capture(server, 10)
+        yield server, profile, clock.used_in(profile)
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.close()
+
+
+def test_a_profile_without_timers_has_the_stacks_and_the_cpu_time(timerless, test_server_binary):
+    _, profile, used_ns = timerless
+    assert profile.total() == pytest.approx(used_ns, rel=0.1)
+    stackless = sum(s.values[1] for s in profile.samples if has_frame(s, "[no timer]"))
+    assert stackless < 0.1 * profile.total()
+    if not is_deferring(test_server_binary):
+        three, one = (profile.total_of(name) for name in ("burn_three_parts", "burn_one_part"))
+        assert three + one > 0.7 * profile.total()
+        assert three == pytest.approx(3 * one, rel=0.5)
+
+
+def test_a_profile_without_timers_says_so(timerless):
+    server, profile, _ = timerless
+    comment = profile.text[profile.message.comment[0]]
+    threads = re.search(r"(\d+) threads without a timer", comment)
+    assert int(threads.group(1)) >= 1
+    assert comment.endswith("; timer_create: resource temporarily unavailable, "
+                            "so the process's CPU timer paced the samples")
+    assert "RLIMIT_SIGPENDING" in server.wait_line("the process's paces the samples")
+    assert metric(server, "toq_profiler_untimed_threads_total") >= 1
+
+
+def test_threads_give_their_stacks_where_signals_lose_their_content(timerless, test_server_binary):
+    server, _, _ = timerless
+    if is_deferring(test_server_binary):
+        return  # a thread that waits never hears of the signal
+
+    def has_stacks():
+        answer = httpx.get(server.url("/debug/pprof/goroutine?debug=2", "pprof"), timeout=60)
+        entries = [entry for entry in answer.text.split("\n\n") if "locked to thread" in entry]
+        deaf = [entry for entry in entries if "stack unavailable" in entry]
+        # jemalloc's and a sanitizer's own threads block all signals.
+        return len(entries) > 2 and len(deaf) <= 1 and all("toq-" not in entry for entry in deaf)
+
+    server_module.wait_until(has_stacks, "the stacks of all threads")
 
 
 CAPTURES = {

@@ -41,7 +41,7 @@ static int start(void **state)
     (void)state;
     rig_open(burn_before);
     assert_int_equal(code_start(loop), 0);
-    assert_int_equal(sampler_start(loop), 0);
+    assert_int_equal(sampler_start(loop, NULL), 0);
     cpu_init(loop);
     return 0;
 }

@@ -69,7 +69,7 @@ static int start(void **state)
         .consumer = {.period_ns = FAST_NS, .drain_ms = 10, .on_sample = on_sample}};
     assert_int_equal(loop_create(&loop), 0);
     assert_int_equal(code_start(loop), 0);
-    assert_int_equal(sampler_start(loop), 0);
+    assert_int_equal(sampler_start(loop, NULL), 0);
     struct code_wait wait = {.done = on_code};
     assert_int_equal(code_refresh(&wait), 0);
     while (wait.done != NULL) {

@@ -9,15 +9,19 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "profiling/maps.h"
 #include "profiling/synthetic.h"
 #include "profiling/threads.h"
+#include "test/unit/support/exact_signals.h"
 
 #define PERIOD_NS      1000000
 #define SLOW_PERIOD_NS 7000000
@@ -29,6 +33,9 @@ static uint64_t samples;       /* handed over */
 static uint64_t label_samples; /* of them the main thread's, by its label */
 static uint64_t slow_samples;  /* of them those of SLOW_PERIOD_NS */
 static uint64_t stackless;     /* periods of threads without a timer */
+static uint64_t own_periods;   /* of the main thread */
+static uint64_t work_periods;  /* of a worker */
+static int itimer_calls;
 
 static uint32_t read_label(void)
 {
@@ -42,9 +49,18 @@ static void on_sample(void *arg, const struct ring_sample *sample, const char *n
     assert_true(sample->weight > 0 && sample->frame_count > 0);
     assert_true(sample->period_ns == PERIOD_NS || sample->period_ns == SLOW_PERIOD_NS);
     stackless += synthetic_is(sample->frames[0]) ? sample->weight : 0;
+    own_periods += strcmp(name, "test_threads") == 0 ? sample->weight : 0;
+    work_periods += strcmp(name, "worker") == 0 ? sample->weight : 0;
     samples++;
     slow_samples += sample->period_ns == SLOW_PERIOD_NS;
     label_samples += sample->label == 42;
+}
+
+static void on_itimer(void *arg, int status)
+{
+    assert_ptr_equal(arg, &threads);
+    assert_int_equal(status, -EAGAIN);
+    itimer_calls++;
 }
 
 static int start(void **state)
@@ -54,9 +70,13 @@ static int start(void **state)
     label_samples = 0;
     slow_samples = 0;
     stackless = 0;
+    own_periods = 0;
+    work_periods = 0;
+    itimer_calls = 0;
     memset(&threads, 0, sizeof(threads));
     threads.period_ns = PERIOD_NS;
     threads.on_sample = on_sample;
+    threads.on_itimer = on_itimer;
     threads.arg = &threads;
     unwind_publish(table);
     cpu_signal_enable(true);
@@ -310,6 +330,75 @@ static void test_foreign_signals_are_left_alone(void **state)
     }
 }
 
+static struct rlimit no_timers(void)
+{
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    return before;
+}
+
+static uint64_t own_cpu_ns(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static void test_without_timers_the_process_s_samples_by_each_thread_s_clock(void **state)
+{
+    (void)state;
+    const struct rlimit before = no_timers();
+    struct worker worker = {.burn_ns = 50 * PERIOD_NS};
+    const uint64_t start_ns = own_cpu_ns();
+    begin(&worker);
+    threads_arm(&threads);
+    assert_int_equal(itimer_calls, 1);
+    assert_int_equal(threads_count_untimed(&threads), threads.untimed);
+    assert_true(find(getpid())->uses_itimer && find(worker.tid)->uses_itimer);
+    burn(50 * PERIOD_NS);
+    (void)pthread_barrier_wait(&worker.leave);
+    (void)pthread_barrier_wait(&worker.unblocked); /* it has burnt */
+    threads_poll(&threads);
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+    threads_disarm(&threads);
+    const uint64_t used = (own_cpu_ns() - start_ns) / PERIOD_NS;
+    end(&worker);
+    assert_in_range(own_periods, used - 3, used + 1);
+    assert_true(work_periods >= 50);
+    if (HAS_EXACT_SIGNALS) {
+        assert_true(stackless < (own_periods + work_periods) / 2);
+        assert_true(label_samples > 0);
+    }
+    struct itimerval left;
+    assert_int_equal(getitimer(ITIMER_PROF, &left), 0);
+    assert_true(left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+}
+
+static void test_threads_get_timers_when_there_is_room_again(void **state)
+{
+    (void)state;
+    const struct rlimit before = no_timers();
+    threads_arm(&threads);
+    assert_true(find(getpid())->uses_itimer);
+    threads_retry(&threads);
+    assert_true(find(getpid())->uses_itimer);
+    threads_set_period(&threads, SLOW_PERIOD_NS);
+    while (slow_samples < 3) {
+        threads_poll(&threads);
+    }
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+    threads_retry(&threads);
+    assert_false(find(getpid())->uses_itimer);
+    assert_int_equal(threads_count_untimed(&threads), 0);
+    assert_int_equal(threads.untimed, 1);
+    const uint64_t all = samples;
+    while (samples < all + 3) {
+        threads_poll(&threads);
+    }
+}
+
 static int create_table(void **state)
 {
     (void)state;
@@ -340,6 +429,10 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(test_foreign_signals_are_left_alone, start, stop),
         cmocka_unit_test_setup_teardown(test_the_period_changes_and_samples_tell, start, stop),
+        cmocka_unit_test_setup_teardown(
+            test_without_timers_the_process_s_samples_by_each_thread_s_clock, start, stop),
+        cmocka_unit_test_setup_teardown(test_threads_get_timers_when_there_is_room_again, start,
+                                        stop),
     };
     return cmocka_run_group_tests(tests, create_table, destroy_table);
 }
