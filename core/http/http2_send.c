@@ -22,7 +22,7 @@ static size_t count_pending(const struct http2_stream *st)
 /* has_unsent tells whether bytes of the answer wait, or its end alone, for which nghttp2 wants a window as well. */
 static bool has_unsent(const struct http2_stream *st)
 {
-    return count_pending(st) > 0 || (st->life == STREAM_ANSWERED && !st->is_end_read);
+    return count_pending(st) > 0 || (st->life == STREAM_ANSWERED && !st->is_end_given);
 }
 
 static struct http2_stream *stream_of(struct http_request *req)
@@ -106,7 +106,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *b
     *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (len == pending && st->life != STREAM_HANDLED) {
         *data_flags |= NGHTTP2_DATA_FLAG_EOF;
-        st->is_end_read = true;
+        st->is_end_given = true;
         if (st->trailer_count > 0) {
             *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             if (nghttp2_submit_trailer(session, st->id, st->trailers, st->trailer_count) != 0) {
@@ -224,7 +224,7 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     const nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
     st->label = st->req.task.label;
     st->is_refusal = response->status >= 400;
-    st->is_end_read = !has_data;
+    st->is_end_given = !has_data;
     return nghttp2_submit_response(st->h2->session, st->id, fields.list, fields.count,
                                    has_data ? &provider : NULL);
 }
@@ -240,7 +240,19 @@ void http2_send_continue(struct http2_stream *st)
 
 /* --- the transport ------------------------------------------------------------------------------- */
 
-/* reset breaks a stream off. */
+/* submit_reset queues RST_STREAM and drops what waits of the answer. A handler that still answers hears of it when
+ * the frame has left, which takes as long as the peer does not read. */
+static void submit_reset(struct http2_stream *st, uint32_t code)
+{
+    http2_send_drop(st);
+    st->is_end_given = true;
+    st->is_watched = false;
+    wheel_unset(&st->timer);
+    check(st->h2, nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, code));
+    http2_pump(st->h2);
+}
+
+/* reset breaks off a stream whose handler has ended it. */
 static void reset(struct http2_stream *st, uint32_t code)
 {
     if (http2_stream_is_closed(st)) {
@@ -249,10 +261,7 @@ static void reset(struct http2_stream *st, uint32_t code)
     if (st->life != STREAM_ANSWERED) {
         http2_stream_answer(st);
     }
-    http2_send_drop(st);
-    wheel_unset(&st->timer);
-    check(st->h2, nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, code));
-    http2_pump(st->h2);
+    submit_reset(st, code);
 }
 
 /* keep queues what the windows do not let through. */
@@ -277,7 +286,7 @@ static void push(struct http2_stream *st, struct str data)
         st->borrowed = data;
         data = STR("");
     } else if (!keep(st, data)) {
-        reset(st, NGHTTP2_INTERNAL_ERROR);
+        submit_reset(st, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     if (st->is_deferred) {
@@ -291,7 +300,7 @@ static void push(struct http2_stream *st, struct str data)
         return;
     }
     if (!keep(st, data)) {
-        reset(st, NGHTTP2_INTERNAL_ERROR);
+        submit_reset(st, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     http2_send_watch(st);
@@ -366,8 +375,8 @@ static void stream_start(struct http_request *req, const struct http_response *r
 static bool stream_write(struct http_request *req, struct str data)
 {
     struct http2_stream *st = stream_of(req);
-    if (st->is_bodyless || http2_stream_is_closed(st)) {
-        return true;
+    if (st->is_bodyless || st->is_end_given || http2_stream_is_closed(st)) {
+        return true; /* nothing more is sent */
     }
     req->sent_body_bytes += data.len;
     push(st, data);

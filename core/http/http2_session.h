@@ -164,7 +164,7 @@ struct http2_stream {
     bool is_bodyless;  /* HEAD, 204, 304: what a handler writes is dropped */
     bool is_watched;   /* the timer waits for the peer to take more of the answer */
     bool is_refusal;   /* the answer's status is an error */
-    bool is_end_read;  /* nghttp2 knows where the answer ends */
+    bool is_end_given; /* nghttp2 has the end of the answer, or its reset */
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
 };
 

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
+import driver
 from heap import has_jemalloc
-from http2_wire import (DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PREFACE,
-                        Http2Peer, frame, settings, window_update)
+from http2_wire import (DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, PREFACE,
+                        RST_STREAM, Http2Peer, fields, frame, settings, window_update)
 from rpc import call_fields, message, status_of
 from scrape import Scrape
 from server import PATIENCE_S, wait_until
@@ -224,6 +225,23 @@ def test_the_connection_that_holds_most_is_cut(start_server, crowd):
     assert len(peers) == 8
     with Peer(server) as peer:
         assert peer.ask("/test/params/a/b").status == 200
+
+
+@pytest.mark.parametrize("window", [0, (1 << 31) - 1])
+def test_a_handler_hears_that_its_answer_was_broken_off(start_server, window):
+    """There is no memory for more of it; the frame that says so leaves at once, or waits behind what the peer does
+    not read, while the handler goes on and ends."""
+    server = start_server({"MEMORY_MAX_BYTES": 64 * MIB, "REQUEST_TIMEOUT_MS": 3_600_000})
+    count = 3_000_000 if window == 0 else 1000  # pieces, one each millisecond
+    with Http2Peer(server, initial=[(INITIAL_WINDOW_SIZE, window)]) as peer:
+        ask = peer.headers(1, fields(f"/test/drip?count={count}&bytes=65536&ms=1"))
+        peer.send(window_update(0, (1 << 31) - 65536), ask)
+        server.wait_line("out of memory: new requests are refused")
+        if window == 0:
+            assert peer.await_frame(RST_STREAM, stream=1).code == INTERNAL_ERROR
+            peer.assert_alive()
+        wait_until(lambda: Scrape(server).get("toq_memory_level") == 0, "memory for others")
+        wait_until(lambda: driver.in_flight(server)[0] <= 1, "the handler to end")
 
 
 # --- memory that malloc has not
