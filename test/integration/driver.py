@@ -26,6 +26,7 @@ import time
 import urllib.request
 
 import server as server_module
+from driver_asks import BODY_MAX_BYTES
 import wire
 
 CONNECTIONS = 24  # that take steps
@@ -45,8 +46,8 @@ SETTINGS = {
     "HEADER_TIMEOUT_MS": "600",
     "BODY_TIMEOUT_MS": "900",
     "IDLE_TIMEOUT_MS": "1000",
-    "WRITE_TIMEOUT_MS": "1000",
-    "MAX_BODY_BYTES": "65536",
+    "WRITE_TIMEOUT_MS": "1500",
+    "MAX_BODY_BYTES": str(BODY_MAX_BYTES),
     "MAX_HEADER_BYTES": "8192",
     "MAX_HEADER_COUNT": "40",
     "MAX_TARGET_BYTES": "1024",
@@ -68,6 +69,9 @@ SETTINGS = {
     # But for this one: a connection that the server keeps for ever must not be cut off by it.
     "SHUTDOWN_TIMEOUT_MS": "600000",
 }
+# The least that is allowed: peers that hoard answers use it up.
+SHORT_SETTINGS = {**SETTINGS, "MEMORY_MAX_BYTES": str(64 << 20)}
+HOARD_WEIGHT, SHORT_HOARD_WEIGHT = 0.2, 4
 
 
 class Fault(AssertionError):
@@ -114,6 +118,9 @@ class Connection:
     def illegal(self):
         raise NotImplementedError
 
+    def ask_for_much(self):
+        raise NotImplementedError
+
     def state(self):
         raise NotImplementedError
 
@@ -146,7 +153,8 @@ class Connection:
         self.history.append(f"{self.driver.now - self.driver.started:8.3f} {text}")
 
     def _common(self):
-        return [(3, self.pause), (1, self.stop_reading), (3, self.go_on_reading)]
+        weight = SHORT_HOARD_WEIGHT if self.driver.is_short else HOARD_WEIGHT
+        return [(3, self.pause), (1, self.stop_reading), (3, self.go_on_reading), (weight, self.hoard)]
 
     def pause(self):
         if self.random.random() < 0.97:
@@ -166,6 +174,14 @@ class Connection:
         self.is_reading = True
         return "go on reading"
 
+    def hoard(self):
+        """Asks for much, and reads none of it for a while."""
+        text = self.ask_for_much()
+        if text is not None:
+            self.is_reading = False
+            self.resume_at = self.driver.now + self.random.random() * 4
+        return text
+
     # --- ends
 
     def _leave(self):
@@ -174,7 +190,7 @@ class Connection:
         return how()
 
     def goodbyes(self):
-        return [self.close, self.reset, self.half_close, self.forget]
+        return [self.close, self.reset, self.half_close, self.half_close_unread, self.forget]
 
     def close(self):
         self._drop()
@@ -185,9 +201,9 @@ class Connection:
         self._drop()
         return "close by a reset"
 
-    def half_close(self):
+    def half_close(self, is_reading=True):
         """The end of what this side sends; the server's is awaited."""
-        self.is_reading = True
+        self.is_reading = is_reading
         self.steps_left = 1
         self.resume_at = self.driver.now + 3
         if self.has_half_closed:
@@ -199,6 +215,10 @@ class Connection:
         except OSError:
             self._drop()
         return "half-close"
+
+    def half_close_unread(self):
+        """Nobody reads the rest."""
+        return f"{self.half_close(False)}, and read nothing"
 
     def forget(self):
         """The server is to end it by itself; at last it is closed."""
@@ -263,8 +283,9 @@ class Connection:
 class Driver:
     """Plays connections against one server."""
 
-    def __init__(self, server, seed, protocols):
+    def __init__(self, server, seed, protocols, is_short=False):
         self.server, self.seed, self.protocols = server, seed, protocols
+        self.is_short = is_short  # of memory, the server is
         self.random = random.Random(seed)
         self.connections = []
         self.last = collections.deque(maxlen=HISTORY_CONNECTIONS)  # that have ended
@@ -409,7 +430,7 @@ def open_connections(server):
 
 
 def play(binary, seed, seconds, drain_seconds):
-    """Runs the driver against a server of its own, then through the drain of another.
+    """Runs the driver against a server of its own, then through the drain of another, which is short of memory.
 
     Returns: the lines of the report. Raises Fault with what went wrong, as far as it is known."""
     from driver_grpc import GrpcConnection
@@ -418,8 +439,8 @@ def play(binary, seed, seconds, drain_seconds):
     protocols = [Http1Connection, Http2Connection, Http2Connection, GrpcConnection, GrpcConnection]
     lines = []
     for is_drained in (False, True):
-        server = server_module.start(binary, SETTINGS)
-        driver = Driver(server, seed + (1 if is_drained else 0), protocols)
+        server = server_module.start(binary, SHORT_SETTINGS if is_drained else SETTINGS)
+        driver = Driver(server, seed + (1 if is_drained else 0), protocols, is_short=is_drained)
         try:
             _play(server, driver, drain_seconds if is_drained else seconds, is_drained)
         except (AssertionError, OSError) as fault:
@@ -448,6 +469,9 @@ def _play(server, driver, seconds, is_drained):
     code = server.wait_exit()
     if code != 0:
         raise Fault(f"exit code {code}")
+    # A drain does not wait for handlers whose clients are gone.
+    if not is_drained and not server.has_line("stopped requests_left=0"):
+        raise Fault("requests were left: " + server.lines[-1])
     server.exit_code = None  # close is to judge what was said
     server.close()
 

@@ -6,6 +6,7 @@ Every answer that can carries the ask's own mark, so that one that belongs to so
 
 # Statuses that any request may have: it came too slowly, or the server ran out of time for it.
 SLOW = (408, 503)
+BODY_MAX_BYTES = 131072  # of a request, for the driver's server
 
 
 class Ask:
@@ -39,7 +40,7 @@ def letter(random):
 
 def some_bytes(random, most):
     """Few or many, and around the sizes of frames and windows."""
-    size = random.choice((0, 1, 10, 100, 1000, 9000, 16384, 16385, 40000, 65535, 65536))
+    size = random.choice((0, 1, 10, 100, 1000, 9000, 16384, 16385, 40000, 65535, 65536, 131072))
     return bytes([random.randrange(97, 123)]) * min(size, most)
 
 
@@ -95,14 +96,14 @@ def drip_up(random):
 
 
 def echo(random):
-    body = mark(random).encode() + some_bytes(random, 65500)
+    body = mark(random).encode() + some_bytes(random, BODY_MAX_BYTES - 1)
     expect = (("expect", "100-continue"),) if random.random() < 0.1 else ()
     return Ask("echo", "POST", "/test/echo", body=body, fields=expect,
-               wanted=(200,) if len(body) <= 65536 else (413,), check=lambda got, _: got == body)
+               wanted=(200,) if len(body) <= BODY_MAX_BYTES else (413,), check=lambda got, _: got == body)
 
 
 def too_much(random):
-    return Ask("too much", "POST", "/test/echo", body=b"x" * random.choice((65537, 100000)),
+    return Ask("too much", "POST", "/test/echo", body=b"x" * random.choice((BODY_MAX_BYTES + 1, 200000)),
                wanted=(413,), may_reset=True)
 
 
@@ -131,13 +132,13 @@ def early(random):
 
 
 def missing(random):
-    return Ask("missing", random.choice(("GET", "POST", "DELETE")), "/test/none",
+    return Ask("missing", random.choice(("GET", "POST", "PUT", "DELETE")), "/test/none",
                body=some_bytes(random, 65535) if random.random() < 0.3 else None, wanted=(404,),
                may_reset=True)
 
 
 def not_allowed(random):
-    return Ask("not allowed", "DELETE", "/test/echo", wanted=(405,))
+    return Ask("not allowed", random.choice(("PUT", "PATCH", "DELETE")), "/test/echo", wanted=(405,))
 
 
 def options(random):
@@ -152,6 +153,16 @@ def many_fields(random):
                ("accept", "*/*"), ("user-agent", own)]
     return Ask("many fields", "GET", f"/test/params/{own}/b?x=%41+b", fields=fields,
                check=lambda body, _: own.encode() in body)
+
+
+def much(random):
+    """More than the connection may queue: whole, or in pieces whose handler does not look for room."""
+    if random.random() < 0.5:
+        size = random.choice((3000000, 8 << 20))
+        return Ask("big", "GET", f"/test/big?bytes={size}", check=lambda body, _: len(body) == size,
+                   may_reset=True)
+    return Ask("flood", "GET", "/test/drip?count=30&bytes=65536&ms=1", may_reset=True,
+               check=lambda body, _: len(body) == 30 * 65536)
 
 
 def any_ask(random, is_http2):

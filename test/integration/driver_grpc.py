@@ -11,6 +11,7 @@ from rpc import ECHO, Reply, Request, message
 (OK, CANCELLED, UNKNOWN, INVALID, DEADLINE, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL,
  UNAVAILABLE) = (0, 1, 2, 3, 4, 8, 12, 13, 14)
 SLOW = (DEADLINE, UNAVAILABLE)
+STATUS = b"\x08\x05\x12\x03why"  # a google.rpc.Status: code 5, "why"
 ON, OFF = ECHO.COMPRESSION_ON, ECHO.COMPRESSION_OFF
 
 
@@ -60,7 +61,16 @@ class GrpcConnection(Http2Connection):
     def make_ask(self):
         return self.random.choice((
             self._unary, self._unary, self._collect, self._spread, self._spread, self._chat, self._chat,
-            self._failing, self._stuck, self._health))()
+            self._failing, self._stuck, self._health, self._watch, self._reflection))()
+
+    def make_much(self):
+        request = Request(count=100, size=30000).SerializeToString()
+        return Call("Spread", [message(request)], expected=lambda replies: len(replies) == 100)
+
+    def fault_of(self, stream):
+        if self.driver.is_short and stream.fields.get("grpc-status") == str(RESOURCE_EXHAUSTED):
+            return None
+        return super().fault_of(stream)
 
     def _fields(self):
         fields = []
@@ -129,7 +139,8 @@ class GrpcConnection(Http2Connection):
         """One that ends with a status of its own, maybe before its messages have come."""
         code = self.random.choice((CANCELLED, INVALID, 5, 16, 99))
         name = self.random.choice(("Unary", "Collect", "Spread", "Chat"))
-        last = self._request(code=code, message=self.random.choice(("", "why", "é\n%")))
+        last = self._request(code=code, message=self.random.choice(("", "why", "é\n%")),
+                             detail=self.random.choice((b"", STATUS)))
         if self.random.random() < 0.2:
             last = self._request(code=self.random.choice((12, 110, 2)), is_error=True)
             code = None
@@ -149,6 +160,17 @@ class GrpcConnection(Http2Connection):
     def _health(self):
         return Call("health", [message(b"")], path="/grpc.health.v1.Health/Check",
                     expected=lambda replies: len(replies) == 1)
+
+    def _watch(self):
+        """It ends when its client does, or the server."""
+        return Call("watch", [message(b"")], path="/grpc.health.v1.Health/Watch", wanted=(CANCELLED,))
+
+    def _reflection(self):
+        count = self.random.choice((0, 1, 3))
+        list_services = message(b"\x3a\x01*")
+        return Call("reflection", [list_services] * count,
+                    path="/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                    expected=lambda replies: len(replies) == count)
 
     # --- rules
 

@@ -6,6 +6,7 @@ import driver_http1_breaks
 from driver import Connection
 
 PIPELINE_MAX = 6
+EXTENSIONS = (b";a=b", b";a", b';a="b;\\"c"', b';a="b" ; c=d')
 
 
 class Http1Connection(Connection):
@@ -35,7 +36,14 @@ class Http1Connection(Connection):
     def ask(self):
         if self.has_closed or len(self.asks) >= PIPELINE_MAX:
             return None
-        ask = driver_asks.any_ask(self.random, False)
+        return self._send_ask(driver_asks.any_ask(self.random, False))
+
+    def ask_for_much(self):
+        if self.pieces or self.has_closed or len(self.asks) >= PIPELINE_MAX:
+            return None
+        return self._send_ask(driver_asks.much(self.random))
+
+    def _send_ask(self, ask):
         version = "HTTP/1.0" if self.random.random() < 0.1 else "HTTP/1.1"
         lines = [f"{ask.method} {self._target(ask)} {version}", "Host: test"]
         fields = [(name, value) for name, value in ask.fields
@@ -71,7 +79,7 @@ class Http1Connection(Connection):
         while at < len(body):
             size = self.random.choice((1, 10, 1000, 16384, 70000)) if len(chunks) < 50 else len(body)
             piece = body[at:at + size]
-            extension = b";a=b" if self.random.random() < 0.1 else b""
+            extension = self.random.choice(EXTENSIONS) if self.random.random() < 0.1 else b""
             chunks.append(b"%x%s\r\n%s\r\n" % (len(piece), extension, piece))
             at += size
         trailers = b"X-Trailer: yes\r\n" if self.random.random() < 0.2 else b""

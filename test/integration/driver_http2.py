@@ -17,6 +17,7 @@ WINDOW = 65535
 WINDOW_MAX = (1 << 31) - 1
 CREDIT_MAX = WINDOW_MAX - (1 << 21)  # room for what SETTINGS add
 FRAME_MAX = 16384
+HOARDED = 3  # streams
 OPEN_MAX = 12  # below the server's limit: it takes those that are closed for open a little longer
 BLAMELESS = (NO_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM)
 
@@ -120,6 +121,28 @@ class Http2Connection(driver_http2_breaks.Breaks, Connection):
         self.send_head(stream.id, pairs, end)
         return f"{stream.ask.method} {stream.ask.target} on {stream.id}{', end' if end else ''}"
 
+    def ask_for_much(self):
+        """With windows for all of it, or as they are."""
+        if self.is_leaving or self.listener == "pprof" or len(self.streams) + HOARDED > OPEN_MAX:
+            return None
+        opens_windows = self.random.random() < 0.5
+        if opens_windows:
+            self._open_window(0)
+        numbers = []
+        while len(numbers) < HOARDED and not self.tail:
+            stream = self.make_stream(self._take_id())
+            stream.ask = self.make_much()
+            stream.local = "ended" if stream.ask.body is None else "open"
+            self.streams[stream.id] = stream
+            self.send_head(stream.id, self.fields_of(stream.ask), stream.ask.body is None)
+            if opens_windows and not self.tail:
+                self._open_window(stream.id)
+            numbers.append(stream.id)
+        return f"{stream.ask.target} on {numbers}, unread{', with windows' if opens_windows else ''}"
+
+    def make_much(self):
+        return driver_asks.much(self.random)
+
     def make_stream(self, number):
         return Stream(number, self.make_ask(), self.peer_window, self.own_window)
 
@@ -198,7 +221,13 @@ class Http2Connection(driver_http2_breaks.Breaks, Connection):
         """WINDOW_UPDATE, by what brings the windows to a usual size, or by any legal number."""
         number = self.random.choice([0, *self.streams])
         window = self.receive_window if number == 0 else self.streams[number].receive_window
-        size = self.random.choice((WINDOW, WINDOW, 1 << 20, CREDIT_MAX)) - window
+        return self._grow_window(number, self.random.choice((WINDOW, WINDOW, 1 << 20, CREDIT_MAX)) - window)
+
+    def _open_window(self, number):
+        window = self.receive_window if number == 0 else self.streams[number].receive_window
+        self._grow_window(number, CREDIT_MAX - window)
+
+    def _grow_window(self, number, size):
         if size <= 0:
             return None
         self.send(window_update(number, size))
