@@ -94,9 +94,14 @@ class GrpcConnection(Http2Connection):
     def _pack(self, requests, fields):
         if self.random.random() < 0.2:
             fields.append(("grpc-encoding", "gzip"))
-            return [message(gzip.compress(one), 1) if self.random.random() < 0.7 else message(one)
+            return [message(self._compress(one), 1) if self.random.random() < 0.7 else message(one)
                     for one in requests]
         return [message(one) for one in requests]
+
+    def _compress(self, data):
+        """In one member or two."""
+        at = self.random.randrange(len(data) + 1) if self.random.random() < 0.2 else 0
+        return (gzip.compress(data[:at]) if at else b"") + gzip.compress(data[at:])
 
     def _sleep(self):
         return self.random.choice((0, 0, 0, 1, 100, 200))
@@ -199,6 +204,8 @@ class GrpcConnection(Http2Connection):
             ("an unknown method", Call("Nothing", [message(request)])),
             ("an unwritten method", Call("Unwritten", [message(request)])),
             ("an unknown service", Call("x", [message(request)], path="/a.b/c")),
+            ("a malformed path", Call("x", [message(request)], path="/x")),
+            ("text that is not UTF-8", Call("Unary", [message(b"\x20\x05\x2a\x04\xff\xc3(\xe2")])),
             ("another type", Call("Unary", [message(request)], content_type="application/json")),
             ("a subtype", Call("Unary", [message(request)], content_type="application/grpc+json")),
             ("a bad timeout", Call("Unary", [message(request)], fields=[("grpc-timeout", "5x")])),

@@ -57,7 +57,7 @@ class Http1Connection(Connection):
             else:
                 closes = True
         body = self._frame_body(ask, fields, version)
-        lines += [f"{name}: {value}" for name, value in fields]
+        lines += [f"{name}:{self._blanks()}{value}{self._blanks()}" for name, value in fields]
         self._cut("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         self.asks.append(ask)
         self.has_closed = closes
@@ -66,6 +66,10 @@ class Http1Connection(Connection):
     def _target(self, ask):
         is_absolute = ask.target != "*" and self.random.random() < 0.05
         return f"http://test{ask.target}" if is_absolute else ask.target
+
+    def _blanks(self):
+        """What may stand around a field's value."""
+        return self.random.choice(("", " ", " ", " ", "\t", " \t "))
 
     def _frame_body(self, ask, fields, version):
         body = ask.body

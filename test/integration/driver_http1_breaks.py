@@ -42,6 +42,8 @@ WRONG = (
     ("a folded field", get(fields=HOST + b"X: a\r\n b\r\n")),
     ("a blank before the colon", get(fields=b"Host : a\r\n")),
     ("a field without a colon", get(fields=HOST + b"nothing\r\n")),
+    ("no name", get(fields=HOST + b": a\r\n")),
+    ("an endless field", GET + HOST + b"X: " + b"a" * 9000),
     ("a NUL", get(fields=HOST + b"X: a\0b\r\n")),
     ("a bare CR", get(fields=HOST + b"X: a\rb\r\n")),
     ("bare LFs", get().replace(b"\r", b"")),

@@ -71,6 +71,7 @@ class Http2Connection(driver_http2_breaks.Breaks, Connection):
             self.say(self.change_settings())
         else:
             self.break_rules()
+            self.resume_at = driver.now + self.random.choice((0, 2))
         self.flush()
 
     # --- what may be done now

@@ -217,6 +217,7 @@ class Breaks:
             ("a control byte", legal + [("x-bad", "a\x01b")]), ("no name", legal + [("", "a")]),
             ("another host", legal + [("host", "other")]),
             ("a bad host", legal[:3] + [(":authority", "a b")]),
+            ("another bad host", legal[:3] + [(":authority", "a/b")]),
             ("an expectation", legal + [("expect", "200-ok")]),
             ("a bad length", legal + [("content-length", "12x")]),
             ("a huge length", legal + [("content-length", "99999999999999999999")]),
