@@ -85,10 +85,10 @@ bool http_is_host(struct str host)
         ['='] = true,         ['A' ... '['] = true, [']'] = true,         ['_'] = true,
         ['a' ... 'z'] = true, ['~'] = true,
     };
+    bool is_host = true;
     for (size_t i = 0; i < host.len; i++) {
-        if (!is_host_byte[(unsigned char)host.ptr[i]]) {
-            return false;
-        }
+        is_host &=
+            is_host_byte[(unsigned char)host.ptr[i]]; /* nearly all are: no branch for each */
     }
-    return true;
+    return is_host;
 }

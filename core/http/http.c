@@ -241,7 +241,9 @@ int http_request_route(struct http_request *req)
     }
     struct router_match match = {0}; /* parameters that the template lacks are empty */
     int rc = router_match(router, req->method, req->path, &req->arena, &match);
-    rc = rc < 0 ? rc : http_request_decode_query(req);
+    if (rc == 0 && req->query.len > 0) {
+        rc = http_request_decode_query(req);
+    }
     if (rc == 0) {
         req->route = match.route;
         req->allow = match.allow;

@@ -21,11 +21,15 @@ static struct http1_fault fault(int status, const char *detail)
 /* --- raw lines -----------------------------------------------------------------------------------
  */
 
-/* has_version tells whether a request line names a version of HTTP. One of HTTP/0.9 does not, and no more of such a
- * request would come; which versions are spoken is decided later. */
+/* has_version tells whether a request line, with its CR, names a version of HTTP. One of HTTP/0.9 does not, and no
+ * more of such a request would come; which versions are spoken is decided later. */
 static bool has_version(struct str line)
 {
-    return memmem(line.ptr, line.len, " HTTP/", 6) != NULL;
+    static const struct str mark = {" HTTP/", 6};
+    const size_t tail_bytes = mark.len + sizeof("1.1\r") - 1; /* where it is in nearly all */
+    const bool is_at_end =
+        line.len >= tail_bytes && memcmp(line.ptr + line.len - tail_bytes, mark.ptr, mark.len) == 0;
+    return is_at_end || memmem(line.ptr, line.len, mark.ptr, mark.len) != NULL;
 }
 
 /* check_line looks at one line: `line` starts it and `len` counts up to its LF, which it leaves

@@ -19,13 +19,17 @@ bool http_field_is_token_byte(char c)
 
 bool http_field_is_token(struct str s)
 {
+    bool is_token = s.len > 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (!http_field_is_token_byte(s.ptr[i])) {
-            return false;
-        }
+        is_token &= http_field_is_token_byte(s.ptr[i]); /* nearly all are: no branch for each */
     }
-    return s.len > 0;
+    return is_token;
 }
+
+/* The lengths of `own` below, for most names have none of them. */
+#define LENGTH(n) (1u << (n))
+static const unsigned own_lengths = LENGTH(2) | LENGTH(4) | LENGTH(7) | LENGTH(10) | LENGTH(12) |
+                                    LENGTH(14) | LENGTH(16) | LENGTH(17);
 
 bool http_field_is_own(struct str name)
 {
@@ -41,6 +45,9 @@ bool http_field_is_own(struct str name)
         {"proxy-connection", 16},
         {"transfer-encoding", 17},
     };
+    if (name.len > 17 || (own_lengths & LENGTH(name.len)) == 0) {
+        return false;
+    }
     for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
         if (name.len == own[i].len && str_equal_nocase(name, own[i])) {
             return true;

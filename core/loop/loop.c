@@ -39,7 +39,7 @@ struct loop {
     loop_stall_fn on_stall; /* NULL: nobody asks */
     uint64_t stall_ns;      /* how long a turn must take for it */
     const char *run_frame;  /* of loop_run: callbacks lie below; NULL: it does not run */
-    pthread_t thread;       /* that it runs on */
+    const void *thread;     /* that it runs on: its thread pointer */
     uint64_t active_jobs;
     uint64_t submitted_jobs;
     bool is_stopped;                       /* loop_stop was called since loop_run */
@@ -51,14 +51,11 @@ struct loop {
     double *handles_active;
 };
 
-/* run_deferred runs what is queued now. What these calls queue waits for the next round, so that
+/* run_round runs what is queued now. What these calls queue waits for the next round, so that
  * two that queue each other cannot starve the poll; the idle handle keeps that poll from blocking.
  */
-static void run_deferred(struct loop *loop)
+static __attribute__((noinline)) void run_round(struct loop *loop)
 {
-    if (list_is_empty(&loop->deferred)) {
-        return;
-    }
     struct list due = {&due, &due};
     const uint64_t start_ns = clock_now_ns();
     bool has_time = true;
@@ -72,6 +69,13 @@ static void run_deferred(struct loop *loop)
     /* what is left goes before what was queued meanwhile */
     list_splice(&due, &loop->deferred);
     list_splice(&loop->deferred, &due);
+}
+
+static void run_deferred(struct loop *loop)
+{
+    if (UNLIKELY(!list_is_empty(&loop->deferred))) {
+        run_round(loop);
+    }
 }
 
 static void on_idle(uv_idle_t *handle)
@@ -207,7 +211,7 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    loop->thread = pthread_self();
+    loop->thread = __builtin_thread_pointer();
     loop->run_frame = __builtin_frame_address(0);
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -255,7 +259,7 @@ static _Noreturn void fail_caller(const char *what, const char *duty, int line)
 
 void loop_require_thread(const struct loop *loop, const char *what)
 {
-    if (UNLIKELY(loop->run_frame != NULL && !pthread_equal(loop->thread, pthread_self()))) {
+    if (UNLIKELY(loop->run_frame != NULL && loop->thread != __builtin_thread_pointer())) {
         fail_caller(what, "called on the loop's own thread", __LINE__);
     }
 }

@@ -67,16 +67,16 @@ static uint32_t add_slot(void)
 
 uint32_t task_slots_take(struct task *task)
 {
-    uint32_t index = first_free;
+    const bool is_new = UNLIKELY(first_free == NO_SLOT);
+    const uint32_t index = is_new ? add_slot() : first_free;
     if (UNLIKELY(index == NO_SLOT)) {
-        index = add_slot();
-        if (index == NO_SLOT) {
-            return NO_SLOT;
-        }
-    } else {
-        first_free = slot_at(index)->next_free;
+        return NO_SLOT;
     }
-    slot_at(index)->task = task;
+    struct slot *slot = slot_at(index);
+    if (!is_new) {
+        first_free = slot->next_free;
+    }
+    slot->task = task;
     return index;
 }
 
