@@ -8,6 +8,7 @@
 
 #include "core/http/http2.h"
 #include "core/http/shortage.h"
+#include "core/telemetry/log_limit.h"
 
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
 /* what a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as measured */
@@ -206,6 +207,8 @@ static void run_stream(struct http2_stream *st)
         return;
     }
     h2->conn->set->parked_count++;
+    LOG_LIMITED(LOG_WARN, "memory", "a connection does not read its answers: its requests wait",
+                log_u64("max_bytes", h2->conn->set->output_max_bytes));
     set_life(st, STREAM_WAITING);
     if (is_streamed(st)) {
         st->body.max_bytes = st->req.server->limits.http2.stream_window_bytes;
