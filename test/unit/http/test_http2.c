@@ -179,7 +179,7 @@ static void test_one_stream_serves_all_in_turn(void **state)
         send_out();
         peer_await(&peer, "hello", i + 1);
     }
-    assert_int_equal(f.server.http2_spare_count, 1);
+    assert_int_equal(f.server.http2_spare_count, HTTP_SPARE_MAX > 0 ? 1 : 0);
 }
 
 static void test_fields(void **state)
