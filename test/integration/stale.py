@@ -9,18 +9,15 @@ through the other one what is older by less than the TTL.
 import collections
 import contextlib
 import json
-import os
 import random
-import signal
 import socket
 import threading
 import time
 
-import redis as redis_client
-
 import server as server_module
 from listings import PATCH_JSON, PATH, Api, example
 from proxy import Proxy
+from redis_harm import busy, demoted, full
 from scrape import Scrape
 from server import wait_until
 
@@ -220,58 +217,8 @@ def nothing(_):
 
 @contextlib.contextmanager
 def stopped(services):
-    pid = services.identity("redis")["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with services.paused("redis"):
         yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-@contextlib.contextmanager
-def full(services):
-    redis = services.redis()
-    before = redis.config_get("maxmemory*")
-    redis.config_set("maxmemory-policy", "noeviction")
-    redis.config_set("maxmemory", 1)
-    try:
-        yield
-    finally:
-        for name in ("maxmemory", "maxmemory-policy"):
-            redis.config_set(name, before[name])
-
-
-@contextlib.contextmanager
-def busy(services):
-    services.redis().config_set("busy-reply-threshold", 50)
-
-    def run():
-        with contextlib.suppress(redis_client.RedisError):
-            services.redis().eval("while true do end", 0)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        killer = services.redis()
-
-        def is_killed():
-            with contextlib.suppress(redis_client.RedisError):
-                killer.execute_command("SCRIPT", "KILL")
-            return not thread.is_alive()
-        wait_until(is_killed, "the script to be killed")
-        killer.config_set("busy-reply-threshold", 5000)
-
-
-@contextlib.contextmanager
-def read_only(services):
-    redis = services.redis()
-    redis.execute_command("REPLICAOF", "127.0.0.1", "1")
-    try:
-        yield
-    finally:
-        redis.execute_command("REPLICAOF", "NO", "ONE")
 
 
 @contextlib.contextmanager
@@ -280,7 +227,8 @@ def emptied(services):
     yield
 
 
-HARMS = {one.__name__: one for one in (nothing, stopped, full, busy, read_only, emptied)}
+HARMS = {"nothing": nothing, "stopped": stopped, "full": full, "busy": busy, "read_only": demoted,
+         "emptied": emptied}
 
 
 def harm_until(services, harm, end):

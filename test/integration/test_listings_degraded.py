@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-import redis as redis_client
 
 from listings import PATH, Api, assert_problem, example
+from redis_harm import busy, demoted, full
 from scrape import Scrape
 from server import wait_until
 from wire import Peer
@@ -38,60 +38,7 @@ def watched(database, start_server, server_binary):
     return server
 
 
-# --- ways to harm them
-
-@contextlib.contextmanager
-def redis_setting(database, **wanted):
-    redis = database.redis()
-    wanted = {name.replace("_", "-"): value for name, value in wanted.items()}
-    before = {name: redis.config_get(name)[name] for name in wanted}
-    try:
-        for name, value in wanted.items():
-            redis.config_set(name, value)
-        yield redis
-    finally:
-        for name, value in reversed(list(before.items())):
-            redis.config_set(name, value)
-
-
-@contextlib.contextmanager
-def full(database):
-    with redis_setting(database, maxmemory_policy="noeviction", maxmemory=1):
-        yield
-
-
-@contextlib.contextmanager
-def busy(database):
-    """A script that ends when it is killed."""
-    with redis_setting(database, busy_reply_threshold=100):
-        def run():
-            with contextlib.suppress(redis_client.RedisError):
-                database.redis().eval("while true do end", 0)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield
-        finally:
-            killer = database.redis()
-
-            def is_killed():
-                with contextlib.suppress(redis_client.RedisError):
-                    return killer.execute_command("SCRIPT", "KILL")
-                return False
-            wait_until(is_killed, "the script to be killed")
-            thread.join()
-
-
-@contextlib.contextmanager
-def demoted(database):
-    redis = database.redis()
-    redis.execute_command("REPLICAOF", "127.0.0.1", "1")
-    try:
-        yield
-    finally:
-        redis.execute_command("REPLICAOF", "NO", "ONE")
-
+# --- ways to harm MySQL
 
 @contextlib.contextmanager
 def read_only(database):
