@@ -9,9 +9,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-# Servers are forked while channels live: its handlers of fork abort the process when a call is under way.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-import grpc  # pylint: disable=wrong-import-position
+import grpc
 
 from http2_wire import DATA, END_STREAM, Http2Peer, frame
 from server import PATIENCE_S

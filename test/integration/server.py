@@ -71,6 +71,32 @@ def wait_until(condition, what, timeout_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+def popen_with_defaults(binary, preexec, **options):
+    """Starts a program with no signal blocked, and SIGHUP and SIGINT as they are by default: whoever runs the
+    tests may have them ignored, as nohup does.
+
+    Without `preexec` the process is not forked but, as Python does then, vforked: a fork ends this process
+    when gRPC's C-core is ending a channel's threads.
+    """
+    def prepare():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        preexec()
+
+    ignored = [name for name in ("HUP", "INT")
+               if signal.getsignal(getattr(signal, f"SIG{name}")) == signal.SIG_IGN]
+    command = [binary]
+    if preexec is not None:
+        options["preexec_fn"] = prepare
+    elif ignored:
+        command = ["env", f"--default-signal={','.join(ignored)}", binary]
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        return subprocess.Popen(command, **options)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Server:
     """One running server. `lines` is its log so far, `ports` maps a listener's name to its port."""
 
@@ -83,20 +109,11 @@ class Server:
                       if self.env.get(variable, "0") != "0"}
         self.exit_code = None
 
-        def prepare():
-            # Whoever runs the tests may have signals ignored, as nohup does, or blocked.
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            if preexec is not None:
-                preexec()
-
         self._stderr = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="toq-server-")
-        self.process = subprocess.Popen(
-            [self.binary], env=self.env, cwd=self._folder.name, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if stdout is None else stdout, stderr=self._stderr,
-            preexec_fn=prepare)
+        self.process = popen_with_defaults(
+            self.binary, preexec, env=self.env, cwd=self._folder.name, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout is None else stdout, stderr=self._stderr)
         self._reader = None
         if stdout is None:
             self._reader = threading.Thread(target=self._read_log, daemon=True)
