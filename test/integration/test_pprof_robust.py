@@ -85,10 +85,12 @@ def test_threads_that_come_and_go_are_sampled(start_server, in_background, test_
     assert burners
     assert [s for s in burners if "route" in s.labels] == []
     if not is_deferring(test_server_binary):
-        assert all(has_frame(s, "burn_on_thread") for s in burners)
+        # A thread that begins or ends is sampled, too, and does not burn then.
+        burning = [s for s in burners if has_frame(s, "burn_on_thread")]
+        assert sum(s.values[0] for s in burning) >= 0.8 * sum(s.values[0] for s in burners)
         # Where the C library starts a thread, under one of its names.
         assert all(s.frames[-1].function.startswith(("clone", "__clone", "start_thread"))
-                   for s in burners)
+                   for s in burning)
 
 
 def rss_kib(server):
