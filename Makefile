@@ -87,14 +87,18 @@ LIB_LIBS    = $(eval LIB_LIBS := $(shell pkg-config --libs $(LIBRARIES)) -lm)$(L
 
 # What differs between processors is a file of its own, named for the processor.
 FOREIGN := $(filter-out %_$(shell uname -m),%_x86_64 %_aarch64)
-ours     = $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(wildcard $(1)))
+# Every source and header of the server, in rooms of any depth.
+OURS    := $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(sort $(shell find core handlers profiling \
+           config -name '*.[ch]')))
 
 # What the executable defines in place of the C library. A sanitizer defines the same: TSan must see
 # each lock, and ASan each thread, so its builds take the stand-ins, *_hook_none.c.
-STAND_INS := $(wildcard profiling/*_hook_none.c)
+STAND_INS := $(filter %_hook_none.c,$(OURS))
 HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
+# What serves pprof, and what answers in its place in a build without the profiler.
+PPROF     := $(filter handlers/pprof%.c,$(OURS))
 
-SOURCES := $(filter-out core/main.c,$(wildcard core/*.c)) $(call ours,core/*/*.c config/*.c)
+SOURCES := $(filter-out core/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
 # A service's files lie below their root as their packages do, which is how clients import them.
 PROTO_ROOT     := handlers/proto
 PROTOC_INPUT   := -I$(PROTO_ROOT) -I/usr/include
@@ -108,11 +112,10 @@ TEST_PROTO_ROOT := test/support/proto
 TEST_PROTOS     := $(foreach depth,*/*.proto */*/*.proto */*/*/*.proto,$(patsubst \
                    $(TEST_PROTO_ROOT)/%,%,$(wildcard $(TEST_PROTO_ROOT)/$(depth))))
 ifeq ($(PROFILING),no)
-SOURCES += $(filter-out $(filter-out %_none.c,$(wildcard handlers/pprof*.c)),$(wildcard handlers/*.c))
+SOURCES := $(filter-out profiling/%,$(SOURCES)) $(filter %_none.c,$(PPROF))
 else
-SOURCES += $(filter-out handlers/pprof_none.c,$(wildcard handlers/*.c))
-SOURCES += $(filter-out $(HOOKS_OUT),$(call ours,profiling/*.c))
-PROTOS  += $(wildcard profiling/*.proto)
+SOURCES += $(filter-out %_none.c,$(PPROF))
+PROTOS  += $(shell find profiling -name '*.proto')
 endif
 LLHTTP_SOURCES := api http llhttp
 
@@ -126,12 +129,12 @@ LIBRARY     := $(B)/libtoq.a
 # What reads the configuration at the start has the largest frame, 80 KiB; a sanitizer's are larger.
 $(OBJECTS): WARNINGS += $(if $(SANITIZE),,-Wframe-larger-than=98304)
 
-HEADERS := $(call ours,core/*.h core/*/*.h config/*.h handlers/*.h profiling/*.h test/support/*.h)
+HEADERS := $(filter %.h,$(OURS)) $(wildcard test/support/*.h)
 
 TEST_GENERATED := $(TEST_PROTOS:%.proto=$(B)/gen/%.pb-c.c)
 TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)) \
                 $(TEST_GENERATED:.c=.o) $(B)/gen/test_descriptors.o
-UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/*/test_*.c))
+UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(sort $(shell find test/unit -name 'test_*.c')))
 FUZZERS      := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
 REPLAYS      := $(FUZZERS:%=$(B)/replay/%)
 

@@ -7,8 +7,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ROOMS = ("core/base", "core/telemetry", "core/loop", "core/http", "core/data", "handlers",
-         "profiling", "config")
+TREES = ("core", "handlers", "profiling", "config")
 
 COMPOSITION = "core"  # the room of main.c and app*, which put all the others together
 
@@ -26,7 +25,7 @@ def find(*patterns):
 
 def sources():
     """Every C file of the server."""
-    return find("core/*.[ch]", *(f"{room}/*.[ch]" for room in ROOMS))
+    return find(*(f"{tree}/**/*.[ch]" for tree in TREES))
 
 
 def tests():
