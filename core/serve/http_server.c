@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the preface of
+ * http_server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the preface of
  * HTTP/2.
  */
 #include "core/http/server.h"
