@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "core/http/http1.h"
+#include "core/http1/http1.h"
 #include "test/unit/support/http_fixture.h"
 
 static inline void http_rig_connect(struct http_fixture *f, struct peer *peer)

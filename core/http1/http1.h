@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_CORE_HTTP_HTTP1_H
-#define TOQ_CORE_HTTP_HTTP1_H
+#ifndef TOQ_CORE_HTTP1_HTTP1_H
+#define TOQ_CORE_HTTP1_HTTP1_H
 
 #include "core/http/server.h"
 

@@ -7,8 +7,8 @@
  *          then goes back to its server's spare list; so an idle connection has none.
  * Thread:  the loop.
  */
-#ifndef TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
-#define TOQ_CORE_HTTP_HTTP1_EXCHANGE_H
+#ifndef TOQ_CORE_HTTP1_HTTP1_EXCHANGE_H
+#define TOQ_CORE_HTTP1_HTTP1_EXCHANGE_H
 
 #include <llhttp.h>
 

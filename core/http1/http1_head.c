@@ -7,8 +7,8 @@
  * HTTP/0.9 request lines and folded fields, all of which have smuggled requests past proxies.
  * Source: RFC 9112 2.2, 3, 5, 6.1; RFC 9110 7.2, 10.1.1.
  */
-#include "core/http/http1_exchange.h"
 #include "core/http/http_field.h"
+#include "core/http1/http1_exchange.h"
 
 /* "OPTIONS " and " HTTP/1.1\r", generously: what a request line has beside its target */
 #define REQUEST_LINE_EXTRA_BYTES 64

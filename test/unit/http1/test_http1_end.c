@@ -12,7 +12,7 @@
 
 #include <fcntl.h>
 
-#include "test/unit/http/http1_rig.h"
+#include "test/unit/http1/http1_rig.h"
 
 static struct http_request *parked;
 static uint64_t parked_count;

@@ -11,8 +11,8 @@
  *          extensions together; 413 for a chunk that makes the body too big, before its data comes.
  * Source:  RFC 9112 7.1.
  */
-#include "core/http/http1_exchange.h"
 #include "core/http/http_field.h"
+#include "core/http1/http1_exchange.h"
 
 enum chunk_state {
     SIZE_FIRST, /* of a size there is no digit yet */

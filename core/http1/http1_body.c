@@ -2,7 +2,7 @@
  *
  * http1_body.c - the bytes of a request's body: counted, kept when the handler wants them.
  */
-#include "core/http/http1_exchange.h"
+#include "core/http1/http1_exchange.h"
 
 bool http1_body_keep(struct http1_exchange *ex, const char *data, size_t len)
 {

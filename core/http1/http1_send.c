@@ -4,10 +4,10 @@
  * so that both, and those of pipelined requests, leave in one write; and so that an answer for which
  * memory is missing leaves nothing behind.
  */
-#include "core/http/http1_exchange.h"
+#include "core/http1/http1_exchange.h"
 
-#include "core/http/http1.h"
 #include "core/http/http_field.h"
+#include "core/http1/http1.h"
 
 /* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
  */

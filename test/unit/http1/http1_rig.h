@@ -2,8 +2,8 @@
  *
  * http1_rig.h - for tests of HTTP/1.1: a server and one peer that is connected to it.
  */
-#ifndef TOQ_TEST_UNIT_HTTP_HTTP1_RIG_H
-#define TOQ_TEST_UNIT_HTTP_HTTP1_RIG_H
+#ifndef TOQ_TEST_UNIT_HTTP1_HTTP1_RIG_H
+#define TOQ_TEST_UNIT_HTTP1_HTTP1_RIG_H
 
 #include "test/unit/support/http_fixture.h"
 

@@ -13,7 +13,7 @@
 
 #include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
-#include "core/http/http1_exchange.c"
+#include "core/http1/http1_exchange.c"
 #undef calloc
 
 #include "test/unit/support/http_fixture.h"

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "test/unit/http/http1_rig.h"
+#include "test/unit/http1/http1_rig.h"
 
 static struct http_request *parked[64]; /* in the order they came */
 static size_t parked_count;

@@ -9,13 +9,13 @@
  *          has closed and the last exchange is gone.
  * Thread:  the loop.
  */
-#include "core/http/http1.h"
+#include "core/http1/http1.h"
 
 #include <stdlib.h>
 
-#include "core/http/http1_exchange.h"
 #include "core/http/http2.h"
 #include "core/http/shortage.h"
+#include "core/http1/http1_exchange.h"
 
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64

@@ -2,11 +2,11 @@
  *
  * http1_exchange.c - exchanges, made once and used again: a busy server allocates none.
  */
-#include "core/http/http1_exchange.h"
+#include "core/http1/http1_exchange.h"
 
 #include <stdlib.h>
 
-#include "core/http/http1.h"
+#include "core/http1/http1.h"
 
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
 

@@ -10,7 +10,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "test/unit/http/http1_rig.h"
+#include "test/unit/http1/http1_rig.h"
 
 static struct http_request *parked;
 static uint64_t cancelled_count;

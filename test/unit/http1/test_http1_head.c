@@ -10,7 +10,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "core/http/http1_exchange.h"
+#include "core/http1/http1_exchange.h"
 
 static const struct http_limits limits = {
     .header_bytes = 16384, .header_count = 100, .target_bytes = 8192};
