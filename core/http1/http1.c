@@ -13,9 +13,9 @@
 
 #include <stdlib.h>
 
-#include "core/http/http2.h"
 #include "core/http/shortage.h"
 #include "core/http1/http1_exchange.h"
+#include "core/http2/http2.h"
 
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64

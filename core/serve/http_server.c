@@ -5,8 +5,8 @@
  */
 #include "core/http/server.h"
 
-#include "core/http/http2.h"
 #include "core/http1/http1.h"
+#include "core/http2/http2.h"
 
 static void on_accept(struct listener *listener, struct conn *conn)
 {

@@ -6,7 +6,7 @@
  * The real stack runs, from the socket to the handler. Input: one byte for how to cut, then the
  * bytes of the connection.
  */
-#include "core/http/http2.h"
+#include "core/http2/http2.h"
 #include "test/fuzz/http_rig.h"
 
 #define INPUT_MAX_BYTES      8192

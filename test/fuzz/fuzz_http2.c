@@ -7,8 +7,8 @@
  * not closed; bit 6: what the server sends is never read. A frame of the type COMMAND is not sent: its stream
  * id says what happens then.
  */
-#include "core/http/http2.h"
-#include "core/http/http2_session.h"
+#include "core/http2/http2.h"
+#include "core/http2/http2_session.h"
 #include "test/fuzz/http_rig.h"
 
 #define INPUT_MAX_BYTES 65536

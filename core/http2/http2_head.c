@@ -6,7 +6,7 @@
  * pseudo-headers, connection-specific fields, TE, Content-Length against the body. What is left here is
  * what a server answers: limits, and what a target or a host may look like.
  */
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 #define FIRST_FIELDS 16
 

@@ -5,7 +5,7 @@
  * Source: gRPC's keepalive.md, and what grpc-go makes of it.
  */
 #include "core/base/clock.h"
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 #define STRIKES_MAX  2                 /* pings that come too early, before the third ends it */
 #define IDLE_PING_MS UINT64_C(7200000) /* between pings without a stream, where none are wanted */

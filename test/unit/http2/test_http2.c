@@ -19,9 +19,9 @@
 #define malloc  failing_malloc
 #define calloc  failing_calloc
 #define realloc failing_realloc
-#include "core/http/http2.c"
-#include "core/http/http2_session.c"
-#include "core/http/http2_stream.c"
+#include "core/http2/http2.c"
+#include "core/http2/http2_session.c"
+#include "core/http2/http2_stream.c"
 #undef malloc
 #undef calloc
 #undef realloc

@@ -9,11 +9,11 @@
  * Memory:  nghttp2's session, and this struct.
  * Thread:  the loop.
  */
-#include "core/http/http2.h"
+#include "core/http2/http2.h"
 
 #include <stdlib.h>
 
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 /* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
 #define QUEUE_FRAMES 100

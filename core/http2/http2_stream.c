@@ -2,12 +2,12 @@
  *
  * http2_stream.c - the life of a stream: head, body, handler, end; and its memory.
  */
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 #include <stdlib.h>
 
-#include "core/http/http2.h"
 #include "core/http/shortage.h"
+#include "core/http2/http2.h"
 #include "core/telemetry/log_limit.h"
 
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */

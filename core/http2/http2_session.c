@@ -6,7 +6,7 @@
  * Memory:  the session is http2.c's to delete.
  * Thread:  the loop.
  */
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 #include <stdlib.h>
 

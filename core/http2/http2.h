@@ -4,8 +4,8 @@
  *
  * Source: RFC 9113. Thread: the loop.
  */
-#ifndef TOQ_CORE_HTTP_HTTP2_H
-#define TOQ_CORE_HTTP_HTTP2_H
+#ifndef TOQ_CORE_HTTP2_HTTP2_H
+#define TOQ_CORE_HTTP2_HTTP2_H
 
 #include "core/http/server.h"
 

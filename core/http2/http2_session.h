@@ -9,8 +9,8 @@
  *          server's spare list. The connection's struct lives until the last stream is gone.
  * Thread:  the loop.
  */
-#ifndef TOQ_CORE_HTTP_HTTP2_SESSION_H
-#define TOQ_CORE_HTTP_HTTP2_SESSION_H
+#ifndef TOQ_CORE_HTTP2_HTTP2_SESSION_H
+#define TOQ_CORE_HTTP2_HTTP2_SESSION_H
 
 #include <nghttp2/nghttp2.h>
 

@@ -14,7 +14,7 @@
  *
  * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
  */
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 /* PING of the peer's bandwidth probe, and a WINDOW_UPDATE for the stream and for the connection */
 #define EARNED_FRAMES   3

@@ -4,7 +4,7 @@
  * goes from the handler's memory into the connection's queue where the windows allow it, and waits in a
  * queue of its stream's where they do not.
  */
-#include "core/http/http2_session.h"
+#include "core/http2/http2_session.h"
 
 #include "core/http/http_field.h"
 
