@@ -10,7 +10,7 @@
 #ifndef TOQ_HANDLERS_GRPC_HEALTH_H
 #define TOQ_HANDLERS_GRPC_HEALTH_H
 
-#include "core/http/grpc.h"
+#include "core/grpc/grpc.h"
 #include "handlers/health.h"
 
 struct grpc_health {

@@ -8,7 +8,7 @@
 #ifndef TOQ_HANDLERS_GRPC_REFLECTION_H
 #define TOQ_HANDLERS_GRPC_REFLECTION_H
 
-#include "core/http/grpc.h"
+#include "core/grpc/grpc.h"
 #include "handlers/descriptors.h"
 
 struct grpc_reflection {

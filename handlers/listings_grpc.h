@@ -11,7 +11,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_GRPC_H
 #define TOQ_HANDLERS_LISTINGS_GRPC_H
 
-#include "core/http/grpc.h"
+#include "core/grpc/grpc.h"
 #include "handlers/listings.h"
 
 struct ProtobufCMessage;

@@ -5,8 +5,8 @@
  *
  * Input: one byte for the size of the pieces, then the stream.
  */
-#include "core/http/grpc_frame.h"
-#include "core/http/grpc_gzip.h"
+#include "core/grpc/grpc_frame.h"
+#include "core/grpc/grpc_gzip.h"
 #include "core/loop/loop.h"
 
 #define MAX_BYTES 2000

@@ -3,7 +3,7 @@
  * fuzz_grpc_metadata.c - any text as each of the header fields that gRPC has its own encoding for; and what
  * it encodes itself, decoded again.
  */
-#include "core/http/grpc_codec.h"
+#include "core/grpc/grpc_codec.h"
 #include "core/http/http.h"
 
 #define ARENA_MAX_BYTES (16u << 20)

@@ -8,7 +8,7 @@
 #ifndef TOQ_TEST_SUPPORT_INTEROP_SERVICE_H
 #define TOQ_TEST_SUPPORT_INTEROP_SERVICE_H
 
-#include "core/http/grpc.h"
+#include "core/grpc/grpc.h"
 
 /* interop_service_mount mounts it. Returns: 0; UV_ENOMEM. */
 MUST_USE int interop_service_mount(struct grpc *grpc);

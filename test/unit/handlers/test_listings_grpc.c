@@ -33,7 +33,7 @@ bool arena_copy(struct arena *a, struct str s, struct str *ret_copy)
 #undef calloc
 
 #include "core/base/clock.h"
-#include "core/http/grpc_frame.h"
+#include "core/grpc/grpc_frame.h"
 #include "core/http/server.h"
 #include "handlers/listings_grpc.h"
 #include "handlers/listings_message.h"

@@ -18,7 +18,7 @@
 
 #include <uv.h>
 
-#include "core/http/grpc_frame.h"
+#include "core/grpc/grpc_frame.h"
 
 static struct str make(struct buf *out, bool is_compressed, const char *message)
 {

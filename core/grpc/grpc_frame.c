@@ -2,7 +2,7 @@
  *
  * grpc_frame.c - the prefix and the message behind it, wherever the bytes are split.
  */
-#include "core/http/grpc_frame.h"
+#include "core/grpc/grpc_frame.h"
 
 #include "core/loop/loop.h"
 

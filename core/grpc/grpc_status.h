@@ -4,8 +4,8 @@
  *
  * Thread: any.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_STATUS_H
-#define TOQ_CORE_HTTP_GRPC_STATUS_H
+#ifndef TOQ_CORE_GRPC_GRPC_STATUS_H
+#define TOQ_CORE_GRPC_GRPC_STATUS_H
 
 #include "core/base/str.h"
 

@@ -3,7 +3,7 @@
  * grpc_metrics.c - every method has its series from the start, so that a rate over the first error is
  * not lost.
  */
-#include "core/http/grpc_metrics.h"
+#include "core/grpc/grpc_metrics.h"
 
 #include "core/loop/loop.h"
 

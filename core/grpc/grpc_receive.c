@@ -8,7 +8,7 @@
  * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it may be a
  *          thousand times as long. Both are charged, and what unpacking needs for itself goes back.
  */
-#include "core/http/grpc_internal.h"
+#include "core/grpc/grpc_internal.h"
 
 #define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
 #define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */

@@ -19,10 +19,10 @@
  * Thread:  the loop.
  * Source:  gRPC over HTTP/2 (PROTOCOL-HTTP2.md), statuscodes.md, compression.md.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_H
-#define TOQ_CORE_HTTP_GRPC_H
+#ifndef TOQ_CORE_GRPC_GRPC_H
+#define TOQ_CORE_GRPC_GRPC_H
 
-#include "core/http/grpc_status.h"
+#include "core/grpc/grpc_status.h"
 #include "core/http/router.h"
 #include "core/telemetry/metrics.h"
 

@@ -4,7 +4,7 @@
  * its one end.
  */
 #include "core/base/clock.h"
-#include "core/http/grpc_internal.h"
+#include "core/grpc/grpc_internal.h"
 #include "core/http/misuse.h"
 #include "core/telemetry/log.h"
 

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "core/http/grpc_codec.h"
+#include "core/grpc/grpc_codec.h"
 #include "test/unit/support/arena_rig.h"
 
 static void assert_str(struct str s, const char *expected)

@@ -3,7 +3,7 @@
  * grpc_check.c - is a request a call that can be served? The order of the checks is that of grpc-go, so
  * that clients hear from both the same.
  */
-#include "core/http/grpc_internal.h"
+#include "core/grpc/grpc_internal.h"
 
 #define REFUSE(http, code, text) ((struct grpc_refusal){(http), GRPC_STATUS(code, text)})
 

@@ -2,7 +2,7 @@
  *
  * grpc_status.c - two tables: the codes' names, and the code of each error.
  */
-#include "core/http/grpc_status.h"
+#include "core/grpc/grpc_status.h"
 
 #include "core/loop/loop.h"
 

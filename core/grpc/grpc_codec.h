@@ -4,8 +4,8 @@
  *
  * Thread: any. Source: PROTOCOL-HTTP2.md.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_CODEC_H
-#define TOQ_CORE_HTTP_GRPC_CODEC_H
+#ifndef TOQ_CORE_GRPC_GRPC_CODEC_H
+#define TOQ_CORE_GRPC_GRPC_CODEC_H
 
 #include "core/base/arena.h"
 

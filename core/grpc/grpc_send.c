@@ -2,7 +2,7 @@
  *
  * grpc_send.c - what goes out: header fields, messages, trailers.
  */
-#include "core/http/grpc_internal.h"
+#include "core/grpc/grpc_internal.h"
 
 #define CONTENT_TYPE "application/grpc"
 #define FIELDS_CAP   8           /* of a call's first list of fields */

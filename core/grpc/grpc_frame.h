@@ -7,8 +7,8 @@
  * which grows with what has come, never with what the prefix promises.
  * Thread: one at a time.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_FRAME_H
-#define TOQ_CORE_HTTP_GRPC_FRAME_H
+#ifndef TOQ_CORE_GRPC_GRPC_FRAME_H
+#define TOQ_CORE_GRPC_GRPC_FRAME_H
 
 #include "core/base/buf.h"
 

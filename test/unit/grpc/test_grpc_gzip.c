@@ -18,7 +18,7 @@
 
 #include <uv.h>
 
-#include "core/http/grpc_gzip.h"
+#include "core/grpc/grpc_gzip.h"
 
 static struct grpc_gzip *gzip;
 

@@ -11,7 +11,7 @@
 
 #include <uv.h>
 
-#include "core/http/grpc_status.h"
+#include "core/grpc/grpc_status.h"
 
 static void test_names(void **state)
 {

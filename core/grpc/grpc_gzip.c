@@ -2,7 +2,7 @@
  *
  * grpc_gzip.c - zlib with a gzip head, one message at a time.
  */
-#include "core/http/grpc_gzip.h"
+#include "core/grpc/grpc_gzip.h"
 
 #include <stdlib.h>
 #include <zlib.h>

@@ -2,12 +2,12 @@
  *
  * grpc.c - the services that are mounted, and their routes.
  */
-#include "core/http/grpc.h"
+#include "core/grpc/grpc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/http/grpc_internal.h"
+#include "core/grpc/grpc_internal.h"
 
 #define ROUTE_FLAGS                                                                                \
     (ROUTE_STREAM | ROUTE_RPC | ROUTE_NO_DEADLINE) /* calls have deadlines of their own */

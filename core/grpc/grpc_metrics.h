@@ -5,10 +5,10 @@
  * Source: go-grpc-middleware's names, which dashboards are written against; OpenTelemetry's RPC
  * conventions for the last one.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_METRICS_H
-#define TOQ_CORE_HTTP_GRPC_METRICS_H
+#ifndef TOQ_CORE_GRPC_GRPC_METRICS_H
+#define TOQ_CORE_GRPC_GRPC_METRICS_H
 
-#include "core/http/grpc_status.h"
+#include "core/grpc/grpc_status.h"
 #include "core/telemetry/metrics.h"
 
 struct grpc_metrics {

@@ -5,8 +5,8 @@
  * Memory: zlib's state, about 300 KiB, is made when it is first needed, and used for every message.
  * Thread: one at a time.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_GZIP_H
-#define TOQ_CORE_HTTP_GRPC_GZIP_H
+#ifndef TOQ_CORE_GRPC_GRPC_GZIP_H
+#define TOQ_CORE_GRPC_GRPC_GZIP_H
 
 #include "core/base/buf.h"
 

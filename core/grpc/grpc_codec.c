@@ -2,7 +2,7 @@
  *
  * grpc_codec.c - content type, timeout, metadata, base64, percent-encoding.
  */
-#include "core/http/grpc_codec.h"
+#include "core/grpc/grpc_codec.h"
 
 #include "core/base/base64.h"
 #include "core/base/utf8.h"

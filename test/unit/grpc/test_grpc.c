@@ -18,8 +18,8 @@
 #define realloc failing_realloc
 #include "core/base/arena.c"
 #include "core/base/buf.c"
-#include "core/http/grpc.c"
-#include "core/http/grpc_gzip.c"
+#include "core/grpc/grpc.c"
+#include "core/grpc/grpc_gzip.c"
 #undef malloc
 #undef calloc
 #undef realloc

@@ -4,16 +4,16 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_CORE_HTTP_GRPC_INTERNAL_H
-#define TOQ_CORE_HTTP_GRPC_INTERNAL_H
+#ifndef TOQ_CORE_GRPC_GRPC_INTERNAL_H
+#define TOQ_CORE_GRPC_GRPC_INTERNAL_H
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "core/http/grpc.h"
-#include "core/http/grpc_codec.h"
-#include "core/http/grpc_frame.h"
-#include "core/http/grpc_gzip.h"
-#include "core/http/grpc_metrics.h"
+#include "core/grpc/grpc.h"
+#include "core/grpc/grpc_codec.h"
+#include "core/grpc/grpc_frame.h"
+#include "core/grpc/grpc_gzip.h"
+#include "core/grpc/grpc_metrics.h"
 #include "core/http/server.h"
 
 #define GRPC_INTERCEPTORS_MAX 8
