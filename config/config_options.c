@@ -11,7 +11,7 @@
 #define NEAREST_CHANGES  3 /* and no more than a third of what was typed */
 
 /* the order is that of the enums: config_env here, log_level and log_format in core/telemetry,
- * sql_tls in core/data */
+ * sql_tls in core/sql */
 static const char *const env_names[] = {"development", "production", NULL};
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};

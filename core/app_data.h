@@ -8,7 +8,7 @@
 #define TOQ_CORE_APP_DATA_H
 
 #include "config/config.h"
-#include "core/data/redis_pubsub.h"
+#include "core/redis/redis_pubsub.h"
 #include "handlers/listings_http.h"
 
 struct app_data {

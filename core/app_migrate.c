@@ -7,7 +7,7 @@
 #include <sysexits.h>
 
 #include "core/app_data.h"
-#include "core/data/sql_migrate.h"
+#include "core/sql/sql_migrate.h"
 #include "core/telemetry/log.h"
 
 struct migration {

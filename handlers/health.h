@@ -10,9 +10,9 @@
 #ifndef TOQ_HANDLERS_HEALTH_H
 #define TOQ_HANDLERS_HEALTH_H
 
-#include "core/data/redis.h"
-#include "core/data/sql.h"
 #include "core/http/http.h"
+#include "core/redis/redis.h"
+#include "core/sql/sql.h"
 
 struct health {
     const char *version;       /* borrowed */

@@ -18,7 +18,7 @@
 #ifndef TOQ_HANDLERS_IDEMPOTENCY_H
 #define TOQ_HANDLERS_IDEMPOTENCY_H
 
-#include "core/data/redis_script.h"
+#include "core/redis/redis_script.h"
 #include "handlers/digest.h"
 #include "handlers/uuid.h"
 

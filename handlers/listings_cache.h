@@ -19,7 +19,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_CACHE_H
 #define TOQ_HANDLERS_LISTINGS_CACHE_H
 
-#include "core/data/redis_pubsub.h"
+#include "core/redis/redis_pubsub.h"
 #include "handlers/listings_entry.h"
 #include "handlers/listings_load.h"
 #include "handlers/listings_seen.h"

@@ -15,7 +15,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_ENTRY_H
 #define TOQ_HANDLERS_LISTINGS_ENTRY_H
 
-#include "core/data/redis_script.h"
+#include "core/redis/redis_script.h"
 #include "handlers/listing.h"
 
 #define LISTINGS_KEY_BYTES  (12 + LISTING_ID_LEN) /* listings_entry_key */

@@ -13,7 +13,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_FEED_H
 #define TOQ_HANDLERS_LISTINGS_FEED_H
 
-#include "core/data/redis_pubsub.h"
+#include "core/redis/redis_pubsub.h"
 #include "handlers/listings_changes.h"
 
 #define LISTINGS_FEED_BYTES  (16u << 20)

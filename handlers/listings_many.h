@@ -9,7 +9,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_MANY_H
 #define TOQ_HANDLERS_LISTINGS_MANY_H
 
-#include "core/data/sql_tx.h"
+#include "core/sql/sql_tx.h"
 #include "handlers/listings_store.h"
 
 #define LISTINGS_BATCH_MAX        100

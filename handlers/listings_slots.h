@@ -14,7 +14,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_SLOTS_H
 #define TOQ_HANDLERS_LISTINGS_SLOTS_H
 
-#include "core/data/sql.h"
+#include "core/sql/sql.h"
 
 #define LISTINGS_SLOTS_MAX      16 /* as many as there are connections to MySQL, by default */
 #define LISTINGS_SLOTS_GRACE_MS 100

@@ -13,7 +13,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_STORE_H
 #define TOQ_HANDLERS_LISTINGS_STORE_H
 
-#include "core/data/sql.h"
+#include "core/sql/sql.h"
 #include "handlers/listing.h"
 #include "handlers/listings_query.h"
 

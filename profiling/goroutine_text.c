@@ -4,7 +4,7 @@
  *
  * goroutine 17 [mysql, 3 minutes] {method: GET, route: "/v1/listings/:id"}:
  * sql_query(...)
- *         /toq/core/data/sql_pool.c:172 +0x1d
+ *         /toq/core/sql/sql_pool.c:172 +0x1d
  */
 #include "profiling/goroutine_text.h"
 

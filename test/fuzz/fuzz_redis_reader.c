@@ -4,7 +4,7 @@
  *                       are cut.
  */
 #include "core/base/buf.h"
-#include "core/data/redis_reader.h"
+#include "core/redis/redis_reader.h"
 
 #define REPLY_BYTES (1u << 20)
 #define SAID_BYTES  (16u << 20)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What MySQL may answer: each row of core/data/sql_error.c, put in by a proxy, and what it leads to.
+"""What MySQL may answer: each row of core/sql/sql_error.c, put in by a proxy, and what it leads to.
 
 For each: what the client hears, whether the statement is tried again, whether its connection is used on, and
 that the next request is served.
@@ -39,7 +39,7 @@ HEARD = {
 
 def rows():
     """(number, SQLSTATE, status, is dropped, again) of each row that a server may answer."""
-    with open(os.path.join(ROOT, "core/data/sql_error.c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "core/sql/sql_error.c"), encoding="utf-8") as file:
         found = ROW.findall(file.read())
     assert len(found) > 90
     for first, last, prefix, status, keep, again in found:

@@ -5,9 +5,9 @@
 #ifndef TOQ_TEST_UNIT_HANDLERS_LISTINGS_RIG_H
 #define TOQ_TEST_UNIT_HANDLERS_LISTINGS_RIG_H
 
-#include "test/unit/data/sql_rig.h"
+#include "test/unit/sql/sql_rig.h"
 
-#include "core/data/sql_migrate.h"
+#include "core/sql/sql_migrate.h"
 #include "handlers/listings_store.h"
 
 #define NO_ID "01a205b3-cc93-7fff-bfff-0123456789ab"

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * redis_metrics.h - what the Redis client counts: commands by operation and result, and how its
+ * connections fare.
+ *
+ * Source: OpenTelemetry semantic conventions 1.44, db.client.operation.duration.
+ */
+#ifndef TOQ_CORE_REDIS_REDIS_METRICS_H
+#define TOQ_CORE_REDIS_REDIS_METRICS_H
+
+#include "core/redis/redis_conn.h"
+
+#define REDIS_OPERATIONS_MAX      48
+#define REDIS_OPERATION_NAME_MAX  16
+#define REDIS_CONN_COUNTERS_COUNT 3
+
+/* How a command ended; the label error_type says it. */
+enum redis_result {
+    REDIS_RESULT_OK,        /* "" */
+    REDIS_RESULT_ERROR,     /* "server_error": the server said no */
+    REDIS_RESULT_TIMEOUT,   /* "timeout" */
+    REDIS_RESULT_LOST,      /* "connection": it broke first */
+    REDIS_RESULT_CANCELLED, /* "cancelled": by the caller */
+    REDIS_RESULT_COUNT,
+};
+
+/* A command's name with its series, found without a look-up once it was seen. */
+struct redis_operation {
+    char name[REDIS_OPERATION_NAME_MAX];
+    size_t name_len;
+    struct metric_histogram *seconds[REDIS_RESULT_COUNT]; /* NULL until the first */
+};
+
+struct redis_metrics {
+    struct metric_family *duration; /* NULL until redis_metrics_register: nothing is counted */
+    struct redis_operation operations[REDIS_OPERATIONS_MAX];
+    size_t operation_count; /* the first is for names that did not fit */
+    uint64_t *refused;
+};
+
+struct redis_conn_metrics {
+    const struct redis_conn *rc;
+    double *connected;
+    double *queued_bytes;
+    uint64_t *counters[REDIS_CONN_COUNTERS_COUNT];
+};
+
+/* redis_metrics_register adds the families of commands.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int redis_metrics_register(struct redis_metrics *rm, struct metrics *metrics);
+
+/* redis_metrics_operation finds the series of a command by its name; NULL when nothing is counted.
+ */
+struct redis_operation *redis_metrics_operation(struct redis_metrics *rm, struct str name);
+
+/* redis_metrics_count counts one command that has ended; harmless when operation is NULL. */
+void redis_metrics_count(struct redis_metrics *rm, struct redis_operation *operation,
+                         enum redis_result result, uint64_t duration_ns);
+
+/* redis_metrics_refuse counts one command that was not accepted. */
+void redis_metrics_refuse(struct redis_metrics *rm);
+
+/* redis_conn_metrics_register adds the families of connections with the series of one, labelled by
+ * its role.
+ *
+ * Owns:    cm and rc stay the caller's, and outlive `metrics`.
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int redis_conn_metrics_register(struct redis_conn_metrics *cm, struct metrics *metrics,
+                                         const struct redis_conn *rc);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * redis_options.h - which Redis, and how much of it.
+ */
+#ifndef TOQ_CORE_REDIS_REDIS_OPTIONS_H
+#define TOQ_CORE_REDIS_REDIS_OPTIONS_H
+
+#include "core/base/base.h"
+
+/* Texts are borrowed as long as the connection is open; 0 takes the default. */
+struct redis_options {
+    const char *host; /* as redis_dial_init has it */
+    uint16_t port;
+    const char *password;        /* NULL or "": none */
+    const char *client_name;     /* what CLIENT LIST shows; without blanks */
+    const char *probe_key;       /* written by each check, as writes may be refused; NULL: PING */
+    uint64_t db;                 /* SELECT */
+    uint64_t command_timeout_ms; /* 1000: of a command that names none */
+    uint64_t connect_timeout_ms; /* 2000: from the first SYN to the end of the greeting */
+    uint64_t stall_timeout_ms;   /* 3000: silence after which a connection is dropped */
+    size_t max_pending;          /* 16384: commands waiting for their reply; rounded to 2^n */
+    size_t max_queue_bytes;      /* 16 MiB: commands the socket has not taken yet */
+    size_t max_reply_bytes;      /* 16 MiB: memory of one reply */
+};
+
+/* redis_options_fill returns `options` with the defaults in place of zeros. */
+struct redis_options redis_options_fill(const struct redis_options *options);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * redis_pubsub.c - a list of subscriptions over a connection that comes and goes.
+ */
+#include "core/redis/redis_pubsub.h"
+
+#include <stdlib.h>
+
+#include "core/redis/redis_conn.h"
+#include "core/redis/redis_metrics.h"
+#include "core/telemetry/log_limit.h"
+
+struct redis_pubsub {
+    struct redis_conn conn;
+    struct list subs;
+    uint64_t walk; /* number of the last walk */
+    struct redis_conn_metrics metrics;
+    void (*on_closed)(void *arg); /* set by redis_pubsub_close */
+    void *on_closed_arg;
+    bool is_closing;
+};
+
+/* What a walk over the subscriptions looks for, and tells them. */
+struct news {
+    bool is_pattern;
+    struct str channel; /* as subscribed */
+    struct str source;  /* as published */
+    struct str payload;
+};
+
+typedef void (*tell_fn)(struct redis_subscription *sub, const struct news *news);
+
+/* walk calls `tell` for each subscription that was there when it began, whatever callbacks do to the
+ * list: who was told moves to its end, where new ones go too. */
+static void walk(struct redis_pubsub *pubsub, const struct news *news, tell_fn tell)
+{
+    pubsub->walk++;
+    while (!list_is_empty(&pubsub->subs) && !pubsub->is_closing) {
+        struct redis_subscription *sub =
+            CONTAINER_OF(pubsub->subs.next, struct redis_subscription, link);
+        if (sub->walk == pubsub->walk) {
+            return;
+        }
+        sub->walk = pubsub->walk;
+        list_unlink(&sub->link);
+        list_push_back(&pubsub->subs, &sub->link);
+        tell(sub, news);
+    }
+}
+
+static void set_live(struct redis_subscription *sub, bool is_live)
+{
+    const bool is_news = sub->is_live != is_live;
+    sub->is_live = is_live;
+    if (is_news && sub->on_live != NULL) {
+        sub->on_live(sub, is_live);
+    }
+}
+
+static bool is_about(const struct redis_subscription *sub, const struct news *news)
+{
+    return sub->is_pattern == news->is_pattern && str_equal(sub->channel, news->channel);
+}
+
+static void tell_confirmed(struct redis_subscription *sub, const struct news *news)
+{
+    if (is_about(sub, news)) {
+        set_live(sub, true);
+    }
+}
+
+static void tell_lost(struct redis_subscription *sub, const struct news *news)
+{
+    (void)news;
+    set_live(sub, false);
+}
+
+static void tell_message(struct redis_subscription *sub, const struct news *news)
+{
+    if (is_about(sub, news)) {
+        sub->on_message(sub, news->source, news->payload);
+    }
+}
+
+/* --- the connection ------------------------------------------------------------------------------
+ */
+
+static void send_command(struct redis_pubsub *pubsub, const struct str *args, size_t count)
+{
+    if (!redis_conn_is_ready(&pubsub->conn)) {
+        return; /* on_ready sends what is still wanted then */
+    }
+    const int status = redis_conn_write(&pubsub->conn, args, count);
+    if (status < 0) {
+        redis_conn_drop(&pubsub->conn, status,
+                        STR("")); /* the next one starts from a clean slate */
+    }
+}
+
+static void send_subscribe(struct redis_pubsub *pubsub, const struct redis_subscription *sub)
+{
+    const struct str args[] = {sub->is_pattern ? STR("PSUBSCRIBE") : STR("SUBSCRIBE"),
+                               sub->channel};
+    send_command(pubsub, args, ARRAY_COUNT(args));
+}
+
+static struct redis_pubsub *owner_of(struct redis_conn *rc)
+{
+    return CONTAINER_OF(rc, struct redis_pubsub, conn);
+}
+
+static void on_ready(struct redis_conn *rc)
+{
+    struct redis_pubsub *pubsub = owner_of(rc);
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &pubsub->subs)
+    {
+        send_subscribe(pubsub, CONTAINER_OF(pos, struct redis_subscription, link));
+    }
+}
+
+static void on_lost(struct redis_conn *rc, int status)
+{
+    (void)status;
+    const struct news news = {0};
+    walk(owner_of(rc), &news, tell_lost);
+}
+
+static void on_tick(struct redis_conn *rc)
+{
+    const struct str args[] = {STR("PING")};
+    send_command(owner_of(rc), args, ARRAY_COUNT(args));
+}
+
+static struct str item(const struct redis_reply *reply, size_t i)
+{
+    const bool has_text = i < reply->count && reply->items[i].type == REDIS_TEXT;
+    return has_text ? reply->items[i].text : STR("");
+}
+
+/* on_reply takes what the server pushes; answers to PING and to UNSUBSCRIBE are not of interest. */
+static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
+{
+    struct redis_pubsub *pubsub = owner_of(rc);
+    const struct str kind = item(reply, 0);
+    if (reply->type == REDIS_ERROR) {
+        LOG_LIMITED(LOG_WARN, "redis", "subscription refused", log_str("error", reply->text));
+    } else if (str_equal(kind, STR("message"))) {
+        const struct news news = {
+            .channel = item(reply, 1), .source = item(reply, 1), .payload = item(reply, 2)};
+        walk(pubsub, &news, tell_message);
+    } else if (str_equal(kind, STR("pmessage"))) {
+        const struct news news = {.is_pattern = true,
+                                  .channel = item(reply, 1),
+                                  .source = item(reply, 2),
+                                  .payload = item(reply, 3)};
+        walk(pubsub, &news, tell_message);
+    } else if (str_equal(kind, STR("subscribe")) || str_equal(kind, STR("psubscribe"))) {
+        const struct news news = {.is_pattern = kind.ptr[0] == 'p', .channel = item(reply, 1)};
+        walk(pubsub, &news, tell_confirmed);
+    }
+}
+
+static void on_conn_closed(struct redis_conn *rc)
+{
+    struct redis_pubsub *pubsub = owner_of(rc);
+    void (*on_closed)(void *arg) = pubsub->on_closed;
+    void *arg = pubsub->on_closed_arg;
+    while (!list_is_empty(&pubsub->subs)) {
+        redis_unsubscribe(CONTAINER_OF(pubsub->subs.next, struct redis_subscription, link));
+    }
+    free(pubsub);
+    if (on_closed != NULL) {
+        on_closed(arg);
+    }
+}
+
+/* --- what the owner calls ------------------------------------------------------------------------
+ */
+
+int redis_pubsub_open(struct loop *loop, const struct redis_options *options,
+                      struct redis_pubsub **ret_pubsub)
+{
+    static const struct redis_conn_events events = {
+        .on_ready = on_ready,
+        .on_reply = on_reply,
+        .on_lost = on_lost,
+        .on_tick = on_tick,
+        .on_closed = on_conn_closed,
+    };
+    struct redis_pubsub *pubsub = calloc(1, sizeof(*pubsub));
+    if (pubsub == NULL) {
+        return UV_ENOMEM;
+    }
+    list_init(&pubsub->subs);
+    const int status = redis_conn_open(&pubsub->conn, loop, options, "pubsub", &events);
+    if (status < 0) {
+        free(pubsub);
+        return status;
+    }
+    *ret_pubsub = pubsub;
+    return 0;
+}
+
+void redis_pubsub_close(struct redis_pubsub *pubsub, void (*on_closed)(void *arg), void *arg)
+{
+    pubsub->is_closing = true;
+    pubsub->on_closed = on_closed;
+    pubsub->on_closed_arg = arg;
+    redis_conn_close(&pubsub->conn);
+}
+
+void redis_subscribe(struct redis_pubsub *pubsub, struct redis_subscription *sub)
+{
+    loop_require_lasting(pubsub->conn.loop, sub, "redis_subscribe");
+    sub->pubsub = pubsub;
+    sub->is_live = false;
+    sub->walk = pubsub->walk;
+    list_push_back(&pubsub->subs, &sub->link);
+    send_subscribe(pubsub, sub);
+}
+
+static bool is_shared(const struct redis_pubsub *pubsub, const struct redis_subscription *gone)
+{
+    const struct news news = {.is_pattern = gone->is_pattern, .channel = gone->channel};
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &pubsub->subs)
+    {
+        if (is_about(CONTAINER_OF(pos, struct redis_subscription, link), &news)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void redis_unsubscribe(struct redis_subscription *sub)
+{
+    struct redis_pubsub *pubsub = sub->pubsub;
+    if (pubsub == NULL) {
+        return;
+    }
+    list_unlink(&sub->link);
+    sub->pubsub = NULL;
+    if (!is_shared(pubsub, sub)) {
+        const struct str args[] = {sub->is_pattern ? STR("PUNSUBSCRIBE") : STR("UNSUBSCRIBE"),
+                                   sub->channel};
+        send_command(pubsub, args, ARRAY_COUNT(args));
+    }
+}
+
+bool redis_pubsub_is_ready(const struct redis_pubsub *pubsub)
+{
+    return redis_conn_is_ready(&pubsub->conn);
+}
+
+int redis_pubsub_register_metrics(struct redis_pubsub *pubsub, struct metrics *metrics)
+{
+    return redis_conn_metrics_register(&pubsub->metrics, metrics, &pubsub->conn);
+}

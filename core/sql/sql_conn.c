@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_conn.c - one connection: connected by a worker thread, then driven by the loop through the
+ * library's coroutine.
+ *
+ * Connecting blocks whatever one does: the name is resolved, the TLS handshake polls by itself and
+ * login plugins are loaded from disk. So it runs on a worker, and only a connection that is open is
+ * switched to the non-blocking calls. Nothing of that is left for the loop to load or to wait for.
+ *
+ * The poll handle works on a duplicate of the library's descriptor. The library closes its own when
+ * an operation fails, in the middle of it; by ours the kernel keeps the registration and the number
+ * apart until libuv has let go of them.
+ */
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "core/sql/sql_internal.h"
+
+/* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SERVER_LOST,
+ * CR_SSL_CONNECTION_ERROR */
+#define CANNOT_CONNECT_FIRST 2002
+#define CANNOT_CONNECT_LAST  2005
+#define OUT_OF_MEMORY        2008
+#define LOST_CONNECTION      2013
+#define TLS_ERROR            2026
+
+/* Who logs in with any of these never shows the password itself; the library would also obey a
+ * server that asks for it in clear text. */
+#define AUTH_PLUGINS "mysql_native_password,caching_sha2_password,client_ed25519,sha256_password"
+
+#define EXPLAIN_MS 1000
+
+#define INIT_COMMAND                                                                               \
+    "SET SESSION time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"     \
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+
+/* forget_tls_errors empties OpenSSL's queue of the calling thread. What one connection left there,
+ * when it broke or was given up, would make the library take the next one's "try again" for an
+ * error. */
+static void forget_tls_errors(const struct sql *sql)
+{
+    if (sql->options.tls != SQL_TLS_OFF) {
+        ERR_clear_error();
+    }
+}
+
+/* --- connecting, on a worker ---------------------------------------------------------------------
+ */
+
+static void set_options(MYSQL *mysql, const struct sql_options *options)
+{
+    /* none of these fails but for want of memory, and then the connection does */
+    const my_bool yes = 1;
+    const my_bool no = 0;
+    const unsigned off = 0;
+    const unsigned tcp = MYSQL_PROTOCOL_TCP; /* "localhost" would mean the Unix socket */
+    const unsigned timeout_s = (unsigned)((options->connect_timeout_ms + 999) / 1000);
+    const unsigned long max_packet_bytes = options->max_packet_bytes;
+    (void)mysql_options(mysql, MYSQL_OPT_RECONNECT, &no); /* it would lose session and statements */
+    (void)mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off); /* a server could ask for our files */
+    (void)mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &no);
+    (void)mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    (void)mysql_options(mysql, MYSQL_INIT_COMMAND, INIT_COMMAND);
+    (void)mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH, AUTH_PLUGINS);
+    (void)mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet_bytes);
+    (void)mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout_s);
+    /* the handshake is read and written with these two; they do nothing once it is non-blocking */
+    (void)mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
+    (void)mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
+    if (options->host[0] != '/') {
+        (void)mysql_options(mysql, MYSQL_OPT_PROTOCOL, &tcp);
+    }
+    if (options->tls != SQL_TLS_OFF) {
+        (void)mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
+        (void)mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT,
+                            options->tls == SQL_TLS_VERIFY ? &yes : &no);
+    }
+    if (options->tls == SQL_TLS_VERIFY) {
+        (void)mysql_options(mysql, MYSQL_OPT_SSL_CA, options->tls_ca);
+    }
+}
+
+static bool dial(MYSQL *mysql, const struct sql_options *options)
+{
+    set_options(mysql, options);
+    const bool is_socket = options->host[0] == '/';
+    return mysql_real_connect(mysql, is_socket ? NULL : options->host, options->user,
+                              options->password, options->database, options->port,
+                              is_socket ? options->host : NULL, 0) != NULL;
+}
+
+/* ask_packet_bytes reads how much the server takes at once; 0: it does not say. */
+static size_t ask_packet_bytes(MYSQL *mysql)
+{
+    if (mysql_query(mysql, "SELECT @@max_allowed_packet") != 0) {
+        return 0;
+    }
+    MYSQL_RES *result = mysql_store_result(mysql);
+    MYSQL_ROW row = result == NULL ? NULL : mysql_fetch_row(result);
+    uint64_t bytes = 0;
+    if (row == NULL || row[0] == NULL || !str_parse_u64(str_from(row[0]), UINT32_MAX, &bytes)) {
+        bytes = 0;
+    }
+    mysql_free_result(result);
+    return (size_t)bytes;
+}
+
+/* explain fills conn->why where the library's words mislead: when the server cannot be reached at all, or
+ * says nothing. */
+static void explain(struct sql_conn *conn)
+{
+    const struct sql_options *options = &conn->sql->options;
+    const unsigned code = mysql_errno(conn->mysql);
+    if (code == LOST_CONNECTION) {
+        (void)snprintf(conn->why, sizeof(conn->why),
+                       "%s port %u took the connection and did not complete the handshake",
+                       options->host, (unsigned)options->port);
+        return;
+    }
+    if (code < CANNOT_CONNECT_FIRST || code > CANNOT_CONNECT_LAST ||
+        !sql_dial_explain(options->host, options->port, EXPLAIN_MS, conn->why, sizeof(conn->why))) {
+        conn->why[0] = '\0';
+    }
+}
+
+static void work(struct loop_job *job)
+{
+    struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
+    atomic_store_explicit(&conn->dial_start_ns, clock_now_ns(), memory_order_relaxed);
+    if (mysql_thread_init() != 0) {
+        return;
+    }
+    forget_tls_errors(conn->sql);
+    conn->mysql = mysql_init(NULL);
+    conn->is_dialed = conn->mysql != NULL && dial(conn->mysql, &conn->sql->options);
+    if (conn->is_dialed) {
+        conn->packet_bytes = ask_packet_bytes(conn->mysql);
+        conn->is_dialed = mysql_options(conn->mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
+    }
+    /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
+    conn->is_in_clear = conn->is_dialed && conn->sql->options.tls != SQL_TLS_OFF &&
+                        mysql_get_ssl_cipher(conn->mysql) == NULL;
+    if (conn->mysql != NULL && !conn->is_dialed) {
+        explain(conn);
+    }
+    mysql_thread_end();
+}
+
+/* --- the socket on the loop ----------------------------------------------------------------------
+ */
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct sql_conn *conn = handle->data;
+    int ready = 0;
+    if (status < 0) {
+        /* a socket error: libuv has stopped the handle; the library finds the error by itself */
+        conn->poll_mask = 0;
+        ready = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
+    }
+    ready |= (events & UV_READABLE) != 0 ? MYSQL_WAIT_READ : 0;
+    ready |= (events & UV_WRITABLE) != 0 ? MYSQL_WAIT_WRITE : 0;
+    if (conn->query != NULL) {
+        sql_exec_resume(conn, ready);
+    } else {
+        sql_pool_drop(conn, false); /* nobody asked anything: it is closed, or out of step */
+    }
+}
+
+void sql_conn_wait(struct sql_conn *conn, int wait)
+{
+    /* Reading stays armed from one query to the next: each change of the mask is a system call. It
+     * is left out only while the library waits for room, when an answer that is already there would
+     * wake us again and again. */
+    int mask = UV_READABLE;
+    if ((wait & MYSQL_WAIT_WRITE) != 0) {
+        mask = (wait & MYSQL_WAIT_READ) != 0 ? UV_READABLE | UV_WRITABLE : UV_WRITABLE;
+    }
+    if (mask != conn->poll_mask) {
+        conn->poll_mask = mask;
+        (void)uv_poll_start(&conn->poll, mask, on_poll); /* fails on a closing handle alone */
+    }
+}
+
+/* open_poll also makes the socket non-blocking, which the TLS library relies on. */
+static int open_poll(struct sql_conn *conn)
+{
+    conn->poll_fd = fcntl(mysql_get_socket(conn->mysql), F_DUPFD_CLOEXEC, 0);
+    if (conn->poll_fd < 0) {
+        return UV_EMFILE;
+    }
+    const int rc = uv_poll_init(loop_uv(conn->sql->loop), &conn->poll, conn->poll_fd);
+    if (rc < 0) {
+        (void)close(conn->poll_fd);
+        return rc;
+    }
+    conn->poll.data = conn;
+    sql_conn_wait(conn, 0);
+    return 0;
+}
+
+/* lifetime_ms is shortened by up to a fifth, so that connections made together do not end together.
+ */
+static uint64_t lifetime_ms(const struct sql_options *options)
+{
+    return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
+}
+
+static void on_dialed(struct loop_job *job, int status)
+{
+    struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
+    struct sql *sql = conn->sql;
+    list_unlink(&conn->link);
+    const bool is_good = status == 0 && conn->is_dialed && !conn->is_in_clear;
+    const int rc = is_good ? open_poll(conn) : 0;
+    if (is_good && rc == 0) {
+        conn->expires_ms = loop_now_ms(sql->loop) + lifetime_ms(&sql->options);
+        sql_pool_on_dialed(sql, conn, 0, "");
+        return;
+    }
+    MYSQL *mysql = conn->mysql;
+    if (rc < 0) {
+        sql_pool_on_dialed(sql, NULL, 0, uv_strerror(rc));
+    } else if (mysql == NULL) {
+        sql_pool_on_dialed(sql, NULL, OUT_OF_MEMORY, "out of memory");
+    } else if (conn->is_in_clear) {
+        sql_pool_on_dialed(sql, NULL, TLS_ERROR, "the server offers no TLS");
+    } else {
+        sql_pool_on_dialed(sql, NULL, mysql_errno(mysql),
+                           conn->why[0] != '\0' ? conn->why : mysql_error(mysql));
+    }
+    mysql_close(mysql);
+    free(conn);
+}
+
+int sql_conn_dial(struct sql *sql)
+{
+    struct sql_conn *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL) {
+        return UV_ENOMEM;
+    }
+    conn->sql = sql;
+    conn->job.work = work;
+    conn->job.done = on_dialed;
+    list_init(&conn->stmts);
+    const int rc = loop_submit(sql->loop, &conn->job);
+    if (rc < 0) {
+        free(conn);
+        return rc;
+    }
+    list_push_back(&sql->dialing, &conn->link);
+    return 0;
+}
+
+/* --- the coroutine -------------------------------------------------------------------------------
+ *
+ * None of our code runs on its stack, so the sanitizers, which know nothing of the switch, are
+ * content: neither ASan nor TSan needs an option.
+ */
+
+int sql_conn_start(struct sql_conn *conn)
+{
+    forget_tls_errors(conn->sql);
+    switch (conn->op) {
+    case OP_COMMAND:
+        return mysql_real_query_start(&conn->ret_int, conn->mysql, conn->query->text.ptr,
+                                      conn->query->text.len);
+    case OP_EVICT:
+        return mysql_stmt_close_start(&conn->ret_bool, conn->stmt->handle);
+    case OP_PREPARE:
+        return mysql_stmt_prepare_start(&conn->ret_int, conn->stmt->handle, conn->stmt->text,
+                                        conn->stmt->text_len);
+    case OP_EXECUTE:
+        return mysql_stmt_execute_start(&conn->ret_int, conn->stmt->handle);
+    case OP_FETCH:
+        return mysql_stmt_fetch_start(&conn->ret_int, conn->stmt->handle);
+    case OP_NONE:
+        break;
+    }
+    INVARIANT(!"an operation to start");
+    return 0;
+}
+
+int sql_conn_resume(struct sql_conn *conn, int events)
+{
+    forget_tls_errors(conn->sql);
+    switch (conn->op) {
+    case OP_COMMAND:
+        return mysql_real_query_cont(&conn->ret_int, conn->mysql, events);
+    case OP_EVICT:
+        return mysql_stmt_close_cont(&conn->ret_bool, conn->stmt->handle, events);
+    case OP_PREPARE:
+        return mysql_stmt_prepare_cont(&conn->ret_int, conn->stmt->handle, events);
+    case OP_EXECUTE:
+        return mysql_stmt_execute_cont(&conn->ret_int, conn->stmt->handle, events);
+    case OP_FETCH:
+        return mysql_stmt_fetch_cont(&conn->ret_int, conn->stmt->handle, events);
+    case OP_NONE:
+        break;
+    }
+    INVARIANT(!"an operation to resume");
+    return 0;
+}
+
+/* unwind ends a suspended operation: on a socket that is shut down every read and write fails at
+ * once, so the coroutine runs to its end and frees what its frames own. */
+static void unwind(struct sql_conn *conn)
+{
+    (void)mariadb_cancel(conn->mysql);
+    while (sql_conn_resume(conn, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE) != 0) {
+    }
+    if (conn->op == OP_EVICT) {
+        conn->stmt->handle = NULL; /* the library has freed it */
+        sql_stmt_free(conn->stmt);
+    }
+}
+
+static void free_conn(uv_handle_t *handle)
+{
+    struct sql_conn *conn = handle->data;
+    struct sql *sql = conn->sql;
+    list_unlink(&conn->link);
+    sql_stmt_free_params(&conn->params);
+    free(conn);
+    sql_pool_on_conn_closed(sql);
+}
+
+void sql_conn_close(struct sql_conn *conn)
+{
+    if (conn->op != OP_NONE) {
+        unwind(conn);
+    }
+    int wait = mysql_close_start(conn->mysql); /* says goodbye if the connection is still good */
+    while (wait != 0) {
+        (void)mariadb_cancel(conn->mysql); /* it does not even take these five bytes */
+        wait = mysql_close_cont(conn->mysql, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
+    }
+    while (!list_is_empty(&conn->stmts)) {
+        sql_stmt_free(sql_stmt_take_oldest(conn));
+    }
+    uv_close((uv_handle_t *)&conn->poll, free_conn);
+    (void)close(conn->poll_fd);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_health.c - is the server there, and does it take writes? Asked by itself, twice a second.
+ *
+ * Flow:    upkeep -> ping, before all that wait, on a connection beyond the pool's if all are busy
+ *          -> answered: UP, and the probe: START TRANSACTION, a write that changes nothing, ROLLBACK
+ * States:  a ping that is not answered, or by an error: DOWN. A ping that finds no connection while
+ *          the server greets new ones, or a probe that fails: DEGRADED.
+ *
+ * A time that is up is looked at once more a moment later: when the loop itself was held up, answers
+ * may lie unread in the socket.
+ */
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/sql/sql_internal.h"
+#include "core/telemetry/log.h"
+
+/* For a ping or a probe; with the time between two of them it is below 2 s. */
+#define PATIENCE_MS UINT64_C(800)
+#define LATE_MS     UINT64_C(100) /* of it: to look once more */
+
+/* --- states -------------------------------------------------------------------------------------- */
+
+/* enter changes the state, and says so if it is news. */
+static void enter(struct sql *sql, enum sql_state state, const char *reason)
+{
+    static const char *const messages[] = {[SQL_CONNECTING] = "database is not reached yet",
+                                           [SQL_UP] = "database is up",
+                                           [SQL_DEGRADED] = "database is degraded",
+                                           [SQL_DOWN] = "database is down"};
+    const bool is_news = state != sql->state || strcmp(reason, sql->reason) != 0;
+    const bool is_first = sql->state == SQL_CONNECTING && state == SQL_UP;
+    sql->state = state;
+    sql->reason = reason;
+    if (is_news) {
+        LOG(is_first ? LOG_INFO : LOG_WARN, "sql", messages[state],
+            log_cstr("host", sql->options.host), log_u64("port", sql->options.port),
+            log_cstr("reason", reason), log_u64("code", state == SQL_UP ? 0 : sql->error_code),
+            log_cstr("error", state == SQL_UP ? "" : sql->error));
+    }
+}
+
+static void keep_error(struct sql *sql, unsigned code, const char *error)
+{
+    sql->error_code = code;
+    (void)snprintf(sql->error, sizeof(sql->error), "%s", error);
+}
+
+void sql_health_set_down(struct sql *sql, unsigned code, const char *error)
+{
+    const struct sql_error told = {.code = code, .message = str_from(error)};
+    const int status = code == 0 ? 0 : sql_error_meaning(code, "").status;
+    keep_error(sql, code, error);
+    enter(sql, SQL_DOWN, "");
+    sql_pool_fail_waiters(sql, status < 0 ? status : UV_ENOTCONN, &told);
+    sql_pool_close_idle(sql);
+}
+
+void sql_health_set_up(struct sql *sql)
+{
+    if (sql->state != SQL_DEGRADED) {
+        enter(sql, SQL_UP, "");
+    }
+}
+
+static void set_degraded(struct sql *sql, const char *reason, unsigned code, const char *error)
+{
+    keep_error(sql, code, error);
+    enter(sql, SQL_DEGRADED, reason);
+}
+
+/* --- the probe ----------------------------------------------------------------------------------- */
+
+static void on_probe_run(struct sql_tx *tx)
+{
+    struct sql *sql = CONTAINER_OF(tx, struct sql, probe);
+    sql->probe_query.text = str_from(sql->options.probe);
+    const int status = sql_tx_query(tx, &sql->probe_query);
+    if (status < 0) {
+        sql_tx_rollback(tx, status);
+    }
+}
+
+static void on_probe_answered(struct sql_query *query)
+{
+    struct sql *sql = CONTAINER_OF(query, struct sql, probe_query);
+    const int status = query->result.status;
+    sql_tx_rollback(&sql->probe, status < 0 ? status : UV_ECANCELED);
+}
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case UV_EROFS:
+        return "it takes no writes";
+    case UV_ETIMEDOUT:
+        return "writes get no answer";
+    case UV_EBUSY:
+        return "it has no room for writes";
+    case UV_EACCES:
+        return "writes are not allowed";
+    default:
+        return NULL; /* it is away, which the next ping tells; or of another opinion about tables */
+    }
+}
+
+/* is_late tells that the loop was held up, and not the server: then nothing is known. */
+static bool is_late(uint64_t start_ns)
+{
+    return clock_now_ns() - start_ns > (PATIENCE_MS + LATE_MS + 2 * WHEEL_TICK_MS) * NS_PER_MS;
+}
+
+static void on_probed(struct sql_tx *tx)
+{
+    struct sql *sql = CONTAINER_OF(tx, struct sql, probe);
+    const char *reason = reason_of(tx->status);
+    sql->is_probing = false;
+    if (sql->state == SQL_DOWN || (tx->status == UV_ETIMEDOUT && is_late(sql->probe_start_ns))) {
+        return;
+    }
+    if (reason != NULL) {
+        set_degraded(sql, reason, tx->error.code, uv_strerror(tx->status));
+    } else if (tx->status == UV_ECANCELED) {
+        enter(sql, SQL_UP, ""); /* it came to its end, which undoes it */
+    }
+}
+
+static void start_probe(struct sql *sql)
+{
+    if (sql->options.probe == NULL) {
+        enter(sql, SQL_UP, "");
+        return;
+    }
+    if (sql->is_probing) {
+        return; /* since the last ping */
+    }
+    sql->probe = (struct sql_tx){
+        .run = on_probe_run,
+        .on_done = on_probed,
+        .timeout_ms = PATIENCE_MS,
+        .is_first = true,
+    };
+    sql->probe_query = (struct sql_query){.on_done = on_probe_answered};
+    sql->probe_start_ns = clock_now_ns();
+    sql->is_probing = sql_tx_start(sql, &sql->probe) == 0; /* else the next ping tries again */
+}
+
+/* --- the ping ------------------------------------------------------------------------------------ */
+
+static void on_pinged(struct sql_query *query)
+{
+    struct sql *sql = CONTAINER_OF(query, struct sql, ping);
+    const struct sql_result *result = &query->result;
+    wheel_unset(&sql->ping_timer);
+    if (result->status == UV_ECANCELED) {
+        return;
+    }
+    if (result->status < 0) {
+        sql_health_set_down(sql, result->error.code, uv_strerror(result->status));
+        return;
+    }
+    sql->latency_ns = clock_now_ns() - query->start_ns;
+    sql_health_set_up(sql);
+    start_probe(sql);
+}
+
+/* is_greeting_late tells whether the server has been asked for a connection, and says nothing. */
+static bool is_greeting_late(const struct sql *sql)
+{
+    const uint64_t now_ns = clock_now_ns();
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &sql->dialing)
+    {
+        const struct sql_conn *conn = CONTAINER_OF(pos, struct sql_conn, link);
+        const uint64_t start_ns = atomic_load_explicit(&conn->dial_start_ns, memory_order_relaxed);
+        if (start_ns != 0 && now_ns - start_ns > (PATIENCE_MS - LATE_MS) * NS_PER_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_ping_late(struct wheel_timer *timer)
+{
+    struct sql *sql = CONTAINER_OF(timer, struct sql, ping_timer);
+    if (!sql->is_ping_late) {
+        sql->is_ping_late = true; /* what has arrived meanwhile is read before this fires again */
+        loop_set_timer(sql->loop, &sql->ping_timer, LATE_MS);
+        return;
+    }
+    const bool was_asked = sql->ping.state == QUERY_RUNNING;
+    sql_query_detach(&sql->ping);
+    if (was_asked || (sql->state != SQL_CONNECTING && is_greeting_late(sql))) {
+        sql_health_set_down(sql, 0, "no answer");
+    } else if (sql->state != SQL_DOWN && sql->stats.open > 0) {
+        set_degraded(sql, "every connection is busy", 0, "no connection became free");
+    }
+}
+
+void sql_health_ping(struct sql *sql)
+{
+    if (sql->ping.state != QUERY_IDLE) {
+        return;
+    }
+    sql->ping = (struct sql_query){.text = STR("DO 1"), .is_first = true, .on_done = on_pinged};
+    sql_query_prepare(sql, &sql->ping);
+    sql->is_ping_late = false;
+    if (sql_pool_submit(sql, &sql->ping) == 0 && sql->ping.state != QUERY_DONE) {
+        loop_set_timer(sql->loop, &sql->ping_timer, PATIENCE_MS - LATE_MS);
+    }
+}
+
+void sql_health_init(struct sql *sql)
+{
+    sql->reason = "";
+    wheel_timer_init(&sql->ping_timer, on_ping_late);
+}
+
+void sql_health_stop(struct sql *sql)
+{
+    wheel_unset(&sql->ping_timer);
+    sql_query_cancel(&sql->ping);
+    sql_tx_cancel(&sql->probe);
+}
+
+struct sql_health sql_get_health(const struct sql *sql)
+{
+    return (struct sql_health){
+        .state = sql->state,
+        .reason = sql->reason,
+        .latency_ns = sql->latency_ns,
+        .error_code = sql->error_code,
+        .error = sql->error,
+    };
+}

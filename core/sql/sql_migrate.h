@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_migrate.h - brings a database's schema up to date, one numbered step after the other.
+ *
+ * Flow:    sql_migrate_start -> GET_LOCK -> schema_migrations -> for each step that is not there:
+ *          the step, its number -> RELEASE_LOCK -> on_done
+ * Failure: the first step that fails ends it; those before it stay. Of two at once, in whatever
+ *          processes, one waits for the other and then finds nothing to do.
+ * Memory:  the struct is the caller's until on_done runs.
+ * Thread:  the loop.
+ */
+#ifndef TOQ_CORE_SQL_SQL_MIGRATE_H
+#define TOQ_CORE_SQL_SQL_MIGRATE_H
+
+#include "core/sql/sql_tx.h"
+
+#define SQL_MIGRATE_ERROR_BYTES 256
+
+struct sql_migrate {
+    /* the caller's: set before sql_migrate_start, everything else zero */
+    const char *const *steps; /* step 1, 2, 3 ...: one statement each, without rows. Borrowed */
+    size_t step_count;
+    uint64_t timeout_ms; /* of the whole, the wait for another included; 0: ten minutes */
+    void (*on_done)(struct sql_migrate *migrate); /* runs exactly once, later */
+    void *arg;
+
+    int status; /* in on_done: 0, or as sql_query_fn lists; UV_EBUSY: another held the lock */
+    size_t applied_count;                /* steps that this run applied */
+    size_t version;                      /* the last step that the database has; 0: none */
+    char error[SQL_MIGRATE_ERROR_BYTES]; /* what the server said; "" */
+
+    /* private */
+    struct sql_tx tx;
+    struct sql_query query;
+    struct sql_value params[2];
+    struct arena arena;
+    uint8_t state;
+};
+
+/* sql_migrate_start begins to apply the steps that the database has not seen.
+ *
+ * MySQL cannot undo a change of the schema: when the server dies between a step and the note of its
+ * number, the step runs again. So each step is written to do no harm the second time (CREATE TABLE
+ * IF NOT EXISTS ...). A step that was published never changes; the next one does.
+ *
+ * Returns: 0; else as sql_query_start, and on_done never runs.
+ */
+MUST_USE int sql_migrate_start(struct sql *sql, struct sql_migrate *migrate);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_tx.c - a transaction: a connection held from START TRANSACTION to COMMIT or ROLLBACK.
+ *
+ * States:  BEGINNING -> OPEN -> COMMITTING | ROLLING_BACK -> ENDED
+ *          a conflict: OPEN | COMMITTING -> UNDOING -> PAUSING -> BEGINNING
+ */
+#include "core/sql/sql_tx.h"
+
+#include "core/base/random.h"
+#include "core/sql/sql_internal.h"
+
+#define PAUSE_MAX_MS 200 /* before the first retry; twice that before the second */
+
+enum tx_state {
+    TX_IDLE, /* not started, or on_done has run */
+    TX_BEGINNING,
+    TX_OPEN,
+    TX_COMMITTING,
+    TX_ROLLING_BACK,
+    TX_UNDOING,
+    TX_PAUSING,
+    TX_ENDED, /* on_done is to run */
+};
+
+/* release gives the connection back; one that is not where it should be is closed. */
+static void release(struct sql_tx *tx, bool is_clean)
+{
+    struct sql_conn *conn = tx->conn;
+    tx->conn = NULL;
+    wheel_unset(&tx->deadline);
+    wheel_unset(&tx->pause);
+    list_unlink(&tx->link);
+    if (conn == NULL) {
+        return;
+    }
+    conn->tx = NULL;
+    if (is_clean) {
+        sql_pool_put(conn);
+    } else {
+        sql_pool_drop(conn, false);
+    }
+}
+
+static void end(struct sql_tx *tx, int status, const struct sql_error *error)
+{
+    tx->status = status;
+    if (error != NULL) {
+        tx->error = *error;
+        tx->error.message = STR("");
+    }
+    release(tx, true);
+    tx->state = TX_ENDED;
+    loop_defer(tx->sql->loop, &tx->end);
+}
+
+static void run_end(struct loop_deferred *deferred)
+{
+    struct sql_tx *tx = CONTAINER_OF(deferred, struct sql_tx, end);
+    struct task *previous = task_enter(tx->task);
+    task_release(tx->task); /* sql_tx_start's hold */
+    if (tx->task != NULL) {
+        task_unpark(tx->task);
+    }
+    tx->state = TX_IDLE;
+    tx->on_done(tx);
+    task_leave(previous);
+}
+
+/* run_on_conn starts a query on the connection that the transaction holds. */
+static void run_on_conn(struct sql_tx *tx, struct sql_query *query)
+{
+    query->tx = tx;
+    query->task = tx->task;
+    tx->query = query;
+    sql_query_prepare(tx->sql, query);
+    if (query->timeout_ms != 0) {
+        sql_query_set_timer(query, query->timeout_ms);
+    }
+    if (tx->task != NULL) {
+        task_park(tx->task, "mysql");
+    }
+    sql_exec_start(tx->conn, query);
+}
+
+static void control(struct sql_tx *tx, enum tx_state state, const char *text)
+{
+    if (tx->conn == NULL) {
+        end(tx, tx->status < 0 ? tx->status : UV_ECONNRESET, NULL);
+        return;
+    }
+    tx->state = (uint8_t)state;
+    tx->control = (struct sql_query){.text = str_from(text), .is_command = true};
+    run_on_conn(tx, &tx->control);
+}
+
+static void on_pause_over(struct wheel_timer *timer)
+{
+    struct sql_tx *tx = CONTAINER_OF(timer, struct sql_tx, pause);
+    control(tx, TX_BEGINNING, "START TRANSACTION");
+}
+
+static void pause_before_retry(struct sql_tx *tx)
+{
+    const uint16_t noise = random_u16();
+    tx->state = TX_PAUSING;
+    if (tx->task != NULL) {
+        task_park(tx->task, "sleep");
+    }
+    loop_set_timer(tx->sql->loop, &tx->pause, (uint64_t)PAUSE_MAX_MS * tx->tries * noise / 65536);
+}
+
+static bool must_retry(const struct sql_tx *tx, const struct sql_query *query)
+{
+    return query->again == SQL_AGAIN_ALL && tx->tries < SQL_TRIES && tx->conn != NULL;
+}
+
+/* undo starts over. The server has rolled back, and saying so once more makes sure of it. */
+static void undo(struct sql_tx *tx)
+{
+    tx->sql->stats.deadlock_retries++;
+    control(tx, TX_UNDOING, "ROLLBACK");
+}
+
+static void begin_try(struct sql_tx *tx)
+{
+    tx->tries++;
+    tx->state = TX_OPEN;
+    tx->run(tx);
+}
+
+static void on_control_done(struct sql_tx *tx, const struct sql_result *result)
+{
+    if (tx->state == TX_ROLLING_BACK) {
+        end(tx, tx->status, &tx->error);
+    } else if (result->status < 0) {
+        end(tx, result->status, &result->error);
+    } else if (tx->state == TX_BEGINNING) {
+        begin_try(tx);
+    } else if (tx->state == TX_UNDOING) {
+        pause_before_retry(tx);
+    } else {
+        end(tx, 0, NULL);
+    }
+}
+
+bool sql_tx_on_query_done(struct sql_tx *tx, struct sql_query *query)
+{
+    tx->query = NULL;
+    if (tx->state != TX_UNDOING && must_retry(tx, query)) {
+        undo(tx);
+        return false;
+    }
+    if (query != &tx->control) {
+        tx->error = query->result.error;
+        tx->error.message = STR("");
+        return true;
+    }
+    on_control_done(tx, &query->result);
+    return false;
+}
+
+void sql_tx_fail(struct sql_tx *tx, int status)
+{
+    if (tx->query != NULL) {
+        sql_query_detach(tx->query); /* drops the connection if it runs */
+        tx->query = NULL;
+    }
+    release(tx, false);
+    tx->status = status;
+    tx->state = TX_ENDED;
+    loop_defer(tx->sql->loop, &tx->end);
+}
+
+static void on_deadline(struct wheel_timer *timer)
+{
+    sql_tx_fail(CONTAINER_OF(timer, struct sql_tx, deadline), UV_ETIMEDOUT);
+}
+
+int sql_tx_start(struct sql *sql, struct sql_tx *tx)
+{
+    loop_require_lasting(sql->loop, tx, "sql_tx_start");
+    tx->sql = sql;
+    tx->conn = NULL;
+    tx->status = 0;
+    tx->error = (struct sql_error){0};
+    tx->tries = 0;
+    tx->end.run = run_end;
+    list_init(&tx->end.link);
+    wheel_timer_init(&tx->deadline, on_deadline);
+    wheel_timer_init(&tx->pause, on_pause_over);
+    tx->control = (struct sql_query){
+        .text = STR("START TRANSACTION"),
+        .is_command = true,
+        .is_first = tx->is_first,
+        .tx = tx,
+        .task = tx->task,
+    };
+    tx->query = &tx->control;
+    tx->state = TX_BEGINNING;
+    sql_query_prepare(sql, &tx->control);
+    const int rc = sql_pool_submit(sql, &tx->control);
+    if (rc < 0) {
+        tx->state = TX_IDLE;
+        return rc;
+    }
+    task_hold(tx->task);
+    list_push_back(&sql->txs, &tx->link);
+    loop_set_timer(sql->loop, &tx->deadline,
+                   tx->timeout_ms != 0 ? tx->timeout_ms : sql->options.query_timeout_ms);
+    return 0;
+}
+
+static int run_in_tx(struct sql_tx *tx, struct sql_query *query, bool is_command)
+{
+    REQUIRE(tx->query == NULL && query->state == QUERY_IDLE);
+    loop_require_lasting(tx->sql->loop, query, "sql_tx_query");
+    if (tx->state != TX_OPEN) {
+        return tx->status < 0 ? tx->status : UV_ECANCELED;
+    }
+    if (tx->conn == NULL) {
+        return UV_ECONNRESET;
+    }
+    const int rc = sql_query_check(tx->sql, query);
+    if (rc < 0) {
+        return rc;
+    }
+    query->is_command = is_command;
+    run_on_conn(tx, query);
+    return 0;
+}
+
+int sql_tx_query(struct sql_tx *tx, struct sql_query *query)
+{
+    return run_in_tx(tx, query, false);
+}
+
+int sql_tx_command(struct sql_tx *tx, struct sql_query *query)
+{
+    REQUIRE(query->param_count == 0);
+    return run_in_tx(tx, query, true);
+}
+
+void sql_tx_commit(struct sql_tx *tx)
+{
+    REQUIRE(tx->query == NULL);
+    if (tx->state == TX_OPEN) {
+        control(tx, TX_COMMITTING, "COMMIT");
+    }
+}
+
+void sql_tx_rollback(struct sql_tx *tx, int status)
+{
+    REQUIRE(tx->query == NULL && status < 0);
+    if (tx->state == TX_OPEN) {
+        tx->status = status;
+        control(tx, TX_ROLLING_BACK, "ROLLBACK");
+    }
+}
+
+void sql_tx_cancel(struct sql_tx *tx)
+{
+    if (tx->state == TX_IDLE) {
+        return;
+    }
+    if (tx->state != TX_ENDED) {
+        tx->sql->stats.cancels++;
+        sql_tx_fail(tx, UV_ECANCELED);
+    }
+    loop_undefer(&tx->end);
+    tx->state = TX_IDLE;
+    task_release(tx->task);
+}
