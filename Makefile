@@ -2,7 +2,7 @@
 #
 # Makefile - builds, tests and runs toq. `make help` lists what it can do; `make V=1` shows commands.
 #
-# One make builds one variant into build/$(VARIANT)/: every object but core/main.o goes into
+# One make builds one variant into build/$(VARIANT)/: every object but main.o goes into
 # libtoq.a, and server, tests and fuzzers link with that. Sources are found by wildcard, so a new
 # file needs no line here. Targets that people type call scripts/deps and then make again, because
 # a fresh machine cannot answer pkg-config before its packages are there.
@@ -98,7 +98,7 @@ HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 # What serves pprof, and what answers in its place in a build without the profiler.
 PPROF     := $(filter handlers/pprof%.c,$(OURS))
 
-SOURCES := $(filter-out core/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
+SOURCES := $(filter-out handlers/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
 # A service's files lie below their root as their packages do, which is how clients import them.
 PROTO_ROOT     := handlers/proto
 PROTOC_INPUT   := -I$(PROTO_ROOT) -I/usr/include
@@ -124,7 +124,7 @@ GENERATED_H := $(GENERATED:.c=.h)
 DESCRIPTORS := $(B)/gen/descriptors.o
 OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
 LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
-MAIN_OBJECT := $(B)/core/main.o
+MAIN_OBJECT := $(B)/handlers/main.o
 LIBRARY     := $(B)/libtoq.a
 # What reads the configuration at the start has the largest frame, 80 KiB; a sanitizer's are larger.
 $(OBJECTS): WARNINGS += $(if $(SANITIZE),,-Wframe-larger-than=98304)

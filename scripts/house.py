@@ -9,7 +9,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TREES = ("core", "handlers", "profiling", "config")
 
-COMPOSITION = "core"  # the room of main.c and app*, which put all the others together
+# The rooms that put all the others together.
+COMPOSITION = ("core/app",)
 
 COMMENT_OR_LITERAL = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)
@@ -33,7 +34,7 @@ def tests():
 
 
 def room_of(path):
-    """The folder that a file lies in; the composition root's is core alone."""
+    """The folder that a file lies in."""
     return os.path.dirname(path)
 
 

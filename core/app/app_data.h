@@ -4,8 +4,8 @@
  *
  * Thread: main, before the loop runs, and the loop's afterwards.
  */
-#ifndef TOQ_CORE_APP_DATA_H
-#define TOQ_CORE_APP_DATA_H
+#ifndef TOQ_CORE_APP_APP_DATA_H
+#define TOQ_CORE_APP_APP_DATA_H
 
 #include "config/config.h"
 #include "core/redis/redis_pubsub.h"

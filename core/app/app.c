@@ -4,17 +4,17 @@
  *
  * How it ends is app_drain.c's.
  */
-#include "core/app.h"
+#include "core/app/app.h"
 
 #include <sysexits.h>
 
-#include "core/app_data.h"
-#include "core/app_drain.h"
-#include "core/app_servers.h"
+#include "core/app/app_data.h"
+#include "core/app/app_drain.h"
+#include "core/app/app_servers.h"
+#include "core/app/inherit.h"
 #include "core/base/clock.h"
 #include "core/http/forgotten.h"
 #include "core/http/misuse.h"
-#include "core/inherit.h"
 #include "core/loop/budget.h"
 #include "core/loop/signals.h"
 #include "core/telemetry/log.h"

@@ -2,7 +2,7 @@
  *
  * app_drain.c - the phases of the end, and the line every 5 s.
  */
-#include "core/app_drain.h"
+#include "core/app/app_drain.h"
 
 #include <signal.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * inherit.c - each thing is looked at before it is set, so that the log can tell what was there.
  */
-#include "core/inherit.h"
+#include "core/app/inherit.h"
 
 #include <fcntl.h>
 #include <signal.h>

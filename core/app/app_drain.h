@@ -9,11 +9,11 @@
  *          connections are cut.
  * Thread:  the loop.
  */
-#ifndef TOQ_CORE_APP_DRAIN_H
-#define TOQ_CORE_APP_DRAIN_H
+#ifndef TOQ_CORE_APP_APP_DRAIN_H
+#define TOQ_CORE_APP_APP_DRAIN_H
 
-#include "core/app_data.h"
-#include "core/app_servers.h"
+#include "core/app/app_data.h"
+#include "core/app/app_servers.h"
 
 enum app_phase {
     APP_SERVING,

@@ -4,8 +4,8 @@
  *
  * Thread: any; it reads many files.
  */
-#ifndef TOQ_CORE_PORT_OWNER_H
-#define TOQ_CORE_PORT_OWNER_H
+#ifndef TOQ_CORE_APP_PORT_OWNER_H
+#define TOQ_CORE_APP_PORT_OWNER_H
 
 #include <sys/types.h>
 

@@ -2,13 +2,13 @@
  *
  * app_servers.c - one router and one listener for each of the server's faces.
  */
-#include "core/app_servers.h"
+#include "core/app/app_servers.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
 #include "config/config_host.h"
-#include "core/port_owner.h"
+#include "core/app/port_owner.h"
 
 #define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
 #define REDIS_FDS       2

@@ -10,9 +10,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "core/app.h"
-#include "core/app_migrate.h"
-#include "core/inherit.h"
+#include "core/app/app.h"
+#include "core/app/app_migrate.h"
+#include "core/app/inherit.h"
 
 static void print_help(void)
 {

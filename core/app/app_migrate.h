@@ -2,8 +2,8 @@
  *
  * app_migrate.h - the option --migrate: brings the schema up to date and ends.
  */
-#ifndef TOQ_CORE_APP_MIGRATE_H
-#define TOQ_CORE_APP_MIGRATE_H
+#ifndef TOQ_CORE_APP_APP_MIGRATE_H
+#define TOQ_CORE_APP_APP_MIGRATE_H
 
 #include "config/config.h"
 

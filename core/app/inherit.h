@@ -5,8 +5,8 @@
  * Flow:   inherit_settle, first in main -> ... the log starts -> inherit_log
  * Thread: main.
  */
-#ifndef TOQ_CORE_INHERIT_H
-#define TOQ_CORE_INHERIT_H
+#ifndef TOQ_CORE_APP_INHERIT_H
+#define TOQ_CORE_APP_INHERIT_H
 
 #include "core/base/base.h"
 

@@ -2,8 +2,8 @@
  *
  * app.h - the composition root: the server's parts put together, run and taken down.
  */
-#ifndef TOQ_CORE_APP_H
-#define TOQ_CORE_APP_H
+#ifndef TOQ_CORE_APP_APP_H
+#define TOQ_CORE_APP_APP_H
 
 #include "config/config.h"
 

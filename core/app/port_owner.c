@@ -4,7 +4,7 @@
  *
  * Failure: whatever cannot be read is skipped.
  */
-#include "core/port_owner.h"
+#include "core/app/port_owner.h"
 
 #include <dirent.h>
 #include <inttypes.h>

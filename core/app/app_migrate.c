@@ -2,11 +2,11 @@
  *
  * app_migrate.c - a loop and one connection, as long as it takes.
  */
-#include "core/app_migrate.h"
+#include "core/app/app_migrate.h"
 
 #include <sysexits.h>
 
-#include "core/app_data.h"
+#include "core/app/app_data.h"
 #include "core/sql/sql_migrate.h"
 #include "core/telemetry/log.h"
 

@@ -2,7 +2,7 @@
  *
  * app_data.c - the clients opened in order, closed together.
  */
-#include "core/app_data.h"
+#include "core/app/app_data.h"
 
 #define ANSWER_MS 300 /* three ticks of the loop's timers */
 #define HEALTH_MS 500 /* between two checks: /health tells the truth within 2 s */
