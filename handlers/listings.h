@@ -7,12 +7,12 @@
 #ifndef TOQ_HANDLERS_LISTINGS_H
 #define TOQ_HANDLERS_LISTINGS_H
 
-#include "handlers/auth.h"
-#include "handlers/idempotency.h"
+#include "handlers/kit/auth.h"
+#include "handlers/kit/idempotency.h"
+#include "handlers/kit/uuid.h"
 #include "handlers/listings_cache.h"
 #include "handlers/listings_feed.h"
 #include "handlers/listings_slots.h"
-#include "handlers/uuid.h"
 
 struct listings_options {
     struct listings_cache_options cache;

@@ -8,7 +8,7 @@
 #define TOQ_HANDLERS_LISTINGS_CURSOR_H
 
 #include "core/base/str.h"
-#include "handlers/uuid.h"
+#include "handlers/kit/uuid.h"
 
 #define LISTINGS_CURSOR_LEN 46 /* base64url of 34 bytes, without padding */
 

@@ -4,7 +4,7 @@
  */
 #include "handlers/listings_http.h"
 
-#include "handlers/etag.h"
+#include "handlers/kit/etag.h"
 #include "handlers/listings_respond.h"
 
 /* One GET, in the request's arena. */

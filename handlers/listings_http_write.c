@@ -4,7 +4,7 @@
  *
  * Flow:    conditions -> [body] -> listings_change -> 200 or 204
  */
-#include "handlers/etag.h"
+#include "handlers/kit/etag.h"
 #include "handlers/listings_change.h"
 #include "handlers/listings_respond.h"
 

@@ -7,9 +7,9 @@
 #ifndef TOQ_HANDLERS_LISTINGS_RESPOND_H
 #define TOQ_HANDLERS_LISTINGS_RESPOND_H
 
-#include "handlers/etag.h"
+#include "handlers/kit/etag.h"
+#include "handlers/kit/problem.h"
 #include "handlers/listings_http.h"
-#include "handlers/problem.h"
 
 /* What a listing is answered with. */
 struct listings_answer {

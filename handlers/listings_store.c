@@ -8,8 +8,8 @@
 #include "handlers/listings_store.h"
 
 #include "core/base/clock.h"
+#include "handlers/kit/uuid.h"
 #include "handlers/listings_sql.h"
-#include "handlers/uuid.h"
 
 #define TEXT_GET    "SELECT " LISTINGS_COLUMNS " FROM listings WHERE id=?"
 #define TEXT_INSERT LISTINGS_INSERT_INTO LISTINGS_INSERT_ROW

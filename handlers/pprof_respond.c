@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "handlers/auth.h"
+#include "handlers/kit/auth.h"
 #include "profiling/profiler.h"
 
 #define TEXT_TYPE   "text/plain; charset=utf-8"

@@ -6,7 +6,7 @@
  * to guess and has room for 2048 more at least. When that is not enough, the millisecond is taken
  * from the future.
  */
-#include "handlers/uuid.h"
+#include "handlers/kit/uuid.h"
 
 #include <errno.h>
 #include <sys/random.h>

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "handlers/auth.h"
+#include "handlers/kit/auth.h"
 
 static bool has_token(const char *value, struct str token)
 {

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "handlers/digest.h"
+#include "handlers/kit/digest.h"
 
 static void digest_to(char *out, struct str a, struct str b)
 {

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "handlers/etag.h"
+#include "handlers/kit/etag.h"
 
 static void test_a_tag_is_the_version_in_quotes(void **state)
 {

@@ -2,7 +2,7 @@
  *
  * etag.c - a list of tags, one after the other, and what a request makes of it.
  */
-#include "handlers/etag.h"
+#include "handlers/kit/etag.h"
 
 struct tag {
     struct str opaque; /* between the quotes */

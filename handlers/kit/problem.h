@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_PROBLEM_H
-#define TOQ_HANDLERS_PROBLEM_H
+#ifndef TOQ_HANDLERS_KIT_PROBLEM_H
+#define TOQ_HANDLERS_KIT_PROBLEM_H
 
 #include "core/http/http.h"
 #include "handlers/listing.h"

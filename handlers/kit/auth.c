@@ -2,7 +2,7 @@
  *
  * auth.c - bearer tokens and basic passwords. Source: RFC 6750 2.1, RFC 7617.
  */
-#include "handlers/auth.h"
+#include "handlers/kit/auth.h"
 
 #include "core/base/base64.h"
 

@@ -5,8 +5,8 @@
  * Thread: one at a time for a source; the rest any.
  * Source: RFC 9562.
  */
-#ifndef TOQ_HANDLERS_UUID_H
-#define TOQ_HANDLERS_UUID_H
+#ifndef TOQ_HANDLERS_KIT_UUID_H
+#define TOQ_HANDLERS_KIT_UUID_H
 
 #include "core/base/str.h"
 

@@ -6,8 +6,8 @@
  *
  * Thread: any.
  */
-#ifndef TOQ_HANDLERS_DIGEST_H
-#define TOQ_HANDLERS_DIGEST_H
+#ifndef TOQ_HANDLERS_KIT_DIGEST_H
+#define TOQ_HANDLERS_KIT_DIGEST_H
 
 #include "core/base/str.h"
 

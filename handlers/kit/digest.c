@@ -2,7 +2,7 @@
  *
  * digest.c - SHA-256 by OpenSSL.
  */
-#include "handlers/digest.h"
+#include "handlers/kit/digest.h"
 
 #include <openssl/evp.h>
 

@@ -2,7 +2,7 @@
  *
  * idempotency.c - one hash in Redis for each key: body, id, until (of the lease) and answer.
  */
-#include "handlers/idempotency.h"
+#include "handlers/kit/idempotency.h"
 
 #include <stdlib.h>
 

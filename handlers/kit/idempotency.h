@@ -15,12 +15,12 @@
  * Memory:  a call is its caller's until on_begun runs or idempotency_cancel returns.
  * Thread:  the loop.
  */
-#ifndef TOQ_HANDLERS_IDEMPOTENCY_H
-#define TOQ_HANDLERS_IDEMPOTENCY_H
+#ifndef TOQ_HANDLERS_KIT_IDEMPOTENCY_H
+#define TOQ_HANDLERS_KIT_IDEMPOTENCY_H
 
 #include "core/redis/redis_script.h"
-#include "handlers/digest.h"
-#include "handlers/uuid.h"
+#include "handlers/kit/digest.h"
+#include "handlers/kit/uuid.h"
 
 #define IDEMPOTENCY_KEY_MAX_BYTES 255
 #define IDEMPOTENCY_PREFIX        "toq:once:"

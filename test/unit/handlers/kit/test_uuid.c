@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "handlers/uuid.h"
+#include "handlers/kit/uuid.h"
 
 #define NOW_NS UINT64_C(1795391999123456789) /* 2026-11-22 23:59:59.123: 0x1a205b3cc93 ms */
 

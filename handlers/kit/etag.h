@@ -6,8 +6,8 @@
  * 13.2.2 (precedence).
  * Thread: any.
  */
-#ifndef TOQ_HANDLERS_ETAG_H
-#define TOQ_HANDLERS_ETAG_H
+#ifndef TOQ_HANDLERS_KIT_ETAG_H
+#define TOQ_HANDLERS_KIT_ETAG_H
 
 #include "core/http/http.h"
 

@@ -2,7 +2,7 @@
  *
  * problem.c - one JSON object: type, title, status, detail, errors.
  */
-#include "handlers/problem.h"
+#include "handlers/kit/problem.h"
 
 #define BODY_MAX_BYTES 65536
 

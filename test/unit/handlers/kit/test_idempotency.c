@@ -4,7 +4,7 @@
  */
 #include "test/unit/handlers/cache_rig.h"
 
-#include "handlers/idempotency.h"
+#include "handlers/kit/idempotency.h"
 
 #define ID_1 "01a205b3-cc93-7fff-bfff-000000000001"
 #define ID_2 "01a205b3-cc93-7fff-bfff-000000000002"

@@ -2,8 +2,8 @@
  *
  * auth.h - does a request carry the token that a route asks for?
  */
-#ifndef TOQ_HANDLERS_AUTH_H
-#define TOQ_HANDLERS_AUTH_H
+#ifndef TOQ_HANDLERS_KIT_AUTH_H
+#define TOQ_HANDLERS_KIT_AUTH_H
 
 #include "core/http/http.h"
 
