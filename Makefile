@@ -96,7 +96,7 @@ OURS    := $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(sort $(shell find co
 STAND_INS := $(filter %_hook_none.c,$(OURS))
 HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 # What serves pprof, and what answers in its place in a build without the profiler.
-PPROF     := $(filter handlers/pprof%.c,$(OURS))
+PPROF     := $(filter handlers/diagnostics/pprof%.c,$(OURS))
 
 SOURCES := $(filter-out handlers/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
 # A service's files lie below their root as their packages do, which is how clients import them.

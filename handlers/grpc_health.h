@@ -11,7 +11,7 @@
 #define TOQ_HANDLERS_GRPC_HEALTH_H
 
 #include "core/grpc/grpc.h"
-#include "handlers/health.h"
+#include "handlers/diagnostics/health.h"
 
 struct grpc_health {
     struct grpc *grpc;

@@ -4,7 +4,7 @@
  */
 #include "handlers/routes.h"
 
-#include "handlers/metrics.h"
+#include "handlers/diagnostics/metrics.h"
 
 struct row {
     enum http_method method;

@@ -8,9 +8,9 @@
 #define TOQ_HANDLERS_ROUTES_H
 
 #include "core/http/router.h"
-#include "handlers/health.h"
+#include "handlers/diagnostics/health.h"
+#include "handlers/diagnostics/pprof.h"
 #include "handlers/listings_http.h"
-#include "handlers/pprof.h"
 
 /* routes_public adds what the HTTP port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_public(struct router *router, struct health *health);

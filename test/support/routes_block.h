@@ -8,7 +8,7 @@
 #define TOQ_TEST_SUPPORT_ROUTES_BLOCK_H
 
 #include "core/http/router.h"
-#include "handlers/health.h"
+#include "handlers/diagnostics/health.h"
 
 /* routes_block_add adds them. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_block_add(struct router *router, struct health *health);

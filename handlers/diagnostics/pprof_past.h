@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_PPROF_PAST_H
-#define TOQ_HANDLERS_PPROF_PAST_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_PPROF_PAST_H
+#define TOQ_HANDLERS_DIAGNOSTICS_PPROF_PAST_H
 
 #include "core/http/http.h"
 

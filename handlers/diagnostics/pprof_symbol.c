@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/profiler.h"
 #include "profiling/symbol.h"
 

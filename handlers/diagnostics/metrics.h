@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_METRICS_H
-#define TOQ_HANDLERS_METRICS_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_METRICS_H
+#define TOQ_HANDLERS_DIAGNOSTICS_METRICS_H
 
 #include "core/http/http.h"
 

@@ -2,7 +2,7 @@
  *
  * metrics.c - the scrape.
  */
-#include "handlers/metrics.h"
+#include "handlers/diagnostics/metrics.h"
 
 #include "core/http/accept.h"
 

@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_PPROF_ACCOUNTS_H
-#define TOQ_HANDLERS_PPROF_ACCOUNTS_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_PPROF_ACCOUNTS_H
+#define TOQ_HANDLERS_DIAGNOSTICS_PPROF_ACCOUNTS_H
 
 #include "core/base/base.h"
 #include "core/telemetry/metrics.h"

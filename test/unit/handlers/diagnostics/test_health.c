@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "handlers/health.h"
+#include "handlers/diagnostics/health.h"
 #include "test/unit/support/http_fixture.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -2,7 +2,7 @@
  *
  * health.c - the three health routes.
  */
-#include "handlers/health.h"
+#include "handlers/diagnostics/health.h"
 
 #include <stdio.h>
 

@@ -5,8 +5,8 @@
  * Source: net/http/pprof of Go 1.19, and what its scrapers ask for.
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_PPROF_H
-#define TOQ_HANDLERS_PPROF_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_PPROF_H
+#define TOQ_HANDLERS_DIAGNOSTICS_PPROF_H
 
 #include "core/http/http.h"
 

@@ -2,10 +2,10 @@
  *
  * pprof_respond.h - the three shapes of answer that Go's pprof handlers give.
  */
-#ifndef TOQ_HANDLERS_PPROF_RESPOND_H
-#define TOQ_HANDLERS_PPROF_RESPOND_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_PPROF_RESPOND_H
+#define TOQ_HANDLERS_DIAGNOSTICS_PPROF_RESPOND_H
 
-#include "handlers/pprof.h"
+#include "handlers/diagnostics/pprof.h"
 
 /* pprof_is_allowed checks the token, and ends the request with 401 when it is missing.
  *

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/named.h"
 
 #define ROWS_MAX 32

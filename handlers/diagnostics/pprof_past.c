@@ -2,15 +2,15 @@
  *
  * pprof_past.c - a question about the past, checked against what the history covers.
  */
-#include "handlers/pprof_past.h"
+#include "handlers/diagnostics/pprof_past.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "core/base/clock.h"
 #include "core/base/duration.h"
-#include "handlers/pprof_accounts.h"
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_accounts.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/history.h"
 
 #define MESSAGE_BYTES 160

@@ -2,8 +2,8 @@
  *
  * pprof_dump.c - goroutine?debug=2: everything in flight, as a Go program prints its goroutines.
  */
-#include "handlers/pprof_accounts.h"
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_accounts.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/goroutine.h"
 #include "profiling/profiler.h"
 

@@ -24,7 +24,7 @@ static void counting_free(void *memory)
 
 #define malloc failing_malloc
 #define free   counting_free
-#include "handlers/pprof_respond.c"
+#include "handlers/diagnostics/pprof_respond.c"
 #undef malloc
 #undef free
 

@@ -7,8 +7,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_HEALTH_H
-#define TOQ_HANDLERS_HEALTH_H
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_HEALTH_H
+#define TOQ_HANDLERS_DIAGNOSTICS_HEALTH_H
 
 #include "core/http/http.h"
 #include "core/redis/redis.h"

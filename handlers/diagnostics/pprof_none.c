@@ -3,7 +3,7 @@
  * pprof_none.c - stands in for pprof.c in a build without the profiler: it refuses to start, so
  * that no route is ever served.
  */
-#include "handlers/pprof.h"
+#include "handlers/diagnostics/pprof.h"
 
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {

@@ -2,7 +2,7 @@
  *
  * pprof_respond.c - status, fields and bodies as on Go's wire.
  */
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_respond.h"
 
 #include <stdio.h>
 #include <stdlib.h>

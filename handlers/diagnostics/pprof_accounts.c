@@ -2,7 +2,7 @@
  *
  * pprof_accounts.c - each module's statistics as rows of families with the profile as their label.
  */
-#include "handlers/pprof_accounts.h"
+#include "handlers/diagnostics/pprof_accounts.h"
 
 #include "core/http/http.h"
 #include "profiling/block.h"

@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
-#include "handlers/pprof_accounts.h"
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_accounts.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/named.h"
 #include "profiling/profiler.h"
 

@@ -2,14 +2,14 @@
  *
  * pprof.c - the CPU profile and the small routes beside it.
  */
-#include "handlers/pprof.h"
+#include "handlers/diagnostics/pprof.h"
 
 #include <errno.h>
 
 #include "core/telemetry/log.h"
-#include "handlers/pprof_accounts.h"
-#include "handlers/pprof_past.h"
-#include "handlers/pprof_respond.h"
+#include "handlers/diagnostics/pprof_accounts.h"
+#include "handlers/diagnostics/pprof_past.h"
+#include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/cpu.h"
 #include "profiling/profiler.h"
 
