@@ -7,8 +7,8 @@
 #ifndef TOQ_HANDLERS_GRPC_SERVICES_H
 #define TOQ_HANDLERS_GRPC_SERVICES_H
 
-#include "handlers/grpc_health.h"
-#include "handlers/grpc_reflection.h"
+#include "handlers/grpc/grpc_health.h"
+#include "handlers/grpc/grpc_reflection.h"
 #include "handlers/listings_grpc.h"
 
 struct grpc_services {

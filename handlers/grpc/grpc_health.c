@@ -2,7 +2,7 @@
  *
  * grpc_health.c - Check, List and Watch. Source: gRPC's health-checking.md.
  */
-#include "handlers/grpc_health.h"
+#include "handlers/grpc/grpc_health.h"
 
 #include "grpc/health/v1/health.pb-c.h"
 

@@ -7,8 +7,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_GRPC_HEALTH_H
-#define TOQ_HANDLERS_GRPC_HEALTH_H
+#ifndef TOQ_HANDLERS_GRPC_GRPC_HEALTH_H
+#define TOQ_HANDLERS_GRPC_GRPC_HEALTH_H
 
 #include "core/grpc/grpc.h"
 #include "handlers/diagnostics/health.h"

@@ -2,7 +2,7 @@
  *
  * grpc_reflection.c - one request after the other: each is answered before the next is asked for.
  */
-#include "handlers/grpc_reflection.h"
+#include "handlers/grpc/grpc_reflection.h"
 
 #include "core/base/arena.h"
 #include "grpc/reflection/v1/reflection.pb-c.h"

@@ -4,8 +4,8 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_DESCRIPTORS_H
-#define TOQ_HANDLERS_DESCRIPTORS_H
+#ifndef TOQ_HANDLERS_GRPC_DESCRIPTORS_H
+#define TOQ_HANDLERS_GRPC_DESCRIPTORS_H
 
 #include "core/base/str.h"
 #include "google/protobuf/descriptor.pb-c.h"

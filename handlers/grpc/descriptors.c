@@ -2,7 +2,7 @@
  *
  * descriptors.c - a walk through the files for each question: they are few, and seldom asked for.
  */
-#include "handlers/descriptors.h"
+#include "handlers/grpc/descriptors.h"
 
 #include "core/http/http.h"
 

@@ -5,11 +5,11 @@
  *
  * Thread: the loop.
  */
-#ifndef TOQ_HANDLERS_GRPC_REFLECTION_H
-#define TOQ_HANDLERS_GRPC_REFLECTION_H
+#ifndef TOQ_HANDLERS_GRPC_GRPC_REFLECTION_H
+#define TOQ_HANDLERS_GRPC_GRPC_REFLECTION_H
 
 #include "core/grpc/grpc.h"
-#include "handlers/descriptors.h"
+#include "handlers/grpc/descriptors.h"
 
 struct grpc_reflection {
     struct grpc *grpc;
