@@ -9,7 +9,7 @@
 
 #include "handlers/grpc/grpc_health.h"
 #include "handlers/grpc/grpc_reflection.h"
-#include "handlers/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc.h"
 
 struct grpc_services {
     struct grpc *grpc; /* owned */

@@ -10,7 +10,7 @@
 #include "core/http/router.h"
 #include "handlers/diagnostics/health.h"
 #include "handlers/diagnostics/pprof.h"
-#include "handlers/listings_http.h"
+#include "handlers/listings/http/listings_http.h"
 
 /* routes_public adds what the HTTP port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_public(struct router *router, struct health *health);

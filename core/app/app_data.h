@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 #include "core/redis/redis_pubsub.h"
-#include "handlers/listings_http.h"
+#include "handlers/listings/http/listings_http.h"
 
 struct app_data {
     struct sql *sql;

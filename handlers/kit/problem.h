@@ -8,7 +8,7 @@
 #define TOQ_HANDLERS_KIT_PROBLEM_H
 
 #include "core/http/http.h"
-#include "handlers/listing.h"
+#include "handlers/listings/model/listing.h"
 
 struct problem {
     int status;

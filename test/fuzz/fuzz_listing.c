@@ -3,8 +3,8 @@
  * fuzz_listing.c - any bytes as a listing's JSON and as a cursor: refused with a reason, or taken
  *                  and the same when they come round again.
  */
-#include "handlers/listings_cursor.h"
-#include "handlers/listings_query.h"
+#include "handlers/listings/model/listings_cursor.h"
+#include "handlers/listings/model/listings_query.h"
 
 #define ARENA_BYTES (1 << 20)
 

@@ -3,7 +3,7 @@
  * fuzz_listing_patch.c - any bytes as a merge patch over a listing: refused with a reason, or a listing
  *                        that may be stored, and which the same patch does not change again.
  */
-#include "handlers/listing.h"
+#include "handlers/listings/model/listing.h"
 
 #define ARENA_BYTES (1u << 20)
 

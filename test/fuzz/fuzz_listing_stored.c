@@ -3,9 +3,9 @@
  * fuzz_listing_stored.c - any bytes as what Redis holds: an entry, news, a listing or a page. What is
  *                         taken is the same when it comes round again.
  */
-#include "handlers/listing_stored.h"
+#include "handlers/listings/model/listing_stored.h"
 
-#include "handlers/listings_entry.h"
+#include "handlers/listings/cache/listings_entry.h"
 
 #define ARENA_BYTES (4u << 20)
 

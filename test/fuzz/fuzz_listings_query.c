@@ -3,8 +3,8 @@
  * fuzz_listings_query.c - lines of NAME=VALUE as a query: refused with a reason, or a statement whose
  *                         parameters fit, a key, and a cursor that the next page takes.
  */
-#include "handlers/listings_page.h"
-#include "handlers/listings_sql.h"
+#include "handlers/listings/model/listings_page.h"
+#include "handlers/listings/store/listings_sql.h"
 
 #define ARENA_BYTES (4u << 20)
 #define ID          "01a205b3-cc93-7fff-bfff-0123456789ab"

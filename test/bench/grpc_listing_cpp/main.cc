@@ -24,7 +24,7 @@ using Service = ListingService::WithAsyncMethod_GetListing<ListingService::Servi
 
 constexpr int kConnections = 16;     // toq's MYSQL_POOL_SIZE
 constexpr size_t kTextBytes = 20000; // the longest is a description, 5000 characters
-// As in handlers/listings_store.c.
+// As in handlers/listings/store/listings_store.c.
 constexpr char kGet[] =
     "SELECT id,title,description,kind,purpose,price_cents,currency,street,neighborhood,city,state,"
     "postal_code,bedrooms,bathrooms,area_m2,status,version,created_at,updated_at FROM listings "

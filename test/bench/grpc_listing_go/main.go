@@ -25,7 +25,7 @@ import (
 
 const (
 	connections = 16 // toq's MYSQL_POOL_SIZE
-	// As in handlers/listings_store.c.
+	// As in handlers/listings/store/listings_store.c.
 	textGet = "SELECT id,title,description,kind,purpose,price_cents,currency,street,neighborhood,city," +
 		"state,postal_code,bedrooms,bathrooms,area_m2,status,version,created_at,updated_at " +
 		"FROM listings WHERE id=?"

@@ -14,7 +14,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// The names and the form of what lies there are toq's too (handlers/listings_entry.h): the peer is
+// The names and the form of what lies there are toq's too (handlers/listings/cache/listings_entry.h): the peer is
 // one more process that shares the cache.
 const (
 	channel    = "toq:listings"
@@ -22,7 +22,7 @@ const (
 	prefix     = "toq:listing::"
 )
 
-// script is toq's, handlers/listings_entry.c: keep what is newer, and for a write tell the others.
+// script is toq's, handlers/listings/cache/listings_entry.c: keep what is newer, and for a write tell the others.
 var script = redis.NewScript(-1, `local old = redis.pcall('GET', KEYS[1])
 local version = type(old) == 'string' and tonumber(string.match(old, '^(%d+) ')) or -1
 if version <= tonumber(ARGV[1]) then

@@ -16,7 +16,7 @@ import (
 	_ "github.com/go-sql-driver/mysql"
 )
 
-// The statements are toq's, to the letter: handlers/listings_store.c and listings_sql.c.
+// The statements are toq's, to the letter: handlers/listings/store/listings_store.c and listings_sql.c.
 const (
 	fieldColumns = "title,description,kind,purpose,price_cents,currency,street,neighborhood,city,state," +
 		"postal_code,bedrooms,bathrooms,area_m2,status"

@@ -2,7 +2,7 @@
  *
  * test_idempotency.c - who is first, who comes again, and what remains of attempts that were given up.
  */
-#include "test/unit/handlers/cache_rig.h"
+#include "test/unit/handlers/listings/cache/cache_rig.h"
 
 #include "handlers/kit/idempotency.h"
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings_grpc.h - toq.v1.ListingService: the listings over gRPC, from the same store, cache, checks and
+ * tokens as over HTTP.
+ *
+ * Flow:    interceptor: token -> handler: request -> store or cache -> message
+ * Failure: what went wrong below is given a status in one table, listings_grpc_fail.
+ * Memory:  all of a call's is in its arena. When it is cancelled, what it waits for is given up.
+ * Thread:  the loop.
+ */
+#ifndef TOQ_HANDLERS_LISTINGS_GRPC_LISTINGS_GRPC_H
+#define TOQ_HANDLERS_LISTINGS_GRPC_LISTINGS_GRPC_H
+
+#include "core/grpc/grpc.h"
+#include "handlers/listings/work/listings.h"
+
+struct ProtobufCMessage;
+
+/* listings_grpc_mount serves the service, and asks for a token before each method that writes.
+ *
+ * Owns:    listings is borrowed and outlives grpc.
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int listings_grpc_mount(struct grpc *grpc, struct listings *listings);
+
+/* --- between the files of the service ------------------------------------------------------------ */
+
+/* listings_grpc_fail ends the call with what a status of the store or the cache is. */
+void listings_grpc_fail(struct grpc_call *call, int status);
+
+/* listings_grpc_refuse ends the call with INVALID_ARGUMENT, and the errors as its details.
+ *
+ * text: a literal. */
+void listings_grpc_refuse(struct grpc_call *call, const char *text,
+                          const struct listing_errors *errors);
+
+/* listings_grpc_respond ends the call with one listing. */
+void listings_grpc_respond(struct grpc_call *call, const struct listing *listing);
+
+/* listings_grpc_respond_json ends the call with one listing, as listing_to_json has written it. */
+void listings_grpc_respond_json(struct grpc_call *call, struct str json);
+
+/* listings_grpc_get serves GetListing. */
+void listings_grpc_get(struct grpc_call *call, const struct ProtobufCMessage *request,
+                       void *listings);
+
+/* listings_grpc_list serves ListListings. */
+void listings_grpc_list(struct grpc_call *call, const struct ProtobufCMessage *request,
+                        void *listings);
+
+/* listings_grpc_create serves CreateListing. */
+void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
+/* listings_grpc_update serves UpdateListing. */
+void listings_grpc_update(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
+/* listings_grpc_delete serves DeleteListing. */
+void listings_grpc_delete(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
+/* listings_grpc_watch serves WatchListings. */
+void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *request,
+                         void *listings);
+
+/* listings_grpc_import serves ImportListings. */
+void listings_grpc_import(struct grpc_call *call, const struct ProtobufCMessage *request,
+                          void *listings);
+
+/* listings_grpc_sync serves SyncListings. */
+void listings_grpc_sync(struct grpc_call *call, const struct ProtobufCMessage *request,
+                        void *listings);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * listings.c - opening.
+ */
+#include "handlers/listings/work/listings.h"
+
+#include "core/telemetry/log.h"
+
+#define LEASE_MARGIN_MS 1000 /* a request is given up before its lease is over */
+
+int listings_init(struct listings *listings, struct metrics *metrics,
+                  const struct listings_options *options)
+{
+    listings->tokens = options->tokens;
+    listings->ids = (struct uuid_source){0};
+    idempotency_init(&listings->idempotency, options->cache.redis,
+                     options->request_timeout_ms + LEASE_MARGIN_MS);
+    listings_feed_init(&listings->feed, options->cache.loop, options->cache.sql,
+                       options->cache.pubsub);
+    listings_slots_init(&listings->slots, options->cache.loop);
+    return listings_cache_init(&listings->cache, metrics, &options->cache);
+}
+
+void listings_deinit(struct listings *listings)
+{
+    listings_cache_deinit(&listings->cache);
+}
+
+void listings_log(const struct listings *listings)
+{
+    if (listings->tokens.is_open) {
+        log_event(LOG_WARN, "listings", "anybody may write: API_TOKENS is not set", NULL, 0);
+    } else if (listings->tokens.list.len == 0) {
+        log_event(LOG_WARN, "listings", "nobody may write: API_TOKENS is not set", NULL, 0);
+    }
+}
