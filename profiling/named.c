@@ -11,10 +11,10 @@
 #include "core/base/clock.h"
 #include "core/loop/label.h"
 #include "core/loop/task.h"
-#include "profiling/code.h"
-#include "profiling/encode.h"
-#include "profiling/source.h"
-#include "profiling/text.h"
+#include "profiling/code/code.h"
+#include "profiling/write/encode.h"
+#include "profiling/write/source.h"
+#include "profiling/write/text.h"
 
 #define COMMENT_BYTES 128
 

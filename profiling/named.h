@@ -14,7 +14,7 @@
 #define TOQ_PROFILING_NAMED_H
 
 #include "core/loop/loop.h"
-#include "profiling/stacks.h"
+#include "profiling/write/stacks.h"
 
 /* Two scrapers that ask for the differences of everything at once, and some people. */
 #define NAMED_QUERIES_MAX 24

@@ -6,16 +6,16 @@
 
 #include "core/loop/label.h"
 #include "core/loop/task.h"
-#include "profiling/backtrace.h"
-#include "profiling/block.h"
-#include "profiling/code.h"
-#include "profiling/cpu.h"
-#include "profiling/heap.h"
-#include "profiling/history.h"
-#include "profiling/mutex.h"
+#include "profiling/code/code.h"
+#include "profiling/cpu/cpu.h"
+#include "profiling/cpu/history.h"
+#include "profiling/cpu/sampler.h"
+#include "profiling/cpu/thread_stack.h"
+#include "profiling/heap/heap.h"
 #include "profiling/named.h"
-#include "profiling/sampler.h"
-#include "profiling/thread_stack.h"
+#include "profiling/task/block.h"
+#include "profiling/thread/mutex.h"
+#include "profiling/walk/backtrace.h"
 
 static int start_history(const struct profiler_options *options)
 {

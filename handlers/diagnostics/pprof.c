@@ -10,7 +10,7 @@
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_past.h"
 #include "handlers/diagnostics/pprof_respond.h"
-#include "profiling/cpu.h"
+#include "profiling/cpu/cpu.h"
 #include "profiling/profiler.h"
 
 #define DEFAULT_SECONDS 30  /* Go's */

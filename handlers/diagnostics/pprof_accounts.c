@@ -5,11 +5,11 @@
 #include "handlers/diagnostics/pprof_accounts.h"
 
 #include "core/http/http.h"
-#include "profiling/block.h"
-#include "profiling/cpu.h"
-#include "profiling/heap.h"
-#include "profiling/history.h"
-#include "profiling/mutex.h"
+#include "profiling/cpu/cpu.h"
+#include "profiling/cpu/history.h"
+#include "profiling/heap/heap.h"
+#include "profiling/task/block.h"
+#include "profiling/thread/mutex.h"
 
 /* All modules' statistics at one moment. */
 struct snapshot {

@@ -4,8 +4,8 @@
  */
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_respond.h"
-#include "profiling/goroutine.h"
 #include "profiling/profiler.h"
+#include "profiling/task/goroutine.h"
 
 static void fail(struct http_request *req, int status)
 {

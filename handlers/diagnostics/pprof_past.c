@@ -11,7 +11,7 @@
 #include "core/base/duration.h"
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_respond.h"
-#include "profiling/history.h"
+#include "profiling/cpu/history.h"
 
 #define MESSAGE_BYTES 160
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "handlers/diagnostics/pprof_respond.h"
+#include "profiling/code/symbol.h"
 #include "profiling/profiler.h"
-#include "profiling/symbol.h"
 
 /* a name may be long, an address is 18 bytes; go tool pprof asks for some thousands at most */
 #define ANSWER_MAX_BYTES (8u << 20)

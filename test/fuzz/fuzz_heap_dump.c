@@ -4,7 +4,7 @@
  */
 #include <uv.h>
 
-#include "profiling/heap_dump.h"
+#include "profiling/heap/heap_dump.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

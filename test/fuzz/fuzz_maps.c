@@ -4,7 +4,7 @@
  */
 #include <uv.h>
 
-#include "profiling/maps.h"
+#include "profiling/code/maps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

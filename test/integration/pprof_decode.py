@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Decodes profiles, and checks what `go tool pprof` and the scrapers rely on.
 
-The messages come from profiling/profile.proto through protoc; that its field numbers are right shows
+The messages come from profiling/write/profile.proto through protoc; that its field numbers are right shows
 where Go's own profiles are decoded and where `go tool pprof` reads ours.
 """
 
@@ -63,11 +63,11 @@ Sample = collections.namedtuple("Sample", "frames values labels")
 def load_messages():
     # In a folder of its own: tests that run side by side would read what others are writing.
     with tempfile.TemporaryDirectory(prefix="toq-protoc-") as folder:
-        subprocess.run(["protoc", f"--python_out={folder}", "profiling/profile.proto"], cwd=ROOT,
+        subprocess.run(["protoc", f"--python_out={folder}", "profiling/write/profile.proto"], cwd=ROOT,
                        check=True)
         sys.path.insert(0, folder)
         try:
-            return importlib.import_module("profiling.profile_pb2")
+            return importlib.import_module("profiling.write.profile_pb2")
         finally:
             sys.path.remove(folder)
 

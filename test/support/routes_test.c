@@ -14,7 +14,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/http/server.h"
-#include "profiling/symbol.h"
+#include "profiling/code/symbol.h"
 #include "test/support/routes_block.h"
 #include "test/support/routes_drip.h"
 #include "test/support/routes_misuse.h"

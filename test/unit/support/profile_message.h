@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "profiling/profile.pb-c.h"
+#include "profiling/write/profile.pb-c.h"
 
 #define PROFILE_MESSAGE_BYTES (64u << 20) /* unpacked; only what a profile needs is touched */
 

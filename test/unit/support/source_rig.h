@@ -6,7 +6,7 @@
 #define TOQ_TEST_UNIT_SUPPORT_SOURCE_RIG_H
 
 #include "profiling/profiler.h"
-#include "profiling/source.h"
+#include "profiling/write/source.h"
 
 struct source_rig {
     bool is_window; /* what the source is told of the look */

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goroutine.c - the profile and the dump of what is in flight.
+ */
+#include "profiling/task/goroutine.h"
+
+#include <stdlib.h>
+
+#include "profiling/code/synthetic.h"
+#include "profiling/task/goroutine_look.h"
+#include "profiling/task/goroutine_text.h"
+#include "profiling/write/source.h"
+
+/* --- the profile ---------------------------------------------------------------------------------
+ */
+
+struct profile_look {
+    struct goroutine_look look;
+    struct source_take *take;
+    uint64_t no_stack; /* the frame of a thread without a stack */
+};
+
+static const int64_t one[STACKS_VALUES_MAX] = {1};
+
+static void add_task(struct stacks *stacks, const struct goroutine_task *task)
+{
+    uint64_t frames[TASK_FRAMES_MAX];
+    const size_t count = task_frames_list(&task->frames, frames);
+    const struct stacks_labels labels = {.label = task->frames.label, .state = task->state};
+    stacks_add(stacks, frames, count, &labels, one);
+}
+
+static void add_thread(struct stacks *stacks, const struct goroutine_thread *thread,
+                       uint64_t no_stack)
+{
+    const struct thread_stack *stack = &thread->stack;
+    const struct stacks_labels labels = {
+        .label = stack->label,
+        .thread = stacks_name(stacks, str_from(thread->name)),
+    };
+    if (stack->frame_count == 0) {
+        stacks_add(stacks, &no_stack, 1, &labels, one);
+    } else {
+        stacks_add(stacks, stack->frames, stack->frame_count, &labels, one);
+    }
+}
+
+static int profile_work(struct goroutine_look *look)
+{
+    const struct profile_look *own = CONTAINER_OF(look, struct profile_look, look);
+    struct stacks *stacks = &own->take->stacks;
+    for (size_t i = 0; i < look->threads.count; i++) {
+        add_thread(stacks, &look->threads.items[i], own->no_stack);
+    }
+    for (size_t i = 0; i < look->tasks.count; i++) {
+        add_task(stacks, &look->tasks.items[i]);
+    }
+    return 0;
+}
+
+static void profile_done(struct goroutine_look *look, int status)
+{
+    struct profile_look *own = CONTAINER_OF(look, struct profile_look, look);
+    struct source_take *take = own->take;
+    goroutine_look_deinit(look);
+    free(own);
+    take->done(take, status);
+}
+
+static int goroutine_take(struct loop *loop, struct source_take *take)
+{
+    struct profile_look *own = calloc(1, sizeof(*own));
+    if (own == NULL) {
+        return UV_ENOMEM;
+    }
+    own->look.loop = loop;
+    own->look.work = profile_work;
+    own->look.done = profile_done;
+    own->take = take;
+    own->no_stack = synthetic_state("stack unavailable");
+    const int status = goroutine_look_start(&own->look);
+    if (status != 0) {
+        free(own);
+    }
+    return status;
+}
+
+static void goroutine_describe(struct profile_spec *spec)
+{
+    spec->types[0] = (struct profile_type){"goroutine", "count"};
+    spec->type_count = 1;
+    spec->period_type = spec->types[0];
+    spec->period = 1;
+}
+
+static uint64_t goroutine_count(void)
+{
+    return task_count() + goroutine_threads_count();
+}
+
+const struct source source_goroutine = {
+    .name = "goroutine",
+    .description = "Stack traces of all current goroutines: of each request in flight, where it "
+                   "waits, and of each thread. Use debug=2 as a query parameter to export in the "
+                   "same format as an unrecovered panic.",
+    .text = SOURCE_TEXT_COUNT,
+    .has_labels_in_text = true,
+    .describe = goroutine_describe,
+    .take = goroutine_take,
+    .count = goroutine_count,
+};
+
+/* --- the dump ------------------------------------------------------------------------------------
+ */
+
+struct goroutine_dump {
+    struct goroutine_look look;
+    goroutine_dump_fn on_done; /* NULL: cancelled */
+    void *arg;
+    struct buf text;
+};
+
+static unsigned dump_count;
+
+static int dump_work(struct goroutine_look *look)
+{
+    struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
+    const int status = goroutine_text_write(&look->tasks, &look->threads, &dump->text);
+    goroutine_look_deinit(look);
+    return status;
+}
+
+static void dump_done(struct goroutine_look *look, int status)
+{
+    struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
+    const goroutine_dump_fn on_done = dump->on_done;
+    void *arg = dump->arg;
+    const size_t len = dump->text.len;
+    char *data = on_done != NULL && status == 0 ? buf_steal(&dump->text) : NULL;
+    goroutine_look_deinit(look);
+    buf_deinit(&dump->text);
+    free(dump);
+    dump_count--;
+    if (on_done != NULL) {
+        on_done(arg, status, data, data == NULL ? 0 : len);
+    }
+}
+
+int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg,
+                         struct goroutine_dump **ret_dump)
+{
+    if (dump_count == GOROUTINE_DUMPS_MAX) {
+        return UV_EBUSY;
+    }
+    struct goroutine_dump *dump = calloc(1, sizeof(*dump));
+    if (dump == NULL) {
+        return UV_ENOMEM;
+    }
+    dump->look.loop = loop;
+    dump->look.work = dump_work;
+    dump->look.done = dump_done;
+    dump->on_done = on_done;
+    dump->arg = arg;
+    buf_init(&dump->text, GOROUTINE_DUMP_BYTES_MAX);
+    const int status = goroutine_look_start(&dump->look);
+    if (status != 0) {
+        free(dump);
+        return status;
+    }
+    dump_count++;
+    *ret_dump = dump;
+    return 0;
+}
+
+void goroutine_dump_cancel(struct goroutine_dump *dump)
+{
+    dump->on_done = NULL;
+}

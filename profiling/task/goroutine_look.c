@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goroutine_look.c - what has to be done on the loop, and what must not.
+ */
+#include "profiling/task/goroutine_look.h"
+
+static void look_work(struct loop_job *job)
+{
+    struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
+    look->status = goroutine_tasks_copy(&look->tasks);
+    if (look->status == 0) {
+        look->status = goroutine_threads_take(&look->threads);
+    }
+    if (look->status == 0) {
+        look->status = look->work(look);
+    }
+}
+
+static void look_done(struct loop_job *job, int status)
+{
+    struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
+    code_put(look->maps);
+    look->done(look, status == 0 ? look->status : status);
+}
+
+static void on_code_ready(struct code_wait *wait, int status)
+{
+    struct goroutine_look *look = CONTAINER_OF(wait, struct goroutine_look, code_wait);
+    if (status != 0) {
+        look->done(look, status);
+        return;
+    }
+    look->maps = code_get();
+    look->job.work = look_work;
+    look->job.done = look_done;
+    status = loop_submit(look->loop, &look->job);
+    if (status != 0) {
+        code_put(look->maps);
+        look->done(look, status);
+    }
+}
+
+int goroutine_look_start(struct goroutine_look *look)
+{
+    look->code_wait.done = on_code_ready;
+    return code_refresh(&look->code_wait);
+}
+
+void goroutine_look_deinit(struct goroutine_look *look)
+{
+    goroutine_tasks_deinit(&look->tasks);
+    goroutine_threads_deinit(&look->threads);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * goroutine_tasks.h - what is in flight, copied out of the slots of tasks in a few ten nanoseconds each, while the
+ * loop goes on. Each copy is whole; all of them together are not of one moment.
+ *
+ * Memory: about 180 bytes per task while the copy lives.
+ */
+#ifndef TOQ_PROFILING_TASK_GOROUTINE_TASKS_H
+#define TOQ_PROFILING_TASK_GOROUTINE_TASKS_H
+
+#include "profiling/task/task_frames.h"
+
+struct goroutine_task {
+    uint64_t id;
+    uint64_t state_ns; /* clock_now_ns, since when it is in its state */
+    const char *state; /* a literal */
+    struct task_frames frames;
+};
+
+struct goroutine_tasks {
+    struct goroutine_task *items; /* owned, the oldest first */
+    size_t count;
+    uint64_t now_ns; /* clock_now_ns, when all were copied */
+};
+
+/* goroutine_tasks_copy copies all tasks that are in flight before it begins and still are when it ends.
+ *
+ * tasks: an all-zero struct.
+ * Returns: 0; UV_ENOMEM.
+ * Thread:  any, one at a time.
+ */
+MUST_USE int goroutine_tasks_copy(struct goroutine_tasks *tasks);
+
+/* goroutine_tasks_deinit frees a copy. Thread: any. */
+void goroutine_tasks_deinit(struct goroutine_tasks *tasks);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sites.c - a hash table by open addressing, from which nothing is ever taken out.
+ */
+#include "profiling/task/sites.h"
+
+#include <stdlib.h>
+
+#include "profiling/code/synthetic.h"
+
+#define HASHED_FRAMES 6 /* the innermost ones tell most stacks apart */
+
+_Static_assert(SITES_MAX <= UINT16_MAX, "a cell holds a position");
+
+struct sites *sites_create(void)
+{
+    struct sites *sites = calloc(1, sizeof(*sites));
+    if (sites != NULL) {
+        sites->items[0].state = "other";
+        sites->items[0].frames.state = synthetic_state("other");
+        sites->items[0].frames.label = LABEL_OTHER;
+        sites->count = 1;
+    }
+    return sites;
+}
+
+struct sites *sites_copy(const struct sites *sites)
+{
+    struct sites *copy = calloc(1, sizeof(*copy));
+    if (copy != NULL) {
+        memcpy(copy->items, sites->items, sites->count * sizeof(sites->items[0]));
+        memcpy(copy->cells, sites->cells, sizeof(sites->cells));
+        copy->count = sites->count;
+        copy->dropped = sites->dropped;
+    }
+    return copy;
+}
+
+static size_t hash_task(const struct task *task)
+{
+    uint64_t hash = (uintptr_t)task->state ^ (uint64_t)task->label << 40;
+    const size_t depth = task->await_depth < HASHED_FRAMES ? task->await_depth : HASHED_FRAMES;
+    for (size_t i = 0; i < depth; i++) {
+        hash = (hash ^ (uintptr_t)task->await_stack[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return (size_t)(hash ^ hash >> 32);
+}
+
+static bool is_at(const struct site *site, const struct task *task)
+{
+    const struct task_frames *frames = &site->frames;
+    return site->state == task->state && frames->label == task->label &&
+           frames->handler == task->handler && frames->await_depth == task->await_depth &&
+           memcmp(frames->await_stack, task->await_stack,
+                  task->await_depth * sizeof(task->await_stack[0])) == 0;
+}
+
+static struct site *add_site(struct sites *sites, size_t cell, const struct task *task)
+{
+    if (sites->count == SITES_MAX) {
+        return NULL;
+    }
+    struct site *site = &sites->items[sites->count];
+    site->state = task->state;
+    task_frames_read(task, &site->frames);
+    sites->cells[cell] = (uint16_t)sites->count;
+    sites->count++;
+    return site;
+}
+
+static struct site *find_or_add(struct sites *sites, const struct task *task)
+{
+    for (size_t cell = hash_task(task);; cell++) {
+        cell %= SITES_CELLS;
+        if (sites->cells[cell] == 0) {
+            return add_site(sites, cell, task);
+        }
+        struct site *site = &sites->items[sites->cells[cell]];
+        if (is_at(site, task)) {
+            return site;
+        }
+    }
+}
+
+void sites_add(struct sites *sites, const struct task *task, uint64_t count, uint64_t ns)
+{
+    struct site *site = find_or_add(sites, task);
+    if (site == NULL) {
+        sites->dropped += count;
+        site = &sites->items[0];
+    }
+    site->count += count;
+    site->ns += ns;
+}
+
+size_t sites_stack(const struct site *site, uint64_t *ret_addresses,
+                   struct stacks_labels *ret_labels)
+{
+    *ret_labels = (struct stacks_labels){.label = site->frames.label, .state = site->state};
+    return task_frames_list(&site->frames, ret_addresses);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * waits.c - the hooks of tasks, and the way from the table to a profile's stacks.
+ */
+#include "profiling/task/waits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/task.h"
+#include "profiling/code/code.h"
+#include "profiling/profiler.h"
+
+static struct {
+    struct sites *sites; /* NULL: not started */
+    uint64_t count;
+    unsigned measurers; /* who want to know how long tasks run */
+} waits;
+
+/* One answer on its way. */
+struct answer {
+    struct source_take *take;
+    struct loop *loop;
+    struct sites *sites;
+    waits_value_fn value;
+    struct code_wait code_wait;
+    const struct maps *maps; /* code_get's: keeps the symbols */
+};
+
+static void on_wait(const struct task *task, uint64_t now_ns)
+{
+    waits.count++;
+    sites_add(waits.sites, task, 1, clock_elapsed_ns(task->state_ns, now_ns));
+}
+
+static void on_run(const struct task *task, uint64_t ran_ns)
+{
+    sites_add(waits.sites, task, 1, ran_ns);
+}
+
+int waits_start(void)
+{
+    REQUIRE(waits.sites == NULL);
+    waits.count = 0;
+    waits.sites = sites_create();
+    if (waits.sites == NULL) {
+        return UV_ENOMEM;
+    }
+    task_on_wait(on_wait);
+    return 0;
+}
+
+void waits_stop(void)
+{
+    task_on_wait(NULL);
+    task_on_run(NULL);
+    free(waits.sites);
+    waits.sites = NULL;
+}
+
+void waits_measure_runs(bool is_on)
+{
+    REQUIRE(is_on || waits.measurers > 0);
+    const bool was_on = waits.measurers > 0;
+    waits.measurers += is_on ? 1 : -1u;
+    if (was_on != (waits.measurers > 0)) {
+        task_on_run(is_on ? on_run : NULL);
+    }
+}
+
+const struct sites *waits_sites(void)
+{
+    return waits.sites;
+}
+
+uint64_t waits_count(void)
+{
+    return waits.count;
+}
+
+bool waits_is_for_profile(const struct site *site)
+{
+    return strcmp(site->state, PROFILER_STATE) == 0 || strcmp(site->state, PROFILER_STATE_CPU) == 0;
+}
+
+static void end(struct answer *answer, int status)
+{
+    struct source_take *take = answer->take;
+    code_put(answer->maps);
+    free(answer->sites);
+    free(answer);
+    take->done(take, status);
+}
+
+static void make_stacks(struct loop_job *job)
+{
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
+    struct source_take *take = CONTAINER_OF(job, struct source_take, job);
+    const struct answer *answer = take->state;
+    for (size_t i = 0; i < answer->sites->count; i++) {
+        const struct site *site = &answer->sites->items[i];
+        int64_t values[STACKS_VALUES_MAX] = {0};
+        if (answer->value(site, values)) {
+            uint64_t frames[TASK_FRAMES_MAX];
+            struct stacks_labels labels;
+            const size_t count = sites_stack(site, frames, &labels);
+            stacks_add(&take->stacks, frames, count, &labels, values);
+        }
+    }
+    (void)task_swap_label(label);
+}
+
+static void on_made(struct loop_job *job, int status)
+{
+    const struct source_take *take = CONTAINER_OF(job, struct source_take, job);
+    end(take->state, status);
+}
+
+static void on_code_ready(struct code_wait *wait, int status)
+{
+    struct answer *answer = CONTAINER_OF(wait, struct answer, code_wait);
+    answer->maps = status == 0 ? code_get() : NULL;
+    status = status == 0 ? loop_submit(answer->loop, &answer->take->job) : status;
+    if (status != 0) {
+        end(answer, status);
+    }
+}
+
+int waits_take(struct loop *loop, struct source_take *take, struct sites *sites,
+               waits_value_fn value)
+{
+    struct answer *answer = sites == NULL ? NULL : calloc(1, sizeof(*answer));
+    if (answer == NULL) {
+        free(sites);
+        return UV_ENOMEM;
+    }
+    *answer = (struct answer){.take = take, .loop = loop, .sites = sites, .value = value};
+    answer->code_wait.done = on_code_ready;
+    take->state = answer;
+    take->job.work = make_stacks;
+    take->job.done = on_made;
+    const int status = code_refresh(&answer->code_wait);
+    if (status != 0) {
+        free(sites);
+        free(answer);
+    }
+    return status;
+}

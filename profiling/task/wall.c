@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wall.c - where requests spend their time. Over some seconds, as /debug/fgprof has it, waiting and
+ * running: two looks at the waits, those that are not over included, and at the running time in
+ * between. Else all waits since the start, and no running time, which is measured in windows alone.
+ *
+ * Nothing is sampled: the times are exact. Readers of such profiles look at samples/count as well,
+ * so that is what a sampler of 99 Hz, fgprof's rate, would have counted in that time.
+ */
+#include "core/base/clock.h"
+#include "profiling/task/waits.h"
+#include "profiling/write/source.h"
+
+#define FGPROF_HZ 99
+
+struct wait_now {
+    struct sites *sites;
+    uint64_t now_ns;
+};
+
+static void describe(struct profile_spec *spec)
+{
+    spec->types[0] = (struct profile_type){"samples", "count"};
+    spec->types[1] = (struct profile_type){"time", "nanoseconds"};
+    spec->type_count = 2;
+    spec->period_type = (struct profile_type){"wallclock", "nanoseconds"};
+    spec->period = NS_PER_S / FGPROF_HZ;
+}
+
+static void begin(void)
+{
+    waits_measure_runs(true);
+}
+
+static void end(void)
+{
+    waits_measure_runs(false);
+}
+
+/* A wait that goes on counts so far. In the second look it has become longer, or is over and in the
+ * table as a whole; either way the difference is its part between the two. */
+static void add_wait(struct task *task, void *arg)
+{
+    const struct wait_now *wait = arg;
+    if (task->await_depth > 0) {
+        sites_add(wait->sites, task, 1, clock_elapsed_ns(task->state_ns, wait->now_ns));
+    }
+}
+
+static bool value(const struct site *site, int64_t *ret_values)
+{
+    const uint64_t s = site->ns / NS_PER_S;
+    const uint64_t rest_ns = site->ns % NS_PER_S;
+    ret_values[0] = (int64_t)(s * FGPROF_HZ + (rest_ns * FGPROF_HZ + NS_PER_S / 2) / NS_PER_S);
+    ret_values[1] = (int64_t)site->ns;
+    return site->ns > 0 && !waits_is_for_profile(site);
+}
+
+/* Running time is that of the windows that happened to be open. */
+static bool value_of_wait(const struct site *site, int64_t *ret_values)
+{
+    return site->frames.state != 0 && value(site, ret_values);
+}
+
+static int take(struct loop *loop, struct source_take *take)
+{
+    struct wait_now wait = {sites_copy(waits_sites()), clock_now_ns()};
+    if (wait.sites != NULL) {
+        task_for_each(add_wait, &wait);
+    }
+    return waits_take(loop, take, wait.sites, take->is_window ? value : value_of_wait);
+}
+
+static uint64_t count(void)
+{
+    return task_count();
+}
+
+const struct source source_wall = {
+    .name = "wall",
+    .description = "Where requests spend their time: waiting and running in the duration that you "
+                   "specify in the seconds GET parameter; without it, waiting since the start.",
+    .text = SOURCE_TEXT_COUNT,
+    .has_labels_in_text = true,
+    .describe = describe,
+    .take = take,
+    .begin = begin,
+    .end = end,
+    .count = count,
+};

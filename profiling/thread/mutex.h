@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex.h - which code holds mutexes that others wait for, libraries' mutexes included:
+ * source_mutex. mutex_wait.h says what is counted, mutex_hook.h what is seen.
+ *
+ * Thread: the loop.
+ */
+#ifndef TOQ_PROFILING_THREAD_MUTEX_H
+#define TOQ_PROFILING_THREAD_MUTEX_H
+
+#include "core/base/base.h"
+
+struct mutex_stats {
+    uint64_t events; /* unlocks that somebody waited for */
+    uint64_t lost; /* waiters that nobody was charged for, and stacks for which there was no room */
+    uint64_t
+        failures; /* stacks that could not be walked: the caller of the unlock alone is known */
+    uint64_t truncated; /* other stacks that ended before the thread's start */
+    uint64_t hook_ns;   /* time that unlockers spent on it */
+};
+
+/* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0: none.
+ * After backtrace_init. */
+void mutex_start(uint32_t fraction);
+
+/* mutex_stop ends it; what was recorded stays. */
+void mutex_stop(void);
+
+/* mutex_get_stats reads the account since the process began. */
+struct mutex_stats mutex_get_stats(void);
+
+#endif
