@@ -4,6 +4,8 @@
  */
 #include "handlers/listings/model/listing_stored.h"
 
+#include "core/loop/loop.h"
+
 struct reader {
     struct arena *arena;
     struct str rest;

@@ -11,7 +11,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_MODEL_LISTING_STORED_H
 #define TOQ_HANDLERS_LISTINGS_MODEL_LISTING_STORED_H
 
-#include "handlers/listings/store/listings_store.h"
+#include "handlers/listings/model/listings_page.h"
 
 /* listing_stored_one reads a listing.
  *

@@ -7,7 +7,15 @@
 #ifndef TOQ_HANDLERS_LISTINGS_MODEL_LISTINGS_PAGE_H
 #define TOQ_HANDLERS_LISTINGS_MODEL_LISTINGS_PAGE_H
 
-#include "handlers/listings/store/listings_store.h"
+#include "handlers/listings/model/listings_query.h"
+
+struct listings_page {
+    struct listing *list;
+    size_t count;
+    bool has_more;
+    bool has_total;
+    uint64_t total;
+};
 
 /* listings_page_to_json appends {"items":[...],"next_cursor":...} and, when it was asked for, "total".
  *

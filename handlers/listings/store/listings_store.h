@@ -14,22 +14,13 @@
 #define TOQ_HANDLERS_LISTINGS_STORE_LISTINGS_STORE_H
 
 #include "core/sql/sql.h"
-#include "handlers/listings/model/listing.h"
-#include "handlers/listings/model/listings_query.h"
+#include "handlers/listings/model/listings_page.h"
 
 /* A list has the most: 5 filters by equality, 5 by range, the words, 3 for the cursor, the limit.
  * A new listing has its fields, the id and two times. */
 #define LISTINGS_PARAMS_MAX (14 + LISTINGS_WORDS_MAX)
 
 #define LISTINGS_INSERT_PARAMS (LISTING_FIELD_COUNT + 3)
-
-struct listings_page {
-    struct listing *list;
-    size_t count;
-    bool has_more;
-    bool has_total;
-    uint64_t total;
-};
 
 struct listings_op;
 
