@@ -6,14 +6,14 @@
 
 #define BODY_MAX_BYTES 65536
 
-static void put_errors(struct buf *body, const struct listing_errors *errors)
+static void put_errors(struct buf *body, const struct field_error *errors, size_t count)
 {
     buf_append_cstr(body, ",\"errors\":[");
-    for (size_t i = 0; i < errors->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         buf_append_cstr(body, i == 0 ? "{\"field\":" : ",{\"field\":");
-        buf_append_json(body, errors->list[i].field);
+        buf_append_json(body, errors[i].field);
         buf_append_cstr(body, ",\"message\":");
-        buf_append_json(body, str_from(errors->list[i].message));
+        buf_append_json(body, str_from(errors[i].message));
         buf_append_char(body, '}');
     }
     buf_append_char(body, ']');
@@ -28,8 +28,8 @@ static void put_problem(struct buf *body, const struct problem *problem)
         buf_append_cstr(body, ",\"detail\":");
         buf_append_json(body, str_from(problem->detail));
     }
-    if (problem->errors != NULL && problem->errors->count > 0) {
-        put_errors(body, problem->errors);
+    if (problem->error_count > 0) {
+        put_errors(body, problem->errors, problem->error_count);
     }
     buf_append_cstr(body, "}\n");
 }

@@ -8,14 +8,15 @@
 #define TOQ_HANDLERS_KIT_PROBLEM_H
 
 #include "core/http/http.h"
-#include "handlers/listings/model/listing.h"
+#include "handlers/kit/field_error.h"
 
 struct problem {
     int status;
-    const char *detail;                  /* for people; NULL for none */
-    const struct listing_errors *errors; /* what is wrong with which field; NULL for none */
-    unsigned retry_after_s;              /* sent as Retry-After; 0: not */
-    const struct http_header *header;    /* one more field; NULL for none */
+    const char *detail;               /* for people; NULL for none */
+    const struct field_error *errors; /* what is wrong with which field */
+    size_t error_count;
+    unsigned retry_after_s;           /* sent as Retry-After; 0: not */
+    const struct http_header *header; /* one more field; NULL for none */
 };
 
 /* problem_respond ends the request with application/problem+json. */

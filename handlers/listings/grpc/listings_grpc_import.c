@@ -81,7 +81,7 @@ static bool fill_error(struct grpc_call *call, const struct row_error *error,
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct listing_error *one = &error->errors.list[i];
+        const struct field_error *one = &error->errors.list[i];
         const struct str text = str_from(one->message);
         toq__v1__import_listings_response__row_error__field__init(&fields[i]);
         fields[i].has_field = true;

@@ -389,7 +389,7 @@ static bool read_filters(struct watch *watch, const Toq__V1__WatchListingsReques
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         if (wrong[i] != NULL) {
             errors->list[errors->count++] =
-                (struct listing_error){i == 0 ? STR("city") : STR("state"), wrong[i]};
+                (struct field_error){i == 0 ? STR("city") : STR("state"), wrong[i]};
         }
     }
     watch->city = city.text.len == 0 ? sql_null() : sql_text(city.text);

@@ -114,8 +114,8 @@ void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage 
     grpc_set_user(call, creation);
     if (key.ptr != NULL && !idempotency_key_is_valid(key)) {
         errors = (struct listing_errors){.count = 1};
-        errors.list[0] = (struct listing_error){STR("idempotency_key"),
-                                                "must be 1 to 255 printable ASCII characters"};
+        errors.list[0] = (struct field_error){STR("idempotency_key"),
+                                              "must be 1 to 255 printable ASCII characters"};
         listings_grpc_refuse(call, "the idempotency key is not valid", &errors);
     } else if (!listings_message_read(message->listing, &creation->wanted, &errors)) {
         listings_grpc_refuse(call, "the listing is not valid", &errors);

@@ -87,7 +87,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
 static void add_error(struct listing_errors *errors, const char *field, const char *message)
 {
     if (errors->count < LISTING_ERRORS_MAX) {
-        errors->list[errors->count++] = (struct listing_error){str_from(field), message};
+        errors->list[errors->count++] = (struct field_error){str_from(field), message};
     }
 }
 

@@ -135,7 +135,7 @@ static const char *take_parameter(struct http_request *req, struct listings_quer
 static void add(struct listing_errors *errors, struct str field, const char *message)
 {
     if (message != NULL && errors->count < LISTING_ERRORS_MAX) {
-        errors->list[errors->count++] = (struct listing_error){field, message};
+        errors->list[errors->count++] = (struct field_error){field, message};
     }
 }
 
@@ -160,7 +160,11 @@ static bool read_query(struct http_request *req, struct listings_query *query)
         return true;
     }
     const struct problem problem = {
-        .status = 400, .detail = "the query is not understood", .errors = &errors};
+        .status = 400,
+        .detail = "the query is not understood",
+        .errors = errors.list,
+        .error_count = errors.count,
+    };
     problem_respond(req, &problem);
     return false;
 }

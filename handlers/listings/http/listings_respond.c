@@ -176,7 +176,8 @@ bool listings_read_body(struct http_request *req, enum listing_mode mode, struct
     const struct problem problem = {
         .status = errors.is_malformed ? 400 : 422,
         .detail = errors.is_malformed ? "the body is no JSON object" : "the listing is not valid",
-        .errors = &errors,
+        .errors = errors.list,
+        .error_count = errors.count,
     };
     problem_respond(req, &problem);
     return false;

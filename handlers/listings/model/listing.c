@@ -168,7 +168,7 @@ static const char out_of_memory[] = "out of memory"; /* told apart by its addres
 static void add_error(struct listing_errors *errors, struct str field, const char *message)
 {
     if (errors->count < LISTING_ERRORS_MAX) {
-        errors->list[errors->count++] = (struct listing_error){field, message};
+        errors->list[errors->count++] = (struct field_error){field, message};
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/buf.h"
+#include "handlers/kit/field_error.h"
 
 #define LISTING_ID_LEN     36 /* UUIDv7 in its text form */
 #define LISTING_ERRORS_MAX 16
@@ -66,13 +67,8 @@ struct listing {
     uint64_t updated_us;
 };
 
-struct listing_error {
-    struct str field; /* as the client named it, cut when it is long; "" for the whole document */
-    const char *message; /* a literal, or in the arena */
-};
-
 struct listing_errors {
-    struct listing_error list[LISTING_ERRORS_MAX];
+    struct field_error list[LISTING_ERRORS_MAX];
     size_t count;      /* there may have been more than fit */
     bool is_malformed; /* not JSON at all, or not an object: 400; else 422 */
 };

@@ -277,8 +277,8 @@ static void test_details(void **state)
     (void)state;
     const Google__Rpc__Status *status = NULL;
     errors = (struct listing_errors){.count = 2};
-    errors.list[0] = (struct listing_error){STR("title"), "must not be empty"};
-    errors.list[1] = (struct listing_error){STR("kind"), "is required"};
+    errors.list[0] = (struct field_error){STR("title"), "must not be empty"};
+    errors.list[1] = (struct field_error){STR("kind"), "is required"};
     for (size_t n = 0; status == NULL; n++) {
         allocations_left = n;
         status = listings_message_details(&arena, 3, "not valid", &errors);
