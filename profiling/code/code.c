@@ -14,6 +14,7 @@
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/symbol.h"
+#include "profiling/code/unwind_table.h"
 #include "profiling/walk/unwind.h"
 
 /* One snapshot and how many use it, the module itself included while it is the latest. */

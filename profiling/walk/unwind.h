@@ -9,8 +9,8 @@
 #ifndef TOQ_PROFILING_WALK_UNWIND_H
 #define TOQ_PROFILING_WALK_UNWIND_H
 
-#include "profiling/code/unwind_table.h"
 #include "profiling/walk/arch.h"
+#include "profiling/walk/unwind_rows.h"
 
 #define UNWIND_COPY_BYTES 16384 /* at most, of a stack whose bounds are unknown */
 

@@ -20,6 +20,7 @@
 #include "core/base/clock.h"
 #include "profiling/code/maps.h"
 #include "profiling/code/synthetic.h"
+#include "profiling/code/unwind_table.h"
 #include "profiling/cpu/threads.h"
 #include "test/unit/support/exact_signals.h"
 

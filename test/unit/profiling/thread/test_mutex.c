@@ -21,6 +21,7 @@
 #include "core/loop/task.h"
 #include "profiling/code/maps.h"
 #include "profiling/code/symbol.h"
+#include "profiling/code/unwind_table.h"
 #include "profiling/thread/mutex.h"
 #include "profiling/thread/mutex_hook.h"
 #include "profiling/thread/mutex_wait.h"

@@ -14,6 +14,7 @@
 #include <ucontext.h>
 
 #include "profiling/code/maps.h"
+#include "profiling/code/unwind_table.h"
 #include "profiling/walk/backtrace.h"
 #include "profiling/walk/unwind.h"
 

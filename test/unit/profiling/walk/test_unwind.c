@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "profiling/code/maps.h"
+#include "profiling/code/unwind_table.h"
 #include "profiling/walk/unwind.h"
 
 /* Code at 0x1000 (the root), 0x2000, 0x3000 (with a frame pointer), 0x4000 (no rule), 0x5000 (PLT);
