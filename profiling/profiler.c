@@ -7,6 +7,7 @@
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
+#include "profiling/code/maps.h"
 #include "profiling/cpu/cpu.h"
 #include "profiling/cpu/history.h"
 #include "profiling/cpu/sampler.h"
@@ -15,7 +16,7 @@
 #include "profiling/named.h"
 #include "profiling/task/block.h"
 #include "profiling/thread/mutex.h"
-#include "profiling/walk/backtrace.h"
+#include "profiling/walk/bounds.h"
 
 static int start_history(const struct profiler_options *options)
 {
@@ -30,7 +31,12 @@ static int start_history(const struct profiler_options *options)
 
 static int start_all(const struct profiler_options *options)
 {
-    backtrace_init();
+    uint64_t low = 0;
+    uint64_t high = 0;
+    if (!maps_find_main_stack(&low, &high)) {
+        low = high = 0; /* it is copied, then */
+    }
+    bounds_init(low, high);
     int status = code_start(options->loop);
     if (status != 0) {
         return status;

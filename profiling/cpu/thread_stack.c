@@ -15,18 +15,12 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
-#include "profiling/code/maps.h"
 
 static pthread_mutex_t asker = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_number;
 
 void thread_stack_init(void)
 {
-    thread_signal.pid = getpid();
-    thread_signal.main_pointer = (uintptr_t)__builtin_thread_pointer();
-    if (!maps_find_main_stack(&thread_signal.main_low, &thread_signal.main_high)) {
-        thread_signal.main_low = thread_signal.main_high = 0; /* its stack is copied, then */
-    }
     static bool is_initialised;
     if (!is_initialised) {
         (void)sem_init(&thread_signal.answered, 0, 0); /* cannot fail with these arguments */
@@ -38,7 +32,7 @@ static int ask(pid_t tid, uint64_t number)
 {
     atomic_store(&thread_signal.tid, tid);
     atomic_store(&thread_signal.state, number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ASKED);
-    return tgkill(thread_signal.pid, tid, SIGPROF) == 0 ? 0 : -errno;
+    return tgkill(getpid(), tid, SIGPROF) == 0 ? 0 : -errno;
 }
 
 /* withdraw takes the question back.

@@ -18,7 +18,7 @@
 
 #include "profiling/walk/thread_signal.h"
 
-/* thread_stack_init learns the main thread's stack; after cpu_init, once or again.
+/* thread_stack_init makes ready for the first question; after bounds_init and cpu_init, once or again.
  *
  * Thread: main.
  */

@@ -20,7 +20,7 @@ struct mutex_stats {
 };
 
 /* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0: none.
- * After backtrace_init. */
+ * After bounds_init. */
 void mutex_start(uint32_t fraction);
 
 /* mutex_stop ends it; what was recorded stays. */

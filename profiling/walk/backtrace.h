@@ -11,18 +11,12 @@
 
 #include "core/base/base.h"
 
-/* backtrace_init finds the main thread's stack; once, before the first backtrace_take.
- *
- * Thread: main.
- */
-void backtrace_init(void);
-
 /* backtrace_take collects the stack from the caller of backtrace_take on: for each frame the address
  * in its call instruction, the innermost first.
  *
  * max: at least 2; one of them is used on the way.
- * Returns: how many; 0 while no unwind table is published. *ret_is_complete tells whether the last
- *          frame is the thread's start.
+ * Returns: how many; 0 before bounds_init and while no unwind table is published. *ret_is_complete
+ *          tells whether the last frame is the thread's start.
  */
 size_t backtrace_take(uint64_t *ret_frames, size_t max, bool *ret_is_complete);
 

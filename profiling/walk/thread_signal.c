@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STACK_BYTES_MAX (UINT64_C(64) << 20) /* of a thread; what is further away is another's */
+#include "profiling/walk/bounds.h"
 
 struct thread_signal thread_signal;
 
@@ -20,14 +20,9 @@ static uint64_t now_ns(void)
 
 static struct unwind_stack find_stack(uint64_t sp)
 {
-    const uint64_t pointer = (uintptr_t)__builtin_thread_pointer();
-    if (pointer != thread_signal.main_pointer && sp < pointer && pointer - sp <= STACK_BYTES_MAX) {
-        return (struct unwind_stack){sp, pointer, 0};
-    }
-    if (sp >= thread_signal.main_low && sp < thread_signal.main_high) {
-        return (struct unwind_stack){sp, thread_signal.main_high, 0};
-    }
-    return unwind_copy_stack(thread_signal.pid, sp, thread_signal.copy, sizeof(thread_signal.copy));
+    const struct unwind_stack stack = bounds_find(sp);
+    const bool is_elsewhere = stack.low == stack.high;
+    return is_elsewhere ? bounds_copy(sp, thread_signal.copy, sizeof(thread_signal.copy)) : stack;
 }
 
 static void take(struct thread_stack *stack, const struct unwind_table *table,

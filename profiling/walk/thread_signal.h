@@ -44,12 +44,6 @@ struct thread_signal {
     atomic_int tid;             /* who is asked; set before the state is ASKED */
     sem_t answered;             /* posted once per answer */
 
-    /* The main thread's stack; of other threads the block of thread data is the upper bound. */
-    uint64_t main_low;
-    uint64_t main_high;
-    uint64_t main_pointer;
-    int pid;
-
     struct thread_stack stack; /* the answer */
     uint64_t copy[UNWIND_COPY_BYTES / sizeof(uint64_t)];
 };

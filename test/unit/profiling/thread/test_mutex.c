@@ -26,6 +26,7 @@
 #include "profiling/thread/mutex_hook.h"
 #include "profiling/thread/mutex_wait.h"
 #include "profiling/walk/backtrace.h"
+#include "profiling/walk/bounds.h"
 #include "profiling/walk/unwind.h"
 #include "profiling/write/source.h"
 
@@ -363,7 +364,10 @@ static int publish_table(void **state)
     static struct maps *maps;
     static struct unwind_table *table;
     (void)state;
-    backtrace_init();
+    uint64_t low;
+    uint64_t high;
+    assert_true(maps_find_main_stack(&low, &high));
+    bounds_init(low, high);
     assert_int_equal(maps_create(&maps), 0);
     assert_int_equal(unwind_table_create(maps, &table), 0);
     unwind_publish(table);

@@ -16,6 +16,7 @@
 #include "profiling/code/maps.h"
 #include "profiling/code/unwind_table.h"
 #include "profiling/walk/backtrace.h"
+#include "profiling/walk/bounds.h"
 #include "profiling/walk/unwind.h"
 
 #define FRAMES 32
@@ -57,7 +58,10 @@ static int set_up(void **state)
     count = 1;
     take();
     assert_int_equal(count, 0); /* nothing is known yet */
-    backtrace_init();
+    uint64_t low;
+    uint64_t high;
+    assert_true(maps_find_main_stack(&low, &high));
+    bounds_init(low, high);
     take();
     assert_int_equal(count, 0); /* no table yet */
     assert_int_equal(maps_create(&maps), 0);
