@@ -9,10 +9,6 @@
 
 #include "core/loop/loop.h"
 
-/* The states of requests that wait for a profile; block and wall leave them out. */
-#define PROFILER_STATE     "profile"
-#define PROFILER_STATE_CPU "cpu profile"
-
 struct profiler_options {
     struct loop *loop;
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */

@@ -12,6 +12,7 @@
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/cpu/cpu.h"
 #include "profiling/profiler.h"
+#include "profiling/task/waits.h"
 
 #define DEFAULT_SECONDS 30  /* Go's */
 #define SAMPLES_HZ      100 /* Go's */
@@ -80,7 +81,7 @@ void pprof_handle_profile(struct http_request *req, void *arg)
     } else {
         req->user = capture;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, PROFILER_STATE_CPU);
+        task_park(&req->task, WAITS_CPU_PROFILE);
     }
 }
 

@@ -4,8 +4,8 @@
  */
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_respond.h"
-#include "profiling/profiler.h"
 #include "profiling/task/goroutine.h"
+#include "profiling/task/waits.h"
 
 static void fail(struct http_request *req, int status)
 {
@@ -45,5 +45,5 @@ void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
     }
     req->user = dump;
     http_on_cancel(req, on_cancel);
-    task_park(&req->task, PROFILER_STATE);
+    task_park(&req->task, WAITS_PROFILE);
 }

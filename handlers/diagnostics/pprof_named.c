@@ -7,7 +7,7 @@
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/named.h"
-#include "profiling/profiler.h"
+#include "profiling/task/waits.h"
 
 #define WALL_SECONDS 30 /* fgprof's */
 #define FILE_BYTES   40
@@ -159,7 +159,7 @@ static void query(struct http_request *req, const struct named *named,
         if (options->seconds > 0) {
             http_be_long(req); /* else it is answered soon */
         }
-        task_park(&req->task, PROFILER_STATE);
+        task_park(&req->task, WAITS_PROFILE);
     }
 }
 

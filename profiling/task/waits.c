@@ -11,7 +11,6 @@
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
-#include "profiling/profiler.h"
 
 static struct {
     struct sites *sites; /* NULL: not started */
@@ -82,7 +81,7 @@ uint64_t waits_count(void)
 
 bool waits_is_for_profile(const struct site *site)
 {
-    return strcmp(site->state, PROFILER_STATE) == 0 || strcmp(site->state, PROFILER_STATE_CPU) == 0;
+    return strcmp(site->state, WAITS_PROFILE) == 0 || strcmp(site->state, WAITS_CPU_PROFILE) == 0;
 }
 
 static void end(struct answer *answer, int status)

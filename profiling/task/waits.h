@@ -12,6 +12,10 @@
 #include "profiling/task/sites.h"
 #include "profiling/write/source.h"
 
+/* The states of requests that wait for a profile; block and wall leave them out. */
+#define WAITS_PROFILE     "profile"
+#define WAITS_CPU_PROFILE "cpu profile"
+
 /* waits_start begins to count. Returns: 0; UV_ENOMEM. */
 MUST_USE int waits_start(void);
 

@@ -122,7 +122,7 @@ static void test_equal_waits_are_one(void **state)
 static void test_who_asks_is_left_out(void **state)
 {
     struct source_rig *rig = *state;
-    const char *const states[] = {PROFILER_STATE, PROFILER_STATE_CPU, "redis"};
+    const char *const states[] = {WAITS_PROFILE, WAITS_CPU_PROFILE, "redis"};
     for (size_t i = 0; i < ARRAY_COUNT(states); i++) {
         struct task task;
         start_task(&task, code_of(handler_elsewhere));

@@ -13,8 +13,8 @@
 #include "core/base/clock.h"
 #include "core/loop/task.h"
 #include "profiling/code/synthetic.h"
-#include "profiling/profiler.h"
 #include "profiling/task/task_frames.h"
+#include "profiling/task/waits.h"
 #include "profiling/write/source.h"
 #include "test/unit/support/source_rig.h"
 
@@ -155,11 +155,11 @@ static void test_who_asks_is_left_out(void **state)
     struct source_rig *rig = *state;
     struct task tasks[2];
     start_task(&tasks[0]);
-    task_park(&tasks[0], PROFILER_STATE);
+    task_park(&tasks[0], WAITS_PROFILE);
     tasks[0].state_ns -= NS_PER_S;
     task_end(&tasks[0]); /* over, and another that goes on */
     start_task(&tasks[0]);
-    task_park(&tasks[0], PROFILER_STATE_CPU);
+    task_park(&tasks[0], WAITS_CPU_PROFILE);
     tasks[0].state_ns -= NS_PER_S;
     start_task(&tasks[1]);
     handler_that_waits(&tasks[1]);
