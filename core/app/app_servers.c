@@ -184,6 +184,7 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .is_vital = is_diagnostic(face->which),
         .is_host_checked = is_diagnostic(face->which) && is_local(face),
         .allowed_hosts = str_from(c->allowed_hosts),
+        .http2_cuts = &servers->http2_cuts,
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };
@@ -224,6 +225,9 @@ int app_servers_open(struct app_servers *servers, const struct app_served *serve
         {APP_SERVER_PPROF, "pprof", c->pprof_host, c->pprof_port, "PPROF_PORT", c->enable_pprof},
     };
     int rc = http_metrics_init(&servers->http_metrics, served->metrics);
+    if (rc == 0) {
+        rc = http2_cuts_init(&servers->http2_cuts, served->metrics);
+    }
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(faces); i++) {
         const int code = faces[i].is_on ? open_face(servers, served, &faces[i]) : 0;
         if (code != 0) {

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "core/http/server.h"
+#include "core/http2/http2_cut.h"
 #include "core/loop/budget.h"
 #include "core/loop/listener_metrics.h"
 #include "handlers/grpc_services.h"
@@ -36,6 +37,7 @@ struct app_served {
 
 struct app_servers {
     struct http_metrics http_metrics;
+    struct http2_cuts http2_cuts;
     struct listener_metrics listener_metrics;
     struct grpc_services grpc;
     struct http_server list[APP_SERVER_COUNT];

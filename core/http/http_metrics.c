@@ -35,42 +35,6 @@ static struct metric_family *add_family(struct metrics *metrics, const char *nam
     return metrics_family(metrics, &options);
 }
 
-const char *http2_cut_name(enum http2_cut cut)
-{
-    static const char *const names[HTTP2_CUT_COUNT] = {
-        [HTTP2_CUT_PROTOCOL] = "protocol error",
-        [HTTP2_CUT_SETTINGS_TIMEOUT] = "settings timeout",
-        [HTTP2_CUT_HEADER_TIMEOUT] = "header timeout",
-        [HTTP2_CUT_HEADER_LIST] = "header list",
-        [HTTP2_CUT_CONTROL_FRAMES] = "control frames",
-        [HTTP2_CUT_RESETS] = "resets",
-        [HTTP2_CUT_CONTINUATIONS] = "continuations",
-        [HTTP2_CUT_WINDOW] = "window",
-        [HTTP2_CUT_PINGS] = "too_many_pings",
-        [HTTP2_CUT_KEEPALIVE] = "keepalive",
-    };
-    return names[cut];
-}
-
-static bool add_cuts(struct http_metrics *hm, struct metrics *metrics)
-{
-    static const char *const labels[] = {"reason", NULL};
-    struct metric_family *family = metrics_family(
-        metrics, &(struct metric_family_options){
-                     .type = METRIC_COUNTER,
-                     .name = "http2_connections_cut_off_total",
-                     .help = "HTTP/2 connections ended by the server because of what the peer did.",
-                     .labels = labels});
-    if (family == NULL) {
-        return false;
-    }
-    for (int cut = 0; cut < HTTP2_CUT_COUNT; cut++) {
-        const struct str reason = str_from(http2_cut_name((enum http2_cut)cut));
-        hm->http2_cuts[cut] = metric_counter(family, &reason);
-    }
-    return true;
-}
-
 static bool add_route_counters(struct http_metrics *hm, struct metrics *metrics)
 {
     static const char *const labels[] = {"route", NULL};
@@ -105,7 +69,7 @@ int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
                                                  .name = "http_server_active_requests",
                                                  .help = "Requests that are in flight."});
     if (hm->duration == NULL || hm->request_bytes == NULL || hm->response_bytes == NULL ||
-        active == NULL || !add_cuts(hm, metrics) || !add_route_counters(hm, metrics)) {
+        active == NULL || !add_route_counters(hm, metrics)) {
         return UV_ENOMEM;
     }
     hm->active = metric_gauge(active, NULL);

@@ -7,21 +7,6 @@
 
 #include "core/http/router.h"
 
-/* Why a connection of HTTP/2 was ended by a GOAWAY with an error code. */
-enum http2_cut {
-    HTTP2_CUT_PROTOCOL,         /* what nghttp2 found, or neither its preface nor HTTP/1 */
-    HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came behind the preface */
-    HTTP2_CUT_HEADER_TIMEOUT,
-    HTTP2_CUT_HEADER_LIST, /* far beyond what is answered with 431 */
-    HTTP2_CUT_CONTROL_FRAMES,
-    HTTP2_CUT_RESETS,
-    HTTP2_CUT_CONTINUATIONS,
-    HTTP2_CUT_WINDOW,
-    HTTP2_CUT_PINGS,     /* its name is what clients look for in the GOAWAY */
-    HTTP2_CUT_KEEPALIVE, /* it did not answer ours */
-    HTTP2_CUT_COUNT
-};
-
 struct http_metrics {
     struct metric_family *duration;
     struct metric_family *request_bytes;
@@ -29,7 +14,6 @@ struct http_metrics {
     struct metric_family *late;
     struct metric_family *forgotten;
     double *active;
-    uint64_t *http2_cuts[HTTP2_CUT_COUNT];
     struct http_series *spare; /* all series, for http_metrics_deinit */
 };
 
@@ -41,9 +25,6 @@ MUST_USE int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 
 /* http_metrics_deinit forgets the series that routes point at. */
 void http_metrics_deinit(struct http_metrics *hm);
-
-/* http2_cut_name is the reason as metrics and logs have it: "protocol error". */
-const char *http2_cut_name(enum http2_cut cut);
 
 /* http_metrics_count counts one answered request.
  *

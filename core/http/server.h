@@ -64,7 +64,15 @@ struct http_limits {
 };
 
 struct http1_exchange;
+struct http2_cuts;
 struct http2_stream;
+
+/* What a server speaks on connections that do not begin as HTTP/1 does. */
+struct http_protocol {
+    struct str preface;                                            /* what they begin with */
+    void (*attach)(struct http_server *server, struct conn *conn); /* its preface has been read */
+    void (*count_foreign)(struct http_server *server); /* one that spoke neither was closed */
+};
 
 struct http_server {
     struct loop *loop;
@@ -77,6 +85,8 @@ struct http_server {
     bool is_host_checked;  /* 403 unless host_is_local */
     struct str allowed_hosts;
     struct http_metrics *metrics;
+    const struct http_protocol *other; /* beside HTTP/1 */
+    struct http2_cuts *http2_cuts;
     uint64_t access_every; /* log one request in so many; 0: none */
     uint64_t access_count;
     enum log_level access_level;
@@ -100,10 +110,11 @@ struct http_server_options {
     int backlog;
     struct http_limits limits;
     struct listener_limits listener_limits;
-    struct budget *budget;    /* outlives the server; NULL: memory is not counted */
-    bool is_vital;            /* diagnostics: served however little memory is left */
-    bool is_host_checked;     /* requests whose Host is not local (host_is_local) get 403 */
-    struct str allowed_hosts; /* that are; outlives the server */
+    struct budget *budget;         /* outlives the server; NULL: memory is not counted */
+    bool is_vital;                 /* diagnostics: served however little memory is left */
+    bool is_host_checked;          /* requests whose Host is not local (host_is_local) get 403 */
+    struct str allowed_hosts;      /* that are; outlives the server */
+    struct http2_cuts *http2_cuts; /* counted there; outlives the server */
     uint64_t access_every;
     enum log_level access_level;
 };

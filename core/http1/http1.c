@@ -15,7 +15,6 @@
 
 #include "core/http/shortage.h"
 #include "core/http1/http1_exchange.h"
-#include "core/http2/http2.h"
 
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64
@@ -237,7 +236,7 @@ static bool greet(struct http1 *h1, struct str head)
         conn_format_peer(h1->conn, peer);
         LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
             log_cstr("peer", peer));
-        ++*h1->server->metrics->http2_cuts[HTTP2_CUT_PROTOCOL];
+        h1->server->other->count_foreign(h1->server);
         conn_finish(h1->conn);
     }
     return h1->is_known;
@@ -407,16 +406,17 @@ static void detach(struct http1 *h1)
     }
 }
 
-/* hand_over lets HTTP/2 have a connection that begins with its preface.
+/* hand_over lets the server's other protocol have a connection that begins with its preface.
  *
  * Returns: whether the bytes are dealt with. */
 static bool hand_over(struct http1 *h1, const char *data, size_t len)
 {
     struct conn *conn = h1->conn;
+    const struct http_protocol *other = h1->server->other;
     const size_t before = h1->in.len;
-    const size_t missing = HTTP2_PREFACE_BYTES - before;
+    const size_t missing = other->preface.len - before;
     const size_t count = len < missing ? len : missing;
-    if (memcmp(&HTTP2_PREFACE[before], data, count) != 0) {
+    if (memcmp(other->preface.ptr + before, data, count) != 0) {
         h1->is_fresh = false;
         return false;
     }
@@ -424,7 +424,7 @@ static bool hand_over(struct http1 *h1, const char *data, size_t len)
         keep_rest(h1, data, len); /* the header timeout runs since the connection was opened */
         return true;
     }
-    http2_attach(h1->server, conn);
+    other->attach(h1->server, conn);
     detach(h1);
     if (len > count && conn_is_open(conn)) {
         conn->events->on_data(conn, data + count, len - count);

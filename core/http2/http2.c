@@ -58,7 +58,7 @@ void http2_count_cut(struct http2 *h2, uint32_t code, enum http2_cut cut, struct
 {
     struct http_server *server = h2->server;
     const uint64_t now_ms = loop_now_ms(server->loop);
-    ++*server->metrics->http2_cuts[cut];
+    ++*server->http2_cuts->counts[cut];
     if (now_ms < server->cut_line_due_ms) {
         server->cuts_left_out++;
         return;
@@ -490,7 +490,7 @@ static void turn_away(struct conn *conn)
     }
 }
 
-void http2_attach(struct http_server *server, struct conn *conn)
+static void attach(struct http_server *server, struct conn *conn)
 {
     static const struct conn_events events = {
         .on_data = on_data,
@@ -527,6 +527,17 @@ void http2_attach(struct http_server *server, struct conn *conn)
         http2_leave(h2);
     }
 }
+
+static void count_foreign(struct http_server *server)
+{
+    ++*server->http2_cuts->counts[HTTP2_CUT_PROTOCOL];
+}
+
+const struct http_protocol http2_protocol = {
+    .preface = {HTTP2_PREFACE, HTTP2_PREFACE_BYTES},
+    .attach = attach,
+    .count_foreign = count_foreign,
+};
 
 void http2_drain(struct http_server *server)
 {

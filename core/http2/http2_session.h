@@ -15,6 +15,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "core/http/server.h"
+#include "core/http2/http2_cut.h"
 
 #define HTTP2_FRAME_HEAD_BYTES 9
 #define HTTP2_FIELD_BYTES      32 /* beside name and value, RFC 9113 6.5.2 */

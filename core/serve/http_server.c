@@ -41,6 +41,8 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .is_host_checked = options->is_host_checked,
         .allowed_hosts = options->allowed_hosts,
         .metrics = metrics,
+        .other = &http2_protocol,
+        .http2_cuts = options->http2_cuts,
         .access_every = options->access_every,
         .access_level = options->access_level,
     };

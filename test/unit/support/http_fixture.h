@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "core/http/server.h"
+#include "core/http2/http2_cut.h"
 #include "test/unit/support/peer.h"
 
 /* Long enough that none passes in a test that does not ask for it. */
@@ -19,6 +20,7 @@ struct http_fixture {
     struct conn_set conns;
     struct metrics *metrics;
     struct http_metrics http_metrics;
+    struct http2_cuts http2_cuts;
     struct router *router; /* the server's from http_fixture_open on */
     struct http_server server;
     uint64_t closed_count; /* listeners */
@@ -60,6 +62,7 @@ static inline void http_fixture_init(struct http_fixture *f)
     f->router = router_create();
     INVARIANT(f->metrics != NULL && f->router != NULL);
     INVARIANT(http_metrics_init(&f->http_metrics, f->metrics) == 0);
+    INVARIANT(http2_cuts_init(&f->http2_cuts, f->metrics) == 0);
 }
 
 /* http_fixture_add adds a route. */
@@ -72,8 +75,11 @@ static inline void http_fixture_add(struct http_fixture *f, enum http_method met
 /* http_fixture_open serves the routes on a free port of 127.0.0.1. */
 static inline void http_fixture_open(struct http_fixture *f, const struct http_limits *limits)
 {
-    const struct http_server_options options = {
-        .name = "test", .host = "127.0.0.1", .backlog = 16, .limits = *limits};
+    const struct http_server_options options = {.name = "test",
+                                                .host = "127.0.0.1",
+                                                .backlog = 16,
+                                                .limits = *limits,
+                                                .http2_cuts = &f->http2_cuts};
     INVARIANT(http_server_open(&f->server, &f->conns, f->router, &f->http_metrics, &options) == 0);
 }
 
