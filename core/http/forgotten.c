@@ -5,6 +5,7 @@
 #include "core/http/forgotten.h"
 
 #include "core/base/clock.h"
+#include "core/http/request.h"
 #include "core/http/server.h"
 #include "core/loop/own_stack.h"
 

@@ -4,6 +4,8 @@
  */
 #include "core/http/shortage.h"
 
+#include "core/http/request.h"
+
 static void count(const struct http_server *server)
 {
     if (server->budget != NULL) {

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core/http/http.h"
+#include "core/http/request.h"
 
 const char *http_request_split(struct http_request *req, struct str rest)
 {

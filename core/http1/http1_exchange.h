@@ -12,6 +12,7 @@
 
 #include <llhttp.h>
 
+#include "core/http/request.h"
 #include "core/http/server.h"
 
 /* What the framing between the data of a chunked body may add up to, a trailer section, and all extensions. */

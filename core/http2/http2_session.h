@@ -14,6 +14,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "core/http/request.h"
 #include "core/http/server.h"
 #include "core/http2/http2_cut.h"
 

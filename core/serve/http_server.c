@@ -5,6 +5,7 @@
  */
 #include "core/http/server.h"
 
+#include "core/http/request.h"
 #include "core/http1/http1.h"
 #include "core/http2/http2.h"
 

@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "core/http/http.h"
+#include "core/http/request.h"
 
 static struct http_request req;
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/http/http.h"
+#include "core/http/request.h"
 
 /* What the transport was told. */
 static struct {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * http.c - the life of a request between its protocol and its handler.
+ * request.c - the life of a request between its protocol and its handler.
  *
  * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or the deadline
  * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the request. The memory
  * goes back when the request has ended and nobody holds it.
  */
-#include "core/http/http.h"
+#include "core/http/request.h"
 
 #include <stdio.h>
 

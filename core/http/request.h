@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * request.h - what a protocol does with a request: begins it, routes it, has it handled, lets go of it.
+ *
+ * Flow:   http_request_init -> http_request_split -> http_request_route -> http_request_dispatch -> handler ->
+ *         transport->respond -> transport->recycle
+ * Thread: the loop.
+ */
+#ifndef TOQ_CORE_HTTP_REQUEST_H
+#define TOQ_CORE_HTTP_REQUEST_H
+
+#include "core/http/http.h"
+
+/* What carries a request: HTTP/1 or HTTP/2. request.c calls it. */
+struct http_transport {
+    void (*respond)(struct http_request *req, const struct http_response *response);
+    void (*stream_start)(struct http_request *req, const struct http_response *response);
+    bool (*stream_write)(struct http_request *req, struct str data);
+    void (*stream_end)(struct http_request *req);
+    /* answer with `response`, or break off a stream, and let go of the request */
+    void (*cancel)(struct http_request *req, const struct http_response *response);
+    void (*format_peer)(const struct http_request *req, char *out); /* CONN_PEER_BYTES */
+    void (*recycle)(struct http_request *req); /* nobody holds it: take its memory back */
+    /* for ROUTE_STREAM, which HTTP/1 has not: */
+    void (*consume)(struct http_request *req, size_t len);
+    void (*stream_end_with)(struct http_request *req, const struct http_header *trailers,
+                            size_t count);
+    void (*reset)(struct http_request *req, enum http_reset code);
+    bool (*may_queue)(const struct http_request *req, size_t len); /* http_may_send; NULL: always */
+};
+
+/* http_request_init starts a request whose first byte came at `now_ns`, and its task.
+ *
+ * Returns: 0; UV_ENOMEM: there is no request.
+ */
+MUST_USE int http_request_init(struct http_request *req, struct http_server *server,
+                               const struct http_transport *transport, uint64_t now_ns);
+
+/* http_request_split takes req->path and req->query from req->target, of which `rest` is what follows a
+ * scheme and an authority. They are set for req->method.
+ *
+ * Returns: NULL; or what is wrong with the target, which is a 400.
+ */
+MUST_USE const char *http_request_split(struct http_request *req, struct str rest);
+
+/* http_request_decode_query sets req->parameters from req->query.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int http_request_decode_query(struct http_request *req);
+
+/* http_request_route finds the route for req->method and req->path and decodes its parameters and the query's.
+ *
+ * Returns: 0, also when nothing matches; UV_EINVAL for a path that cannot be decoded; UV_ENOMEM.
+ */
+MUST_USE int http_request_route(struct http_request *req);
+
+/* http_request_dispatch runs the handler of req->route, and sets the deadline if it has not
+ * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204; and 403 where the Host
+ * field is checked and strange. */
+void http_request_dispatch(struct http_request *req);
+
+/* http_tell_drain runs the on_drain of all requests of a server. */
+void http_tell_drain(struct http_server *server);
+
+/* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still to end it, that
+ * the peer left. The protocol has let go of the request already. Harmless when the request has ended. */
+void http_request_abandon(struct http_request *req);
+
+/* http_is_unanswered tells whether a handler has the request and its answer is not complete. */
+static inline bool http_is_unanswered(const struct http_request *req)
+{
+    return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
+}
+
+#endif
