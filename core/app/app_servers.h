@@ -8,10 +8,10 @@
 #define TOQ_CORE_APP_APP_SERVERS_H
 
 #include "config/config.h"
-#include "core/http/server.h"
 #include "core/http2/http2_cut.h"
 #include "core/loop/budget.h"
 #include "core/loop/listener_metrics.h"
+#include "core/serve/http_server.h"
 #include "handlers/grpc_services.h"
 #include "handlers/routes.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * server.h - one HTTP listener with its router, limits and accounts; and how it drains.
+ * server.h - one HTTP listener as requests and protocols see it: its router, limits and accounts.
  *
- * Flow:    http_server_open -> requests ... -> http_server_drain: stop listening, close what is
- * idle, answer the rest with Connection: close -> conn_set's on_empty Thread:  the loop.
+ * Thread: the loop.
  */
 #ifndef TOQ_CORE_HTTP_SERVER_H
 #define TOQ_CORE_HTTP_SERVER_H
@@ -103,43 +102,10 @@ struct http_server {
     size_t http2_spare_count;
 };
 
-struct http_server_options {
-    const char *name; /* a literal, for logs and metrics */
-    const char *host;
-    uint16_t port;
-    int backlog;
-    struct http_limits limits;
-    struct listener_limits listener_limits;
-    struct budget *budget;         /* outlives the server; NULL: memory is not counted */
-    bool is_vital;                 /* diagnostics: served however little memory is left */
-    bool is_host_checked;          /* requests whose Host is not local (host_is_local) get 403 */
-    struct str allowed_hosts;      /* that are; outlives the server */
-    struct http2_cuts *http2_cuts; /* counted there; outlives the server */
-    uint64_t access_every;
-    enum log_level access_level;
-};
-
-/* http_server_open binds and serves `router`'s routes.
- *
- * Owns:    router, also on failure. metrics is borrowed and outlives the server.
- * Returns: 0; what listener_open says.
- */
-MUST_USE int http_server_open(struct http_server *server, struct conn_set *conns,
-                              struct router *router, struct http_metrics *metrics,
-                              const struct http_server_options *options);
-
-/* http_server_drain stops accepting and lets what is under way end; requests that asked by http_on_drain are
- * told, and the connections behind them. conn_set.on_empty tells when the last connection has closed; on_closed
- * runs once when the listener has. */
-void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg);
-
 /* http_server_drain_idle_ms is HTTP_DRAIN_IDLE_MS, or what stands for it. */
 static inline uint64_t http_server_drain_idle_ms(const struct http_server *server)
 {
     return server->is_vital ? HTTP_DRAIN_DIAGNOSTICS_MS : HTTP_DRAIN_IDLE_MS;
 }
-
-/* http_server_deinit frees the server's memory; it is drained and has no connections. */
-void http_server_deinit(struct http_server *server);
 
 #endif

@@ -3,7 +3,7 @@
  * http_server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the preface of
  * HTTP/2.
  */
-#include "core/http/server.h"
+#include "core/serve/http_server.h"
 
 #include "core/http/request.h"
 #include "core/http1/http1.h"

@@ -7,8 +7,8 @@
 
 #include <signal.h>
 
-#include "core/http/server.h"
 #include "core/http2/http2_cut.h"
+#include "core/serve/http_server.h"
 #include "test/unit/support/peer.h"
 
 /* Long enough that none passes in a test that does not ask for it. */
