@@ -9,8 +9,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TREES = ("core", "handlers", "profiling", "config")
 
-# The rooms that put all the others together.
-COMPOSITION = ("core/app",)
+# The folders whose own files put all the others together.
+COMPOSITION = ("core/app", "handlers")
 
 COMMENT_OR_LITERAL = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)

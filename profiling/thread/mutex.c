@@ -5,7 +5,6 @@
 #include "profiling/thread/mutex.h"
 
 #include "profiling/thread/mutex_hook.h"
-#include "profiling/thread/mutex_wait.h"
 #include "profiling/write/source.h"
 
 void mutex_start(uint32_t fraction)

@@ -8,16 +8,7 @@
 #ifndef TOQ_PROFILING_THREAD_MUTEX_H
 #define TOQ_PROFILING_THREAD_MUTEX_H
 
-#include "core/base/base.h"
-
-struct mutex_stats {
-    uint64_t events; /* unlocks that somebody waited for */
-    uint64_t lost; /* waiters that nobody was charged for, and stacks for which there was no room */
-    uint64_t
-        failures; /* stacks that could not be walked: the caller of the unlock alone is known */
-    uint64_t truncated; /* other stacks that ended before the thread's start */
-    uint64_t hook_ns;   /* time that unlockers spent on it */
-};
+#include "profiling/thread/mutex_wait.h"
 
 /* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0: none.
  * After bounds_init. */

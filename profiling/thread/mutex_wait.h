@@ -24,7 +24,6 @@
 #include <stdatomic.h>
 
 #include "profiling/thread/contention.h"
-#include "profiling/thread/mutex.h"
 
 #define MUTEX_WAITERS_BITS 10
 #define MUTEX_WAITERS_MAX  (1u << MUTEX_WAITERS_BITS) /* threads that wait at a time */
@@ -33,6 +32,15 @@
  * processor and 23 us between two, by futex on the machine where it was measured; whoever had not, and
  * saw no unlock, for 0.04 to 1.4 us. */
 #define MUTEX_UNSEEN_NS 5000
+
+struct mutex_stats {
+    uint64_t events; /* unlocks that somebody waited for */
+    uint64_t lost; /* waiters that nobody was charged for, and stacks for which there was no room */
+    uint64_t
+        failures; /* stacks that could not be walked: the caller of the unlock alone is known */
+    uint64_t truncated; /* other stacks that ended before the thread's start */
+    uint64_t hook_ns;   /* time that unlockers spent on it */
+};
 
 struct mutex_waiter;
 
