@@ -100,7 +100,7 @@ static void on_retry(uv_timer_t *timer);
 
 static void retry_later(struct redis_conn *rc)
 {
-    redis_dial_forget(&rc->dial); /* a name is looked up anew: after a failover it moves */
+    dial_forget(&rc->dial); /* a name is looked up anew: after a failover it moves */
     rc->state = REDIS_WAITING;
     /* cannot fail: the callback is set and the handle is not closing */
     (void)uv_timer_start(&rc->retry, on_retry, backoff_ms(rc->attempts), 0);
@@ -116,7 +116,7 @@ static void fail_attempt(struct redis_conn *rc)
 static void start_attempt(struct redis_conn *rc)
 {
     rc->state = REDIS_RESOLVING;
-    const int status = redis_dial_resolve(&rc->dial);
+    const int status = dial_resolve(&rc->dial);
     if (status == 0) {
         dial_next(rc);
     } else if (status != UV_EAGAIN) {
@@ -150,7 +150,7 @@ static void finish_part(struct redis_conn *rc)
     if (--rc->closing_parts > 0) {
         return;
     }
-    redis_dial_forget(&rc->dial);
+    dial_forget(&rc->dial);
     redis_reader_deinit(&rc->reader);
     conn_set_deinit(&rc->set);
     rc->events->on_closed(rc);
@@ -174,7 +174,7 @@ void redis_conn_close(struct redis_conn *rc)
             conn_close(rc->conn);
         }
     }
-    if (redis_dial_cancel(&rc->dial)) {
+    if (dial_cancel(&rc->dial)) {
         rc->closing_parts++;
     }
 }
@@ -345,7 +345,7 @@ static int open_socket(struct redis_conn *rc)
     };
     int fd;
     struct sockaddr_storage peer;
-    int status = redis_dial_connect(&rc->dial, &fd, &peer);
+    int status = dial_connect(&rc->dial, &fd, &peer);
     if (status < 0) {
         return status;
     }
@@ -385,7 +385,7 @@ static void dial_next(struct redis_conn *rc)
     }
 }
 
-static void on_resolved(struct redis_dial *dial, int status)
+static void on_resolved(struct dial *dial, int status)
 {
     struct redis_conn *rc = CONTAINER_OF(dial, struct redis_conn, dial);
     if (rc->state == REDIS_CLOSING) {
@@ -414,7 +414,7 @@ int redis_conn_open(struct redis_conn *rc, struct loop *loop, const struct redis
     rc->set.on_empty = on_gone;
     rc->set.on_empty_arg = rc;
     redis_reader_init(&rc->reader, rc->options.max_reply_bytes);
-    redis_dial_init(&rc->dial, loop, rc->options.host, rc->options.port, on_resolved);
+    dial_init(&rc->dial, loop, rc->options.host, rc->options.port, on_resolved);
     (void)uv_timer_init(loop_uv(loop), &rc->retry); /* cannot fail */
     rc->retry.data = rc;
     /* from a callback of its own: what it finds out must not be told from inside this call */

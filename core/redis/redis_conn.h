@@ -15,7 +15,7 @@
 #define TOQ_CORE_REDIS_REDIS_CONN_H
 
 #include "core/loop/conn.h"
-#include "core/redis/redis_dial.h"
+#include "core/loop/dial.h"
 #include "core/redis/redis_greeting.h"
 #include "core/redis/redis_options.h"
 #include "core/redis/redis_reader.h"
@@ -50,7 +50,7 @@ struct redis_conn {
     const struct redis_conn_events *events;
     const char *role; /* for the log: a literal */
     enum redis_conn_state state;
-    struct redis_dial dial;
+    struct dial dial;
     struct conn_set set; /* of the one connection */
     struct conn_stats stats;
     struct conn *conn; /* NULL while there is no socket */

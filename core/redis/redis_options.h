@@ -9,7 +9,7 @@
 
 /* Texts are borrowed as long as the connection is open; 0 takes the default. */
 struct redis_options {
-    const char *host; /* as redis_dial_init has it */
+    const char *host; /* as dial_init has it */
     uint16_t port;
     const char *password;        /* NULL or "": none */
     const char *client_name;     /* what CLIENT LIST shows; without blanks */

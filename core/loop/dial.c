@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_dial.c - literals at once, names through the thread pool, sockets without blocking.
+ * dial.c - literals at once, names through the thread pool, sockets without blocking.
  */
-#include "core/redis/redis_dial.h"
+#include "core/loop/dial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 
 #define PORT_BYTES 6 /* "65535" and a NUL */
 
-void redis_dial_init(struct redis_dial *dial, struct loop *loop, const char *host, uint16_t port,
-                     void (*on_resolved)(struct redis_dial *dial, int status))
+void dial_init(struct dial *dial, struct loop *loop, const char *host, uint16_t port,
+               void (*on_resolved)(struct dial *dial, int status))
 {
-    *dial = (struct redis_dial){
+    *dial = (struct dial){
         .loop = loop,
         .host = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
         .port = port,
@@ -22,7 +22,7 @@ void redis_dial_init(struct redis_dial *dial, struct loop *loop, const char *hos
     };
 }
 
-static void keep(struct redis_dial *dial, struct addrinfo *addresses)
+static void keep(struct dial *dial, struct addrinfo *addresses)
 {
     dial->addresses = addresses;
     dial->next = addresses;
@@ -30,7 +30,7 @@ static void keep(struct redis_dial *dial, struct addrinfo *addresses)
 
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
-    struct redis_dial *dial = CONTAINER_OF(lookup, struct redis_dial, lookup);
+    struct dial *dial = CONTAINER_OF(lookup, struct dial, lookup);
     dial->is_looking_up = false;
     if (status == 0) {
         keep(dial, addresses);
@@ -38,9 +38,9 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
     dial->on_resolved(dial, status);
 }
 
-int redis_dial_resolve(struct redis_dial *dial)
+int dial_resolve(struct dial *dial)
 {
-    redis_dial_forget(dial);
+    dial_forget(dial);
     char port[PORT_BYTES];
     (void)snprintf(port, sizeof(port), "%u", dial->port);
     struct addrinfo hints = {
@@ -61,7 +61,7 @@ int redis_dial_resolve(struct redis_dial *dial)
     return rc == 0 ? UV_EAGAIN : rc;
 }
 
-int redis_dial_connect(struct redis_dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer)
+int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer)
 {
     const struct addrinfo *address = dial->next;
     if (address == NULL) {
@@ -83,7 +83,7 @@ int redis_dial_connect(struct redis_dial *dial, int *ret_fd, struct sockaddr_sto
     return 0;
 }
 
-void redis_dial_forget(struct redis_dial *dial)
+void dial_forget(struct dial *dial)
 {
     if (dial->addresses != NULL) {
         freeaddrinfo(dial->addresses);
@@ -91,7 +91,7 @@ void redis_dial_forget(struct redis_dial *dial)
     keep(dial, NULL);
 }
 
-bool redis_dial_cancel(struct redis_dial *dial)
+bool dial_cancel(struct dial *dial)
 {
     if (dial->is_looking_up) {
         (void)uv_cancel(

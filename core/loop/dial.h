@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dial.h - from a host's name to a socket that is connecting, one address after the other.
+ *
+ * Flow:    dial_resolve -> [on_resolved] -> dial_connect for each address until one
+ *          connects -> dial_forget, and from the start again
+ * Memory:  the addresses, until dial_forget.
+ * Thread:  the loop; a name that must be looked up is looked up in the thread pool.
+ */
+#ifndef TOQ_CORE_LOOP_DIAL_H
+#define TOQ_CORE_LOOP_DIAL_H
+
+#include <netdb.h>
+
+#include "core/loop/loop.h"
+
+struct dial {
+    struct loop *loop;
+    const char *host; /* borrowed */
+    uint16_t port;
+    struct addrinfo *addresses;  /* owned */
+    const struct addrinfo *next; /* the address to try next; NULL: none left */
+    uv_getaddrinfo_t lookup;
+    bool is_looking_up;
+    void (*on_resolved)(struct dial *dial, int status);
+};
+
+/* dial_init names whom to dial.
+ *
+ * host:        an address, "localhost" (127.0.0.1, as everywhere in toq), or a name for the
+ *              resolver; borrowed.
+ * on_resolved: runs on the loop after a dial_resolve that returned UV_EAGAIN, once.
+ */
+void dial_init(struct dial *dial, struct loop *loop, const char *host, uint16_t port,
+               void (*on_resolved)(struct dial *dial, int status));
+
+/* dial_resolve finds the addresses of the host anew.
+ *
+ * Returns: 0 when they are there; UV_EAGAIN when on_resolved will say so; what libuv says.
+ */
+MUST_USE int dial_resolve(struct dial *dial);
+
+/* dial_connect begins to connect to the next address. The socket can be given to libuv at
+ * once: what is written waits until it is connected, and reading tells when that failed.
+ *
+ * Returns: 0 with the outputs set; UV_ENOENT when no address is left; what the system says.
+ * Owns:    the socket is the caller's.
+ */
+MUST_USE int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer);
+
+/* dial_forget frees the addresses. */
+void dial_forget(struct dial *dial);
+
+/* dial_cancel gives up a look-up, which may take until the resolver's own timeout.
+ *
+ * Returns: true when on_resolved will still run.
+ */
+MUST_USE bool dial_cancel(struct dial *dial);
+
+#endif
