@@ -8,14 +8,9 @@
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
 #include "profiling/code/maps.h"
-#include "profiling/cpu/cpu.h"
-#include "profiling/cpu/history.h"
 #include "profiling/cpu/sampler.h"
 #include "profiling/cpu/thread_stack.h"
-#include "profiling/heap/heap.h"
 #include "profiling/named.h"
-#include "profiling/task/block.h"
-#include "profiling/thread/mutex.h"
 #include "profiling/walk/bounds.h"
 
 static int start_history(const struct profiler_options *options)
@@ -83,6 +78,18 @@ void profiler_stop(void)
     block_stop();
     sampler_stop();
     code_stop();
+}
+
+struct profiler_stats profiler_get_stats(void)
+{
+    return (struct profiler_stats){
+        .block = block_get_stats(),
+        .cpu = cpu_get_stats(),
+        .heap = heap_get_stats(),
+        .history = history_get_stats(),
+        .mutex = mutex_get_stats(),
+        .label_overflow = label_overflow_count(),
+    };
 }
 
 const char *profiler_strerror(int status)

@@ -7,7 +7,11 @@
 #ifndef TOQ_PROFILING_PROFILER_H
 #define TOQ_PROFILING_PROFILER_H
 
-#include "core/loop/loop.h"
+#include "profiling/cpu/cpu.h"
+#include "profiling/cpu/history.h"
+#include "profiling/heap/heap.h"
+#include "profiling/task/block.h"
+#include "profiling/thread/mutex.h"
 
 struct profiler_options {
     struct loop *loop;
@@ -30,6 +34,19 @@ MUST_USE int profiler_start(const struct profiler_options *options);
 /* profiler_stop ends what runs and frees what nobody uses any more; the loop must still turn for
  * workers to come home. Harmless when it was not started. */
 void profiler_stop(void);
+
+/* What the profiler says of itself. */
+struct profiler_stats {
+    struct block_stats block;
+    struct cpu_stats cpu;
+    struct heap_stats heap;
+    struct history_stats history;
+    struct mutex_stats mutex;
+    uint64_t label_overflow; /* label sets that became "other" */
+};
+
+/* profiler_get_stats reads the accounts of all profiles. */
+struct profiler_stats profiler_get_stats(void);
 
 /* profiler_strerror is why there is no profile, for a status that a capture, a dump, the history or a
  * named profile ended with: uv_strerror, with what is missing or limits it.

@@ -5,31 +5,17 @@
 #include "handlers/diagnostics/pprof_accounts.h"
 
 #include "core/http/http.h"
-#include "profiling/cpu/cpu.h"
-#include "profiling/cpu/history.h"
-#include "profiling/heap/heap.h"
-#include "profiling/task/block.h"
-#include "profiling/thread/mutex.h"
-
-/* All modules' statistics at one moment. */
-struct snapshot {
-    struct block_stats block;
-    struct cpu_stats cpu;
-    struct heap_stats heap;
-    struct history_stats history;
-    struct mutex_stats mutex;
-    uint64_t label_overflow;
-};
+#include "profiling/profiler.h"
 
 struct account {
     const char *name;
     const char *help;
     const char *profile; /* value of the label; NULL: the family has none */
-    size_t offset;       /* in struct snapshot */
+    size_t offset;       /* in struct profiler_stats */
     uint64_t divisor;    /* of the printed value; 0: none */
 };
 
-#define FIELD(field) offsetof(struct snapshot, field)
+#define FIELD(field) offsetof(struct profiler_stats, field)
 
 /* A family's rows have the same help and divisor. */
 #define SAMPLES  "toq_profiler_samples_total", "Samples taken."
@@ -80,14 +66,7 @@ static struct metric_family *failed;
 static void collect(void *arg)
 {
     (void)arg;
-    const struct snapshot now = {
-        .block = block_get_stats(),
-        .cpu = cpu_get_stats(),
-        .heap = heap_get_stats(),
-        .history = history_get_stats(),
-        .mutex = mutex_get_stats(),
-        .label_overflow = label_overflow_count(),
-    };
+    const struct profiler_stats now = profiler_get_stats();
     *history_windows = (double)now.history.windows;
     *history_bytes = (double)now.history.bytes;
     for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
