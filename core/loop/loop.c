@@ -202,6 +202,9 @@ void loop_destroy(struct loop *loop)
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->heartbeat, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (!list_is_empty(&loop->deferred)) { /* none will run: its owner may still undefer it */
+        list_unlink(loop->deferred.next);
+    }
     if (uv_loop_close(&loop->uv) != 0) {
         uv_walk(&loop->uv, report_handle, NULL);
         INVARIANT(!"every handle is closed");

@@ -42,7 +42,7 @@ typedef void (*loop_stall_fn)(uint64_t turn, uint64_t held_ns);
  */
 MUST_USE int loop_create(struct loop **ret_loop);
 
-/* loop_destroy closes the loop's own handles and frees it; takes NULL.
+/* loop_destroy closes the loop's own handles and frees it; takes NULL. Calls that are still deferred do not run.
  *
  * Every other handle must be closed or closing. Handles that are still open afterwards are printed
  * to stderr and abort: they are a leak.

@@ -129,6 +129,25 @@ static void test_deferred_calls_that_take_long_are_spread_over_turns(void **stat
     }
 }
 
+/* Its owner takes it back when the loop is gone, and neither touches what was the loop's. */
+static void test_a_deferred_call_may_outlive_the_loop(void **state)
+{
+    (void)state;
+    struct loop *short_lived;
+    struct step steps[2];
+    assert_int_equal(loop_create(&short_lived), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        step_init(&steps[i]);
+        loop_defer(short_lived, &steps[i].deferred);
+    }
+    loop_destroy(short_lived);
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        assert_true(list_is_empty(&steps[i].deferred.link));
+        loop_undefer(&steps[i].deferred);
+        assert_int_equal(steps[i].runs, 0);
+    }
+}
+
 static void test_a_deferred_call_can_be_taken_back(void **state)
 {
     (void)state;
@@ -379,6 +398,7 @@ int main(void)
         WITH_LOOP(test_deferred_calls_run_once_in_order),
         WITH_LOOP(test_deferred_calls_that_take_long_are_spread_over_turns),
         WITH_LOOP(test_a_deferred_call_can_be_taken_back),
+        cmocka_unit_test(test_a_deferred_call_may_outlive_the_loop),
         WITH_LOOP(test_a_deferred_call_needs_no_handle),
         WITH_LOOP(test_deferring_for_ever_starves_nobody),
         WITH_LOOP(test_a_job_works_and_is_done_once),
