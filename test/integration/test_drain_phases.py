@@ -86,7 +86,7 @@ def test_a_capture_that_was_begun_before_is_waited_for(start_server):
         wait_until(lambda: is_refused(server), "traffic to close")
         # While it is waited for, diagnostics answer, and a later one is not waited for.
         with Peer(server, "pprof") as later:
-            later.send(request("/debug/pprof/heap?seconds=3600"))
+            later.send(request("/debug/pprof/goroutine?seconds=3600"))
             assert ask(server, "metrics", "/health").status == 503
             assert peer.answer().status == 200
             assert later.answer().status == 503

@@ -118,7 +118,7 @@ def test_a_client_that_leaves_ends_the_capture(start_server, leave):
 
 
 @pytest.mark.parametrize("query, is_answered", [
-    ("heap", True), ("goroutine?debug=1", True), ("heap?seconds=60", False)])
+    ("threadcreate", True), ("goroutine?debug=1", True), ("goroutine?seconds=60", False)])
 def test_a_fin_ends_what_takes_a_window(server, query, is_answered):
     with server.connect("pprof") as peer:
         peer.sendall(f"GET /debug/pprof/{query} HTTP/1.1\r\nHost: t\r\n\r\n".encode())

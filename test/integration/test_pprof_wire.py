@@ -204,6 +204,6 @@ def test_disabled_pprof_does_not_even_open_its_port(start_server):
 
 def test_names_of_parameters_are_decoded(server):
     """As Go decodes them: else a filter is not seen, and another answer comes."""
-    answers = [ask(server, "GET", f"/debug/pprof/heap?{query}") for query in ("debug=1", "d%65bug=1", "%64ebug=%31")]
+    answers = [ask(server, "GET", f"/debug/pprof/goroutine?{query}") for query in ("debug=1", "d%65bug=1", "%64ebug=%31")]
     assert [answer.headers["Content-Type"] for answer in answers] == ["text/plain; charset=utf-8"] * 3
-    assert all(answer.text.startswith("heap profile: ") for answer in answers)
+    assert all(answer.text.startswith("goroutine profile: ") for answer in answers)
