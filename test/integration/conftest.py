@@ -5,6 +5,7 @@ TOQ_SERVER and TOQ_TEST_SERVER name the binaries, so that the same tests run aga
 """
 
 import os
+import resource
 import tempfile
 
 import pytest
@@ -22,6 +23,13 @@ def binary_path(variable, default):
     path = os.environ.get(variable, os.path.join(ROOT, default))
     assert os.path.exists(path), f"{path} was not built"
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def many_descriptors():
+    """Some tests open thousands of connections, and a login may leave room for 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,13 @@ class Services:
                 return cursor.fetchall()
 
     @contextlib.contextmanager
+    def locked(self, table):
+        """Who reads or writes the table waits, and the server answers all else."""
+        with contextlib.closing(self.mysql()) as connection:
+            connection.cursor().execute(f"LOCK TABLES {table} WRITE")
+            yield
+
+    @contextlib.contextmanager
     def setting(self, **wanted):
         """Sets the server's global variables, and sets them back."""
         before = {name: self.admin(f"SELECT @@GLOBAL.{name}")[0][0] for name in wanted}

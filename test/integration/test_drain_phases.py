@@ -181,8 +181,7 @@ def test_under_load_with_streams_captures_and_slow_queries(database, start_serve
         with Api(server) as api:
             made = [api.create() for _ in range(4)]
         peers = [stack.enter_context(Peer(server)) for _ in range(12)]
-        lock = stack.enter_context(contextlib.closing(database.mysql()))
-        lock.cursor().execute("LOCK TABLES listings WRITE")
+        stack.enter_context(database.locked("listings"))
         for peer, listing in zip(peers, made):
             peer.send(request(f"{PATH}/{listing['id']}"))
         for peer in peers[4:8]:

@@ -158,8 +158,7 @@ def test_requests_that_wait_for_mysql_show_their_handler(database, start_server,
         made = [client.create() for _ in range(6)]
     with contextlib.ExitStack() as stack:
         # A server that says nothing is known to be down before long, and then nobody waits for it.
-        lock = stack.enter_context(contextlib.closing(database.mysql()))
-        lock.cursor().execute("LOCK TABLES listings WRITE")
+        stack.enter_context(database.locked("listings"))
         route = f"{PATH}/:id"
         for number, one in enumerate(made, 1):  # one by one, for those of a turn share a query
             stack.enter_context(Peer(server)).send(request(f"{PATH}/{one['id']}"))

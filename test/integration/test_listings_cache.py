@@ -282,11 +282,11 @@ def test_the_first_to_ask_may_leave(api, database):
 @contextlib.contextmanager
 def broken_redis(database, start_server, server_binary):
     """A server whose Redis is behind a proxy. After a fault it takes no page from there as long as
-    one may be old, so for a short time."""
+    one may be old, and no listing whose write was not answered: each for a short time."""
     proxy = Proxy(int(database.variables["REDIS_PORT"]))
     try:
         server = start_server({**database.variables, "REDIS_PORT": proxy.port,
-                               "CACHE_PAGE_TTL_MS": 300}, binary=server_binary)
+                               "CACHE_TTL_MS": 5000, "CACHE_PAGE_TTL_MS": 300}, binary=server_binary)
         wait_cached(server)
         yield server, proxy
     finally:

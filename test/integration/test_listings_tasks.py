@@ -131,7 +131,7 @@ def test_a_full_queue_is_503_at_once(database, small):
         target = f"{PATH}/{client.create()['id']}"
     many = 1024 + POOL_SIZE + 50
     with contextlib.ExitStack() as stack:
-        stack.enter_context(database.paused("mysql"))
+        stack.enter_context(database.locked("listings"))
         peer = stack.enter_context(Peer(server))
         # Each asks for another page, so that no load is shared.
         links = [stack.enter_context(socket.create_connection(("127.0.0.1", server.ports["http"])))
