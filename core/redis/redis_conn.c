@@ -275,6 +275,8 @@ static int take_replies(struct redis_conn *rc)
         if (n <= 0) {
             return n;
         }
+        rc->quiet_ticks =
+            0; /* not with each byte: what seems to begin a reply may be none, and never end */
         if (rc->state == REDIS_GREETING) {
             take_greeting(rc, reply);
         } else {
@@ -289,7 +291,6 @@ static int take_replies(struct redis_conn *rc)
 static void on_data(struct conn *conn, const char *data, size_t len)
 {
     struct redis_conn *rc = conn->ctx;
-    rc->quiet_ticks = 0;
     while (len > 0 && conn_is_open(conn)) {
         const size_t n = len < REDIS_READER_FEED_BYTES ? len : REDIS_READER_FEED_BYTES;
         int status = redis_reader_feed(&rc->reader, data, n);

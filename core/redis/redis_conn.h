@@ -20,8 +20,9 @@
 #include "core/redis/redis_options.h"
 #include "core/redis/redis_reader.h"
 
-#define REDIS_ERROR_BYTES     128 /* text of the last failure and a NUL */
-#define REDIS_QUIET_TICKS_MAX 3   /* ticks without a byte, each with a PING, until it is dropped */
+#define REDIS_ERROR_BYTES 128 /* text of the last failure and a NUL */
+#define REDIS_QUIET_TICKS_MAX                                                                      \
+    3 /* ticks without a whole reply, each with a PING, until it is dropped */
 
 enum redis_conn_state {
     REDIS_WAITING,   /* until the next attempt */

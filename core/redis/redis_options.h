@@ -17,7 +17,7 @@ struct redis_options {
     uint64_t db;                 /* SELECT */
     uint64_t command_timeout_ms; /* 1000: of a command that names none */
     uint64_t connect_timeout_ms; /* 2000: from the first SYN to the end of the greeting */
-    uint64_t stall_timeout_ms;   /* 3000: silence after which a connection is dropped */
+    uint64_t stall_timeout_ms;   /* 3000: without a whole reply; then a connection is dropped */
     size_t max_pending;          /* 16384: commands waiting for their reply; rounded to 2^n */
     size_t max_queue_bytes;      /* 16 MiB: commands the socket has not taken yet */
     size_t max_reply_bytes;      /* 16 MiB: memory of one reply */

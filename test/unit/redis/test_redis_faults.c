@@ -107,6 +107,23 @@ static void test_silence(void **state)
     turn_until_ready();
 }
 
+/* What a broken proxy sends may look like the beginning of a long reply, which all others become a part of. */
+static void test_a_reply_without_an_end(void **state)
+{
+    (void)state;
+    connect_client(&(const struct redis_options){.stall_timeout_ms = 300});
+    assert_int_equal(send_get(0, "a", 60000), 0);
+    turn_until(loop, &fake.commands, 1);
+    fake_say(&fake, "$1000000\r\n");
+    while (ended == 0) {
+        fake_say(&fake, "+PONG\r\n");
+        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
+    }
+    assert_int_equal(results[0].status, UV_ECONNRESET);
+    turn_until(loop, &fake.accepted, 2);
+    turn_until_ready();
+}
+
 static void test_silence_in_the_greeting(void **state)
 {
     (void)state;
@@ -178,12 +195,19 @@ static void test_reconnecting_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_garbage),           TEST(test_nesting_too_deep),
-        TEST(test_array_too_long),    TEST(test_text_too_long),
-        TEST(test_reply_to_nothing),  TEST(test_gone_in_the_middle_of_a_reply),
-        TEST(test_silence),           TEST(test_silence_in_the_greeting),
-        TEST(test_loading),           TEST(test_password_wanted),
-        TEST(test_a_replica_is_left), TEST(test_reconnecting_leaves_nothing),
+        TEST(test_garbage),
+        TEST(test_nesting_too_deep),
+        TEST(test_array_too_long),
+        TEST(test_text_too_long),
+        TEST(test_reply_to_nothing),
+        TEST(test_gone_in_the_middle_of_a_reply),
+        TEST(test_silence),
+        TEST(test_a_reply_without_an_end),
+        TEST(test_silence_in_the_greeting),
+        TEST(test_loading),
+        TEST(test_password_wanted),
+        TEST(test_a_replica_is_left),
+        TEST(test_reconnecting_leaves_nothing),
     };
     return cmocka_run_group_tests_name("redis_faults", tests, NULL, NULL);
 }
