@@ -22,6 +22,22 @@ static inline void handle_big(struct http_request *req, void *arg)
     http_fixture_respond(req, (struct str){body, sizeof(body)});
 }
 
+static inline void handle_hello(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_fixture_respond(req, STR("hello"));
+}
+
+/* pump_until_slow streams until the peer is slow. */
+static inline void pump_until_slow(struct http_request *req)
+{
+    static char piece[65536];
+    memset(piece, 's', sizeof(piece));
+    while (http_stream_write(req, (struct str){piece, sizeof(piece)})) {
+        INVARIANT(req->sent_body_bytes < 64 * BIG_BYTES);
+    }
+}
+
 /* open_and_connect serves the routes that were added; what the peer does not read soon clogs. */
 static inline void open_and_connect(const struct http_limits *limits)
 {

@@ -65,26 +65,10 @@ static void handle_deaf(struct http_request *req, void *arg)
     park(req, NULL);
 }
 
-static void handle_hello(struct http_request *req, void *arg)
-{
-    (void)arg;
-    http_fixture_respond(req, STR("hello"));
-}
-
-/* pump streams until the peer is slow. */
-static void pump(struct http_request *req)
-{
-    static char piece[65536];
-    memset(piece, 's', sizeof(piece));
-    while (http_stream_write(req, (struct str){piece, sizeof(piece)})) {
-        INVARIANT(req->sent_body_bytes < 64 * BIG_BYTES);
-    }
-}
-
 static void pump_again(struct http_request *req)
 {
     writable_count++;
-    pump(req);
+    pump_until_slow(req);
 }
 
 static void end_stream(struct http_request *req, int status)
@@ -101,7 +85,7 @@ static void handle_stream(struct http_request *req, void *arg)
     const struct http_response response = {.status = 200, .content_type = "text/plain"};
     http_stream_start(req, &response, pump_again);
     park(req, end_stream);
-    pump(req);
+    pump_until_slow(req);
 }
 
 /* One piece, then nothing. */

@@ -39,21 +39,6 @@ static void handle_long_by_parameter(struct http_request *req, void *arg)
     handle_late(req, arg);
 }
 
-static void handle_hello(struct http_request *req, void *arg)
-{
-    (void)arg;
-    http_fixture_respond(req, STR("hello"));
-}
-
-static void pump(struct http_request *req)
-{
-    static char piece[65536];
-    memset(piece, 's', sizeof(piece));
-    while (http_stream_write(req, (struct str){piece, sizeof(piece)})) {
-        INVARIANT(req->sent_body_bytes < 64 * BIG_BYTES);
-    }
-}
-
 static void on_writable(struct http_request *req)
 {
     writable_count++;
@@ -66,7 +51,7 @@ static void handle_stream(struct http_request *req, void *arg)
     const struct http_response response = {.status = 200, .content_type = "text/plain"};
     http_stream_start(req, &response, on_writable);
     http_on_cancel(req, on_cancel);
-    pump(req);
+    pump_until_slow(req);
 }
 
 static int setup(void **state)
