@@ -26,11 +26,6 @@ bool http_field_is_token(struct str s)
     return is_token;
 }
 
-/* The lengths of `own` below, for most names have none of them. */
-#define LENGTH(n) (1u << (n))
-static const unsigned own_lengths = LENGTH(2) | LENGTH(4) | LENGTH(7) | LENGTH(10) | LENGTH(12) |
-                                    LENGTH(14) | LENGTH(16) | LENGTH(17);
-
 bool http_field_is_own(struct str name)
 {
     static const struct str own[] = {
@@ -45,9 +40,6 @@ bool http_field_is_own(struct str name)
         {"proxy-connection", 16},
         {"transfer-encoding", 17},
     };
-    if (name.len > 17 || (own_lengths & LENGTH(name.len)) == 0) {
-        return false;
-    }
     for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
         if (name.len == own[i].len && str_equal_nocase(name, own[i])) {
             return true;
