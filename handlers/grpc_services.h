@@ -27,14 +27,16 @@ struct grpc_services_options {
 
 /* grpc_services_create makes a server of gRPC without services.
  *
- * options: borrowed. Returns: 0; UV_ENOMEM, after which grpc_services_destroy is due as well.
+ * options: borrowed.
+ * Returns: 0; UV_ENOMEM, after which grpc_services_destroy is due as well.
  */
 MUST_USE int grpc_services_create(struct grpc_services *services,
                                   const struct grpc_services_options *options);
 
 /* grpc_services_mount mounts all services.
  *
- * options: borrowed; what it points at outlives the services. Returns: as grpc_services_create.
+ * options: borrowed; what it points at outlives the services.
+ * Returns: as grpc_services_create.
  */
 MUST_USE int grpc_services_mount(struct grpc_services *services,
                                  const struct grpc_services_options *options);

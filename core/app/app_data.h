@@ -30,7 +30,8 @@ struct sql_options app_data_sql_options(const struct config *config);
 /* app_data_open begins to connect, and registers what the clients count. Servers that are down are no
  * error.
  *
- * config: borrowed until on_closed. Returns: 0; UV_ENOMEM.
+ * config: borrowed until on_closed.
+ * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
                            const struct config *config);

@@ -3,7 +3,8 @@
  * lookup.h - a hash index over an array that the caller owns: it stores positions, the caller
  * compares. And the growing of such arrays.
  *
- * Memory: 8 bytes per cell, at most half of them in use. Thread: one at a time.
+ * Memory: 8 bytes per cell, at most half of them in use.
+ * Thread: one at a time.
  */
 #ifndef TOQ_CORE_BASE_LOOKUP_H
 #define TOQ_CORE_BASE_LOOKUP_H

@@ -65,7 +65,8 @@ void quota_check(struct quota *quota);
 /* quota_share tells how much one of many users of the same kind may hold: `most` at ease, else an eighth of
  * what is left, so that no number of them can fill the pool.
  *
- * least: never less. Returns: most, when quota is NULL.
+ * least: never less.
+ * Returns: most, when quota is NULL.
  */
 size_t quota_share(const struct quota *quota, size_t least, size_t most);
 
@@ -95,7 +96,8 @@ static inline enum quota_level quota_level(const struct quota *quota)
 
 /* quota_take counts bytes that are about to be allocated.
  *
- * quota: NULL counts nothing. Returns: false when they are too many.
+ * quota: NULL counts nothing.
+ * Returns: false when they are too many.
  */
 MUST_USE static inline bool quota_take(struct quota *quota, size_t bytes,
                                        enum quota_urgency urgency)

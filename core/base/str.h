@@ -52,7 +52,8 @@ MUST_USE bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value);
 
 /* str_format_u64 writes `value` in decimal, without a NUL.
  *
- * out: at least 20 bytes. Returns: how many were written.
+ * out: at least 20 bytes.
+ * Returns: how many were written.
  */
 size_t str_format_u64(char *out, uint64_t value);
 

@@ -29,7 +29,8 @@ MUST_USE int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct b
 
 /* grpc_gzip_deflate appends a gzip file that holds `data` to `out`.
  *
- * data: less than 4 GiB. Returns: 0; UV_ENOMEM, also when out->max_bytes does not hold it.
+ * data: less than 4 GiB.
+ * Returns: 0; UV_ENOMEM, also when out->max_bytes does not hold it.
  */
 MUST_USE int grpc_gzip_deflate(struct grpc_gzip *gzip, struct str data, struct buf *out);
 

@@ -227,7 +227,8 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
 /* greet looks at the first line of a connection. When it is neither a request nor HTTP/2's preface, an
  * answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
  *
- * Source: RFC 9113 3.4. Returns: whether it is HTTP/1. */
+ * Source: RFC 9113 3.4.
+ * Returns: whether it is HTTP/1. */
 static bool greet(struct http1 *h1, struct str head)
 {
     h1->is_known = http1_head_is_http(head);

@@ -123,7 +123,8 @@ bool http1_head_is_http(struct str head);
 
 /* http1_head_parse fills the request from a complete head, and decides how its body is framed.
  *
- * head: in the request's arena. Returns: a fault, with status 0 when there is none.
+ * head: in the request's arena.
+ * Returns: a fault, with status 0 when there is none.
  */
 struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, size_t field_count);
 

@@ -2,7 +2,8 @@
  *
  * http2.h - HTTP/2 on one connection: what the server calls.
  *
- * Source: RFC 9113. Thread: the loop.
+ * Source: RFC 9113.
+ * Thread: the loop.
  */
 #ifndef TOQ_CORE_HTTP2_HTTP2_H
 #define TOQ_CORE_HTTP2_HTTP2_H

@@ -66,7 +66,8 @@ struct listener {
 /* listener_open binds, listens and begins to accept.
  *
  * host: an IPv4 or IPv6 literal, or "localhost". port: 0 takes a free one; listener->port tells
- * which. Returns: 0; UV_EINVAL (not a literal), UV_EADDRINUSE, UV_EACCES and what else bind(2) and
+ * which.
+ * Returns: 0; UV_EINVAL (not a literal), UV_EADDRINUSE, UV_EACCES and what else bind(2) and
  * listen(2) say.
  */
 MUST_USE int listener_open(struct listener *listener, struct conn_set *set, const char *name,

@@ -2,8 +2,9 @@
  *
  * loop.h - the one libuv loop: run it, give work to its threads, defer to the end of a turn.
  *
- * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes -> next
- * turn Thread:  the loop's own, but for loop_held_ns.
+ * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes ->
+ *          next turn
+ * Thread:  the loop's own, but for loop_held_ns.
  */
 #ifndef TOQ_CORE_LOOP_LOOP_H
 #define TOQ_CORE_LOOP_LOOP_H

@@ -55,7 +55,8 @@ MUST_USE int outq_append(struct outq *q, struct outq_pool *pool, const char *dat
 
 /* outq_peek describes the first bytes of the queue for a vectored write.
  *
- * bufs: room for `max`. Returns: how many were filled.
+ * bufs: room for `max`.
+ * Returns: how many were filled.
  */
 size_t outq_peek(const struct outq *q, uv_buf_t *bufs, size_t max);
 

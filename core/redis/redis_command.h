@@ -19,7 +19,8 @@ size_t redis_command_bound(const struct str *args, size_t count, size_t max_byte
 
 /* redis_command_put writes one command.
  *
- * out: redis_command_bound bytes. Returns: how many were written.
+ * out: redis_command_bound bytes.
+ * Returns: how many were written.
  */
 size_t redis_command_put(char *out, const struct str *args, size_t count);
 

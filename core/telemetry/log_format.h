@@ -2,7 +2,8 @@
  *
  * log_format.h - one event as one line of text or JSON, in memory of the caller.
  *
- * Memory: nothing is allocated, so a line can be made when memory is short. Thread: any.
+ * Memory: nothing is allocated, so a line can be made when memory is short.
+ * Thread: any.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_FORMAT_H
 #define TOQ_CORE_TELEMETRY_LOG_FORMAT_H

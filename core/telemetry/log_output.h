@@ -3,7 +3,8 @@
  * log_output.h - lines onto a descriptor that may block, fill up or break, with nothing lost
  * uncounted.
  *
- * Failure: see log_output_write. Thread: the log writer's, one at a time.
+ * Failure: see log_output_write.
+ * Thread: the log writer's, one at a time.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_OUTPUT_H
 #define TOQ_CORE_TELEMETRY_LOG_OUTPUT_H

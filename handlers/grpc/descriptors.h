@@ -39,7 +39,8 @@ MUST_USE bool descriptors_find(const struct descriptors *descriptors, struct str
                                size_t *ret_number);
 
 /* descriptors_find_symbol finds the file that declares a message, enum, service, method, field, value or
- * extension of this full name. Returns: as descriptors_find.
+ * extension of this full name.
+ * Returns: as descriptors_find.
  */
 MUST_USE bool descriptors_find_symbol(const struct descriptors *descriptors, struct str name,
                                       size_t *ret_number);

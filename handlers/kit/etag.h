@@ -33,7 +33,8 @@ enum etag_verdict {
 
 /* etag_format writes the tag of a version.
  *
- * out: ETAG_BYTES. Returns: a view of it.
+ * out: ETAG_BYTES.
+ * Returns: a view of it.
  */
 struct str etag_format(uint64_t version, char *out);
 

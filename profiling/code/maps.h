@@ -3,7 +3,8 @@
  * maps.h - what is mapped into the process: its executable mappings with path and build id, and the
  * bounds of stacks.
  *
- * Memory: a snapshot owns its texts. Thread: any; a snapshot never changes.
+ * Memory: a snapshot owns its texts.
+ * Thread: any; a snapshot never changes.
  */
 #ifndef TOQ_PROFILING_CODE_MAPS_H
 #define TOQ_PROFILING_CODE_MAPS_H

@@ -44,7 +44,8 @@ void symbol_lookup(uint64_t addr, struct symbol_result *ret_result);
 void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result);
 
 /* symbol_is_idle tells whether there is memory for symbol_trim to give back, that no look-up has used for
- * so long. Thread: any. */
+ * so long.
+ * Thread: any. */
 bool symbol_is_idle(uint64_t idle_ns);
 
 /* symbol_trim gives back the memory that look-ups took; the texts stay. The next look-up reads files. */

@@ -5,8 +5,9 @@
  * Flow:    profiler_start (once) -> cpu_start -> the sampler's samples, every 100 ms -> uv timer
  *          ends the window -> symbols, protobuf and gzip on a worker thread -> on_done on the loop
  * Failure: a second capture gets UV_EBUSY; a thread without a timer is counted; lost samples are
- * counted. Memory:  one capture's stacks are bounded; what is dropped is counted. Thread:  the
- * loop.
+ *          counted.
+ * Memory:  one capture's stacks are bounded; what is dropped is counted.
+ * Thread:  the loop.
  */
 #ifndef TOQ_PROFILING_CPU_CPU_H
 #define TOQ_PROFILING_CPU_CPU_H

@@ -34,7 +34,8 @@ uint64_t waits_count(void);
 
 /* waits_is_for_profile tells whether a site is where a request waits for a profile. These waits last as
  * long as their windows: on a quiet server nearly all there is, and nobody is interested in them. They
- * are counted as any other, and left out of what is shown. Thread: any. */
+ * are counted as any other, and left out of what is shown.
+ * Thread: any. */
 bool waits_is_for_profile(const struct site *site);
 
 /* A waits_value_fn says what a site is worth in a profile; runs on a worker thread.

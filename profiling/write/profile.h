@@ -60,7 +60,8 @@ void profile_destroy(struct profile *profile);
 /* profile_add_sample adds one sample.
  *
  * addresses: of instructions, not zero, the innermost first (for callers: return address - 1); 1 to
- * PROFILE_FRAMES_MAX of them. values: one per type. Owns: all are copied.
+ * PROFILE_FRAMES_MAX of them. values: one per type.
+ * Owns: all are copied.
  */
 void profile_add_sample(struct profile *profile, const uint64_t *addresses, size_t address_count,
                         const int64_t *values, const struct profile_label *labels,

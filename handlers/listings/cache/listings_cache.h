@@ -133,7 +133,8 @@ MUST_USE int listings_cache_get(struct listings_cache *cache, struct listings_re
 
 /* listings_cache_list reads a page.
  *
- * query: borrowed until on_done. Returns: as listings_cache_get.
+ * query: borrowed until on_done.
+ * Returns: as listings_cache_get.
  */
 MUST_USE int listings_cache_list(struct listings_cache *cache, struct listings_read *read,
                                  const struct listings_query *query);

@@ -38,7 +38,8 @@ static void on_put(void *arg, int status, uint64_t generation)
 
 /* publish tells Redis and the other processes.
  *
- * is_awaited: on_put ends the write; else there is none. Returns: as listings_entry_put.
+ * is_awaited: on_put ends the write; else there is none.
+ * Returns: as listings_entry_put.
  */
 static int publish(struct listings_cache *cache, struct listings_write *write, struct str id,
                    const struct listings_entry *entry, bool is_awaited)

@@ -66,7 +66,8 @@ struct listings_put_options {
 
 /* listings_entry_key writes the key of a listing.
  *
- * id: LISTING_ID_LEN. out: LISTINGS_KEY_BYTES. Returns: a view of it.
+ * id: LISTING_ID_LEN. out: LISTINGS_KEY_BYTES.
+ * Returns: a view of it.
  */
 struct str listings_entry_key(struct str id, char *out);
 

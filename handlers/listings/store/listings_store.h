@@ -59,7 +59,8 @@ MUST_USE int listings_store_get(struct sql *sql, struct listings_op *op, struct 
 
 /* listings_store_list reads a page.
  *
- * query: finished; borrowed until on_done. Returns: as listings_store_get; UV_ENOMEM.
+ * query: finished; borrowed until on_done.
+ * Returns: as listings_store_get; UV_ENOMEM.
  */
 MUST_USE int listings_store_list(struct sql *sql, struct listings_op *op,
                                  const struct listings_query *query);
