@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/grpc/grpc_internal.h"
 #include "core/http/misuse.h"
+#include "core/loop/budget.h"
 #include "core/telemetry/log.h"
 
 #define TIMEOUT_MAX_MS UINT64_C(1000000000000) /* 30 years: nobody waits for more */
@@ -66,10 +67,14 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     list_unlink(&call->link);
     loop_undefer(&call->resume);
     struct arena messages = call->messages; /* the status may point into it */
+    const bool is_message_huge = call->is_message_huge;
     grpc_reader_deinit(&call->reader);
     buf_deinit(&call->held);
     grpc_send_status(call, &status, body, false);
     arena_deinit(&messages);
+    if (is_message_huge) {
+        budget_purge();
+    }
 }
 
 /* end is grpc_end once it is known that the call has not ended. */

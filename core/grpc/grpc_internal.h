@@ -107,7 +107,8 @@ struct grpc_call {
     bool has_accept_field; /* it says what it takes */
     bool is_compressing;
     bool was_compression_chosen;
-    bool was_compressed; /* the last message */
+    bool was_compressed;  /* the last message */
+    bool is_message_huge; /* unpacking it took so much that its pages are not kept */
 };
 
 /* --- grpc_check.c --------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
  *          thousand times as long. Both are charged, and what unpacking needs for itself goes back.
  */
 #include "core/grpc/grpc_internal.h"
+#include "core/loop/budget.h"
 
 #define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
 #define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */
@@ -19,6 +20,7 @@
 #define UNPACKED_FACTOR_TOTAL 8 /* of the longest message that may come */
 #define UNPACKED_MIN_BYTES    (64u << 10)
 #define BIG_MAX               64
+#define PURGE_BYTES           (4u << 20) /* unpacking that took more leaves no free pages behind */
 
 static bool is_client_stream(const struct grpc_call *call)
 {
@@ -61,6 +63,7 @@ struct unpacking {
     void *big[BIG_MAX]; /* pieces that have a block for themselves, and may be given back */
     size_t big_count;
     bool is_full;
+    bool is_huge;
 };
 
 static void *alloc_in_arena(void *arg, size_t size)
@@ -68,6 +71,7 @@ static void *alloc_in_arena(void *arg, size_t size)
     struct unpacking *unpacking = arg;
     void *memory = arena_alloc(unpacking->arena, size);
     unpacking->is_full = unpacking->is_full || memory == NULL;
+    unpacking->is_huge = unpacking->is_huge || unpacking->arena->used_bytes > PURGE_BYTES;
     if (size > ARENA_BLOCK_BYTES && memory != NULL && unpacking->big_count < BIG_MAX) {
         unpacking->big[unpacking->big_count++] = memory;
     }
@@ -108,6 +112,7 @@ static struct grpc_status unpack(struct grpc_call *call, struct str message,
     ProtobufCAllocator allocator = {alloc_in_arena, free_in_arena, &unpacking};
     ProtobufCMessage *unpacked = protobuf_c_message_unpack(
         call->entry->input, &allocator, message.len, (const uint8_t *)message.ptr);
+    call->is_message_huge = unpacking.is_huge;
     if (unpacked == NULL) {
         return unpacking.is_full ? grpc_status_of(UV_ENOMEM)
                                  : GRPC_STATUS(GRPC_INTERNAL, "the message cannot be parsed");
@@ -167,6 +172,9 @@ static void take(struct grpc_call *call, const struct grpc_frame *frame)
     ProtobufCMessage *message;
     if (is_client_stream(call)) {
         arena_reset(&call->messages);
+        if (call->is_message_huge) {
+            budget_purge();
+        }
         if (decode(call, frame, &message)) {
             hand_over(call, message);
         }

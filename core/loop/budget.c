@@ -83,21 +83,40 @@ static void ease(struct conn_set *set)
     }
 }
 
+/* find_arena gives the name of something of the arena that this thread allocates from.
+ *
+ * Returns: false: there is no jemalloc. */
+static bool find_arena(const char *what, char ret_name[48])
+{
+    unsigned arena;
+    size_t len = sizeof(arena);
+    if (mallctl == NULL || mallctl("thread.arena", &arena, &len, NULL, 0) != 0) {
+        return false;
+    }
+    (void)snprintf(ret_name, 48, "arena.%u.%s", arena, what);
+    return true;
+}
+
 /* set_decay says how long jemalloc keeps pages that this thread has freed.
  *
  * Returns: how long it was before. */
 static ssize_t set_decay(ssize_t decay_ms)
 {
-    unsigned arena;
-    size_t len = sizeof(arena);
     ssize_t before_ms = decay_ms;
-    size_t decay_len = sizeof(before_ms);
+    size_t len = sizeof(before_ms);
     char name[48];
-    if (mallctl != NULL && mallctl("thread.arena", &arena, &len, NULL, 0) == 0) {
-        (void)snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
-        (void)mallctl(name, &before_ms, &decay_len, &decay_ms, sizeof(decay_ms)); /* or it stays */
+    if (find_arena("dirty_decay_ms", name)) {
+        (void)mallctl(name, &before_ms, &len, &decay_ms, sizeof(decay_ms)); /* or it stays */
     }
     return before_ms;
+}
+
+void budget_purge(void)
+{
+    char name[48];
+    if (find_arena("purge", name)) {
+        (void)mallctl(name, NULL, NULL, NULL, 0); /* or they go when their time comes */
+    }
 }
 
 /* keep_freed: while memory is short, pages that are freed go back at once; at ease they are kept for the next. */

@@ -55,6 +55,10 @@ void budget_stop(struct budget *budget);
 /* budget_tick is one look. */
 void budget_tick(struct budget *budget);
 
+/* budget_purge gives the system the pages back that this thread has freed, after work that took many. Some
+ * milliseconds for some dozens of MiB. */
+void budget_purge(void);
+
 /* budget_register_metrics adds the families toq_memory_*.
  *
  * Returns: 0; UV_ENOMEM.

@@ -66,7 +66,8 @@ def test_what_unpacking_takes_goes_back(start_server):
                       frame(DATA, END_STREAM, stream, BOMB))
             assert status_of(peer.answer(stream))[0] in (OK, RESOURCE_EXHAUSTED)
         if has_jemalloc():  # a sanitizer keeps for a while what is freed
-            assert resident_bytes(server) - before < 64 * MIB
+            assert resident_bytes(server) - before < 32 * MIB
+            assert status_bytes(server, "VmHWM") - before < 64 * MIB
 
 
 # --- loads of a crowd, within a budget
