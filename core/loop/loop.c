@@ -27,6 +27,10 @@ struct loop {
     uv_check_t check;
     uv_idle_t idle; /* active while deferred calls wait */
     uv_timer_t heartbeat;
+    uv_async_t wake; /* somebody has posted; it keeps the loop running while refs > 0 */
+    size_t refs;     /* loop_ref's */
+    pthread_mutex_t post_lock;
+    struct list posts; /* under post_lock */
     struct wheel wheel;
     struct list deferred;
     char date[CLOCK_HTTP_BYTES];
@@ -146,6 +150,20 @@ static void on_heartbeat(uv_timer_t *handle)
     wheel_advance(&loop->wheel, now_ms);
 }
 
+static void on_wake(uv_async_t *handle)
+{
+    struct loop *loop = handle->data;
+    struct list due = {&due, &due};
+    (void)pthread_mutex_lock(&loop->post_lock);
+    list_splice(&due, &loop->posts);
+    (void)pthread_mutex_unlock(&loop->post_lock);
+    while (!list_is_empty(&due)) {
+        struct loop_post *next = CONTAINER_OF(due.next, struct loop_post, link);
+        list_unlink(&next->link);
+        next->run(next);
+    }
+}
+
 static void start_handles(struct loop *loop)
 {
     /* the init and start calls below cannot fail on a live loop: they only link the handle */
@@ -156,12 +174,14 @@ static void start_handles(struct loop *loop)
     loop->prepare.data = loop;
     loop->check.data = loop;
     loop->heartbeat.data = loop;
+    loop->wake.data = loop;
     (void)uv_prepare_start(&loop->prepare, on_prepare);
     (void)uv_check_start(&loop->check, on_check);
     (void)uv_timer_start(&loop->heartbeat, on_heartbeat, WHEEL_TICK_MS, WHEEL_TICK_MS);
     uv_unref((uv_handle_t *)&loop->prepare);
     uv_unref((uv_handle_t *)&loop->check);
     uv_unref((uv_handle_t *)&loop->heartbeat);
+    uv_unref((uv_handle_t *)&loop->wake);
 }
 
 int loop_create(struct loop **ret_loop)
@@ -172,17 +192,34 @@ int loop_create(struct loop **ret_loop)
     }
     int rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
-        free(loop);
-        return rc;
+        goto err_free;
+    }
+    rc = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (rc < 0) {
+        goto err_close_loop;
+    }
+    rc = -pthread_mutex_init(&loop->post_lock, NULL);
+    if (rc < 0) {
+        goto err_close_wake;
     }
     (void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
     loop->uv.data = loop;
     list_init(&loop->deferred);
+    list_init(&loop->posts);
     wheel_init(&loop->wheel, uv_now(&loop->uv));
     refresh_date(loop);
     start_handles(loop);
     *ret_loop = loop;
     return 0;
+
+err_close_wake:
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+err_close_loop:
+    (void)uv_loop_close(&loop->uv);
+err_free:
+    free(loop);
+    return rc;
 }
 
 static void report_handle(uv_handle_t *handle, void *arg)
@@ -201,6 +238,8 @@ void loop_destroy(struct loop *loop)
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->heartbeat, NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until the last loop_ref is taken back */
+    uv_close((uv_handle_t *)&loop->wake, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (!list_is_empty(&loop->deferred)) { /* none will run: its owner may still undefer it */
         list_unlink(loop->deferred.next);
@@ -209,6 +248,7 @@ void loop_destroy(struct loop *loop)
         uv_walk(&loop->uv, report_handle, NULL);
         INVARIANT(!"every handle is closed");
     }
+    (void)pthread_mutex_destroy(&loop->post_lock);
     free(loop);
 }
 
@@ -315,6 +355,32 @@ void loop_defer(struct loop *loop, struct loop_deferred *deferred)
 void loop_undefer(struct loop_deferred *deferred)
 {
     list_unlink(&deferred->link);
+}
+
+/* --- calls from other threads -------------------------------------------------------------------- */
+
+void loop_post(struct loop *loop, struct loop_post *post)
+{
+    /* woken under the lock: once the post runs its loop may go, and this call must be over by then */
+    (void)pthread_mutex_lock(&loop->post_lock);
+    list_push_back(&loop->posts, &post->link);
+    (void)uv_async_send(&loop->wake); /* fails on a closing handle alone */
+    (void)pthread_mutex_unlock(&loop->post_lock);
+}
+
+void loop_ref(struct loop *loop)
+{
+    if (loop->refs++ == 0) {
+        uv_ref((uv_handle_t *)&loop->wake);
+    }
+}
+
+void loop_unref(struct loop *loop)
+{
+    INVARIANT(loop->refs > 0);
+    if (--loop->refs == 0) {
+        uv_unref((uv_handle_t *)&loop->wake);
+    }
 }
 
 /* name_worker gives the thread pool's threads a name of their own in profiles: they start with the loop's. */

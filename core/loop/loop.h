@@ -4,7 +4,7 @@
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes ->
  *          next turn
- * Thread:  the loop's own, but for loop_held_ns.
+ * Thread:  the loop's own, but for loop_held_ns and loop_post.
  */
 #ifndef TOQ_CORE_LOOP_LOOP_H
 #define TOQ_CORE_LOOP_LOOP_H
@@ -21,6 +21,12 @@ struct loop;
 struct loop_deferred {
     struct list link;
     void (*run)(struct loop_deferred *deferred);
+};
+
+/* A call from any thread to the loop's: linked until it runs, once. */
+struct loop_post {
+    struct list link;
+    void (*run)(struct loop_post *post);
 };
 
 /* A job for the thread pool: `work` runs on a worker thread, `done` on the loop afterwards, exactly
@@ -43,7 +49,8 @@ typedef void (*loop_stall_fn)(uint64_t turn, uint64_t held_ns);
  */
 MUST_USE int loop_create(struct loop **ret_loop);
 
-/* loop_destroy closes the loop's own handles and frees it; takes NULL. Calls that are still deferred do not run.
+/* loop_destroy closes the loop's own handles and frees it; takes NULL. It turns the loop until nobody keeps it by
+ * loop_ref; calls that are still deferred then do not run, nor do posts of others.
  *
  * Every other handle must be closed or closing. Handles that are still open afterwards are printed
  * to stderr and abort: they are a leak.
@@ -104,6 +111,22 @@ void loop_defer(struct loop *loop, struct loop_deferred *deferred);
 
 /* loop_undefer takes a deferred call back; harmless when it is not queued. */
 void loop_undefer(struct loop_deferred *deferred);
+
+/* loop_post runs post->run on the loop's thread, in the order of the calls and never before it returns, however
+ * often the loop is asked to stop. A post is not a reason for loop_run to go on: what must be heard of wants
+ * loop_ref.
+ *
+ * Owns:   the post is the loop's until it runs; it cannot be taken back.
+ * Thread: any, from loop_create on. The caller sees to it that the loop is there: by a loop_ref that the post
+ *         itself takes back, or by ending its threads before loop_destroy.
+ */
+void loop_post(struct loop *loop, struct loop_post *post);
+
+/* loop_ref keeps loop_run, and loop_destroy, turning for a post that is to come, until loop_unref. It counts. */
+void loop_ref(struct loop *loop);
+
+/* loop_unref takes a loop_ref back. */
+void loop_unref(struct loop *loop);
 
 /* loop_submit gives a job to the thread pool.
  *

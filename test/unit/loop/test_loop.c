@@ -209,6 +209,75 @@ static void test_deferring_for_ever_starves_nobody(void **state)
     uv_close((uv_handle_t *)&timer, NULL);
 }
 
+/* --- posts ---------------------------------------------------------------------------------------
+ */
+
+#define POSTERS 3
+
+struct poster {
+    pthread_t thread;
+    struct loop *loop;
+    struct poster_call {
+        struct loop_post post;
+        unsigned order; /* 0: it has not run */
+        pthread_t ran_on;
+    } calls[MANY];
+};
+
+static void run_post(struct loop_post *post)
+{
+    struct poster_call *call = CONTAINER_OF(post, struct poster_call, post);
+    call->order = ++order;
+    call->ran_on = pthread_self();
+    loop_unref(loop);
+}
+
+static void *post_all(void *arg)
+{
+    struct poster *poster = arg;
+    for (size_t i = 0; i < MANY; i++) {
+        poster->calls[i].post.run = run_post;
+        loop_post(poster->loop, &poster->calls[i].post);
+    }
+    return NULL;
+}
+
+static void test_posts_of_other_threads_run_once_in_order_on_the_loop(void **state)
+{
+    (void)state;
+    static struct poster posters[POSTERS];
+    order = 0;
+    uv_unref((uv_handle_t *)&keep); /* loop_ref alone keeps it running */
+    for (size_t i = 0; i < POSTERS * MANY; i++) {
+        loop_ref(loop);
+    }
+    for (size_t i = 0; i < POSTERS; i++) {
+        posters[i].loop = loop;
+        assert_int_equal(pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+    }
+    loop_run(loop);
+    assert_int_equal(order, POSTERS * MANY);
+    for (size_t i = 0; i < POSTERS; i++) {
+        assert_int_equal(pthread_join(posters[i].thread, NULL), 0);
+        for (size_t n = 0; n < MANY; n++) {
+            assert_true(pthread_equal(posters[i].calls[n].ran_on, pthread_self()));
+            assert_true(n == 0 || posters[i].calls[n].order > posters[i].calls[n - 1].order);
+        }
+    }
+}
+
+static void test_a_post_alone_keeps_no_loop_running(void **state)
+{
+    (void)state;
+    struct poster_call call = {.post = {.run = run_post}};
+    uv_unref((uv_handle_t *)&keep);
+    loop_post(loop, &call.post);
+    loop_run(loop); /* returns */
+    loop_ref(loop);
+    loop_run(loop);
+    assert_int_not_equal(call.order, 0);
+}
+
 /* --- jobs ----------------------------------------------------------------------------------------
  */
 
@@ -401,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_a_deferred_call_may_outlive_the_loop),
         WITH_LOOP(test_a_deferred_call_needs_no_handle),
         WITH_LOOP(test_deferring_for_ever_starves_nobody),
+        WITH_LOOP(test_posts_of_other_threads_run_once_in_order_on_the_loop),
+        WITH_LOOP(test_a_post_alone_keeps_no_loop_running),
         WITH_LOOP(test_a_job_works_and_is_done_once),
         WITH_LOOP(test_a_cancelled_job_is_done_without_work),
         WITH_LOOP(test_a_timer_of_the_wheel_fires_not_early),
