@@ -37,7 +37,5 @@ void config_print_help(FILE *out)
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         print_option_help(&config_options[i], out);
     }
-    (void)fputs("Read by the libraries, from the environment alone: UV_THREADPOOL_SIZE (libuv's "
-                "worker threads),\nMALLOC_CONF (jemalloc).\n",
-                out);
+    (void)fputs("Read by a library, from the environment alone: MALLOC_CONF (jemalloc).\n", out);
 }

@@ -39,7 +39,7 @@ struct named_query {
     uint64_t duration_ns;
 
     struct code_wait code_wait;
-    struct loop_job job;
+    struct pool_job job;
     const struct maps *maps; /* code_get's */
     int status;              /* of the job */
     char *data;
@@ -67,6 +67,7 @@ static const struct named profiles[] = {
 
 static struct {
     struct loop *loop; /* NULL: not started */
+    struct pool *pool;
     struct list queries;
     size_t query_count; /* with those that are cancelled and have not come home */
 } state = {.queries = {&state.queries, &state.queries}};
@@ -173,14 +174,14 @@ static void encode(struct named_query *query)
     query->status = encode_profile(stacks, &spec, query->maps, comment, &query->data, &query->len);
 }
 
-static void encode_work(struct loop_job *job)
+static void encode_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     encode(CONTAINER_OF(job, struct named_query, job));
     (void)task_swap_label(label);
 }
 
-static void encode_done(struct loop_job *job, int status)
+static void encode_done(struct pool_job *job, int status)
 {
     struct named_query *query = CONTAINER_OF(job, struct named_query, job);
     finish(query, status == 0 ? query->status : status);
@@ -196,7 +197,7 @@ static void on_code_ready(struct code_wait *wait, int status)
     query->state = QUERY_ENCODING;
     query->job.work = encode_work;
     query->job.done = encode_done;
-    status = status == 0 ? loop_submit(state.loop, &query->job) : status;
+    status = status == 0 ? pool_submit(state.pool, state.loop, &query->job) : status;
     if (status != 0) {
         finish(query, status);
     }
@@ -205,7 +206,7 @@ static void on_code_ready(struct code_wait *wait, int status)
 static int take(struct named_query *query)
 {
     query->state = QUERY_TAKING;
-    return query->named->source->take(state.loop, &query->take);
+    return query->named->source->take(state.loop, state.pool, &query->take);
 }
 
 static void on_seconds_over(struct wheel_timer *timer)
@@ -253,10 +254,11 @@ static void on_taken(struct source_take *taken, int status)
 /* ---- the door ---------------------------------------------------------------------------------
  */
 
-void named_init(struct loop *loop)
+void named_init(struct loop *loop, struct pool *pool)
 {
     REQUIRE(state.loop == NULL);
     state.loop = loop;
+    state.pool = pool;
 }
 
 static void cancel(struct named_query *query, int status)
@@ -272,7 +274,7 @@ static void cancel(struct named_query *query, int status)
         finish(query, status);
         return;
     case QUERY_ENCODING:
-        (void)uv_cancel((uv_req_t *)&query->job.req); /* it comes home either way */
+        (void)pool_cancel(&query->job); /* it comes home either way */
         return;
     case QUERY_TAKING:
         return; /* so does this */

@@ -13,7 +13,7 @@
 #ifndef TOQ_PROFILING_NAMED_H
 #define TOQ_PROFILING_NAMED_H
 
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 #include "profiling/write/stacks.h"
 
 /* Two scrapers that ask for the differences of everything at once, and some people. */
@@ -51,7 +51,7 @@ struct named_query;
 typedef void (*named_done_fn)(void *arg, int status, char *data, size_t len);
 
 /* named_init allows queries; after code_start and when the sources have started. */
-void named_init(struct loop *loop);
+void named_init(struct loop *loop, struct pool *pool);
 
 /* named_deinit ends all queries with UV_ECANCELED and forgets what profiles since the last time are
  * compared with; before the sources stop and code_stop. The loop must still turn for workers to come

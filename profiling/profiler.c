@@ -17,6 +17,7 @@ static int start_history(const struct profiler_options *options)
 {
     const struct history_options history = {
         .loop = options->loop,
+        .pool = options->pool,
         .windows = options->history_windows,
         .window_ms = HISTORY_WINDOW_MS,
         .bytes_max = HISTORY_BYTES_MAX,
@@ -32,7 +33,7 @@ static int start_all(const struct profiler_options *options)
         low = high = 0; /* it is copied, then */
     }
     bounds_init(low, high);
-    int status = code_start(options->loop);
+    int status = code_start(options->loop, options->pool);
     if (status != 0) {
         return status;
     }
@@ -52,9 +53,9 @@ static int start_all(const struct profiler_options *options)
         code_stop();
         return status;
     }
-    cpu_init(options->loop);
+    cpu_init(options->loop, options->pool);
     mutex_start(options->mutex_fraction);
-    named_init(options->loop);
+    named_init(options->loop, options->pool);
     task_keep_await_stacks(true);
     return 0;
 }

@@ -15,6 +15,8 @@
 
 struct profiler_options {
     struct loop *loop;
+    struct pool
+        *pool; /* encodes, reads files, asks threads: its jobs wait for none but each other */
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */
     size_t history_windows;  /* kept; 0: no history. HISTORY_WINDOWS_MAX at most */
     uint64_t block_ms;       /* callbacks that hold the loop for so long are recorded; 0: none */
@@ -32,7 +34,7 @@ struct profiler_options {
 MUST_USE int profiler_start(const struct profiler_options *options);
 
 /* profiler_stop ends what runs and frees what nobody uses any more; the loop must still turn for
- * workers to come home. Harmless when it was not started. */
+ * jobs to come home, before the pool is destroyed or afterwards. Harmless when it was not started. */
 void profiler_stop(void);
 
 /* What the profiler says of itself. */

@@ -10,6 +10,7 @@
 
 #include "core/app/app_data.h"
 #include "core/app/app_drain.h"
+#include "core/app/app_pools.h"
 #include "core/app/app_servers.h"
 #include "core/app/inherit.h"
 #include "core/base/clock.h"
@@ -21,12 +22,14 @@
 #include "core/telemetry/metrics_process.h"
 
 #define LOG_FLUSH_MS 1000
+#define JOBS_MS      5000 /* a profile that is being encoded takes a second or two */
 
 struct app {
     const struct config *config;
     const char *version;
     struct loop *loop;
     struct metrics *metrics;
+    struct app_pools pools;
     struct budget budget;
     struct conn_set conns;      /* HTTP's and gRPC's */
     struct conn_set diag_conns; /* metrics' and pprof's */
@@ -38,7 +41,7 @@ struct app {
     struct signals signals;
     struct forgotten forgotten;
     struct app_drain drain;
-    struct loop_job reload;
+    struct pool_job reload;
     bool is_reloading;
     bool is_level_read;
     int level;
@@ -53,7 +56,7 @@ static void on_stop(void *arg, int signo)
 
 /* --- reload -------------------------------------------------------------------------------------- */
 
-static void read_level(struct loop_job *job)
+static void read_level(struct pool_job *job)
 {
     struct app *app = CONTAINER_OF(job, struct app, reload);
     app->is_level_read = config_read_log_level(app->config, &app->level, app->level_error);
@@ -64,7 +67,7 @@ static void tell_level(enum log_level level)
     LOG(LOG_INFO, "main", "log level reloaded", log_cstr("level", log_level_name(level)));
 }
 
-static void use_level(struct loop_job *job, int status)
+static void use_level(struct pool_job *job, int status)
 {
     struct app *app = CONTAINER_OF(job, struct app, reload);
     app->is_reloading = false;
@@ -94,7 +97,7 @@ static void on_reload(void *arg)
     }
     app->reload.work = read_level;
     app->reload.done = use_level;
-    app->is_reloading = loop_submit(app->loop, &app->reload) == 0;
+    app->is_reloading = pool_submit(app->pools.offload, app->loop, &app->reload) == 0;
 }
 
 /* --- start --------------------------------------------------------------------------------------- */
@@ -131,6 +134,7 @@ static int start_base(struct app *app)
     app->metrics = metrics_create();
     rc = app->metrics == NULL ? UV_ENOMEM : metrics_process_register(app->metrics, app->version);
     rc = rc < 0 ? rc : loop_register_metrics(app->loop, app->metrics);
+    rc = rc < 0 ? rc : app_pools_create(&app->pools, app->metrics);
     rc = rc < 0 ? rc : conn_set_init(&app->conns, app->loop, c->write_timeout_ms);
     rc = rc < 0 ? rc : conn_set_init(&app->diag_conns, app->loop, c->write_timeout_ms);
     rc = rc < 0 ? rc : start_budget(app);
@@ -190,6 +194,7 @@ static int start_pprof(struct app *app)
     }
     app->pprof = (struct pprof){
         .loop = app->loop,
+        .pool = app->pools.diag,
         .token = str_from(app->config->pprof_token),
         .cmdline = buf_str(&app->cmdline),
         .max_seconds = app->config->pprof_max_seconds,
@@ -228,8 +233,8 @@ static void log_ready(const struct app *app)
 
 /* stop takes the parts down.
  *
- * Returns: true; false when a handler still holds a request that it was told to give up, or a worker an
- *          attempt to connect: their memory goes with the process. */
+ * Returns: true; false when a handler still holds a request that it was told to give up, or a thread is still
+ *          busy, for example with an attempt to connect: their memory goes with the process. */
 static bool stop(struct app *app)
 {
     const bool is_clean = task_count() == 0 && app->drain.is_data_closed;
@@ -242,7 +247,7 @@ static bool stop(struct app *app)
     LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", task_count()));
     log_stop(LOG_FLUSH_MS);
     signals_stop(&app->signals);
-    if (!is_clean) {
+    if (!is_clean || !app_pools_destroy(&app->pools, JOBS_MS)) {
         return false;
     }
     loop_destroy(app->loop);

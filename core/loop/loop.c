@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
 #define ROUND_NS    (2 * NS_PER_MS)
@@ -44,14 +43,10 @@ struct loop {
     uint64_t stall_ns;      /* how long a turn must take for it */
     const char *run_frame;  /* of loop_run: callbacks lie below; NULL: it does not run */
     const void *thread;     /* that it runs on: its thread pointer */
-    uint64_t active_jobs;
-    uint64_t submitted_jobs;
-    bool is_stopped;                       /* loop_stop was called since loop_run */
+    bool is_stopped;        /* loop_stop was called since loop_run */
     struct metric_histogram *turn_seconds; /* NULL until loop_register_metrics */
     struct metric_histogram *lag_seconds;
     uint64_t *turns_total;
-    uint64_t *jobs_total;
-    double *jobs_active;
     double *handles_active;
 };
 
@@ -383,50 +378,9 @@ void loop_unref(struct loop *loop)
     }
 }
 
-/* name_worker gives the thread pool's threads a name of their own in profiles: they start with the loop's. */
-static void name_worker(void)
-{
-    static _Thread_local bool is_named;
-    if (!is_named) {
-        is_named = true;
-        (void)pthread_setname_np(pthread_self(), "toq-pool");
-    }
-}
-
-static void run_job(uv_work_t *req)
-{
-    name_worker();
-    struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
-    (void)task_swap_label(job->label);
-    job->work(job);
-    (void)task_swap_label(LABEL_NONE);
-}
-
-static void finish_job(uv_work_t *req, int status)
-{
-    struct loop *loop = req->loop->data;
-    struct loop_job *job = CONTAINER_OF(req, struct loop_job, req);
-    loop->active_jobs--;
-    job->done(job, status);
-}
-
-int loop_submit(struct loop *loop, struct loop_job *job)
-{
-    loop_require_lasting(loop, job, "loop_submit");
-    job->label = task_current_label;
-    const int rc = uv_queue_work(&loop->uv, &job->req, run_job, finish_job);
-    if (rc == 0) {
-        loop->active_jobs++;
-        loop->submitted_jobs++;
-    }
-    return rc;
-}
-
 static void collect(void *arg)
 {
     struct loop *loop = arg;
-    *loop->jobs_total = loop->submitted_jobs;
-    *loop->jobs_active = (double)loop->active_jobs;
     *loop->handles_active = (double)loop->uv.active_handles;
 }
 
@@ -454,19 +408,12 @@ int loop_register_metrics(struct loop *loop, struct metrics *m)
                "How late the loop's heartbeat ran: what an event that is ready waits.");
     struct metric_family *turns =
         family(m, METRIC_COUNTER, "toq_loop_iterations_total", "Iterations of the event loop.");
-    struct metric_family *jobs =
-        family(m, METRIC_COUNTER, "toq_threadpool_jobs_total", "Jobs given to the thread pool.");
-    struct metric_family *active = family(m, METRIC_GAUGE, "toq_threadpool_active_jobs",
-                                          "Jobs queued or running in the thread pool.");
     struct metric_family *handles =
         family(m, METRIC_GAUGE, "toq_loop_active_handles", "libuv handles that are active.");
-    if (turn_seconds == NULL || lag_seconds == NULL || turns == NULL || jobs == NULL ||
-        active == NULL || handles == NULL) {
+    if (turn_seconds == NULL || lag_seconds == NULL || turns == NULL || handles == NULL) {
         return UV_ENOMEM;
     }
     loop->turns_total = metric_counter(turns, NULL);
-    loop->jobs_total = metric_counter(jobs, NULL);
-    loop->jobs_active = metric_gauge(active, NULL);
     loop->handles_active = metric_gauge(handles, NULL);
     loop->lag_seconds = metric_histogram(lag_seconds, NULL);
     loop->turn_seconds = metric_histogram(turn_seconds, NULL);

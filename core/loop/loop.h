@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * loop.h - the one libuv loop: run it, give work to its threads, defer to the end of a turn.
+ * loop.h - a libuv loop: run it, defer to the end of a turn, call it from other threads.
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes ->
  *          next turn
@@ -27,16 +27,6 @@ struct loop_deferred {
 struct loop_post {
     struct list link;
     void (*run)(struct loop_post *post);
-};
-
-/* A job for the thread pool: `work` runs on a worker thread, `done` on the loop afterwards, exactly
- * once. status is 0 or UV_ECANCELED (the job never ran). The struct is the caller's until `done`
- * runs. */
-struct loop_job {
-    uv_work_t req;
-    void (*work)(struct loop_job *job);
-    void (*done)(struct loop_job *job, int status);
-    uint32_t label; /* loop_submit's: of the task that `work` is done for */
 };
 
 /* A loop_stall_fn is told of a turn that held the loop for long, when it is over: from the moment
@@ -128,14 +118,7 @@ void loop_ref(struct loop *loop);
 /* loop_unref takes a loop_ref back. */
 void loop_unref(struct loop *loop);
 
-/* loop_submit gives a job to the thread pool.
- *
- * Returns: 0; what uv_queue_work says, in which case `done` never runs.
- */
-MUST_USE int loop_submit(struct loop *loop, struct loop_job *job);
-
-/* loop_register_metrics adds the loop's families: iterations, iteration time, lag, handles, thread
- * pool.
+/* loop_register_metrics adds the loop's families: iterations, iteration time, lag, handles.
  *
  * Returns: 0; UV_ENOMEM.
  */

@@ -40,12 +40,20 @@ static void on_killed(struct sql_query *query)
     (void)query; /* the statement may have ended by itself, which is as good */
 }
 
+/* destroy_dialers: no attempt is out any more. */
+static void destroy_dialers(struct sql *sql)
+{
+    const bool is_gone = pool_destroy(sql->dialers, 0);
+    INVARIANT(is_gone);
+}
+
 static void run_closed(struct loop_deferred *deferred)
 {
     struct sql *sql = CONTAINER_OF(deferred, struct sql, closed);
     void (*const on_closed)(void *arg) = sql->on_closed;
     void *arg = sql->on_closed_arg;
     sql_metrics_destroy(sql->metrics);
+    destroy_dialers(sql);
     free(sql);
     pool_count--;
     if (pool_count == 0) {
@@ -56,13 +64,21 @@ static void run_closed(struct loop_deferred *deferred)
 
 int sql_open(struct loop *loop, const struct sql_options *options, struct sql **ret_sql)
 {
+    const struct pool_options dialers = {
+        .name = "toq-mysql-pool",
+        .kind = "mysql",
+        .threads = SQL_DIALS_MAX,
+        .queue_max = SQL_DIALS_MAX,
+    };
     struct sql *sql = calloc(1, sizeof(*sql));
     if (sql == NULL) {
         return UV_ENOMEM;
     }
+    if (pool_create(&dialers, &sql->dialers) < 0) {
+        goto err_free;
+    }
     if (pool_count == 0 && mysql_library_init(0, NULL, NULL) != 0) {
-        free(sql);
-        return UV_ENOMEM;
+        goto err_destroy_dialers;
     }
     pool_count++;
     sql->loop = loop;
@@ -80,6 +96,12 @@ int sql_open(struct loop *loop, const struct sql_options *options, struct sql **
     sql_pool_start(sql);
     *ret_sql = sql;
     return 0;
+
+err_destroy_dialers:
+    destroy_dialers(sql);
+err_free:
+    free(sql);
+    return UV_ENOMEM;
 }
 
 void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)

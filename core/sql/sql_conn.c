@@ -128,7 +128,7 @@ static void explain(struct sql_conn *conn)
     }
 }
 
-static void work(struct loop_job *job)
+static void work(struct pool_job *job)
 {
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
     atomic_store_explicit(&conn->dial_start_ns, clock_now_ns(), memory_order_relaxed);
@@ -211,7 +211,7 @@ static uint64_t lifetime_ms(const struct sql_options *options)
     return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
 }
 
-static void on_dialed(struct loop_job *job, int status)
+static void on_dialed(struct pool_job *job, int status)
 {
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
     struct sql *sql = conn->sql;
@@ -248,7 +248,7 @@ int sql_conn_dial(struct sql *sql)
     conn->job.work = work;
     conn->job.done = on_dialed;
     list_init(&conn->stmts);
-    const int rc = loop_submit(sql->loop, &conn->job);
+    const int rc = pool_submit(sql->dialers, sql->loop, &conn->job);
     if (rc < 0) {
         free(conn);
         return rc;

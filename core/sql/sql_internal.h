@@ -15,10 +15,11 @@
 #include <mysql.h>
 #include <stdatomic.h>
 
+#include "core/loop/pool.h"
 #include "core/sql/sql_error.h"
 #include "core/sql/sql_tx.h"
 
-#define SQL_DIALS_MAX   2   /* attempts at once: each holds one of the thread pool's few threads */
+#define SQL_DIALS_MAX   2   /* attempts at once: each holds a thread */
 #define SQL_KILLS_MAX   64  /* abandoned statements that the server is still to be told of */
 #define SQL_ERROR_BYTES 256 /* of the text kept about the last failed attempt */
 
@@ -82,7 +83,7 @@ struct sql_conn {
     uint64_t number;          /* the pool's how manieth */
     uint64_t expires_ms;      /* loop time */
     uint64_t idle_ms;         /* loop time since when it is idle */
-    struct loop_job job;
+    struct pool_job job;
     atomic_uint_fast64_t dial_start_ns; /* when the job began; 0: not yet */
     bool is_dialed;                     /* what the job found */
     bool is_in_clear;                   /* ... without the TLS that was demanded */
@@ -93,6 +94,7 @@ struct sql_conn {
 
 struct sql {
     struct loop *loop;
+    struct pool *dialers;       /* threads for attempts to connect */
     struct sql_options options; /* defaults filled in */
     size_t packet_bytes;        /* max_packet_bytes, or what the server takes */
     struct list dialing;
@@ -150,7 +152,7 @@ MUST_USE bool sql_time_to_us(const MYSQL_TIME *time, int64_t *ret_us);
 
 /* sql_conn_dial begins to connect on a worker thread; sql_pool_on_dialed runs later.
  *
- * Returns: 0; UV_ENOMEM, or what uv_queue_work says.
+ * Returns: 0; UV_ENOMEM, or what pool_submit says.
  */
 MUST_USE int sql_conn_dial(struct sql *sql);
 

@@ -397,7 +397,7 @@ void sql_pool_stop(struct sql *sql)
     loop_undefer(&sql->dispatch);
     LIST_FOR_EACH(pos, tmp, &sql->dialing)
     {
-        (void)uv_cancel((uv_req_t *)&conn_of(pos)->job.req); /* refused when it has begun */
+        (void)pool_cancel(&conn_of(pos)->job); /* refused when it has begun */
     }
     sql_pool_close_idle(sql);
     check_closed(sql);

@@ -22,6 +22,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
     const struct profiler_options options = {
         .loop = pprof->loop,
+        .pool = pprof->pool,
         .mutex_fraction = (uint32_t)pprof->mutex_fraction,
         .history_windows = pprof->history_windows,
         .block_ms = pprof->block_ms,

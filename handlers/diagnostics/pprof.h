@@ -12,6 +12,7 @@
 
 struct pprof {
     struct loop *loop;
+    struct pool *pool;  /* struct profiler_options' */
     struct str token;   /* that every request must carry; empty: none. Borrowed */
     struct str cmdline; /* argv joined with NULs. Borrowed */
     uint64_t max_seconds;

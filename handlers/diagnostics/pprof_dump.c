@@ -38,7 +38,7 @@ static void on_cancel(struct http_request *req, int status)
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
 {
     struct goroutine_dump *dump;
-    const int status = goroutine_dump_start(pprof->loop, on_dump, req, &dump);
+    const int status = goroutine_dump_start(pprof->loop, pprof->pool, on_dump, req, &dump);
     if (status != 0) {
         fail(req, status);
         return;

@@ -16,7 +16,7 @@
 #define ANSWER_MAX_BYTES (8u << 20)
 
 struct symbol_job {
-    struct loop_job job;
+    struct pool_job job;
     struct http_request *req; /* it outlives the job, which alone ends it */
     struct str words;         /* "0x1234+0x5678" */
     struct buf answer;
@@ -44,7 +44,7 @@ static bool parse_word(struct str word, uint64_t *ret_pc)
     return errno == 0 && end != digits && *end == '\0';
 }
 
-static void look_up(struct loop_job *job)
+static void look_up(struct pool_job *job)
 {
     struct symbol_job *sj = CONTAINER_OF(job, struct symbol_job, job);
     struct str word;
@@ -64,7 +64,7 @@ static void look_up(struct loop_job *job)
     }
 }
 
-static void finish(struct loop_job *job, int status)
+static void finish(struct pool_job *job, int status)
 {
     struct symbol_job *sj = CONTAINER_OF(job, struct symbol_job, job);
     if (status < 0 || sj->answer.is_failed) {
@@ -95,7 +95,7 @@ void pprof_handle_symbol(struct http_request *req, void *arg)
     sj->words = req->method == METHOD_POST ? req->body : req->query;
     buf_init(&sj->answer, ANSWER_MAX_BYTES);
     task_park(&req->task, "threadpool");
-    const int status = loop_submit(pprof->loop, &sj->job);
+    const int status = pool_submit(pprof->pool, pprof->loop, &sj->job);
     if (status < 0) {
         finish(&sj->job, status);
     }

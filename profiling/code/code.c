@@ -25,7 +25,7 @@ struct version {
 };
 
 struct refresh {
-    struct loop_job job;
+    struct pool_job job;
     struct list waits; /* who asked before it began */
     const struct maps *known;
     struct version *version; /* what was made; NULL: nothing changed */
@@ -36,13 +36,14 @@ struct refresh {
 
 static struct {
     struct loop *loop; /* NULL: not started */
+    struct pool *pool;
     struct list versions;
     struct version *latest;
     struct unwind_table *table; /* the published one; the running refresh's, or ours */
     struct refresh *refresh;    /* the one that runs, or NULL */
     struct list waits;          /* who asked since it began */
     struct wheel_timer idle;    /* looks now and then whether symbols are used */
-    struct loop_job trim;
+    struct pool_job trim;
     bool is_trimming; /* the job is out */
 } code = {.versions = {&code.versions, &code.versions}, .waits = {&code.waits, &code.waits}};
 
@@ -105,7 +106,7 @@ static void make_version(struct refresh *refresh)
     refresh->version = version;
 }
 
-static void refresh_work(struct loop_job *job)
+static void refresh_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     make_version(CONTAINER_OF(job, struct refresh, job));
@@ -133,7 +134,7 @@ static void drop_all(void)
     }
 }
 
-static void refresh_done(struct loop_job *job, int status)
+static void refresh_done(struct pool_job *job, int status)
 {
     struct refresh *refresh = CONTAINER_OF(job, struct refresh, job);
     code.refresh = NULL;
@@ -163,7 +164,7 @@ static int begin_refresh(void)
     refresh->job.work = refresh_work;
     refresh->job.done = refresh_done;
     refresh->known = code.latest == NULL ? NULL : code.latest->maps;
-    const int status = loop_submit(code.loop, &refresh->job);
+    const int status = pool_submit(code.pool, code.loop, &refresh->job);
     if (status != 0) {
         free(refresh);
         return status;
@@ -174,13 +175,13 @@ static int begin_refresh(void)
     return 0;
 }
 
-static void trim_work(struct loop_job *job)
+static void trim_work(struct pool_job *job)
 {
     (void)job;
     symbol_trim();
 }
 
-static void trim_done(struct loop_job *job, int status)
+static void trim_done(struct pool_job *job, int status)
 {
     (void)job;
     (void)status;
@@ -191,16 +192,17 @@ static void trim_done(struct loop_job *job, int status)
 static void on_idle(struct wheel_timer *timer)
 {
     if (!code.is_trimming && symbol_is_idle(IDLE_MS * NS_PER_MS)) {
-        code.trim = (struct loop_job){.work = trim_work, .done = trim_done};
-        code.is_trimming = loop_submit(code.loop, &code.trim) == 0;
+        code.trim = (struct pool_job){.work = trim_work, .done = trim_done};
+        code.is_trimming = pool_submit(code.pool, code.loop, &code.trim) == 0;
     }
     loop_set_timer(code.loop, timer, IDLE_MS);
 }
 
-int code_start(struct loop *loop)
+int code_start(struct loop *loop, struct pool *pool)
 {
     REQUIRE(code.loop == NULL);
     code.loop = loop;
+    code.pool = pool;
     wheel_timer_init(&code.idle, on_idle);
     /* Stopped and started again while a refresh was out: its tables will do. */
     const int status = code.refresh != NULL ? 0 : begin_refresh();

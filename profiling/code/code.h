@@ -12,7 +12,7 @@
 #ifndef TOQ_PROFILING_CODE_CODE_H
 #define TOQ_PROFILING_CODE_CODE_H
 
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 #include "profiling/code/maps.h"
 
 /* Somebody who waits for a refresh; embedded in its owner. */
@@ -21,11 +21,11 @@ struct code_wait {
     void (*done)(struct code_wait *wait, int status);
 };
 
-/* code_start makes the first tables on a worker thread.
+/* code_start makes the first tables on a thread of `pool`, which serves the refreshes, too.
  *
- * Returns: 0; UV_ENOMEM.
+ * Returns: 0; UV_ENOMEM, or what pool_submit says.
  */
-MUST_USE int code_start(struct loop *loop);
+MUST_USE int code_start(struct loop *loop, struct pool *pool);
 
 /* code_stop unpublishes the table and frees what nobody uses any more; the rest goes with its last
  * reader, and with it the cache of symbols. Waiters get UV_ECANCELED. The loop must still turn for
@@ -37,7 +37,7 @@ void code_stop(void);
  *
  * wait->done runs exactly once, on the loop, never from inside code_refresh: with 0, when the tables
  * are as new as this call; what maps_create says, or UV_ENOMEM; UV_ECANCELED.
- * Returns: 0; UV_ENOMEM, or what loop_submit says: wait->done does not run.
+ * Returns: 0; UV_ENOMEM, or what pool_submit says: wait->done does not run.
  */
 MUST_USE int code_refresh(struct code_wait *wait);
 

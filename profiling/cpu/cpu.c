@@ -45,7 +45,7 @@ struct cpu_capture {
     uint64_t start_ns;
     uint64_t duration_ns;
 
-    struct loop_job job;
+    struct pool_job job;
     const struct maps *maps; /* code_get's */
     int status;              /* of the job */
     char *data;
@@ -53,7 +53,8 @@ struct cpu_capture {
 };
 
 static struct {
-    struct loop *loop;           /* NULL: not started */
+    struct loop *loop; /* NULL: not started */
+    struct pool *pool;
     struct cpu_capture *capture; /* the one that runs, or whose data a worker holds, or NULL */
     struct cpu_stats stats;
 } profiler;
@@ -111,7 +112,7 @@ static void format_account(const struct cpu_capture *capture, char *out)
                    capture->sampler.handler_ns / NS_PER_US, itimer);
 }
 
-static void encode_work(struct loop_job *job)
+static void encode_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct cpu_capture *capture = CONTAINER_OF(job, struct cpu_capture, job);
@@ -131,7 +132,7 @@ static void encode_work(struct loop_job *job)
     (void)task_swap_label(label);
 }
 
-static void encode_done(struct loop_job *job, int status)
+static void encode_done(struct pool_job *job, int status)
 {
     struct cpu_capture *capture = CONTAINER_OF(job, struct cpu_capture, job);
     status = status != 0 ? status : capture->status;
@@ -194,7 +195,7 @@ static void on_window_end(uv_timer_t *timer)
     capture->maps = code_get();
     capture->job.work = encode_work;
     capture->job.done = encode_done;
-    const int status = loop_submit(profiler.loop, &capture->job);
+    const int status = pool_submit(profiler.pool, profiler.loop, &capture->job);
     if (status != 0) {
         finish(capture, status);
     }
@@ -220,10 +221,11 @@ static void begin_window(struct cpu_capture *capture)
 /* ---- the door ---------------------------------------------------------------------------------
  */
 
-void cpu_init(struct loop *loop)
+void cpu_init(struct loop *loop, struct pool *pool)
 {
     REQUIRE(profiler.loop == NULL);
     profiler.loop = loop;
+    profiler.pool = pool;
 }
 
 void cpu_deinit(void)
@@ -276,7 +278,7 @@ void cpu_cancel(struct cpu_capture *capture)
     REQUIRE(capture == profiler.capture && capture->on_done != NULL);
     capture->on_done = NULL;
     if (capture->state == CAPTURE_ENCODING) {
-        (void)uv_cancel((uv_req_t *)&capture->job.req); /* it comes home either way */
+        (void)pool_cancel(&capture->job); /* it comes home either way */
         return;
     }
     if (capture->state == CAPTURE_SAMPLING) {

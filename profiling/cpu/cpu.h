@@ -12,7 +12,7 @@
 #ifndef TOQ_PROFILING_CPU_CPU_H
 #define TOQ_PROFILING_CPU_CPU_H
 
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 
 struct cpu_stats {
     uint64_t samples;         /* taken, in all captures, weighted by timer overruns */
@@ -30,7 +30,7 @@ typedef void (*cpu_done_fn)(void *arg, int status, const char *data, size_t len)
 struct cpu_capture;
 
 /* cpu_init makes captures possible; after code_start and sampler_start. */
-void cpu_init(struct loop *loop);
+void cpu_init(struct loop *loop, struct pool *pool);
 
 /* cpu_deinit cancels a running capture; before code_stop and sampler_stop. */
 void cpu_deinit(void);

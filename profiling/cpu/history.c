@@ -42,7 +42,7 @@ struct window {
 struct history_read {
     struct list link;
     struct code_wait code_wait;
-    struct loop_job job;
+    struct pool_job job;
     bool is_encoding;        /* a worker may have it */
     history_done_fn on_done; /* NULL: cancelled */
     void *arg;
@@ -238,7 +238,7 @@ static void format_account(const struct history_read *read, char *out)
                    start, end, read->count, samples, count_lost(read), truncated, itimer);
 }
 
-static void encode_work(struct loop_job *job)
+static void encode_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct history_read *read = CONTAINER_OF(job, struct history_read, job);
@@ -289,7 +289,7 @@ static void finish(struct history_read *read, int status)
     free_read(read);
 }
 
-static void encode_done(struct loop_job *job, int status)
+static void encode_done(struct pool_job *job, int status)
 {
     struct history_read *read = CONTAINER_OF(job, struct history_read, job);
     finish(read, status == 0 ? read->status : status);
@@ -301,7 +301,8 @@ static void on_code_ready(struct code_wait *wait, int status)
     read->maps = code_get();
     read->job.work = encode_work;
     read->job.done = encode_done;
-    status = status == 0 ? loop_submit(history.options.loop, &read->job) : status;
+    status =
+        status == 0 ? pool_submit(history.options.pool, history.options.loop, &read->job) : status;
     if (status != 0) {
         finish(read, status);
     } else {
@@ -366,7 +367,7 @@ void history_cancel(struct history_read *read)
     read->on_done = NULL;
     if (read->is_encoding) {
         list_unlink(&read->link);
-        (void)uv_cancel((uv_req_t *)&read->job.req); /* it comes home either way */
+        (void)pool_cancel(&read->job); /* it comes home either way */
     } else {
         code_cancel(&read->code_wait);
         free_read(read);

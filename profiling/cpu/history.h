@@ -15,7 +15,7 @@
 #ifndef TOQ_PROFILING_CPU_HISTORY_H
 #define TOQ_PROFILING_CPU_HISTORY_H
 
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 
 #define HISTORY_HZ          19 /* has no period in common with work that comes in whole milliseconds */
 #define HISTORY_WINDOW_MS   10000
@@ -25,6 +25,7 @@
 
 struct history_options {
     struct loop *loop;
+    struct pool *pool;
     size_t windows;     /* kept beside the one that is being filled; 1 or more */
     uint64_t window_ms; /* how long one is, at least: HISTORY_WINDOW_MS */
     size_t bytes_max;   /* HISTORY_BYTES_MAX */

@@ -218,7 +218,7 @@ static int dump_into(struct source_take *take)
     return status;
 }
 
-static void take_work(struct loop_job *job)
+static void take_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
@@ -236,20 +236,20 @@ static void take_work(struct loop_job *job)
     (void)task_swap_label(label);
 }
 
-static void take_done(struct loop_job *job, int status)
+static void take_done(struct pool_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     take->done(take, status == 0 ? (int)(intptr_t)take->state : status);
 }
 
-static int take_stacks(struct loop *loop, struct source_take *take)
+static int take_stacks(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     if (take->is_raw) {
         heap_facts_flush(); /* for the facts in the text */
     }
     take->job.work = take_work;
     take->job.done = take_done;
-    return loop_submit(loop, &take->job);
+    return pool_submit(pool, loop, &take->job);
 }
 
 /* --- the two profiles: one and the same, seen from its two ends ---------------------------------- */

@@ -53,10 +53,10 @@ static bool value(const struct site *site, int64_t *ret_values)
     return site->frames.state != 0 && site->count > 0 && !waits_is_for_profile(site);
 }
 
-static int take(struct loop *loop, struct source_take *take)
+static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     watchdog_add_stalls(&take->stacks);
-    return waits_take(loop, take, sites_copy(waits_sites()), value);
+    return waits_take(loop, pool, take, sites_copy(waits_sites()), value);
 }
 
 static uint64_t count(void)

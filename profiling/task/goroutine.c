@@ -67,13 +67,14 @@ static void profile_done(struct goroutine_look *look, int status)
     take->done(take, status);
 }
 
-static int goroutine_take(struct loop *loop, struct source_take *take)
+static int goroutine_take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     struct profile_look *own = calloc(1, sizeof(*own));
     if (own == NULL) {
         return UV_ENOMEM;
     }
     own->look.loop = loop;
+    own->look.pool = pool;
     own->look.work = profile_work;
     own->look.done = profile_done;
     own->take = take;
@@ -146,7 +147,7 @@ static void dump_done(struct goroutine_look *look, int status)
     }
 }
 
-int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg,
+int goroutine_dump_start(struct loop *loop, struct pool *pool, goroutine_dump_fn on_done, void *arg,
                          struct goroutine_dump **ret_dump)
 {
     if (dump_count == GOROUTINE_DUMPS_MAX) {
@@ -157,6 +158,7 @@ int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg
         return UV_ENOMEM;
     }
     dump->look.loop = loop;
+    dump->look.pool = pool;
     dump->look.work = dump_work;
     dump->look.done = dump_done;
     dump->on_done = on_done;

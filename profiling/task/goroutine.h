@@ -11,7 +11,7 @@
 #ifndef TOQ_PROFILING_TASK_GOROUTINE_H
 #define TOQ_PROFILING_TASK_GOROUTINE_H
 
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 
 #define GOROUTINE_DUMP_BYTES_MAX (64u << 20) /* Go's */
 #define GOROUTINE_DUMPS_MAX      4           /* at a time */
@@ -30,8 +30,8 @@ typedef void (*goroutine_dump_fn)(void *arg, int status, char *data, size_t len)
  * Returns: 0 with *ret_dump set, valid until on_done or goroutine_dump_cancel; UV_EBUSY
  *          GOROUTINE_DUMPS_MAX are under way, cancelled ones included; UV_ENOMEM.
  */
-MUST_USE int goroutine_dump_start(struct loop *loop, goroutine_dump_fn on_done, void *arg,
-                                  struct goroutine_dump **ret_dump);
+MUST_USE int goroutine_dump_start(struct loop *loop, struct pool *pool, goroutine_dump_fn on_done,
+                                  void *arg, struct goroutine_dump **ret_dump);
 
 /* goroutine_dump_cancel discards a dump; on_done does not run. */
 void goroutine_dump_cancel(struct goroutine_dump *dump);

@@ -4,7 +4,7 @@
  */
 #include "profiling/task/goroutine_look.h"
 
-static void look_work(struct loop_job *job)
+static void look_work(struct pool_job *job)
 {
     struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
     look->status = goroutine_tasks_copy(&look->tasks);
@@ -16,7 +16,7 @@ static void look_work(struct loop_job *job)
     }
 }
 
-static void look_done(struct loop_job *job, int status)
+static void look_done(struct pool_job *job, int status)
 {
     struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
     code_put(look->maps);
@@ -33,7 +33,7 @@ static void on_code_ready(struct code_wait *wait, int status)
     look->maps = code_get();
     look->job.work = look_work;
     look->job.done = look_done;
-    status = loop_submit(look->loop, &look->job);
+    status = pool_submit(look->pool, look->loop, &look->job);
     if (status != 0) {
         code_put(look->maps);
         look->done(look, status);

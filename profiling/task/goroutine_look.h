@@ -16,6 +16,7 @@
 struct goroutine_look {
     /* Set by the owner; the rest starts as zero. */
     struct loop *loop;
+    struct pool *pool;
     int (*work)(
         struct goroutine_look *look); /* on a worker thread: makes something of it; 0, UV_ENOMEM */
     void (*done)(struct goroutine_look *look,
@@ -24,7 +25,7 @@ struct goroutine_look {
     struct goroutine_tasks tasks;
     struct goroutine_threads threads;
     struct code_wait code_wait;
-    struct loop_job job;
+    struct pool_job job;
     const struct maps *maps; /* held so that symbols can be looked up */
     int status;
 };

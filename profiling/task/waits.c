@@ -22,6 +22,7 @@ static struct {
 struct answer {
     struct source_take *take;
     struct loop *loop;
+    struct pool *pool;
     struct sites *sites;
     waits_value_fn value;
     struct code_wait code_wait;
@@ -93,7 +94,7 @@ static void end(struct answer *answer, int status)
     take->done(take, status);
 }
 
-static void make_stacks(struct loop_job *job)
+static void make_stacks(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
@@ -111,7 +112,7 @@ static void make_stacks(struct loop_job *job)
     (void)task_swap_label(label);
 }
 
-static void on_made(struct loop_job *job, int status)
+static void on_made(struct pool_job *job, int status)
 {
     const struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     end(take->state, status);
@@ -121,13 +122,13 @@ static void on_code_ready(struct code_wait *wait, int status)
 {
     struct answer *answer = CONTAINER_OF(wait, struct answer, code_wait);
     answer->maps = status == 0 ? code_get() : NULL;
-    status = status == 0 ? loop_submit(answer->loop, &answer->take->job) : status;
+    status = status == 0 ? pool_submit(answer->pool, answer->loop, &answer->take->job) : status;
     if (status != 0) {
         end(answer, status);
     }
 }
 
-int waits_take(struct loop *loop, struct source_take *take, struct sites *sites,
+int waits_take(struct loop *loop, struct pool *pool, struct source_take *take, struct sites *sites,
                waits_value_fn value)
 {
     struct answer *answer = sites == NULL ? NULL : calloc(1, sizeof(*answer));
@@ -135,7 +136,8 @@ int waits_take(struct loop *loop, struct source_take *take, struct sites *sites,
         free(sites);
         return UV_ENOMEM;
     }
-    *answer = (struct answer){.take = take, .loop = loop, .sites = sites, .value = value};
+    *answer =
+        (struct answer){.take = take, .loop = loop, .pool = pool, .sites = sites, .value = value};
     answer->code_wait.done = on_code_ready;
     take->state = answer;
     take->job.work = make_stacks;

@@ -49,7 +49,7 @@ typedef bool (*waits_value_fn)(const struct site *site, int64_t *ret_values);
  * sites:   a copy; freed in any case. NULL stands for missing memory.
  * Returns: as source.take.
  */
-MUST_USE int waits_take(struct loop *loop, struct source_take *take, struct sites *sites,
-                        waits_value_fn value);
+MUST_USE int waits_take(struct loop *loop, struct pool *pool, struct source_take *take,
+                        struct sites *sites, waits_value_fn value);
 
 #endif

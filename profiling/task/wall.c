@@ -62,13 +62,13 @@ static bool value_of_wait(const struct site *site, int64_t *ret_values)
     return site->frames.state != 0 && value(site, ret_values);
 }
 
-static int take(struct loop *loop, struct source_take *take)
+static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     struct wait_now wait = {sites_copy(waits_sites()), clock_now_ns()};
     if (wait.sites != NULL) {
         task_for_each(add_wait, &wait);
     }
-    return waits_take(loop, take, wait.sites, take->is_window ? value : value_of_wait);
+    return waits_take(loop, pool, take, wait.sites, take->is_window ? value : value_of_wait);
 }
 
 static uint64_t count(void)

@@ -37,22 +37,22 @@ static const char *check(void)
                                  : "this build has a sanitizer, which must see the mutexes itself";
 }
 
-static void read_records(struct loop_job *job)
+static void read_records(struct pool_job *job)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     contention_read(mutex_wait_records(), &take->stacks);
 }
 
-static void finish(struct loop_job *job, int status)
+static void finish(struct pool_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     take->done(take, status);
 }
 
-static int take_mutex(struct loop *loop, struct source_take *take)
+static int take_mutex(struct loop *loop, struct pool *pool, struct source_take *take)
 {
-    take->job = (struct loop_job){.work = read_records, .done = finish};
-    return loop_submit(loop, &take->job);
+    take->job = (struct pool_job){.work = read_records, .done = finish};
+    return pool_submit(pool, loop, &take->job);
 }
 
 static uint64_t count(void)

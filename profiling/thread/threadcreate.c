@@ -132,7 +132,7 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
 /* --- the profile ---------------------------------------------------------------------------------
  */
 
-static void take_work(struct loop_job *job)
+static void take_work(struct pool_job *job)
 {
     struct stacks *stacks = &CONTAINER_OF(job, struct source_take, job)->stacks;
     (void)pthread_mutex_lock(&creators.lock);
@@ -146,17 +146,17 @@ static void take_work(struct loop_job *job)
     (void)pthread_mutex_unlock(&creators.lock);
 }
 
-static void take_done(struct loop_job *job, int status)
+static void take_done(struct pool_job *job, int status)
 {
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     take->done(take, status);
 }
 
-static int take_creators(struct loop *loop, struct source_take *take)
+static int take_creators(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     take->job.work = take_work;
     take->job.done = take_done;
-    return loop_submit(loop, &take->job);
+    return pool_submit(pool, loop, &take->job);
 }
 
 static void describe(struct profile_spec *spec)

@@ -10,7 +10,7 @@
 #define TOQ_PROFILING_WRITE_SOURCE_H
 
 #include "core/base/buf.h"
-#include "core/loop/loop.h"
+#include "core/loop/pool.h"
 #include "profiling/write/profile.h"
 #include "profiling/write/stacks.h"
 
@@ -21,7 +21,7 @@ struct source_take {
     bool is_window;       /* between begin and end: one of the two looks of a difference */
     bool is_raw;          /* heap text: what was sampled, which its reader scales up itself */
     struct stacks stacks; /* the source fills it, the owner frees it */
-    struct loop_job job;  /* for the source */
+    struct pool_job job;  /* for the source */
     void *state;          /* for the source */
 };
 
@@ -47,8 +47,9 @@ struct source {
 
     /* take fills take->stacks with absolute values: cumulative ones since the start, or those of this
      * moment. take->done runs exactly once, on the loop, never from inside take, with 0 or a negative
-     * UV_* or errno; it cannot be cancelled. Returns: 0, or such an error: take->done does not run. */
-    int (*take)(struct loop *loop, struct source_take *take);
+     * UV_* or errno; it cannot be cancelled. What blocks or takes long is done by `pool`. Returns: 0, or such
+     * an error: take->done does not run. */
+    int (*take)(struct loop *loop, struct pool *pool, struct source_take *take);
 
     /* begin and end bracket a window for which the source must do more than it does always; NULL: it
      * need not. take is called after begin and before end. Windows may overlap. */

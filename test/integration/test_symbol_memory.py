@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: MIT
 """A profile is symbolized while the address space is short: it fails, and the server does not."""
 
+import glob
 import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from pprof_decode import decode_named
 from pprof_load import is_sanitized
+from server import wait_until
 
 MIB = 1 << 20
 PATHS = ("goroutine", "goroutine?debug=1", "goroutine?debug=2", "heap", "profile?seconds=1")
+
+
+WORKERS = 2  # of the pool for diagnostics
+
+
+def workers_of(server):
+    names = []
+    for path in glob.glob(f"/proc/{server.pid}/task/*/comm"):
+        with open(path, encoding="ascii") as comm:
+            names.append(comm.read().strip())
+    return names.count("toq-diag-pool")
 
 
 def address_space(server):
@@ -26,12 +40,18 @@ def ask(server, path):
 def test_symbols_where_memory_is_short(start_server, test_server_binary, spare_mib):
     """With each amount libdw and libelf would fail at another place.
 
-    The one worker has allocated before: jemalloc cannot take it that a thread's first arena fails.
+    The workers have allocated before: jemalloc cannot take it that a thread's first arena fails.
     """
     if is_sanitized(test_server_binary):
         return  # its shadow takes all of the address space
-    server = start_server({"UV_THREADPOOL_SIZE": "1"})
-    assert ask(server, "mutex").status_code == 200
+    server = start_server()
+    with ThreadPoolExecutor(WORKERS) as asking:
+        def start_workers():
+            answers = list(asking.map(lambda _: ask(server, "heap").status_code, range(4 * WORKERS)))
+            assert set(answers) == {200}
+            return workers_of(server) == WORKERS
+        wait_until(start_workers, "all workers")
+        start_workers()
     limit = address_space(server) + spare_mib * MIB
     resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     for path in PATHS:

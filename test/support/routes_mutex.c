@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * routes_mutex.c - one holder and its waiters, as jobs of the request's.
- *
- * The holder is submitted last, and the pool has a thread for each of them: so the jobs of the
- * oldest request always run, however many there are.
+ * routes_mutex.c - one holder and its waiters, as jobs of the request's, on threads of its own.
  */
 #include "test/support/routes_mutex.h"
 
@@ -14,16 +11,18 @@
 
 #include "core/base/clock.h"
 #include "core/http/server.h"
+#include "core/loop/pool.h"
 
 #define WAITERS 2
 
 struct contend_job {
-    struct loop_job job;
+    struct pool_job job;
     struct contend *contend;
 };
 
 struct contend {
     struct http_request *req;
+    struct pool *pool; /* a thread for each job */
     pthread_mutex_t mutex;
     struct contend_job jobs[WAITERS + 1]; /* the last is the holder's */
     size_t left;                          /* jobs that are not done */
@@ -34,12 +33,12 @@ struct contend {
     atomic_ullong waited_ns;
 };
 
-static struct contend *owner_of(struct loop_job *job)
+static struct contend *owner_of(struct pool_job *job)
 {
     return CONTAINER_OF(job, struct contend_job, job)->contend;
 }
 
-static void wait_for_holder(struct loop_job *job)
+static void wait_for_holder(struct pool_job *job)
 {
     struct contend *contend = owner_of(job);
     while (!atomic_load(&contend->is_held)) {
@@ -67,7 +66,7 @@ static void __attribute__((noinline)) contend_hold(struct contend *contend)
     (void)pthread_mutex_unlock(&contend->mutex);
 }
 
-static void hold(struct loop_job *job)
+static void hold(struct pool_job *job)
 {
     contend_hold(owner_of(job));
     __asm__ volatile(""); /* else the call becomes a jump */
@@ -77,6 +76,8 @@ static void respond(struct contend *contend)
 {
     char digits[20];
     struct http_request *req = contend->req;
+    const bool is_gone = pool_destroy(contend->pool, 0);
+    REQUIRE(is_gone); /* all jobs are done */
     const uint64_t waited_ns = atomic_load(&contend->waited_ns);
     if (contend->status < 0) {
         http_respond_error(req, 503, NULL);
@@ -90,7 +91,7 @@ static void respond(struct contend *contend)
     http_respond(req, &response);
 }
 
-static void finish(struct loop_job *job, int status)
+static void finish(struct pool_job *job, int status)
 {
     struct contend *contend = owner_of(job);
     contend->status = status < 0 ? status : contend->status;
@@ -115,10 +116,13 @@ void contend_handle(struct http_request *req, void *arg)
         ms = 10;
     }
     contend->hold_ns = ms * NS_PER_MS;
+    const struct pool_options options = {
+        .name = "toq-contend", .kind = "contend", .threads = ARRAY_COUNT(contend->jobs)};
+    contend->status = pool_create(&options, &contend->pool);
     for (size_t i = 0; i < ARRAY_COUNT(contend->jobs) && contend->status == 0; i++) {
-        const struct loop_job job = {.work = i == WAITERS ? hold : wait_for_holder, .done = finish};
+        const struct pool_job job = {.work = i == WAITERS ? hold : wait_for_holder, .done = finish};
         contend->jobs[i] = (struct contend_job){.job = job, .contend = contend};
-        contend->status = loop_submit(req->server->loop, &contend->jobs[i].job);
+        contend->status = pool_submit(contend->pool, req->server->loop, &contend->jobs[i].job);
         contend->left += contend->status == 0 ? 1 : 0;
     }
     if (contend->status < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * routes_mutex.h - /test/contend?ms=N: threads of the pool that wait for a mutex, in known amounts.
+ * routes_mutex.h - /test/contend?ms=N: threads of a pool that wait for a mutex, in known amounts.
  */
 #ifndef TOQ_TEST_SUPPORT_ROUTES_MUTEX_H
 #define TOQ_TEST_SUPPORT_ROUTES_MUTEX_H

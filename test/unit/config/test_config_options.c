@@ -90,7 +90,7 @@ static void test_nothing_near(void **state)
     struct config_name name;
     char longer[70];
     memset(longer, 'A', sizeof(longer));
-    assert_false(config_options_nearest(STR("UV_THREADPOOL_SIZE"), &name));
+    assert_false(config_options_nearest(STR("MALLOC_CONF"), &name));
     assert_false(config_options_nearest(STR("FOO"), &name));
     assert_false(config_options_nearest((struct str){longer, sizeof(longer)}, &name));
     assert_false(config_options_nearest((struct str){longer, 64}, &name));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_loop.c - deferred calls, jobs, the wheel's clock, and a loop that ends with nothing open.
+ * test_loop.c - deferred calls, calls from other threads, the wheel's clock, and a loop that ends with nothing open.
  *
  * loop.c is included, with its calloc replaced by one that fails on demand.
  */
@@ -278,75 +278,6 @@ static void test_a_post_alone_keeps_no_loop_running(void **state)
     assert_int_not_equal(call.order, 0);
 }
 
-/* --- jobs ----------------------------------------------------------------------------------------
- */
-
-struct job {
-    struct loop_job job;
-    unsigned worked;
-    unsigned done;
-    int status;
-    bool is_last;   /* stops the loop when it is done */
-    uv_sem_t *gate; /* waited for by `work`; NULL for no gate */
-};
-
-static void work(struct loop_job *loop_job)
-{
-    struct job *job = CONTAINER_OF(loop_job, struct job, job);
-    if (job->gate != NULL) {
-        uv_sem_wait(job->gate);
-    }
-    job->worked++;
-}
-
-static void done(struct loop_job *loop_job, int status)
-{
-    struct job *job = CONTAINER_OF(loop_job, struct job, job);
-    job->done++;
-    job->status = status;
-    if (job->is_last) {
-        loop_stop(loop);
-    }
-}
-
-static void test_a_job_works_and_is_done_once(void **state)
-{
-    (void)state;
-    struct job job = {.job = {.work = work, .done = done}, .is_last = true};
-    assert_int_equal(loop_submit(loop, &job.job), 0);
-    assert_int_equal(job.done, 0);
-    loop_run(loop);
-    assert_int_equal(job.worked, 1);
-    assert_int_equal(job.done, 1);
-    assert_int_equal(job.status, 0);
-}
-
-#define THREADS_MAX 1024 /* libuv's limit of UV_THREADPOOL_SIZE */
-
-static void test_a_cancelled_job_is_done_without_work(void **state)
-{
-    (void)state;
-    uv_sem_t gate;
-    static struct job jobs[THREADS_MAX + 1];
-    assert_int_equal(uv_sem_init(&gate, 0), 0);
-    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
-        jobs[i] = (struct job){.job = {.work = work, .done = done}, .gate = &gate};
-        assert_int_equal(loop_submit(loop, &jobs[i].job), 0);
-    }
-    struct job *last = &jobs[ARRAY_COUNT(jobs) - 1];
-    assert_int_equal(uv_cancel((uv_req_t *)&last->job.req), 0);
-    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
-        uv_sem_post(&gate);
-    }
-    while (loop->active_jobs > 0) {
-        (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-    }
-    assert_int_equal(last->worked, 0);
-    assert_int_equal(last->done, 1);
-    assert_int_equal(last->status, UV_ECANCELED);
-    uv_sem_destroy(&gate);
-}
-
 /* --- time, metrics, memory -----------------------------------------------------------------------
  */
 
@@ -380,21 +311,20 @@ static void test_the_date_is_a_date(void **state)
     assert_memory_equal(date.ptr + date.len - 4, " GMT", 4);
 }
 
-static void test_metrics_count_turns_and_jobs(void **state)
+static void test_metrics_count_turns(void **state)
 {
     (void)state;
     struct metrics *metrics = metrics_create();
-    struct job job = {.job = {.work = work, .done = done}, .is_last = true};
+    struct alarm_clock alarm;
     struct buf text;
     assert_non_null(metrics);
     buf_init(&text, 1 << 20);
     assert_int_equal(loop_register_metrics(loop, metrics), 0);
-    assert_int_equal(loop_submit(loop, &job.job), 0);
+    wheel_timer_init(&alarm.timer, on_alarm);
+    loop_set_timer(loop, &alarm.timer, 1);
     loop_run(loop);
     metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
-    assert_non_null(strstr(text.data, "\ntoq_threadpool_jobs_total 1\n"));
-    assert_non_null(strstr(text.data, "\ntoq_threadpool_active_jobs 0\n"));
     assert_null(strstr(text.data, "\ntoq_loop_iterations_total 0\n"));
     assert_true(loop->turn_seconds->count > 0);
     buf_deinit(&text);
@@ -472,11 +402,9 @@ int main(void)
         WITH_LOOP(test_deferring_for_ever_starves_nobody),
         WITH_LOOP(test_posts_of_other_threads_run_once_in_order_on_the_loop),
         WITH_LOOP(test_a_post_alone_keeps_no_loop_running),
-        WITH_LOOP(test_a_job_works_and_is_done_once),
-        WITH_LOOP(test_a_cancelled_job_is_done_without_work),
         WITH_LOOP(test_a_timer_of_the_wheel_fires_not_early),
         WITH_LOOP(test_the_date_is_a_date),
-        WITH_LOOP(test_metrics_count_turns_and_jobs),
+        WITH_LOOP(test_metrics_count_turns),
         WITH_LOOP(test_a_turn_that_holds_the_loop_is_told),
         cmocka_unit_test(test_without_memory_there_is_no_loop),
     };

@@ -21,6 +21,7 @@
 #undef calloc
 
 #include "profiling/profiler.h"
+#include "test/unit/support/pool_rig.h"
 #include "test/unit/support/profile_message.h"
 
 #define FIRST  UINT64_C(0xF) /* never mapped */
@@ -63,9 +64,10 @@ static void fake_describe(struct profile_spec *spec)
     spec->default_type = "alloc_space";
 }
 
-static int fake_take(struct loop *on, struct source_take *take_)
+static int fake_take(struct loop *on, struct pool *by, struct source_take *take_)
 {
     assert_ptr_equal(on, loop);
+    assert_ptr_equal(by, pool_rig_get());
     if (fake.take_status != 0) {
         return fake.take_status;
     }
@@ -177,7 +179,7 @@ static void run_until_taken(void)
 
 static void wait_for_workers(void)
 {
-    while (loop_uv(loop)->active_reqs.count > 0) {
+    while (pool_rig_is_waiting(loop)) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
     }
 }
@@ -222,7 +224,8 @@ static int start(void **state_)
     memset(&fake, 0, sizeof(fake));
     allocations_left = SIZE_MAX;
     assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     return 0;
 }
 
@@ -495,7 +498,8 @@ static void test_the_profiler_starts_again(void **state_)
     ask_in_each_state(queries);
     profiler_stop();
     assert_int_equal(done.calls, 4);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     answer_take(0);
     wait_for_workers();
     assert_int_equal(done.calls, 4);

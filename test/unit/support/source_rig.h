@@ -7,6 +7,7 @@
 
 #include "profiling/profiler.h"
 #include "profiling/write/source.h"
+#include "test/unit/support/pool_rig.h"
 
 struct source_rig {
     bool is_window; /* what the source is told of the look */
@@ -29,7 +30,7 @@ static inline void source_rig_begin_take(struct source_rig *rig, const struct so
     stacks_deinit(&rig->take.stacks);
     rig->take = (struct source_take){.done = source_rig_on_done, .is_window = rig->is_window};
     rig->done_count = 0;
-    assert_int_equal(source->take(rig->loop, &rig->take), 0);
+    assert_int_equal(source->take(rig->loop, pool_rig_get(), &rig->take), 0);
     assert_int_equal(rig->done_count, 0);
 }
 
@@ -54,7 +55,8 @@ static inline int source_rig_set_up_with(void **state, uint64_t block_ms)
     static struct source_rig rig;
     rig = (struct source_rig){0};
     assert_int_equal(loop_create(&rig.loop), 0);
-    const struct profiler_options options = {.loop = rig.loop, .block_ms = block_ms};
+    const struct profiler_options options = {
+        .loop = rig.loop, .pool = pool_rig_get(), .block_ms = block_ms};
     assert_int_equal(profiler_start(&options), 0);
     *state = &rig;
     return 0;

@@ -10,6 +10,7 @@
 
 #include "core/loop/loop.h"
 #include "test/unit/support/exact_signals.h"
+#include "test/unit/support/pool_rig.h"
 #include "test/unit/support/profile_message.h"
 
 static struct loop *loop;
@@ -48,7 +49,7 @@ static inline void turn(void)
 
 static inline void wait_for_workers(void)
 {
-    while (loop_uv(loop)->active_reqs.count > 0) {
+    while (pool_rig_is_waiting(loop)) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
     }
 }

@@ -36,7 +36,8 @@ static int start(void **state)
 {
     (void)state;
     rig_open(burn_labelled);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     return 0;
 }
 
@@ -194,8 +195,9 @@ static void test_stopped_in_the_window_it_is_silent(void **state)
     profiler_stop();
     turn_for_ms(50);
     assert_int_equal(done.calls, 0);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}),
-                     0); /* for the teardown */
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}),
+        0); /* for the teardown */
 }
 
 static void test_cancelled_at_any_moment_it_is_silent_and_leaves_room(void **state)
@@ -225,7 +227,8 @@ static void test_stopped_and_started_at_the_windows_end_it_works_again(void **st
     turn_for_ms(1000);
     int calls = done.calls;
     profiler_stop();
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     wait_for_workers();
     assert_int_equal(done.calls, calls);
     cpu_cancel(begin());

@@ -40,9 +40,9 @@ static int start(void **state)
 {
     (void)state;
     rig_open(burn_before);
-    assert_int_equal(code_start(loop), 0);
+    assert_int_equal(code_start(loop, pool_rig_get()), 0);
     assert_int_equal(sampler_start(loop, NULL), 0);
-    cpu_init(loop);
+    cpu_init(loop, pool_rig_get());
     return 0;
 }
 
@@ -60,8 +60,11 @@ static int stop(void **state)
 
 static void begin(size_t windows, uint64_t window_ms, size_t bytes_max)
 {
-    const struct history_options options = {
-        .loop = loop, .windows = windows, .window_ms = window_ms, .bytes_max = bytes_max};
+    const struct history_options options = {.loop = loop,
+                                            .pool = pool_rig_get(),
+                                            .windows = windows,
+                                            .window_ms = window_ms,
+                                            .bytes_max = bytes_max};
     assert_int_equal(history_start(&options), 0);
     assert_true(history_is_on());
     assert_int_equal(history_get_span_ns(), 0);
@@ -272,8 +275,11 @@ static void test_readers_come_and_go(void **state)
 static void test_stopped_at_any_moment_it_is_silent(void **state)
 {
     (void)state;
-    const struct history_options options = {
-        .loop = loop, .windows = 5, .window_ms = 10, .bytes_max = HISTORY_BYTES_MAX};
+    const struct history_options options = {.loop = loop,
+                                            .pool = pool_rig_get(),
+                                            .windows = 5,
+                                            .window_ms = 10,
+                                            .bytes_max = HISTORY_BYTES_MAX};
     for (unsigned turns = 0; turns < 60; turns++) {
         assert_int_equal(history_start(&options), 0);
         for (unsigned i = 0; i < turns; i++) {
@@ -312,8 +318,11 @@ static void test_libraries_are_looked_for_now_and_then(void **state)
 static void test_without_memory_it_loses_samples_and_says_so(void **state)
 {
     (void)state;
-    const struct history_options options = {
-        .loop = loop, .windows = 5, .window_ms = WINDOW_MS, .bytes_max = HISTORY_BYTES_MAX};
+    const struct history_options options = {.loop = loop,
+                                            .pool = pool_rig_get(),
+                                            .windows = 5,
+                                            .window_ms = WINDOW_MS,
+                                            .bytes_max = HISTORY_BYTES_MAX};
     allocations_left = 0;
     assert_int_equal(history_start(&options), UV_ENOMEM);
     assert_false(history_is_on());

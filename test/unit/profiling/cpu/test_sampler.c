@@ -15,6 +15,7 @@
 #include "profiling/code/code.h"
 #include "profiling/cpu/sampler.h"
 #include "test/unit/support/exact_signals.h"
+#include "test/unit/support/pool_rig.h"
 
 #define SLOW_NS (20 * NS_PER_MS)
 #define FAST_NS (5 * NS_PER_MS)
@@ -68,7 +69,7 @@ static int start(void **state)
     fast = (struct counter){
         .consumer = {.period_ns = FAST_NS, .drain_ms = 10, .on_sample = on_sample}};
     assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(code_start(loop), 0);
+    assert_int_equal(code_start(loop, pool_rig_get()), 0);
     assert_int_equal(sampler_start(loop, NULL), 0);
     struct code_wait wait = {.done = on_code};
     assert_int_equal(code_refresh(&wait), 0);
@@ -84,7 +85,7 @@ static int stop(void **state)
     sampler_stop();
     sampler_stop(); /* harmless */
     code_stop();
-    while (loop_uv(loop)->active_reqs.count > 0) {
+    while (pool_rig_is_waiting(loop)) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
     }
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);

@@ -22,6 +22,7 @@
 #include "profiling/cpu/thread_stack.h"
 #include "profiling/profiler.h"
 #include "test/unit/support/exact_signals.h"
+#include "test/unit/support/pool_rig.h"
 
 #define PATIENCE_NS (30 * NS_PER_S)
 #define LABEL       7
@@ -116,7 +117,8 @@ static int set_up(void **state)
     (void)state;
     struct code_wait wait = {.done = on_ready};
     assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     assert_int_equal(code_refresh(&wait), 0);
     loop_run(loop);
     return 0;

@@ -25,6 +25,7 @@
 #include "profiling/heap/heap_ctl.h"
 #include "profiling/profiler.h"
 #include "profiling/write/source.h"
+#include "test/unit/support/pool_rig.h"
 
 #define PATIENCE_NS (60 * NS_PER_S)
 
@@ -57,7 +58,7 @@ static struct look look_at(const struct source *source, bool is_raw)
 {
     static struct look look;
     look = (struct look){.take = {.done = on_taken, .is_raw = is_raw, .is_purging = true}};
-    assert_int_equal(source->take(loop, &look.take), 0);
+    assert_int_equal(source->take(loop, pool_rig_get(), &look.take), 0);
     assert_int_equal(look.calls, 0);
     while (look.calls == 0) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
@@ -135,7 +136,8 @@ static int start(void **state)
     (void)state;
     assert_int_equal(loop_create(&loop), 0);
     assert_false(heap_ctl_bool("prof.active")); /* without the profiler nothing is sampled */
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     while (heap_ctl_exists() && !heap_ctl_bool("prof.active")) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
     }

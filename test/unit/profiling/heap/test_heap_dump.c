@@ -62,7 +62,7 @@ static void test_a_dump_is_read(void **state)
                                "  t0: 6: 2400 [8: 4096] toq_server\n"
                                "@ 0x55d0c0 0x7fffdeadbeef 0x4000000000000020\n"
                                "  t*: 5: 1200 [7: 1900]\n"
-                               "  t0: 3: 700 [3: 700] toq-pool\n"
+                               "  t0: 3: 700 [3: 700] toq-diag-pool\n"
                                "  t3: 2: 500 [4: 1200]\n"
                                "@ 0x1\n"
                                "  t*: 1: 1200 [1: 2196]\n"

@@ -27,6 +27,7 @@
 #include "profiling/task/goroutine_text.h"
 #include "profiling/write/source.h"
 #include "test/unit/support/exact_signals.h"
+#include "test/unit/support/pool_rig.h"
 
 #define MANY      10000
 #define MINUTE_NS (60 * NS_PER_S)
@@ -147,7 +148,7 @@ static void dump(void)
     struct goroutine_dump *one;
     free(dumped.text);
     memset(&dumped, 0, sizeof(dumped));
-    assert_int_equal(goroutine_dump_start(loop, on_dumped, &dumped, &one), 0);
+    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
     assert_int_equal(dumped.calls, 0);
     while (dumped.calls == 0) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
@@ -181,7 +182,7 @@ static void take_profile(struct source_take *take)
 {
     *take = (struct source_take){.done = on_taken};
     taken_calls = 0;
-    assert_int_equal(source_goroutine.take(loop, take), 0);
+    assert_int_equal(source_goroutine.take(loop, pool_rig_get(), take), 0);
     assert_int_equal(taken_calls, 0);
     while (taken_calls == 0) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
@@ -193,7 +194,8 @@ static int start(void **state)
 {
     (void)state;
     assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}), 0);
     return 0;
 }
 
@@ -201,7 +203,7 @@ static int stop(void **state)
 {
     (void)state;
     profiler_stop();
-    while (loop_uv(loop)->active_reqs.count > 0) {
+    while (pool_rig_is_waiting(loop)) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
     }
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
@@ -518,7 +520,7 @@ static void test_a_cancelled_dump_is_silent(void **state)
 {
     (void)state;
     struct goroutine_dump *one;
-    assert_int_equal(goroutine_dump_start(loop, on_dumped, &dumped, &one), 0);
+    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
     goroutine_dump_cancel(one);
     dump(); /* the loop comes round */
     assert_int_equal(dumped.calls, 1);
@@ -529,14 +531,14 @@ static void test_there_is_a_limit_of_dumps_at_a_time(void **state)
     (void)state;
     struct goroutine_dump *one;
     for (unsigned i = 0; i < GOROUTINE_DUMPS_MAX; i++) {
-        assert_int_equal(goroutine_dump_start(loop, on_dumped, &dumped, &one), 0);
+        assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
         goroutine_dump_cancel(one);
     }
-    int status = goroutine_dump_start(loop, on_dumped, &dumped, &one);
+    int status = goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one);
     assert_int_equal(status, UV_EBUSY); /* the cancelled ones are still at work */
     while (status == UV_EBUSY) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-        status = goroutine_dump_start(loop, on_dumped, &dumped, &one);
+        status = goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one);
     }
     assert_int_equal(status, 0);
     while (dumped.calls == 0) {
@@ -549,13 +551,14 @@ static void test_stopped_before_it_began_a_dump_says_so(void **state)
 {
     (void)state;
     struct goroutine_dump *one;
-    assert_int_equal(goroutine_dump_start(loop, on_dumped, &dumped, &one), 0);
+    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
     profiler_stop();
     assert_int_equal(dumped.calls, 1);
     assert_int_equal(dumped.status, UV_ECANCELED);
     assert_null(dumped.text);
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = loop}),
-                     0); /* for the teardown */
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = loop, .pool = pool_rig_get()}),
+        0); /* for the teardown */
 }
 
 int main(void)

@@ -31,7 +31,7 @@ static void test_without_memory_nothing_starts(void **state)
     const struct source_rig *rig = *state;
     profiler_stop();
     wait_once();
-    const struct profiler_options options = {.loop = rig->loop};
+    const struct profiler_options options = {.loop = rig->loop, .pool = pool_rig_get()};
     allocations_left = 0;
     assert_int_equal(profiler_start(&options), UV_ENOMEM);
     allocations_left = SIZE_MAX;
@@ -46,7 +46,7 @@ static bool is_refused(struct source_rig *rig, const struct source *source, size
     rig->take = (struct source_take){.done = source_rig_on_done};
     rig->done_count = 0;
     allocations_left = n;
-    const int status = source->take(rig->loop, &rig->take);
+    const int status = source->take(rig->loop, pool_rig_get(), &rig->take);
     allocations_left = SIZE_MAX;
     if (status != 0) {
         assert_int_equal(status, UV_ENOMEM);

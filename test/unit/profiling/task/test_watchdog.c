@@ -273,7 +273,8 @@ static void test_without_memory_nothing_starts(void **state)
 {
     (void)state;
     profiler_stop();
-    const struct profiler_options options = {.loop = rig->loop, .block_ms = NEVER_MS};
+    const struct profiler_options options = {
+        .loop = rig->loop, .pool = pool_rig_get(), .block_ms = NEVER_MS};
     allocations_left = 0;
     assert_int_equal(profiler_start(&options), UV_ENOMEM);
     allocations_left = SIZE_MAX;
@@ -288,7 +289,8 @@ static void test_started_and_stopped_again_and_again(void **state)
     (void)state;
     for (int i = 0; i < 20; i++) {
         profiler_stop();
-        const struct profiler_options options = {.loop = rig->loop, .block_ms = 1};
+        const struct profiler_options options = {
+            .loop = rig->loop, .pool = pool_rig_get(), .block_ms = 1};
         assert_int_equal(profiler_start(&options), 0);
     }
     assert_int_equal(block_get_stats().watchdog.stalls, 0);
@@ -298,7 +300,8 @@ static void test_without_a_threshold_nobody_watches(void **state)
 {
     (void)state;
     profiler_stop();
-    assert_int_equal(profiler_start(&(struct profiler_options){.loop = rig->loop}), 0);
+    assert_int_equal(
+        profiler_start(&(struct profiler_options){.loop = rig->loop, .pool = pool_rig_get()}), 0);
     hold_by(burn);
     source_rig_take(rig, &source_block);
     assert_int_equal(rig->take.stacks.sample_count, 0);

@@ -29,6 +29,7 @@
 #include "profiling/walk/bounds.h"
 #include "profiling/walk/unwind.h"
 #include "profiling/write/source.h"
+#include "test/unit/support/pool_rig.h"
 
 #define WAITERS 3
 #define HOLD_NS (100 * NS_PER_MS)
@@ -335,7 +336,7 @@ static void test_the_source_hands_out_what_was_recorded(void **state)
     taken_status = 1;
     assert_int_equal(loop_create(&loop), 0);
     source_mutex.describe(&spec);
-    assert_int_equal(source_mutex.take(loop, &take), 0);
+    assert_int_equal(source_mutex.take(loop, pool_rig_get(), &take), 0);
     assert_int_equal(taken_status, 1);
     const uint64_t before_count = source_mutex.count();
     loop_run(loop);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_pools.h - the threads beside the loop's, a pool for each kind of work; MySQL's client has one of its own.
+ *
+ * Thread: main, before the loop runs and when it has ended.
+ */
+#ifndef TOQ_CORE_APP_APP_POOLS_H
+#define TOQ_CORE_APP_APP_POOLS_H
+
+#include "core/loop/pool.h"
+
+struct app_pools {
+    struct pool *diag;    /* profiles, symbols: diagnostics answer whatever the others wait for */
+    struct pool *offload; /* what would block the loop: files */
+};
+
+/* app_pools_create makes them, without threads, and registers what they count.
+ *
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int app_pools_create(struct app_pools *pools, struct metrics *metrics);
+
+/* app_pools_destroy ends the threads. Harmless when app_pools_create failed, and again.
+ *
+ * timeout_ms: for how long it waits for the jobs of each pool.
+ * Returns:    true; false when a job still runs: as pool_destroy.
+ */
+MUST_USE bool app_pools_destroy(struct app_pools *pools, uint64_t timeout_ms);
+
+#endif
