@@ -139,7 +139,7 @@ static int start_base(struct app *app)
     rc = rc < 0 ? rc : conn_set_init(&app->diag_conns, app->loop, c->write_timeout_ms);
     rc = rc < 0 ? rc : start_budget(app);
     rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
-    rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->metrics, c);
+    rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->pools.lookups, app->metrics, c);
     misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
@@ -262,7 +262,7 @@ static bool stop(struct app *app)
 int app_serve(const struct app_options *options, bool *ret_is_clean)
 {
     static struct app app; /* big, and alive as long as the process */
-    *ret_is_clean = true;
+    *ret_is_clean = false; /* a thread may connect to MySQL already */
     app.config = options->config;
     app.version = options->version;
     buf_init(&app.cmdline, 1u << 20);

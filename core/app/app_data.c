@@ -65,11 +65,13 @@ static int register_metrics(struct app_data *data, struct metrics *metrics)
     return rc < 0 ? rc : redis_pubsub_register_metrics(data->pubsub, metrics);
 }
 
-int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
-                  const struct config *config)
+int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups,
+                  struct metrics *metrics, const struct config *config)
 {
     const struct sql_options sql_options = app_data_sql_options(config);
-    const struct redis_options redis_options = redis_options_of(config);
+    struct redis_options redis_options = redis_options_of(config);
+    lookups_init(&data->lookups, loop, lookups);
+    redis_options.lookups = &data->lookups;
     data->metrics = metrics;
     data->first_collector = metrics_count_collectors(metrics);
     int rc = sql_open(loop, &sql_options, &data->sql);

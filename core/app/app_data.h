@@ -12,6 +12,7 @@
 #include "handlers/listings/http/listings_http.h"
 
 struct app_data {
+    struct lookups lookups;
     struct sql *sql;
     struct redis *redis;
     struct redis_pubsub *pubsub;
@@ -30,11 +31,12 @@ struct sql_options app_data_sql_options(const struct config *config);
 /* app_data_open begins to connect, and registers what the clients count. Servers that are down are no
  * error.
  *
- * config: borrowed until on_closed.
+ * lookups: names are looked up there; one that is given up may take longer than on_closed.
+ * config:  borrowed until on_closed.
  * Returns: 0; UV_ENOMEM.
  */
-MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct metrics *metrics,
-                           const struct config *config);
+MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups,
+                           struct metrics *metrics, const struct config *config);
 
 /* app_data_close ends what is under way and closes the connections; on_closed runs once, later. Metrics keep the
  * values that they have. */

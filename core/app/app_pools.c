@@ -4,6 +4,8 @@
  */
 #include "core/app/app_pools.h"
 
+#include "core/loop/lookup.h"
+
 /* Two, so that a profile that takes seconds holds up no goroutine dump. The queue takes all queries that named.c
  * and history.c admit, and as many requests for symbols. */
 static const struct pool_options diag = {
@@ -12,6 +14,14 @@ static const struct pool_options diag = {
     .threads = 2,
     .queue_max = 128,
     .nice = 10,
+};
+
+/* Two names at a time, and the one after them. */
+static const struct pool_options lookups = {
+    .name = "toq-lookup-pool",
+    .kind = "lookups",
+    .threads = 2 * LOOKUPS_MAX,
+    .queue_max = 64,
 };
 
 static const struct pool_options offload = {
@@ -30,7 +40,8 @@ static int create(const struct pool_options *options, struct metrics *metrics,
 
 int app_pools_create(struct app_pools *pools, struct metrics *metrics)
 {
-    const int rc = create(&diag, metrics, &pools->diag);
+    int rc = create(&diag, metrics, &pools->diag);
+    rc = rc < 0 ? rc : create(&lookups, metrics, &pools->lookups);
     return rc < 0 ? rc : create(&offload, metrics, &pools->offload);
 }
 
@@ -47,5 +58,7 @@ static bool destroy(struct pool **pool, uint64_t timeout_ms)
 bool app_pools_destroy(struct app_pools *pools, uint64_t timeout_ms)
 {
     const bool is_diag_gone = destroy(&pools->diag, timeout_ms);
-    return destroy(&pools->offload, timeout_ms) && is_diag_gone;
+    const bool is_offload_gone = destroy(&pools->offload, timeout_ms);
+    /* nobody wants to know about the names that are still looked up */
+    return destroy(&pools->lookups, 0) && is_diag_gone && is_offload_gone;
 }

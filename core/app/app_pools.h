@@ -11,6 +11,7 @@
 
 struct app_pools {
     struct pool *diag;    /* profiles, symbols: diagnostics answer whatever the others wait for */
+    struct pool *lookups; /* of names; MySQL's are looked up as it connects */
     struct pool *offload; /* what would block the loop: files */
 };
 

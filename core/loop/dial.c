@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * dial.c - literals at once, names through the thread pool, sockets without blocking.
+ * dial.c - literals at once, names by lookup.c, sockets without blocking.
  */
 #include "core/loop/dial.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define PORT_BYTES 6 /* "65535" and a NUL */
 
-void dial_init(struct dial *dial, struct loop *loop, const char *host, uint16_t port,
+void dial_init(struct dial *dial, struct lookups *lookups, const char *host, uint16_t port,
                void (*on_resolved)(struct dial *dial, int status))
 {
     *dial = (struct dial){
-        .loop = loop,
+        .lookups = lookups,
         .host = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
         .port = port,
         .on_resolved = on_resolved,
@@ -28,14 +29,22 @@ static void keep(struct dial *dial, struct addrinfo *addresses)
     dial->next = addresses;
 }
 
-static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
+static void on_looked_up(void *arg, int status, struct addrinfo *addresses)
 {
-    struct dial *dial = CONTAINER_OF(lookup, struct dial, lookup);
-    dial->is_looking_up = false;
-    if (status == 0) {
-        keep(dial, addresses);
-    }
+    struct dial *dial = arg;
+    dial->lookup = NULL;
+    keep(dial, addresses);
     dial->on_resolved(dial, status);
+}
+
+static int start_lookup(struct dial *dial)
+{
+    if (dial->lookups == NULL) {
+        return UV_EAI_NONAME;
+    }
+    const int rc =
+        lookup_start(dial->lookups, dial->host, dial->port, on_looked_up, dial, &dial->lookup);
+    return rc == 0 ? UV_EALREADY : rc;
 }
 
 int dial_resolve(struct dial *dial)
@@ -43,22 +52,14 @@ int dial_resolve(struct dial *dial)
     dial_forget(dial);
     char port[PORT_BYTES];
     (void)snprintf(port, sizeof(port), "%u", dial->port);
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-    };
+    const struct addrinfo hints = lookup_hints(AI_NUMERICHOST | AI_NUMERICSERV);
     struct addrinfo *addresses;
     /* with AI_NUMERICHOST nobody is asked, so this does not block */
     if (getaddrinfo(dial->host, port, &hints, &addresses) == 0) {
         keep(dial, addresses);
         return 0;
     }
-    hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-    const int rc =
-        uv_getaddrinfo(loop_uv(dial->loop), &dial->lookup, on_looked_up, dial->host, port, &hints);
-    dial->is_looking_up = rc == 0;
-    return rc == 0 ? UV_EAGAIN : rc;
+    return start_lookup(dial);
 }
 
 int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer)
@@ -85,17 +86,12 @@ int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_pe
 
 void dial_forget(struct dial *dial)
 {
+    if (dial->lookup != NULL) {
+        lookup_cancel(dial->lookup);
+        dial->lookup = NULL;
+    }
     if (dial->addresses != NULL) {
         freeaddrinfo(dial->addresses);
     }
     keep(dial, NULL);
-}
-
-bool dial_cancel(struct dial *dial)
-{
-    if (dial->is_looking_up) {
-        (void)uv_cancel(
-            (uv_req_t *)&dial->lookup); /* refused once it runs: then it ends by itself */
-    }
-    return dial->is_looking_up;
 }

@@ -5,38 +5,37 @@
  * Flow:    dial_resolve -> [on_resolved] -> dial_connect for each address until one
  *          connects -> dial_forget, and from the start again
  * Memory:  the addresses, until dial_forget.
- * Thread:  the loop; a name that must be looked up is looked up in the thread pool.
+ * Thread:  the loop; a name that must be looked up is looked up on a thread: lookup.h.
  */
 #ifndef TOQ_CORE_LOOP_DIAL_H
 #define TOQ_CORE_LOOP_DIAL_H
 
-#include <netdb.h>
-
-#include "core/loop/loop.h"
+#include "core/loop/lookup.h"
 
 struct dial {
-    struct loop *loop;
-    const char *host; /* borrowed */
+    struct lookups *lookups; /* borrowed; NULL: the host is an address */
+    const char *host;        /* borrowed */
     uint16_t port;
     struct addrinfo *addresses;  /* owned */
     const struct addrinfo *next; /* the address to try next; NULL: none left */
-    uv_getaddrinfo_t lookup;
-    bool is_looking_up;
+    struct lookup *lookup;       /* under way; NULL: none */
     void (*on_resolved)(struct dial *dial, int status);
 };
 
 /* dial_init names whom to dial.
  *
+ * lookups:     for a host that is a name; NULL where it is none.
  * host:        an address, "localhost" (127.0.0.1, as everywhere in toq), or a name for the
  *              resolver; borrowed.
- * on_resolved: runs on the loop after a dial_resolve that returned UV_EAGAIN, once.
+ * on_resolved: runs on the loop after a dial_resolve that returned UV_EALREADY, once.
  */
-void dial_init(struct dial *dial, struct loop *loop, const char *host, uint16_t port,
+void dial_init(struct dial *dial, struct lookups *lookups, const char *host, uint16_t port,
                void (*on_resolved)(struct dial *dial, int status));
 
 /* dial_resolve finds the addresses of the host anew.
  *
- * Returns: 0 when they are there; UV_EAGAIN when on_resolved will say so; what libuv says.
+ * Returns: 0 when they are there; UV_EALREADY when on_resolved will say so; UV_EAI_NONAME: the host is a name, and
+ *          there are no lookups; what lookup_start says.
  */
 MUST_USE int dial_resolve(struct dial *dial);
 
@@ -48,13 +47,8 @@ MUST_USE int dial_resolve(struct dial *dial);
  */
 MUST_USE int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer);
 
-/* dial_forget frees the addresses. */
+/* dial_forget frees the addresses, and gives a look-up up, which may take until the resolver's own timeout:
+ * on_resolved does not run. */
 void dial_forget(struct dial *dial);
-
-/* dial_cancel gives up a look-up, which may take until the resolver's own timeout.
- *
- * Returns: true when on_resolved will still run.
- */
-MUST_USE bool dial_cancel(struct dial *dial);
 
 #endif

@@ -119,7 +119,7 @@ static void start_attempt(struct redis_conn *rc)
     const int status = dial_resolve(&rc->dial);
     if (status == 0) {
         dial_next(rc);
-    } else if (status != UV_EAGAIN) {
+    } else if (status != UV_EALREADY) {
         set_error(rc, status, STR(""));
         fail_attempt(rc);
     }
@@ -150,7 +150,6 @@ static void finish_part(struct redis_conn *rc)
     if (--rc->closing_parts > 0) {
         return;
     }
-    dial_forget(&rc->dial);
     redis_reader_deinit(&rc->reader);
     conn_set_deinit(&rc->set);
     rc->events->on_closed(rc);
@@ -174,9 +173,7 @@ void redis_conn_close(struct redis_conn *rc)
             conn_close(rc->conn);
         }
     }
-    if (dial_cancel(&rc->dial)) {
-        rc->closing_parts++;
-    }
+    dial_forget(&rc->dial);
 }
 
 /* on_gone runs when the socket is closed, whoever closed it. */
@@ -389,9 +386,7 @@ static void dial_next(struct redis_conn *rc)
 static void on_resolved(struct dial *dial, int status)
 {
     struct redis_conn *rc = CONTAINER_OF(dial, struct redis_conn, dial);
-    if (rc->state == REDIS_CLOSING) {
-        finish_part(rc);
-    } else if (status < 0) {
+    if (status < 0) {
         set_error(rc, status, STR(""));
         fail_attempt(rc);
     } else {
@@ -415,7 +410,7 @@ int redis_conn_open(struct redis_conn *rc, struct loop *loop, const struct redis
     rc->set.on_empty = on_gone;
     rc->set.on_empty_arg = rc;
     redis_reader_init(&rc->reader, rc->options.max_reply_bytes);
-    dial_init(&rc->dial, loop, rc->options.host, rc->options.port, on_resolved);
+    dial_init(&rc->dial, rc->options.lookups, rc->options.host, rc->options.port, on_resolved);
     (void)uv_timer_init(loop_uv(loop), &rc->retry); /* cannot fail */
     rc->retry.data = rc;
     /* from a callback of its own: what it finds out must not be told from inside this call */

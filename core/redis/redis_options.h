@@ -5,11 +5,12 @@
 #ifndef TOQ_CORE_REDIS_REDIS_OPTIONS_H
 #define TOQ_CORE_REDIS_REDIS_OPTIONS_H
 
-#include "core/base/base.h"
+#include "core/loop/lookup.h"
 
 /* Texts are borrowed as long as the connection is open; 0 takes the default. */
 struct redis_options {
-    const char *host; /* as dial_init has it */
+    const char *host;        /* as dial_init has it */
+    struct lookups *lookups; /* dial_init's */
     uint16_t port;
     const char *password;        /* NULL or "": none */
     const char *client_name;     /* what CLIENT LIST shows; without blanks */

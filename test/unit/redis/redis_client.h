@@ -7,6 +7,7 @@
 
 #include "core/redis/redis.h"
 #include "test/unit/redis/redis_fake.h"
+#include "test/unit/support/pool_rig.h"
 
 #define CALLS_MAX 8
 
@@ -26,6 +27,7 @@ static struct redis *redis;
 static struct result results[CALLS_MAX];
 static int ended; /* on_reply runs of all calls */
 static int closed;
+static struct lookups lookups;
 
 static inline void on_closed(void *arg)
 {
@@ -91,6 +93,7 @@ static inline int set_up(void **state)
     closed = 0;
     redis = NULL;
     assert_int_equal(loop_create(&loop), 0);
+    lookups_init(&lookups, loop, pool_rig_get());
     fake_start(&fake, loop);
     return 0;
 }

@@ -139,7 +139,8 @@ static void test_a_name_is_looked_up(void **state)
 {
     (void)state;
     /* the resolver folds its case, ours does not; it may have ::1 first, where nobody listens */
-    const struct redis_options options = {.host = "LOCALHOST", .port = fake_port(&fake)};
+    const struct redis_options options = {
+        .host = "LOCALHOST", .lookups = &lookups, .port = fake_port(&fake)};
     assert_int_equal(redis_open(loop, &options, &redis), 0);
     turn_until_ready();
     assert_int_equal(send_get(0, "a", 0), 0);

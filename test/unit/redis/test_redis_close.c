@@ -50,7 +50,7 @@ static void test_close_while_a_name_is_looked_up(void **state)
 {
     (void)state;
     /* .invalid never resolves: RFC 6761 */
-    const struct redis_options options = {.host = "redis.invalid", .port = 1};
+    const struct redis_options options = {.host = "redis.invalid", .lookups = &lookups, .port = 1};
     assert_int_equal(redis_open(loop, &options, &redis), 0);
     (void)uv_run(loop_uv(loop), UV_RUN_NOWAIT);
     close_and_wait();
@@ -59,7 +59,7 @@ static void test_close_while_a_name_is_looked_up(void **state)
 static void test_unknown_name(void **state)
 {
     (void)state;
-    const struct redis_options options = {.host = "redis.invalid", .port = 1};
+    const struct redis_options options = {.host = "redis.invalid", .lookups = &lookups, .port = 1};
     assert_int_equal(redis_open(loop, &options, &redis), 0);
     while (redis_get_health(redis).error[0] == '\0') {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
