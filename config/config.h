@@ -76,6 +76,10 @@ struct config {
 
     int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
 
+    int diagnostics_loop;       /* DIAGNOSTICS_LOOP; 0: own, 1: shared with all else */
+    uint64_t held_loop_warn_ms; /* 0: never */
+    uint64_t held_loop_fail_ms; /* 0: never */
+
     uint64_t shutdown_delay_ms; /* of shutdown_timeout_ms */
     uint64_t shutdown_timeout_ms;
     uint64_t request_timeout_ms;

@@ -16,6 +16,7 @@ static const char *const env_names[] = {"development", "production", NULL};
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 static const char *const misuse_names[] = {"abort", "log", NULL};
+static const char *const loop_names[] = {"own", "shared", NULL};
 static const char *const tls_names[] = {"off", "required", "verify", NULL};
 
 #define FIELD(name) offsetof(struct config, name)
@@ -185,6 +186,16 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "MISUSE", .kind = CONFIG_CHOICE, .offset = FIELD(misuse),
      .value = "abort", .value_prod = "log", .choices = misuse_names,
      .help = "what a handler's second answer to a request does, which is dropped either way"},
+
+    {.name = "DIAGNOSTICS_LOOP", .kind = CONFIG_CHOICE, .offset = FIELD(diagnostics_loop),
+     .value = "own", .choices = loop_names,
+     .help = "whether metrics and pprof have a thread, and answer while a handler holds the loop"},
+    {.name = "HELD_LOOP_WARN_MS", .kind = CONFIG_NUMBER, .offset = FIELD(held_loop_warn_ms),
+     .value = "1000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "never warns",
+     .help = "how long a handler may hold the loop before the log says so"},
+    {.name = "HELD_LOOP_FAIL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(held_loop_fail_ms),
+     .value = "60000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "never does",
+     .help = "how long before /health/live of the diagnostic ports turns 503"},
 
     {.name = "SHUTDOWN_DELAY_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_delay_ms),
      .value = "0", .value_prod = "5000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds",

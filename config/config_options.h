@@ -7,7 +7,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_OPTION_COUNT 71
+#define CONFIG_OPTION_COUNT 74
 
 /* The type of the field and what its text may be. */
 enum config_kind {

@@ -21,7 +21,7 @@ struct grpc_services_options {
     struct grpc_limits limits;
     struct loop *loop;
     struct metrics *metrics;
-    const struct health *health;
+    struct health *health;
     struct listings *listings;
 };
 

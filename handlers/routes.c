@@ -4,8 +4,6 @@
  */
 #include "handlers/routes.h"
 
-#include "handlers/diagnostics/metrics.h"
-
 struct row {
     enum http_method method;
     const char *path;
@@ -53,12 +51,12 @@ int routes_listings(struct router *router, struct listings *listings)
     return add_rows(router, rows, ARRAY_COUNT(rows), listings);
 }
 
-int routes_metrics(struct router *router, struct metrics *metrics)
+int routes_metrics(struct router *router, struct metrics_scrape *scrape)
 {
     static const struct row rows[] = {
         {METHOD_GET, "/metrics", metrics_handle, 0},
     };
-    return add_rows(router, rows, ARRAY_COUNT(rows), metrics);
+    return add_rows(router, rows, ARRAY_COUNT(rows), scrape);
 }
 
 int routes_pprof(struct router *router, struct pprof *pprof)

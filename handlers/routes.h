@@ -9,6 +9,7 @@
 
 #include "core/http/router.h"
 #include "handlers/diagnostics/health.h"
+#include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/listings/http/listings_http.h"
 
@@ -22,7 +23,7 @@ MUST_USE int routes_health(struct router *router, struct health *health);
 MUST_USE int routes_listings(struct router *router, struct listings *listings);
 
 /* routes_metrics adds what the metrics port serves. Returns: 0; UV_ENOMEM. */
-MUST_USE int routes_metrics(struct router *router, struct metrics *metrics);
+MUST_USE int routes_metrics(struct router *router, struct metrics_scrape *scrape);
 
 /* routes_pprof adds what the pprof port serves. Returns: 0; UV_ENOMEM. */
 MUST_USE int routes_pprof(struct router *router, struct pprof *pprof);

@@ -25,6 +25,11 @@ static int start_history(const struct profiler_options *options)
     return history.windows == 0 ? 0 : history_start(&history);
 }
 
+static int start_block(const struct profiler_options *options)
+{
+    return block_start(options->work == NULL ? options->loop : options->work, options->block_ms);
+}
+
 static int start_all(const struct profiler_options *options)
 {
     uint64_t low = 0;
@@ -44,7 +49,7 @@ static int start_all(const struct profiler_options *options)
     }
     thread_stack_init();
     status = start_history(options);
-    status = status == 0 ? block_start(options->loop, options->block_ms) : status;
+    status = status == 0 ? start_block(options) : status;
     status = status == 0 ? heap_start() : status;
     if (status != 0) {
         block_stop();

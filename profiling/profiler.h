@@ -2,7 +2,8 @@
  *
  * profiler.h - all profiles on and off.
  *
- * Thread: the loop.
+ * Thread: the profiler's loop; main, while that does not run. profiler_start is called on the thread of the loop whose
+ *         stalls are recorded.
  */
 #ifndef TOQ_PROFILING_PROFILER_H
 #define TOQ_PROFILING_PROFILER_H
@@ -14,7 +15,8 @@
 #include "profiling/thread/mutex.h"
 
 struct profiler_options {
-    struct loop *loop;
+    struct loop *loop; /* on which the profiler runs */
+    struct loop *work; /* whose stalls are recorded; NULL: those of the same */
     struct pool
         *pool; /* encodes, reads files, asks threads: its jobs wait for none but each other */
     uint32_t mutex_fraction; /* one in so many contentions of mutexes is recorded; 0: none */

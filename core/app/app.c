@@ -6,12 +6,15 @@
  */
 #include "core/app/app.h"
 
+#include <stdatomic.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/app/app_data.h"
 #include "core/app/app_drain.h"
 #include "core/app/app_pools.h"
 #include "core/app/app_servers.h"
+#include "core/app/diag_loop.h"
 #include "core/app/inherit.h"
 #include "core/base/clock.h"
 #include "core/http/forgotten.h"
@@ -20,27 +23,38 @@
 #include "core/loop/signals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
+#include "handlers/diagnostics/held.h"
 
 #define LOG_FLUSH_MS 1000
 #define JOBS_MS      5000 /* a profile that is being encoded takes a second or two */
+#define OVERDUE_MS                                                                                 \
+    1000 /* behind SHUTDOWN_TIMEOUT_MS, a work loop that is held for so long is not waited for */
 
 struct app {
     const struct config *config;
     const char *version;
-    struct loop *loop;
-    struct metrics *metrics;
+    struct loop *loop;                       /* the work loop */
+    struct diag_loop diag;                   /* that of diagnostics */
+    struct metrics *metrics[APP_SIDE_COUNT]; /* one of each loop: the same, where there is one */
+    struct metrics_scrape scrape;
     struct app_pools pools;
     struct budget budget;
-    struct conn_set conns;      /* HTTP's and gRPC's */
-    struct conn_set diag_conns; /* metrics' and pprof's */
+    struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
     struct app_servers servers;
     struct health health;
     struct pprof pprof;
+    struct held held;
     struct buf cmdline;
     struct signals signals;
     struct forgotten forgotten;
+    struct wheel_timer publish; /* what other loops are to know of the work loop */
     struct app_drain drain;
+    int stop_signo;             /* the first signal that wants the end, and ... */
+    struct loop_post stop;      /* ... its way to the work loop */
+    struct wheel_timer overdue; /* on the loop of diagnostics */
+    struct loop_post reload_due;
+    atomic_bool is_reload_posted;
     struct pool_job reload;
     bool is_reloading;
     bool is_level_read;
@@ -48,10 +62,67 @@ struct app {
     char level_error[CONFIG_ERROR_BYTES];
 };
 
+/* --- what the work loop shows --------------------------------------------------------------------- */
+
+static void on_publish(struct wheel_timer *timer)
+{
+    struct app *app = CONTAINER_OF(timer, struct app, publish);
+    health_publish(&app->health);
+    if (app->diag.is_own) {
+        metrics_collect(app->metrics[APP_TRAFFIC_SIDE]);
+    }
+    loop_set_timer(app->loop, timer, WHEEL_TICK_MS);
+}
+
+/* --- the end, wanted by signals ------------------------------------------------------------------- */
+
+static void begin_drain(struct loop_post *post)
+{
+    struct app *app = CONTAINER_OF(post, struct app, stop);
+    app_drain_begin(&app->drain, app->stop_signo);
+}
+
+/* end_now ends the process without waiting for anything but the log, and says what holds the work loop. */
+static _Noreturn void end_now(struct app *app, const char *message, int code)
+{
+    uint64_t turn;
+    struct task_facts task;
+    const uint64_t held_ns = loop_held_ns(app->loop, &turn);
+    const bool is_running = loop_copy_running(app->loop, &task);
+    LOG(LOG_WARN, "main", message, log_u64("requests_left", task_slots_living()),
+        log_u64("work_loop_held_ms", held_ns / NS_PER_MS),
+        log_cstr("route", is_running ? label_name(task.label) : ""));
+    log_stop(LOG_FLUSH_MS);
+    _exit(code);
+}
+
+static void on_overdue(struct wheel_timer *timer)
+{
+    struct app *app = CONTAINER_OF(timer, struct app, overdue);
+    uint64_t turn;
+    if (loop_held_ns(app->loop, &turn) < OVERDUE_MS * NS_PER_MS) {
+        loop_set_timer(app->diag.loop, timer, WHEEL_TICK_MS); /* it turns, and so will end */
+        return;
+    }
+    end_now(app, "shutdown is overdue: ended without the work loop", EX_SOFTWARE);
+}
+
+/* on_stop: on the loop of diagnostics, for the work loop may be held. */
 static void on_stop(void *arg, int signo)
 {
     struct app *app = arg;
-    app_drain_begin(&app->drain, signo);
+    app->stop_signo = signo;
+    app->stop.run = begin_drain;
+    loop_post(app->loop, &app->stop);
+    if (app->diag.is_own) {
+        loop_set_timer(app->diag.loop, &app->overdue,
+                       app->config->shutdown_timeout_ms + OVERDUE_MS);
+    }
+}
+
+static void on_second_stop(void *arg, int signo)
+{
+    end_now(arg, "ended by a second signal", 128 + signo); /* as a shell reports it */
 }
 
 /* --- reload -------------------------------------------------------------------------------------- */
@@ -89,15 +160,25 @@ static void use_level(struct pool_job *job, int status)
     }
 }
 
-static void on_reload(void *arg)
+static void reload(struct loop_post *post)
 {
-    struct app *app = arg;
+    struct app *app = CONTAINER_OF(post, struct app, reload_due);
+    atomic_store(&app->is_reload_posted, false);
     if (app->is_reloading) {
         return; /* the file is being read: a change made since then wants another signal */
     }
     app->reload.work = read_level;
     app->reload.done = use_level;
     app->is_reloading = pool_submit(app->pools.offload, app->loop, &app->reload) == 0;
+}
+
+static void on_reload(void *arg)
+{
+    struct app *app = arg;
+    if (!atomic_exchange(&app->is_reload_posted, true)) {
+        app->reload_due.run = reload;
+        loop_post(app->loop, &app->reload_due);
+    }
 }
 
 /* --- start --------------------------------------------------------------------------------------- */
@@ -114,14 +195,32 @@ static int complain(const char *what, int error)
 static int start_budget(struct app *app)
 {
     budget_init(&app->budget, app->config->memory_max_bytes);
-    app->conns.quota = &app->budget.traffic;
-    app->conns.pool.quota = &app->budget.traffic;
-    app->conns.output_max_bytes = app->config->conn_output_max_bytes;
-    app->diag_conns.quota = &app->budget.diagnostics;
-    app->diag_conns.pool.quota = &app->budget.diagnostics;
-    app->diag_conns.output_max_bytes = app->config->conn_output_max_bytes;
-    budget_start(&app->budget, app->loop, &app->conns);
-    return budget_register_metrics(&app->budget, app->metrics);
+    for (int i = 0; i < APP_SIDE_COUNT; i++) {
+        struct quota *quota =
+            i == APP_TRAFFIC_SIDE ? &app->budget.traffic : &app->budget.diagnostics;
+        app->conns[i].quota = quota;
+        app->conns[i].pool.quota = quota;
+        app->conns[i].output_max_bytes = app->config->conn_output_max_bytes;
+    }
+    budget_start(&app->budget, app->loop, &app->conns[APP_TRAFFIC_SIDE]);
+    budget_start_diagnostics(&app->budget, app->diag.loop);
+    return budget_register_metrics(&app->budget, app->metrics[APP_TRAFFIC_SIDE]);
+}
+
+/* start_metrics makes a registry for each loop. */
+static int start_metrics(struct app *app)
+{
+    struct metrics *work = metrics_create();
+    struct metrics *diag = app->diag.is_own ? metrics_create() : work;
+    app->metrics[APP_TRAFFIC_SIDE] = work;
+    app->metrics[APP_DIAGNOSTICS_SIDE] = diag;
+    app->scrape.registries[0] = diag;
+    app->scrape.registries[1] = app->diag.is_own ? work : NULL;
+    if (work == NULL || diag == NULL) {
+        return UV_ENOMEM;
+    }
+    const int rc = metrics_process_register(diag, app->version);
+    return rc < 0 ? rc : loop_register_metrics(app->loop, work);
 }
 
 static int start_base(struct app *app)
@@ -131,22 +230,33 @@ static int start_base(struct app *app)
     if (rc < 0) {
         return complain("cannot create the loop", rc);
     }
-    app->metrics = metrics_create();
-    rc = app->metrics == NULL ? UV_ENOMEM : metrics_process_register(app->metrics, app->version);
-    rc = rc < 0 ? rc : loop_register_metrics(app->loop, app->metrics);
-    rc = rc < 0 ? rc : app_pools_create(&app->pools, app->metrics);
-    rc = rc < 0 ? rc : conn_set_init(&app->conns, app->loop, c->write_timeout_ms);
-    rc = rc < 0 ? rc : conn_set_init(&app->diag_conns, app->loop, c->write_timeout_ms);
+    rc = diag_loop_create(&app->diag, app->loop, c->diagnostics_loop == 0);
+    rc = rc < 0 ? rc : start_metrics(app);
+    rc = rc < 0 ? rc : app_pools_create(&app->pools, app->metrics[APP_DIAGNOSTICS_SIDE]);
+    rc = rc < 0 ? rc : conn_set_init(&app->conns[APP_TRAFFIC_SIDE], app->loop, c->write_timeout_ms);
+    rc = rc < 0 ? rc
+                : conn_set_init(&app->conns[APP_DIAGNOSTICS_SIDE], app->diag.loop,
+                                c->write_timeout_ms);
     rc = rc < 0 ? rc : start_budget(app);
-    rc = rc < 0 ? rc : signals_start(&app->signals, app->loop, on_stop, on_reload, app);
-    rc = rc < 0 ? rc : app_data_open(&app->data, app->loop, app->pools.lookups, app->metrics, c);
+    rc = rc < 0 ? rc
+                : signals_start(&app->signals,
+                                &(struct signals_options){
+                                    .loop = app->diag.loop,
+                                    .on_stop = on_stop,
+                                    .on_second_stop = app->diag.is_own ? on_second_stop : NULL,
+                                    .on_reload = on_reload,
+                                    .arg = app,
+                                });
+    rc = rc < 0 ? rc
+                : app_data_open(&app->data, app->loop, app->pools.lookups,
+                                app->metrics[APP_TRAFFIC_SIDE], c);
     misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
                                     .config = c,
                                     .loop = app->loop,
-                                    .conns = &app->conns,
-                                    .diag_conns = &app->diag_conns,
+                                    .conns = &app->conns[APP_TRAFFIC_SIDE],
+                                    .diag_conns = &app->conns[APP_DIAGNOSTICS_SIDE],
                                     .servers = &app->servers,
                                     .data = &app->data,
                                     .health = &app->health,
@@ -158,10 +268,10 @@ static int open_servers(struct app *app)
 {
     const struct app_served served = {
         .config = app->config,
-        .conns = &app->conns,
-        .diag_conns = &app->diag_conns,
+        .conns = app->conns,
+        .metrics = {app->metrics[APP_TRAFFIC_SIDE], app->metrics[APP_DIAGNOSTICS_SIDE]},
         .budget = &app->budget,
-        .metrics = app->metrics,
+        .scrape = &app->scrape,
         .health = &app->health,
         .listings = &app->data.listings,
         .pprof = &app->pprof,
@@ -171,7 +281,13 @@ static int open_servers(struct app *app)
         .start_ns = clock_now_ns(),
         .sql = app->data.sql,
         .redis = app->data.redis,
+        .work = app->loop,
+        .held_warn_ms = app->config->held_loop_warn_ms,
+        .held_fail_ms = app->config->held_loop_fail_ms,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
     };
+    wheel_timer_init(&app->publish, on_publish);
+    on_publish(&app->publish);
     return app_servers_open(&app->servers, &served);
 }
 
@@ -193,7 +309,8 @@ static int start_pprof(struct app *app)
         return 0;
     }
     app->pprof = (struct pprof){
-        .loop = app->loop,
+        .loop = app->diag.loop,
+        .work = app->loop,
         .pool = app->pools.diag,
         .token = str_from(app->config->pprof_token),
         .cmdline = buf_str(&app->cmdline),
@@ -202,7 +319,7 @@ static int start_pprof(struct app *app)
         .history_windows = app->config->pprof_history_windows,
         .block_ms = app->config->pprof_block_ms,
     };
-    const int rc = pprof_start(&app->pprof, app->metrics);
+    const int rc = pprof_start(&app->pprof, app->metrics[APP_DIAGNOSTICS_SIDE]);
     if (rc == UV_ENOSYS) {
         (void)fputs("toq: ENABLE_PPROF: \"true\" is not allowed: this build has no profiler\n",
                     stderr);
@@ -216,7 +333,19 @@ static int start(struct app *app)
     int code = start_base(app);
     code = code != 0 ? code : open_servers(app);
     code = code != 0 ? code : start_log(app->config);
-    return code != 0 ? code : start_pprof(app);
+    code = code != 0 ? code : start_pprof(app);
+    if (code != 0) {
+        return code;
+    }
+    held_start(&app->held, &(struct held_options){
+                               .loop = app->diag.loop,
+                               .work = app->loop,
+                               .work_tid = gettid(),
+                               .pprof = &app->pprof,
+                               .warn_ms = app->config->held_loop_warn_ms,
+                           });
+    const int rc = diag_loop_start(&app->diag);
+    return rc < 0 ? complain("cannot start the thread of diagnostics", rc) : 0;
 }
 
 static void log_ready(const struct app *app)
@@ -237,24 +366,34 @@ static void log_ready(const struct app *app)
  *          busy, for example with an attempt to connect: their memory goes with the process. */
 static bool stop(struct app *app)
 {
-    const bool is_clean = task_count() == 0 && app->drain.is_data_closed;
+    diag_loop_join(&app->diag);
+    const size_t requests_left = task_slots_living();
+    const bool is_clean = requests_left == 0 && app->drain.is_data_closed;
     app_drain_stop(&app->drain);
+    wheel_unset(&app->publish);
+    wheel_unset(&app->overdue);
+    held_stop(&app->held);
     budget_stop(&app->budget);
+    budget_stop_diagnostics(&app->budget);
     forgotten_stop(&app->forgotten);
     if (app->config->enable_pprof) {
         pprof_stop(&app->pprof);
     }
-    LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", task_count()));
+    LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", requests_left));
     log_stop(LOG_FLUSH_MS);
     signals_stop(&app->signals);
     if (!is_clean || !app_pools_destroy(&app->pools, JOBS_MS)) {
         return false;
     }
+    diag_loop_destroy(&app->diag);
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
-    conn_set_deinit(&app->conns);
-    conn_set_deinit(&app->diag_conns);
-    metrics_destroy(app->metrics);
+    conn_set_deinit(&app->conns[APP_TRAFFIC_SIDE]);
+    conn_set_deinit(&app->conns[APP_DIAGNOSTICS_SIDE]);
+    metrics_destroy(app->metrics[APP_TRAFFIC_SIDE]);
+    if (app->diag.is_own) {
+        metrics_destroy(app->metrics[APP_DIAGNOSTICS_SIDE]);
+    }
     buf_deinit(&app->cmdline);
     return true;
 }
@@ -263,6 +402,7 @@ int app_serve(const struct app_options *options, bool *ret_is_clean)
 {
     static struct app app; /* big, and alive as long as the process */
     *ret_is_clean = false; /* a thread may connect to MySQL already */
+    wheel_timer_init(&app.overdue, on_overdue);
     app.config = options->config;
     app.version = options->version;
     buf_init(&app.cmdline, 1u << 20);
@@ -272,7 +412,9 @@ int app_serve(const struct app_options *options, bool *ret_is_clean)
         return code;
     }
     log_ready(&app);
+    loop_ref(app.loop); /* when its own handles are closed, those of diagnostics may not be */
     loop_run(app.loop);
+    loop_unref(app.loop);
     *ret_is_clean = stop(&app);
     return EX_OK;
 }

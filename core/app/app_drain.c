@@ -10,32 +10,28 @@
 #include "core/base/clock.h"
 
 #define REPORT_MS     5000
-#define LAST_WORDS_MS 100 /* what a cancelled request is answered with leaves in this time */
-#define LOOK_MS       WHEEL_TICK_MS
+#define LAST_WORDS_MS 100  /* what a cancelled request is answered with leaves in this time */
 #define DATA_CLOSE_MS 1000 /* an attempt to connect to a server that says nothing takes longer */
 #define DATA_CUT_MS   100  /* ... and when the time is up already */
 
 static const char *const phase_names[] = {
-    [APP_SERVING] = "serving", [APP_ANNOUNCING] = "announcing", [APP_TRAFFIC] = "traffic",
-    [APP_DATA] = "data",       [APP_CAPTURES] = "captures",     [APP_DIAGNOSTICS] = "diagnostics",
-    [APP_ENDED] = "ended",
+    [APP_SERVING] = "serving", [APP_ANNOUNCING] = "announcing",   [APP_TRAFFIC] = "traffic",
+    [APP_DATA] = "data",       [APP_DIAGNOSTICS] = "diagnostics", [APP_ENDED] = "ended",
 };
 
 /* --- what it waits for --------------------------------------------------------------------------- */
 
 struct waiting {
-    bool
-        is_diagnostics; /* whether requests of diagnostics count: while traffic drains they hold up nothing */
     size_t count;
     const struct http_request *oldest;
 };
 
-/* look_at: all tasks are requests. */
+/* look_at: all tasks are requests; those of diagnostics hold up nothing. */
 static void look_at(struct task *task, void *arg)
 {
     struct waiting *waiting = arg;
     const struct http_request *req = CONTAINER_OF(task, struct http_request, task);
-    if (req->server->is_vital != waiting->is_diagnostics) {
+    if (req->server->is_vital) {
         return;
     }
     waiting->count++;
@@ -46,18 +42,16 @@ static void look_at(struct task *task, void *arg)
 
 static void log_waiting(const struct app_drain *drain, enum log_level level, const char *message)
 {
-    struct waiting waiting = {.is_diagnostics = drain->phase >= APP_CAPTURES};
+    struct waiting waiting = {.count = 0};
     task_for_each(look_at, &waiting);
     const struct http_request *oldest = waiting.oldest;
-    const struct conn_set *conns =
-        waiting.is_diagnostics ? drain->what.diag_conns : drain->what.conns;
     const uint64_t now_ms = loop_now_ms(drain->what.loop);
     const uint64_t age_ns = oldest == NULL ? 0 : clock_now_ns() - oldest->task.start_ns;
     const struct log_field fields[] = {
         log_cstr("phase", phase_names[drain->phase]),
         log_u64("elapsed_ms", now_ms - drain->start_ms),
         log_u64("requests", waiting.count),
-        log_u64("connections", conns->count),
+        log_u64("connections", drain->what.conns->count),
         log_cstr("oldest_method", oldest == NULL ? "" : http_method_name(oldest->method)),
         log_cstr("oldest_route", oldest == NULL ? "" : oldest->route->path),
         log_cstr("oldest_state", oldest == NULL ? "" : oldest->task.state),
@@ -71,41 +65,6 @@ static void on_report(struct wheel_timer *timer)
     struct app_drain *drain = CONTAINER_OF(timer, struct app_drain, report);
     log_waiting(drain, LOG_INFO, "still shutting down, waiting");
     loop_set_timer(drain->what.loop, timer, REPORT_MS);
-}
-
-/* --- captures ------------------------------------------------------------------------------------ */
-
-static bool is_capture(const struct task *task)
-{
-    const struct http_request *req = CONTAINER_OF(task, struct http_request, task);
-    return req->server->is_vital && req->is_long;
-}
-
-struct captures {
-    uint64_t before_ns;
-    bool is_any;
-};
-
-static void look_for_capture(struct task *task, void *arg)
-{
-    struct captures *captures = arg;
-    captures->is_any =
-        captures->is_any || (is_capture(task) && task->start_ns < captures->before_ns);
-}
-
-static bool has_captures(const struct app_drain *drain)
-{
-    struct captures captures = {.before_ns = drain->captures_ns};
-    task_for_each(look_for_capture, &captures);
-    return captures.is_any;
-}
-
-static void cancel_capture(struct task *task, void *arg)
-{
-    (void)arg;
-    if (is_capture(task)) {
-        task_cancel(task, UV_ECANCELED);
-    }
 }
 
 /* --- the phases ---------------------------------------------------------------------------------- */
@@ -133,25 +92,26 @@ static void close_data(struct app_drain *drain)
     const struct app_draining *what = &drain->what;
     what->health->sql = NULL;
     what->health->redis = NULL;
+    health_publish(what->health);
     loop_set_timer(what->loop, &drain->data_timeout, drain->is_cut ? DATA_CUT_MS : DATA_CLOSE_MS);
     app_data_close(what->data, on_data_closed, drain);
 }
 
-static void drain_servers(struct app_drain *drain, bool is_diagnostics)
+static void drain_servers(struct app_drain *drain)
 {
-    struct conn_set *conns = is_diagnostics ? drain->what.diag_conns : drain->what.conns;
+    struct conn_set *conns = drain->what.conns;
     conns->on_empty = advance;
     conns->on_empty_arg = drain;
-    app_servers_drain(drain->what.servers, is_diagnostics, advance, drain);
+    app_servers_drain(drain->what.servers, APP_TRAFFIC_SIDE, advance, drain);
     if (drain->is_cut) {
         (void)conn_set_close_all(conns);
     }
 }
 
-static void on_look(struct wheel_timer *timer)
+static void on_diagnostics_over(void *arg)
 {
-    struct app_drain *drain = CONTAINER_OF(timer, struct app_drain, look);
-    loop_set_timer(drain->what.loop, timer, LOOK_MS);
+    struct app_drain *drain = arg;
+    drain->is_diagnostics_over = true;
     advance(drain);
 }
 
@@ -162,20 +122,15 @@ static void enter(struct app_drain *drain, enum app_phase phase)
     case APP_TRAFFIC:
         wheel_unset(&drain->delay);
         log_waiting(drain, LOG_INFO, "closing the listeners of traffic");
-        drain_servers(drain, false);
+        drain_servers(drain);
         break;
     case APP_DATA:
         close_data(drain);
         break;
-    case APP_CAPTURES:
+    case APP_DIAGNOSTICS: /* which say themselves what they wait for */
         wheel_unset(&drain->data_timeout);
-        drain->captures_ns = clock_now_ns();
-        loop_set_timer(drain->what.loop, &drain->look, LOOK_MS);
-        break;
-    case APP_DIAGNOSTICS:
-        wheel_unset(&drain->look);
-        task_for_each(cancel_capture, NULL);
-        drain_servers(drain, true);
+        wheel_unset(&drain->report);
+        diag_drain_begin(&drain->diagnostics);
         break;
     case APP_ENDED:
         loop_stop(drain->what.loop);
@@ -188,16 +143,14 @@ static void enter(struct app_drain *drain, enum app_phase phase)
 /* is_over tells whether a phase has nothing to wait for any more. */
 static bool is_over(const struct app_drain *drain)
 {
-    const bool are_closed = drain->what.servers->draining_count == 0;
     switch (drain->phase) {
     case APP_TRAFFIC:
-        return are_closed && drain->what.conns->count == 0;
+        return drain->what.servers->sides[APP_TRAFFIC_SIDE].draining_count == 0 &&
+               drain->what.conns->count == 0;
     case APP_DATA:
         return drain->is_data_closed || drain->is_data_left;
-    case APP_CAPTURES:
-        return drain->is_cut || !has_captures(drain);
     case APP_DIAGNOSTICS:
-        return are_closed && drain->what.diag_conns->count == 0;
+        return drain->is_diagnostics_over;
     default:
         return false; /* a timer ends it */
     }
@@ -224,7 +177,7 @@ static void cut(struct app_drain *drain)
 {
     drain->is_cut = true;
     (void)conn_set_close_all(drain->what.conns);
-    (void)conn_set_close_all(drain->what.diag_conns);
+    diag_drain_cut(&drain->diagnostics);
     if (drain->phase == APP_DATA) {
         loop_set_timer(drain->what.loop, &drain->data_timeout, DATA_CUT_MS);
     }
@@ -245,8 +198,9 @@ static void on_timeout(struct wheel_timer *timer)
         enter(drain, APP_TRAFFIC);
     }
     const size_t requests = task_cancel_all(UV_ECANCELED);
+    diag_drain_cancel(&drain->diagnostics);
     LOG(LOG_WARN, "main", "shutdown timed out", log_u64("cancelled_requests", requests),
-        log_u64("connections", drain->what.conns->count + drain->what.diag_conns->count));
+        log_u64("connections", drain->what.conns->count));
     loop_set_timer(drain->what.loop, timer, LAST_WORDS_MS);
 }
 
@@ -258,8 +212,15 @@ void app_drain_init(struct app_drain *drain, const struct app_draining *what)
     wheel_timer_init(&drain->delay, on_delay);
     wheel_timer_init(&drain->timeout, on_timeout);
     wheel_timer_init(&drain->data_timeout, on_data_timeout);
-    wheel_timer_init(&drain->look, on_look);
     wheel_timer_init(&drain->report, on_report);
+    diag_drain_init(&drain->diagnostics, &(struct diag_draining){
+                                             .loop = what->diag_conns->loop,
+                                             .conns = what->diag_conns,
+                                             .servers = what->servers,
+                                             .work = what->loop,
+                                             .on_over = on_diagnostics_over,
+                                             .arg = drain,
+                                         });
 }
 
 void app_drain_begin(struct app_drain *drain, int signo)
@@ -289,6 +250,5 @@ void app_drain_stop(struct app_drain *drain)
     wheel_unset(&drain->delay);
     wheel_unset(&drain->timeout);
     wheel_unset(&drain->data_timeout);
-    wheel_unset(&drain->look);
     wheel_unset(&drain->report);
 }

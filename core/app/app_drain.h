@@ -7,21 +7,21 @@
  *          and Redis -> captures that were begun before -> diagnostics, which answer up to here -> loop_stop.
  * Failure: SHUTDOWN_TIMEOUT_MS after the signal the requests that are left are cancelled, and a moment later their
  *          connections are cut.
- * Thread:  the loop.
+ * Thread:  the work loop.
  */
 #ifndef TOQ_CORE_APP_APP_DRAIN_H
 #define TOQ_CORE_APP_APP_DRAIN_H
 
 #include "core/app/app_data.h"
 #include "core/app/app_servers.h"
+#include "core/app/diag_drain.h"
 
 enum app_phase {
     APP_SERVING,
     APP_ANNOUNCING, /* SHUTDOWN_DELAY_MS: balancers see that the server is not ready */
     APP_TRAFFIC,
     APP_DATA,
-    APP_CAPTURES, /* begun before this phase: those that are begun in it are cancelled with it */
-    APP_DIAGNOSTICS,
+    APP_DIAGNOSTICS, /* diag_drain.h */
     APP_ENDED,
 };
 
@@ -40,16 +40,16 @@ struct app_drain {
     struct app_draining what;
     enum app_phase phase;
     uint64_t start_ms;
-    uint64_t captures_ns; /* when APP_CAPTURES began */
     struct wheel_timer delay;
     struct wheel_timer timeout;
     struct wheel_timer data_timeout;
-    struct wheel_timer look; /* whether the captures have ended */
     struct wheel_timer report;
     bool is_cancelled; /* the requests that were left when the time was up */
     bool is_cut;       /* ... and then their connections */
     bool is_data_closed;
     bool is_data_left; /* without waiting for it any longer */
+    bool is_diagnostics_over;
+    struct diag_drain diagnostics;
 };
 
 /* app_drain_init prepares a drain that has not begun. */

@@ -21,8 +21,8 @@ static int add_services(struct router *router, const struct app_served *served,
     const struct grpc_services_options options = {
         .limits = {.receive_bytes = c->grpc_max_receive_bytes,
                    .send_bytes = c->grpc_max_send_bytes},
-        .loop = served->conns->loop,
-        .metrics = served->metrics,
+        .loop = served->conns[APP_TRAFFIC_SIDE].loop,
+        .metrics = served->metrics[APP_TRAFFIC_SIDE],
         .health = served->health,
         .listings = served->listings,
     };
@@ -39,7 +39,7 @@ static int add_routes(struct router *router, struct app_servers *servers,
     case APP_SERVER_GRPC:
         return add_services(router, served, &servers->grpc);
     case APP_SERVER_METRICS:
-        rc = routes_metrics(router, served->metrics);
+        rc = routes_metrics(router, served->scrape);
         return rc < 0 ? rc : routes_health(router, served->health);
     case APP_SERVER_PPROF:
         rc = routes_pprof(router, served->pprof);
@@ -142,16 +142,17 @@ static struct http_limits limits_for(const struct config *c, enum app_server whi
     return limits;
 }
 
-static bool is_diagnostic(enum app_server which)
+static enum app_side side_of(enum app_server which)
 {
-    return which == APP_SERVER_METRICS || which == APP_SERVER_PPROF;
+    return which == APP_SERVER_METRICS || which == APP_SERVER_PPROF ? APP_DIAGNOSTICS_SIDE
+                                                                    : APP_TRAFFIC_SIDE;
 }
 
 /* listener_limits_for: the two listeners of traffic share the descriptors that are left when those of the clients
  * of MySQL and Redis, and some for diagnostics, are kept. */
 static struct listener_limits listener_limits_for(const struct config *c, enum app_server which)
 {
-    if (is_diagnostic(which)) {
+    if (side_of(which) == APP_DIAGNOSTICS_SIDE) {
         return (struct listener_limits){.max_count = c->diagnostics_max_connections};
     }
     return (struct listener_limits){
@@ -173,6 +174,7 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
                      const struct face *face)
 {
     const struct config *c = served->config;
+    const enum app_side side = side_of(face->which);
     const struct http_server_options options = {
         .name = face->name,
         .host = face->host,
@@ -181,19 +183,18 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
         .limits = limits_for(c, face->which),
         .listener_limits = listener_limits_for(c, face->which),
         .budget = served->budget,
-        .is_vital = is_diagnostic(face->which),
-        .is_host_checked = is_diagnostic(face->which) && is_local(face),
+        .is_vital = side == APP_DIAGNOSTICS_SIDE,
+        .is_host_checked = side == APP_DIAGNOSTICS_SIDE && is_local(face),
         .allowed_hosts = str_from(c->allowed_hosts),
-        .http2_cuts = &servers->http2_cuts,
+        .http2_cuts = &servers->sides[side].http2_cuts,
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };
     struct router *router = NULL;
     int rc = make_router(servers, served, face->which, &router);
     if (rc == 0) {
-        struct conn_set *conns = is_diagnostic(face->which) ? served->diag_conns : served->conns;
-        rc = http_server_open(&servers->list[face->which], conns, router, &servers->http_metrics,
-                              &options);
+        rc = http_server_open(&servers->list[face->which], &served->conns[side], router,
+                              &servers->sides[side].http_metrics, &options);
     }
     if (rc < 0) {
         return refuse(face, rc);
@@ -202,16 +203,32 @@ static int open_face(struct app_servers *servers, const struct app_served *serve
     return 0;
 }
 
-static int register_listeners(struct app_servers *servers, struct metrics *metrics)
+static bool is_of(const struct app_servers *servers, int i, enum app_side side)
+{
+    return servers->is_serving[i] && side_of((enum app_server)i) == side;
+}
+
+static int register_listeners(struct app_servers *servers, const struct app_served *served,
+                              enum app_side side)
 {
     struct listener *listeners[APP_SERVER_COUNT];
     size_t count = 0;
     for (int i = 0; i < APP_SERVER_COUNT; i++) {
-        if (servers->is_serving[i]) {
+        if (is_of(servers, i, side)) {
             listeners[count++] = &servers->list[i].listener;
         }
     }
-    return listener_metrics_register(&servers->listener_metrics, metrics, listeners, count);
+    return count == 0 ? 0
+                      : listener_metrics_register(&servers->sides[side].listener_metrics,
+                                                  served->metrics[side], listeners, count);
+}
+
+static int init_side(struct app_servers *servers, const struct app_served *served,
+                     enum app_side side)
+{
+    struct app_server_side *own = &servers->sides[side];
+    const int rc = http_metrics_init(&own->http_metrics, served->metrics[side]);
+    return rc < 0 ? rc : http2_cuts_init(&own->http2_cuts, served->metrics[side]);
 }
 
 int app_servers_open(struct app_servers *servers, const struct app_served *served)
@@ -224,17 +241,16 @@ int app_servers_open(struct app_servers *servers, const struct app_served *serve
          c->enable_metrics},
         {APP_SERVER_PPROF, "pprof", c->pprof_host, c->pprof_port, "PPROF_PORT", c->enable_pprof},
     };
-    int rc = http_metrics_init(&servers->http_metrics, served->metrics);
-    if (rc == 0) {
-        rc = http2_cuts_init(&servers->http2_cuts, served->metrics);
-    }
+    int rc = init_side(servers, served, APP_TRAFFIC_SIDE);
+    rc = rc < 0 ? rc : init_side(servers, served, APP_DIAGNOSTICS_SIDE);
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(faces); i++) {
         const int code = faces[i].is_on ? open_face(servers, served, &faces[i]) : 0;
         if (code != 0) {
             return code;
         }
     }
-    rc = rc < 0 ? rc : register_listeners(servers, served->metrics);
+    rc = rc < 0 ? rc : register_listeners(servers, served, APP_TRAFFIC_SIDE);
+    rc = rc < 0 ? rc : register_listeners(servers, served, APP_DIAGNOSTICS_SIDE);
     if (rc < 0) {
         (void)fprintf(stderr, "toq: cannot start: %s\n", uv_strerror(rc));
         return EX_OSERR;
@@ -255,20 +271,21 @@ void app_servers_log(const struct app_servers *servers)
 
 static void on_listener_closed(void *arg)
 {
-    struct app_servers *servers = arg;
-    servers->draining_count--;
-    servers->on_closed(servers->on_closed_arg);
+    struct app_server_side *side = arg;
+    side->draining_count--;
+    side->on_closed(side->on_closed_arg);
 }
 
-void app_servers_drain(struct app_servers *servers, bool is_diagnostics,
+void app_servers_drain(struct app_servers *servers, enum app_side side,
                        void (*on_closed)(void *arg), void *arg)
 {
-    servers->on_closed = on_closed;
-    servers->on_closed_arg = arg;
+    struct app_server_side *own = &servers->sides[side];
+    own->on_closed = on_closed;
+    own->on_closed_arg = arg;
     for (int i = 0; i < APP_SERVER_COUNT; i++) {
-        if (servers->is_serving[i] && is_diagnostic((enum app_server)i) == is_diagnostics) {
-            servers->draining_count++;
-            http_server_drain(&servers->list[i], on_listener_closed, servers);
+        if (is_of(servers, i, side)) {
+            own->draining_count++;
+            http_server_drain(&servers->list[i], on_listener_closed, own);
         }
     }
 }
@@ -281,5 +298,6 @@ void app_servers_deinit(struct app_servers *servers)
         }
     }
     grpc_services_destroy(&servers->grpc);
-    http_metrics_deinit(&servers->http_metrics);
+    http_metrics_deinit(&servers->sides[APP_TRAFFIC_SIDE].http_metrics);
+    http_metrics_deinit(&servers->sides[APP_DIAGNOSTICS_SIDE].http_metrics);
 }

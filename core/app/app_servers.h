@@ -2,7 +2,7 @@
  *
  * app_servers.h - the listeners with their routes: public, gRPC, metrics, pprof.
  *
- * Thread: main, before the loop runs, and the loop's afterwards.
+ * Thread: main, before the loops run, and each side's loop afterwards.
  */
 #ifndef TOQ_CORE_APP_APP_SERVERS_H
 #define TOQ_CORE_APP_APP_SERVERS_H
@@ -23,28 +23,40 @@ enum app_server {
     APP_SERVER_COUNT
 };
 
+/* What listeners do, and on which loop. */
+enum app_side {
+    APP_TRAFFIC_SIDE,     /* on the work loop */
+    APP_DIAGNOSTICS_SIDE, /* on that of diagnostics, which may be the same */
+    APP_SIDE_COUNT
+};
+
 /* What the listeners share, and what their handlers work on. */
 struct app_served {
     const struct config *config;
-    struct conn_set *conns;      /* traffic's */
-    struct conn_set *diag_conns; /* apart, for they end last */
+    struct conn_set *conns;                  /* of each side */
+    struct metrics *metrics[APP_SIDE_COUNT]; /* what each side counts in; the same, on one loop */
     struct budget *budget;
-    struct metrics *metrics;
+    struct metrics_scrape *scrape;
     struct health *health;
     struct listings *listings;
     struct pprof *pprof;
 };
 
-struct app_servers {
+/* What the listeners of a side have in common. */
+struct app_server_side {
     struct http_metrics http_metrics;
     struct http2_cuts http2_cuts;
     struct listener_metrics listener_metrics;
-    struct grpc_services grpc;
-    struct http_server list[APP_SERVER_COUNT];
-    bool is_serving[APP_SERVER_COUNT];
     size_t draining_count; /* listeners that were told to close and have not */
     void (*on_closed)(void *arg);
     void *on_closed_arg;
+};
+
+struct app_servers {
+    struct app_server_side sides[APP_SIDE_COUNT];
+    struct grpc_services grpc;
+    struct http_server list[APP_SERVER_COUNT];
+    bool is_serving[APP_SERVER_COUNT];
 };
 
 /* app_servers_open binds what the configuration turns on.
@@ -57,9 +69,11 @@ MUST_USE int app_servers_open(struct app_servers *servers, const struct app_serv
 /* app_servers_log writes where each of them listens. */
 void app_servers_log(const struct app_servers *servers);
 
-/* app_servers_drain has the servers of traffic, or those of diagnostics, stop listening; on_closed runs for each
- * listener that has closed. */
-void app_servers_drain(struct app_servers *servers, bool is_diagnostics,
+/* app_servers_drain has the servers of a side stop listening; on_closed runs for each listener that has closed.
+ *
+ * Thread: the side's loop.
+ */
+void app_servers_drain(struct app_servers *servers, enum app_side side,
                        void (*on_closed)(void *arg), void *arg);
 
 /* app_servers_deinit frees their memory; all are drained and have no connections. */

@@ -177,7 +177,7 @@ static struct grpc_call *create(struct http_request *req, struct grpc_entry *ent
 static void refuse(struct grpc_call *call, const struct grpc_refusal *refusal)
 {
     if (refusal->http == 200) {
-        *call->entry->series.started += 1;
+        METRIC_ADD(call->entry->series.started, 1);
         account(call, &refusal->status);
     }
     grpc_send_refusal(call, refusal);
@@ -256,7 +256,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
         refuse(call, &refusal);
         return;
     }
-    *entry->series.started += 1;
+    METRIC_ADD(entry->series.started, 1);
     list_push_back(&call->grpc->calls, &call->link);
     http_on_cancel(req, on_cancel);
     set_deadline(call, timeout_ns);

@@ -83,7 +83,7 @@ void grpc_metrics_count(struct grpc_series *series, enum grpc_code code, uint64_
         const struct str values[] = {series->name, str_from(grpc_code_name(code))};
         *duration = metric_histogram(series->durations, values);
     }
-    *series->handled[code] += 1;
+    METRIC_ADD(series->handled[code], 1);
     metric_observe(series->seconds, seconds);
     metric_observe(*duration, seconds);
 }

@@ -123,7 +123,7 @@ static struct grpc_status unpack(struct grpc_call *call, struct str message,
 
 static void count_received(struct grpc_call *call, size_t bytes)
 {
-    *call->entry->series.received += 1;
+    METRIC_ADD(call->entry->series.received, 1);
     for (size_t i = 0; i < call->started_count; i++) {
         const struct grpc_interceptor *interceptor = &call->grpc->interceptors[i];
         if (interceptor->on_message != NULL) {

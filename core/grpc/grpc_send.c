@@ -168,7 +168,7 @@ static int deflate_packed(struct grpc_call *call, struct str message, struct str
 
 void grpc_count_sent(struct grpc_call *call, size_t bytes)
 {
-    *call->entry->series.sent += 1;
+    METRIC_ADD(call->entry->series.sent, 1);
     for (size_t i = 0; i < call->started_count; i++) {
         const struct grpc_interceptor *interceptor = &call->grpc->interceptors[i];
         if (interceptor->on_message != NULL) {

@@ -135,7 +135,7 @@ static void count_route(struct metric_family *family, const struct route *route,
         const struct str value = str_from(route->path);
         *cell = metric_counter(family, &value);
     }
-    ++**cell;
+    METRIC_ADD(*cell, 1);
 }
 
 void http_metrics_count_late(struct http_metrics *hm, struct route *route)

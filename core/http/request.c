@@ -91,7 +91,7 @@ static void finish(struct http_request *req)
 {
     set_life(req, req->life == HTTP_CANCELLED ? HTTP_ENDED_LATE : HTTP_ENDED);
     wheel_unset(&req->deadline);
-    *req->server->metrics->active -= 1;
+    METRIC_ADD(req->server->metrics->active, -1);
     task_end(&req->task);
 }
 
@@ -227,7 +227,7 @@ int http_request_init(struct http_request *req, struct http_server *server,
     req->task.get_trace = get_trace;
     req->task.on_free = on_free;
     set_life(req, HTTP_ARRIVING);
-    *server->metrics->active += 1;
+    METRIC_ADD(server->metrics->active, 1);
     return 0;
 }
 

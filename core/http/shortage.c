@@ -9,7 +9,7 @@
 static void count(const struct http_server *server)
 {
     if (server->budget != NULL) {
-        server->budget->refused++;
+        (void)atomic_fetch_add_explicit(&server->budget->refused, 1, memory_order_relaxed);
     }
 }
 

@@ -151,7 +151,7 @@ static void refuse(struct http1_exchange *ex, struct http1_fault fault)
 
 static struct http1_exchange *begin(struct http1 *h1)
 {
-    struct http1_exchange *ex = http1_exchange_get(h1->server, &transport);
+    struct http1_exchange *ex = http1_exchange_get(h1->server, &transport, conn_ready_ns(h1->conn));
     if (ex == NULL) {
         conn_close(h1->conn);
         return NULL;

@@ -37,13 +37,13 @@ static struct http1_exchange *get_memory(struct http_server *server)
 }
 
 struct http1_exchange *http1_exchange_get(struct http_server *server,
-                                          const struct http_transport *transport)
+                                          const struct http_transport *transport, uint64_t ready_ns)
 {
     struct http1_exchange *ex = get_memory(server);
     if (ex == NULL) {
         return NULL;
     }
-    if (http_request_init(&ex->req, server, transport, loop_ready_ns(server->loop)) < 0) {
+    if (http_request_init(&ex->req, server, transport, ready_ns) < 0) {
         destroy(ex);
         return NULL;
     }

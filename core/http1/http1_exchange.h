@@ -88,10 +88,12 @@ struct http1_exchange {
 
 /* http1_exchange_get takes a spare exchange or makes one, and starts its request.
  *
+ * ready_ns: when its first byte had arrived.
  * Returns: the exchange, which http1_exchange_recycle takes back; NULL when memory is missing.
  */
 MUST_USE struct http1_exchange *http1_exchange_get(struct http_server *server,
-                                                   const struct http_transport *transport);
+                                                   const struct http_transport *transport,
+                                                   uint64_t ready_ns);
 
 /* http1_exchange_recycle takes the exchange of an ended request back. */
 void http1_exchange_recycle(struct http_request *req);

@@ -58,7 +58,7 @@ void http2_count_cut(struct http2 *h2, uint32_t code, enum http2_cut cut, struct
 {
     struct http_server *server = h2->server;
     const uint64_t now_ms = loop_now_ms(server->loop);
-    ++*server->http2_cuts->counts[cut];
+    METRIC_ADD(server->http2_cuts->counts[cut], 1);
     if (now_ms < server->cut_line_due_ms) {
         server->cuts_left_out++;
         return;
@@ -530,7 +530,7 @@ static void attach(struct http_server *server, struct conn *conn)
 
 static void count_foreign(struct http_server *server)
 {
-    ++*server->http2_cuts->counts[HTTP2_CUT_PROTOCOL];
+    METRIC_ADD(server->http2_cuts->counts[HTTP2_CUT_PROTOCOL], 1);
 }
 
 const struct http_protocol http2_protocol = {

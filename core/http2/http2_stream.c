@@ -78,7 +78,7 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
     const struct arena arena = st->req.arena;
     *st = (struct http2_stream){.h2 = h2, .id = id};
     st->req.arena = arena;
-    if (http_request_init(&st->req, server, &http2_transport, loop_ready_ns(server->loop)) < 0) {
+    if (http_request_init(&st->req, server, &http2_transport, conn_ready_ns(h2->conn)) < 0) {
         destroy(st);
         return NULL;
     }

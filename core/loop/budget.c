@@ -32,25 +32,25 @@ static void keep_space(struct budget *budget)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     /* cppcheck-suppress invalidFunctionArg ; -1 is what mmap(2) wants beside MAP_ANONYMOUS */
-    budget->kept = mmap(NULL, BUDGET_RESERVE_BYTES, PROT_NONE, flags, -1, 0);
-    if (budget->kept == MAP_FAILED) {
-        budget->kept = NULL;
+    void *kept = mmap(NULL, BUDGET_RESERVE_BYTES, PROT_NONE, flags, -1, 0);
+    if (kept != MAP_FAILED) {
+        atomic_store(&budget->kept, kept);
     }
 }
 
 static void give_space_back(struct budget *budget)
 {
-    if (budget->kept != NULL) {
-        (void)munmap(budget->kept, BUDGET_RESERVE_BYTES);
-        budget->kept = NULL;
+    void *kept = atomic_exchange(&budget->kept, NULL);
+    if (kept != NULL) {
+        (void)munmap(kept, BUDGET_RESERVE_BYTES);
     }
 }
 
 static void on_short(struct quota_pool *pool)
 {
     struct budget *budget = CONTAINER_OF(pool, struct budget, pool);
-    budget->short_count++;
-    budget->short_ticks = SHORT_TICKS;
+    (void)atomic_fetch_add_explicit(&budget->short_count, 1, memory_order_relaxed);
+    atomic_store_explicit(&budget->short_ticks, SHORT_TICKS, memory_order_relaxed);
     give_space_back(budget);
 }
 
@@ -66,7 +66,7 @@ static void tell(const struct budget *budget, enum log_level level, const char *
 {
     LOG(level, "memory", message, log_u64("used_bytes", used_bytes(budget)),
         log_u64("max_bytes", budget->pool.max_bytes),
-        log_u64("failed_mallocs", budget->short_count),
+        log_u64("failed_mallocs", atomic_load_explicit(&budget->short_count, memory_order_relaxed)),
         log_u64("refused_requests", budget->refused));
 }
 
@@ -180,11 +180,18 @@ static size_t count_active(void)
     return active;
 }
 
+size_t budget_charged_bytes(const struct budget *budget)
+{
+    const size_t granted = atomic_load_explicit(&budget->pool.granted_bytes, memory_order_relaxed);
+    const size_t unused = budget->traffic.granted_bytes - budget->traffic.used_bytes;
+    return granted > unused ? granted - unused : 0;
+}
+
 /* weigh_foreign finds what is in use and charged to nobody. */
 static void weigh_foreign(struct budget *budget)
 {
     const size_t active = count_active();
-    const size_t charged = budget->traffic.used_bytes + budget->diagnostics.used_bytes;
+    const size_t charged = budget_charged_bytes(budget);
     atomic_store_explicit(&budget->pool.foreign_bytes, active > charged ? active - charged : 0,
                           memory_order_relaxed);
 }
@@ -263,12 +270,16 @@ static void cut_stalled(struct budget *budget)
 void budget_tick(struct budget *budget)
 {
     weigh_foreign(budget);
-    if (budget->short_ticks > 0 && --budget->short_ticks == 0) {
+    /* a malloc that fails just now begins anew: what this look undoes, the next failure does again */
+    const uint8_t ticks = atomic_load_explicit(&budget->short_ticks, memory_order_relaxed);
+    if (ticks > 0) {
+        atomic_store_explicit(&budget->short_ticks, (uint8_t)(ticks - 1), memory_order_relaxed);
+    }
+    if (ticks == 1) {
         keep_space(budget);
         atomic_store_explicit(&budget->pool.is_short, false, memory_order_relaxed);
     }
     quota_check(&budget->traffic);
-    quota_check(&budget->diagnostics);
     if (budget->traffic.level != QUOTA_EASY && budget->conns != NULL) {
         cut_stalled(budget);
     }
@@ -305,6 +316,25 @@ void budget_start(struct budget *budget, struct loop *loop, struct conn_set *con
     budget->conns = conns;
     weigh_foreign(budget);
     loop_set_timer(loop, &budget->tick, TICK_MS);
+}
+
+static void on_diagnostics_tick(struct wheel_timer *timer)
+{
+    struct budget *budget = CONTAINER_OF(timer, struct budget, diagnostics_tick);
+    quota_check(&budget->diagnostics);
+    loop_set_timer(budget->diagnostics_loop, timer, TICK_MS);
+}
+
+void budget_start_diagnostics(struct budget *budget, struct loop *loop)
+{
+    budget->diagnostics_loop = loop;
+    wheel_timer_init(&budget->diagnostics_tick, on_diagnostics_tick);
+    loop_set_timer(loop, &budget->diagnostics_tick, TICK_MS);
+}
+
+void budget_stop_diagnostics(struct budget *budget)
+{
+    wheel_unset(&budget->diagnostics_tick);
 }
 
 void budget_stop(struct budget *budget)

@@ -7,7 +7,7 @@
  *          once a second the connection that holds most and does not move is cut.
  * Failure: a malloc that fails though the budget is not used up counts as 100 %: the address space that was
  *          kept for that is given back.
- * Thread:  the loop.
+ * Thread:  the work loop, but for the quota of diagnostics, which is their loop's.
  */
 #ifndef TOQ_CORE_LOOP_BUDGET_H
 #define TOQ_CORE_LOOP_BUDGET_H
@@ -29,12 +29,14 @@ struct budget {
     enum quota_level told;
     uint64_t tight_count; /* times that a level was reached */
     uint64_t full_count;
-    uint64_t short_count; /* mallocs that failed */
-    uint64_t refused;     /* requests: http_server's */
-    uint64_t cut;         /* connections */
-    ptrdiff_t decay_ms;   /* of jemalloc's, at ease */
-    uint8_t short_ticks;  /* for which no new work is taken after a malloc has failed */
-    void *kept;           /* BUDGET_RESERVE_BYTES of address space; NULL: it was given back */
+    _Atomic uint64_t short_count; /* mallocs that failed, on any thread */
+    _Atomic uint64_t refused;     /* requests: http_server's, on any loop */
+    uint64_t cut;                 /* connections */
+    ptrdiff_t decay_ms;           /* of jemalloc's, at ease */
+    _Atomic uint8_t short_ticks;  /* for which no new work is taken after a malloc has failed */
+    _Atomic(void *) kept; /* BUDGET_RESERVE_BYTES of address space; NULL: it was given back */
+    struct loop *diagnostics_loop;
+    struct wheel_timer diagnostics_tick;
 };
 
 /* budget_default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of what the system lets us have. */
@@ -52,8 +54,20 @@ void budget_start(struct budget *budget, struct loop *loop, struct conn_set *con
 /* budget_stop ends that; the quotas stay. */
 void budget_stop(struct budget *budget);
 
+/* budget_start_diagnostics begins to look at the quota of diagnostics.
+ *
+ * Thread: the loop of diagnostics, as for budget_stop_diagnostics.
+ */
+void budget_start_diagnostics(struct budget *budget, struct loop *loop);
+
+/* budget_stop_diagnostics ends that. */
+void budget_stop_diagnostics(struct budget *budget);
+
 /* budget_tick is one look. */
 void budget_tick(struct budget *budget);
+
+/* budget_charged_bytes is what is charged; of diagnostics to a whole batch. */
+size_t budget_charged_bytes(const struct budget *budget);
 
 /* budget_purge gives the system the pages back that this thread has freed, after work that took many. Some
  * milliseconds for some dozens of MiB. */

@@ -20,17 +20,18 @@ static struct {
 static void collect(void *arg)
 {
     const struct budget *budget = arg;
-    const size_t charged = budget->traffic.used_bytes + budget->diagnostics.used_bytes;
-    *cells.max_bytes = (double)budget->pool.max_bytes;
-    *cells.charged_bytes = (double)charged;
-    *cells.used_bytes =
-        (double)(charged + atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed));
-    *cells.level = (double)budget->traffic.level;
-    *cells.steps[0] = budget->conns == NULL ? 0 : budget->conns->parked_count;
-    *cells.steps[1] = budget->tight_count;
-    *cells.steps[2] = budget->full_count;
-    *cells.refused = budget->refused;
-    *cells.cut = budget->cut;
+    const size_t charged = budget_charged_bytes(budget);
+    METRIC_SET(cells.max_bytes, (double)budget->pool.max_bytes);
+    METRIC_SET(cells.charged_bytes, (double)charged);
+    METRIC_SET(cells.used_bytes,
+               (double)(charged +
+                        atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed)));
+    METRIC_SET(cells.level, (double)budget->traffic.level);
+    METRIC_SET(cells.steps[0], budget->conns == NULL ? 0 : budget->conns->parked_count);
+    METRIC_SET(cells.steps[1], budget->tight_count);
+    METRIC_SET(cells.steps[2], budget->full_count);
+    METRIC_SET(cells.refused, budget->refused);
+    METRIC_SET(cells.cut, budget->cut);
 }
 
 static double *gauge(struct metrics *metrics, const char *name, const char *help)

@@ -401,17 +401,31 @@ static void set_watch(struct conn *conn)
     }
 }
 
+static bool read_info(const struct conn *conn, struct tcp_info *ret_info)
+{
+    uv_os_fd_t fd;
+    socklen_t len = sizeof(*ret_info);
+    *ret_info = (struct tcp_info){0};
+    return uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 &&
+           getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret_info, &len) == 0;
+}
+
 /* read_state is the kernel's state of the connection; TCP_ESTABLISHED where it cannot be had. */
 static int read_state(const struct conn *conn)
 {
-    uv_os_fd_t fd;
-    struct tcp_info info = {0};
-    socklen_t len = sizeof(info);
-    if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) != 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
-        return TCP_ESTABLISHED;
+    struct tcp_info info;
+    return read_info(conn, &info) ? info.tcpi_state : TCP_ESTABLISHED;
+}
+
+uint64_t conn_ready_ns(const struct conn *conn)
+{
+    struct loop *loop = conn->set->loop;
+    const uint64_t ready_ns = loop_ready_ns(loop);
+    struct tcp_info info;
+    if (LIKELY(!loop_was_held(loop)) || !read_info(conn, &info)) {
+        return ready_ns;
     }
-    return info.tcpi_state;
+    return ready_ns - info.tcpi_last_data_recv * NS_PER_MS;
 }
 
 static void on_watch(struct wheel_timer *timer)

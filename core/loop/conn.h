@@ -134,6 +134,10 @@ size_t conn_set_close_all(struct conn_set *set);
 MUST_USE int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
                        struct conn_stats *stats, struct conn **ret_conn);
 
+/* conn_ready_ns is when what is read now had arrived: loop_ready_ns, or before it when the loop had been held and
+ * did not look. */
+uint64_t conn_ready_ns(const struct conn *conn);
+
 /* conn_attach names the protocol that gets the events, before the first turn after conn_open, or
  * later to hand a connection over. */
 void conn_attach(struct conn *conn, const struct conn_events *events, void *ctx);

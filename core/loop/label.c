@@ -88,6 +88,13 @@ struct label label_get(uint32_t id)
     return id < count && id < LABEL_MAX ? labels[id] : labels[LABEL_NONE];
 }
 
+const char *label_name(uint32_t id)
+{
+    const struct label label = label_get(id);
+    const char *name = label.rpc != NULL ? label.rpc : label.route;
+    return name == NULL ? "" : name;
+}
+
 uint64_t label_overflow_count(void)
 {
     return overflow_count;

@@ -37,6 +37,13 @@ uint32_t label_intern(struct str route, const char *method);
 /* label_intern_rpc is label_intern for the set of a gRPC method. */
 uint32_t label_intern_rpc(struct str rpc);
 
+/* label_name is the route or method of gRPC of a label, for people; a literal of the table's.
+ *
+ * Returns: "" for none.
+ * Thread:  any.
+ */
+const char *label_name(uint32_t id);
+
 /* label_get returns the set that has a number; the texts live as long as the process.
  *
  * Thread: any.

@@ -38,9 +38,9 @@ static void collect(void *arg)
     const struct listener_metrics *c = arg;
     for (size_t i = 0; i < c->count; i++) {
         if (c->cells[i].counter != NULL) {
-            *c->cells[i].counter = *c->cells[i].source;
+            METRIC_SET(c->cells[i].counter, *c->cells[i].source);
         } else {
-            *c->cells[i].gauge = (double)*c->cells[i].source;
+            METRIC_SET(c->cells[i].gauge, (double)*c->cells[i].source);
         }
     }
 }

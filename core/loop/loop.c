@@ -15,10 +15,15 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/task.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
 #define ROUND_NS    (2 * NS_PER_MS)
 #define ROUND_CALLS 4 /* between two looks at the clock */
+
+/* A turn that takes so long lets what arrives meanwhile wait; what has waited is read within HOLD_WAKE_MS. */
+#define HOLD_NS      (20 * NS_PER_MS)
+#define HOLD_WAKE_MS 50
 
 struct loop {
     uv_loop_t uv;
@@ -36,6 +41,7 @@ struct loop {
     uint64_t date_s;       /* the second that `date` names */
     uint64_t heartbeat_ms; /* when the next one is due */
     uint64_t ready_ns;     /* loop_ready_ns; 0 until somebody asks in this turn */
+    uint64_t hold_ms;      /* loop_now_ms when a turn had last taken long */
     /* What the clock had counted beside the time spent in poll when this turn began to poll; 0: the
      * loop does not run. It stands still while the loop polls, so one number tells all. */
     atomic_uint_fast64_t busy_ns;
@@ -43,8 +49,9 @@ struct loop {
     uint64_t stall_ns;      /* how long a turn must take for it */
     const char *run_frame;  /* of loop_run: callbacks lie below; NULL: it does not run */
     const void *thread;     /* that it runs on: its thread pointer */
-    bool is_stopped;        /* loop_stop was called since loop_run */
-    struct metric_histogram *turn_seconds; /* NULL until loop_register_metrics */
+    _Atomic(const struct task_thread *) tasks; /* of that thread; NULL: it does not run */
+    bool is_stopped;                           /* loop_stop was called since loop_run */
+    struct metric_histogram *turn_seconds;     /* NULL until loop_register_metrics */
     struct metric_histogram *lag_seconds;
     uint64_t *turns_total;
     double *handles_active;
@@ -82,10 +89,11 @@ static void on_idle(uv_idle_t *handle)
     (void)handle; /* its presence alone makes the poll return at once */
 }
 
-static uint64_t read_busy_ns(struct loop *loop)
+static uint64_t read_busy_ns(const struct loop *loop)
 {
     const uint64_t now_ns = clock_now_ns(); /* libuv's clock, too */
-    return now_ns - uv_metrics_idle_time(&loop->uv);
+    /* any thread may ask, and libuv locks what it reads */
+    return now_ns - uv_metrics_idle_time((uv_loop_t *)&loop->uv);
 }
 
 /* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
@@ -96,8 +104,11 @@ static void count_turn(struct loop *loop)
     const uint64_t busy_ns = read_busy_ns(loop);
     const uint64_t held_ns = turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
     atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
+    if (UNLIKELY(held_ns >= HOLD_NS)) {
+        loop->hold_ms = clock_now_ns() / NS_PER_MS;
+    }
     if (loop->turn_seconds != NULL) {
-        ++*loop->turns_total;
+        METRIC_ADD(loop->turns_total, 1);
         metric_observe(loop->turn_seconds, (double)held_ns * 1e-9);
     }
     if (UNLIKELY(loop->on_stall != NULL && held_ns >= loop->stall_ns)) {
@@ -250,6 +261,7 @@ void loop_destroy(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     loop->thread = __builtin_thread_pointer();
+    atomic_store_explicit(&loop->tasks, task_slots_thread(), memory_order_release);
     loop->run_frame = __builtin_frame_address(0);
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -259,6 +271,7 @@ void loop_run(struct loop *loop)
     }
     loop->is_stopped = false;
     loop->run_frame = NULL;
+    atomic_store_explicit(&loop->tasks, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->busy_ns, 0, memory_order_relaxed);
 }
 
@@ -320,12 +333,23 @@ void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeo
     wheel_set(&loop->wheel, timer, uv_now(&loop->uv) + timeout_ms);
 }
 
-uint64_t loop_held_ns(struct loop *loop, uint64_t *ret_turn)
+uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn)
 {
     const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
     const uint64_t busy_ns = read_busy_ns(loop);
     *ret_turn = turn;
     return turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
+}
+
+bool loop_was_held(const struct loop *loop)
+{
+    return loop->hold_ms != 0 && uv_now(&loop->uv) < loop->hold_ms + HOLD_WAKE_MS;
+}
+
+bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts)
+{
+    const struct task_thread *tasks = atomic_load_explicit(&loop->tasks, memory_order_acquire);
+    return tasks != NULL && task_copy_running(tasks, ret_facts);
 }
 
 void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall)
@@ -381,7 +405,7 @@ void loop_unref(struct loop *loop)
 static void collect(void *arg)
 {
     struct loop *loop = arg;
-    *loop->handles_active = (double)loop->uv.active_handles;
+    METRIC_SET(loop->handles_active, (double)loop->uv.active_handles);
 }
 
 static struct metric_family *family(struct metrics *metrics, enum metric_type type,

@@ -4,7 +4,7 @@
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes ->
  *          next turn
- * Thread:  the loop's own, but for loop_held_ns and loop_post.
+ * Thread:  the loop's own, but for loop_held_ns, loop_copy_running and loop_post.
  */
 #ifndef TOQ_CORE_LOOP_LOOP_H
 #define TOQ_CORE_LOOP_LOOP_H
@@ -16,6 +16,7 @@
 #include "core/telemetry/metrics.h"
 
 struct loop;
+struct task_facts;
 
 /* A deferred call: linked until it runs, once, at the end of this turn. */
 struct loop_deferred {
@@ -63,13 +64,23 @@ uint64_t loop_now_ms(const struct loop *loop);
  * now works through became known. What waits behind others in the turn so counts its wait. */
 uint64_t loop_ready_ns(struct loop *loop);
 
+/* loop_was_held tells whether what is read now may have waited, since a turn that took long is just over. */
+bool loop_was_held(const struct loop *loop);
+
 /* loop_held_ns tells for how long the callbacks of this turn have held the loop by now.
  *
  * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn is a number that no other
  *          turn has.
  * Thread:  any.
  */
-uint64_t loop_held_ns(struct loop *loop, uint64_t *ret_turn);
+uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn);
+
+/* loop_copy_running copies what the task shows whose callback runs now.
+ *
+ * Returns: false: none does.
+ * Thread:  any.
+ */
+MUST_USE bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts);
 
 /* loop_on_stall names who is told of each turn that held the loop for threshold_ns or longer; NULL:
  * nobody. */

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 static uv_async_t *_Atomic wakeup;
-static atomic_int stop_signo; /* the first SIGINT or SIGTERM; 0 before it */
+static atomic_int stop_signo;   /* the first SIGINT or SIGTERM; 0 before it */
+static atomic_int second_signo; /* the second; 0 before it */
+static atomic_bool is_second_told;
 static atomic_bool is_reload_due;
 
 static void on_signal(int signo)
@@ -19,7 +21,11 @@ static void on_signal(int signo)
         atomic_store(&is_reload_due, true);
     } else {
         int none = 0;
-        if (async == NULL || !atomic_compare_exchange_strong(&stop_signo, &none, signo)) {
+        int no_second = 0;
+        if (async == NULL ||
+            (!atomic_compare_exchange_strong(&stop_signo, &none, signo) &&
+             (!atomic_load(&is_second_told) ||
+              !atomic_compare_exchange_strong(&second_signo, &no_second, signo)))) {
             _exit(128 + signo); /* as a shell reports it: 130, 143 */
         }
     }
@@ -31,13 +37,18 @@ static void on_signal(int signo)
 static void on_wakeup(uv_async_t *handle)
 {
     struct signals *signals = CONTAINER_OF(handle, struct signals, wakeup);
+    const struct signals_options *options = &signals->options;
     const int signo = atomic_load(&stop_signo);
+    const int second = atomic_load(&second_signo);
     if (signo != 0 && signals->stop_signo == 0) {
         signals->stop_signo = signo;
-        signals->on_stop(signals->arg, signo);
+        options->on_stop(options->arg, signo);
+    }
+    if (second != 0) {
+        options->on_second_stop(options->arg, second);
     }
     if (atomic_exchange(&is_reload_due, false)) {
-        signals->on_reload(signals->arg);
+        options->on_reload(options->arg);
     }
 }
 
@@ -50,15 +61,16 @@ static void handle_unless_ignored(int signo, const struct sigaction *action)
     }
 }
 
-int signals_start(struct signals *signals, struct loop *loop, void (*on_stop)(void *arg, int signo),
-                  void (*on_reload)(void *arg), void *arg)
+int signals_start(struct signals *signals, const struct signals_options *options)
 {
-    *signals = (struct signals){.on_stop = on_stop, .on_reload = on_reload, .arg = arg};
-    const int rc = uv_async_init(loop_uv(loop), &signals->wakeup, on_wakeup);
+    *signals = (struct signals){.options = *options};
+    const int rc = uv_async_init(loop_uv(options->loop), &signals->wakeup, on_wakeup);
     if (rc < 0) {
         return rc;
     }
     atomic_store(&stop_signo, 0);
+    atomic_store(&second_signo, 0);
+    atomic_store(&is_second_told, options->on_second_stop != NULL);
     atomic_store(&wakeup, &signals->wakeup);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     (void)sigemptyset(&action.sa_mask);

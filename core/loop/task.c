@@ -14,16 +14,26 @@
 
 _Thread_local volatile uint32_t task_current_label = LABEL_NONE;
 
-static size_t living_count;
+/* What a loop's thread has of its own. */
+static _Thread_local struct {
+    size_t living_count;
+    /* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
+    uint64_t next_id;
+    uint64_t ids_end;
+    struct task *current;
+    uint64_t told_ns; /* up to when the current task's running is told */
+    struct task_thread *shown;
+} own;
+
+const char task_state_receiving[] = "receive";
+const char task_state_running[] = "running";
+const char task_state_waiting[] = "waiting";
+
 static _Atomic uint64_t next_new_id = 2;
-/* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
-static uint64_t next_id;
-static uint64_t ids_end;
-static struct task *current;
-static task_wait_fn on_wait;
-static task_run_fn on_run;
-static uint64_t told_ns; /* up to when the current task's running is told */
-static bool is_keeping_stacks;
+static _Atomic(task_wait_fn) on_wait;
+static _Atomic(task_run_fn) on_run;
+static _Atomic uint64_t run_since_ns; /* since when it is told how long tasks run */
+static atomic_bool is_keeping_stacks;
 
 uint64_t task_new_id(void)
 {
@@ -32,11 +42,11 @@ uint64_t task_new_id(void)
 
 static uint64_t draw_id(void)
 {
-    if (next_id == ids_end) {
-        next_id = atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
-        ids_end = next_id + IDS_PER_BLOCK;
+    if (own.next_id == own.ids_end) {
+        own.next_id = atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
+        own.ids_end = own.next_id + IDS_PER_BLOCK;
     }
-    return next_id++;
+    return own.next_id++;
 }
 
 int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
@@ -47,9 +57,12 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     if (UNLIKELY(slot == TASK_NO_SLOT)) {
         return UV_ENOMEM;
     }
+    if (UNLIKELY(own.shown == NULL)) {
+        own.shown = task_slots_thread();
+    }
     task->id = draw_id();
     task->kind = kind;
-    task->state = "running";
+    task->state = task_state_receiving;
     task->handler = NULL;
     task->await_depth = 0;
     task->start_ns = now_ns;
@@ -59,7 +72,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->on_free = NULL;
     task->label = LABEL_NONE;
     task->holds = 0;
-    living_count++;
+    own.living_count++;
     task_slots_publish(slot, task);
     return 0;
 }
@@ -69,7 +82,7 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
     task->kind = kind;
     task->label = label;
     task->handler = handler;
-    if (task == current) {
+    if (task == own.current) {
         task_current_label = label;
     }
     if (task->slot != TASK_NO_SLOT) {
@@ -80,27 +93,35 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
 /* tell_wait accounts for the wait that ends now, if there is one. */
 static void tell_wait(const struct task *task, uint64_t now_ns)
 {
-    if (task->await_depth > 0 && on_wait != NULL) {
-        on_wait(task, now_ns);
+    const task_wait_fn tell = atomic_load_explicit(&on_wait, memory_order_relaxed);
+    if (task->await_depth > 0 && tell != NULL) {
+        tell(task, now_ns);
     }
 }
 
 /* tell_run accounts for what the current task ran since it was told of last. While it waits it only
  * seems to run: its callback has not returned yet. */
-static void tell_run(uint64_t now_ns)
+static void tell_run(task_run_fn tell, uint64_t now_ns)
 {
-    if (current != NULL && current->await_depth == 0) {
-        on_run(current, now_ns - told_ns);
+    const uint64_t since_ns = atomic_load_explicit(&run_since_ns, memory_order_relaxed);
+    const uint64_t from_ns = own.told_ns > since_ns ? own.told_ns : since_ns;
+    if (own.current != NULL && own.current->await_depth == 0 && now_ns > from_ns) {
+        tell(own.current, now_ns - from_ns);
     }
-    told_ns = now_ns;
+    own.told_ns = now_ns;
 }
 
 static void set_current(struct task *task)
 {
-    if (UNLIKELY(on_run != NULL)) {
-        tell_run(clock_now_ns());
+    const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
+    if (UNLIKELY(tell != NULL)) {
+        tell_run(tell, clock_now_ns());
     }
-    current = task;
+    own.current = task;
+    if (own.shown != NULL) {
+        atomic_store_explicit(&own.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
+                              memory_order_relaxed);
+    }
     task_current_label = task == NULL ? LABEL_NONE : task->label;
 }
 
@@ -124,7 +145,7 @@ void task_end(struct task *task)
     }
     task_slots_give(task->slot);
     task->slot = TASK_NO_SLOT;
-    living_count--;
+    own.living_count--;
     free_unheld(task);
 }
 
@@ -155,35 +176,51 @@ struct task *task_from_ref(struct task_ref ref)
 
 struct task *task_enter(struct task *task)
 {
-    struct task *previous = current;
+    struct task *previous = own.current;
     task_hold(task);
     set_current(task);
+    if (task != NULL && task->await_depth == 0) {
+        task->state = task_state_running; /* readers of its slot see who is current */
+    }
     return previous;
 }
 
 void task_leave(struct task *previous)
 {
-    struct task *left = current;
+    struct task *left = own.current;
     set_current(previous);
+    if (left != NULL && left != previous && left->slot != TASK_NO_SLOT && left->await_depth == 0) {
+        left->state = task_state_waiting;
+        left->state_ns = clock_now_ns();
+        task_slots_publish_state(left->slot, left);
+    }
     task_release(left);
 }
 
 struct task *task_current(void)
 {
-    return current;
+    return own.current;
+}
+
+bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_facts)
+{
+    const uint32_t slot = atomic_load_explicit(&thread->slot, memory_order_relaxed);
+    return slot != TASK_NO_SLOT && task_slots_copy(slot, ret_facts);
 }
 
 const struct trace_context *task_current_trace(void)
 {
-    return current == NULL || current->get_trace == NULL ? NULL : current->get_trace(current);
+    struct task *task = own.current;
+    return task == NULL || task->get_trace == NULL ? NULL : task->get_trace(task);
 }
 
 /* tell_change accounts for what a task did until it begins to wait, or to run. */
 static void tell_change(const struct task *task, uint64_t now_ns)
 {
+    const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
     tell_wait(task, now_ns);
-    if (on_run != NULL && task == current) {
-        tell_run(now_ns);
+    if (tell != NULL && task == own.current) {
+        tell_run(tell, now_ns);
     }
 }
 
@@ -199,7 +236,7 @@ void task_park(struct task *task, const char *state)
     if (task->await_depth == 0) { /* else it goes on to wait, on behalf of the same caller */
         task->await_stack[0] = __builtin_return_address(0);
         task->await_depth = 1;
-        if (is_keeping_stacks) {
+        if (atomic_load_explicit(&is_keeping_stacks, memory_order_relaxed)) {
             task->await_depth = (uint8_t)own_stack_follow(__builtin_frame_address(0),
                                                           task->await_stack, TASK_AWAIT_FRAMES_MAX);
         }
@@ -222,7 +259,7 @@ void task_unpark(struct task *task)
     }
     const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
-    task->state = "running";
+    task->state = task_state_running;
     task->state_ns = now_ns;
     task->await_depth = 0;
     task_slots_publish_state(task->slot, task);
@@ -230,18 +267,18 @@ void task_unpark(struct task *task)
 
 void task_keep_await_stacks(bool is_on)
 {
-    is_keeping_stacks = is_on;
+    atomic_store_explicit(&is_keeping_stacks, is_on, memory_order_relaxed);
 }
 
 void task_on_wait(task_wait_fn fn)
 {
-    on_wait = fn;
+    atomic_store_explicit(&on_wait, fn, memory_order_relaxed);
 }
 
 void task_on_run(task_run_fn fn)
 {
-    on_run = fn;
-    told_ns = clock_now_ns();
+    atomic_store_explicit(&run_since_ns, clock_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&on_run, fn, memory_order_release);
 }
 
 void task_cancel(struct task *task, int status)
@@ -269,7 +306,7 @@ size_t task_cancel_all(int status)
 
 size_t task_count(void)
 {
-    return living_count;
+    return own.living_count;
 }
 
 void task_for_each(void (*fn)(struct task *task, void *arg), void *arg)

@@ -11,8 +11,9 @@
  * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting -> task_end ->
  *          the last task_release -> on_free
  * Memory:  a task is embedded in its owner, which frees it in on_free and not before.
- * Thread:  the loop, but for task_current_label and task_swap_label, which every thread has its own of, and
- *          for task_slots.h's copies.
+ * Thread:  a task belongs to the loop, and so to the thread, that it was started on: what is said of all tasks, and
+ *          of the current one, is said of the calling thread's. task_current_label and task_swap_label are for
+ *          every thread; task_slots.h's copies and task_copy_running are for any.
  */
 #ifndef TOQ_CORE_LOOP_TASK_H
 #define TOQ_CORE_LOOP_TASK_H
@@ -38,7 +39,7 @@ typedef void (*task_free_fn)(struct task *task);
 struct task {
     uint64_t id;         /* grows; see task_new_id */
     const char *kind;    /* "http" */
-    const char *state;   /* "running", "write", "sleep" ... : a literal */
+    const char *state;   /* "write", "sleep" ..., or one of those below: a literal */
     const void *handler; /* code of the function that serves it; NULL: unknown */
     /* The return addresses of the calls that parked it, the innermost first; none while it runs, and
      * one alone unless task_keep_await_stacks asked for more. */
@@ -62,6 +63,11 @@ struct task_ref {
     uint32_t slot;
 };
 
+/* The states of a task that is not parked. */
+extern const char task_state_receiving[]; /* until its first callback */
+extern const char task_state_running[];
+extern const char task_state_waiting[]; /* between two callbacks: for what its handler knows */
+
 /* A task_wait_fn is told that a task has waited in task->state, at its await stack, since
  * task->state_ns; now_ns is clock_now_ns. It does not touch the task. */
 typedef void (*task_wait_fn)(const struct task *task, uint64_t now_ns);
@@ -75,7 +81,7 @@ typedef void (*task_run_fn)(const struct task *task, uint64_t ran_ns);
  * and allocation hooks read it. */
 extern _Thread_local volatile uint32_t task_current_label;
 
-/* task_start enters a task into the registry, running.
+/* task_start enters a task into the registry.
  *
  * now_ns: the time of its first byte. on_cancel: see task_cancel_fn.
  * Returns: 0; UV_ENOMEM: it is not in flight.
@@ -144,7 +150,14 @@ uint64_t task_new_id(void);
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
 
-/* task_current_trace is what the current task belongs to: a log_trace_fn for the loop's thread. */
+/* task_copy_running copies what the current task of a thread shows.
+ *
+ * Returns: false: none is current.
+ * Thread:  any.
+ */
+MUST_USE bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_facts);
+
+/* task_current_trace is what the current task belongs to: a log_trace_fn. */
 const struct trace_context *task_current_trace(void);
 
 /* task_park says what a task waits for from now on, and keeps the stack of the caller; a task that

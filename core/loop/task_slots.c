@@ -4,6 +4,7 @@
  */
 #include "core/loop/task_slots.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -27,16 +28,27 @@ struct slot {
     _Atomic uint64_t state_ns;
     _Atomic(const void *) await_stack[TASK_AWAIT_FRAMES_MAX];
     _Atomic uint32_t await_depth;
-    /* the loop's own: */
-    uint32_t next_free;
+    /* its owner's alone: */
+    uint32_t next_free; /* as own.first_free */
     struct task *task;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is three cache lines");
 
+/* A chunk's slots are all one thread's. */
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
-static _Atomic uint32_t slot_count;
-static uint32_t first_free = NO_SLOT; /* the one that was given back last, which is in the cache */
+static struct task_thread *owners[CHUNKS_MAX]; /* written before the chunk counts */
+static _Atomic uint32_t chunk_count;
+static pthread_mutex_t chunks_lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds one */
+
+/* What this thread has, and the slots that it may take: the one that was given back last, which is in the cache, or
+ * the next of the newest chunk. */
+static _Thread_local struct {
+    uint32_t first_free; /* plus 1; 0: none */
+    uint32_t next;
+    uint32_t end;
+    struct task_thread *thread;
+} own;
 
 static struct slot *slot_at(uint32_t index)
 {
@@ -44,39 +56,64 @@ static struct slot *slot_at(uint32_t index)
     return &chunk[index % CHUNK_SLOTS];
 }
 
-/* --- the loop's side ----------------------------------------------------------------------------- */
+/* --- the owner's side ----------------------------------------------------------------------------- */
 
-static uint32_t add_slot(void)
+struct task_thread *task_slots_thread(void)
 {
-    const uint32_t index = atomic_load_explicit(&slot_count, memory_order_relaxed);
-    if (index % CHUNK_SLOTS == 0) {
-        const uint32_t number = index / CHUNK_SLOTS;
-        struct slot *chunk = NULL;
-        if (number < CHUNKS_MAX) {
-            chunk = aligned_alloc(_Alignof(struct slot), CHUNK_SLOTS * sizeof(*chunk));
+    if (own.thread == NULL) {
+        own.thread = malloc(sizeof(*own.thread));
+        if (own.thread != NULL) {
+            atomic_init(&own.thread->slot, NO_SLOT);
         }
-        if (chunk == NULL) {
-            return NO_SLOT;
-        }
-        memset(chunk, 0, CHUNK_SLOTS * sizeof(*chunk));
-        atomic_store_explicit(&chunks[number], chunk, memory_order_release);
     }
-    atomic_store_explicit(&slot_count, index + 1, memory_order_release);
-    return index;
+    return own.thread;
+}
+
+static struct slot *make_chunk(void)
+{
+    struct slot *chunk = aligned_alloc(_Alignof(struct slot), CHUNK_SLOTS * sizeof(*chunk));
+    if (chunk != NULL) {
+        memset(chunk, 0, CHUNK_SLOTS * sizeof(*chunk));
+    }
+    return chunk;
+}
+
+/* add_chunk gives this thread a chunk of its own.
+ *
+ * Returns: false when memory is missing. */
+static bool add_chunk(void)
+{
+    struct task_thread *thread = task_slots_thread();
+    struct slot *chunk = thread == NULL ? NULL : make_chunk();
+    (void)pthread_mutex_lock(&chunks_lock);
+    const uint32_t number = atomic_load_explicit(&chunk_count, memory_order_relaxed);
+    const bool is_added = chunk != NULL && number < CHUNKS_MAX;
+    if (is_added) {
+        owners[number] = thread;
+        atomic_store_explicit(&chunks[number], chunk, memory_order_release);
+        atomic_store_explicit(&chunk_count, number + 1, memory_order_release);
+        own.next = number * CHUNK_SLOTS;
+        own.end = own.next + CHUNK_SLOTS;
+    }
+    (void)pthread_mutex_unlock(&chunks_lock);
+    if (!is_added) {
+        free(chunk);
+    }
+    return is_added;
 }
 
 uint32_t task_slots_take(struct task *task)
 {
-    const bool is_new = UNLIKELY(first_free == NO_SLOT);
-    const uint32_t index = is_new ? add_slot() : first_free;
-    if (UNLIKELY(index == NO_SLOT)) {
+    uint32_t index;
+    if (LIKELY(own.first_free != 0)) {
+        index = own.first_free - 1;
+        own.first_free = slot_at(index)->next_free;
+    } else if (own.next < own.end || add_chunk()) {
+        index = own.next++;
+    } else {
         return NO_SLOT;
     }
-    struct slot *slot = slot_at(index);
-    if (!is_new) {
-        first_free = slot->next_free;
-    }
-    slot->task = task;
+    slot_at(index)->task = task;
     return index;
 }
 
@@ -114,13 +151,15 @@ void task_slots_give(uint32_t index)
     atomic_store_explicit(&slot->id, 0, memory_order_release);
     close_slot(slot);
     slot->task = NULL;
-    slot->next_free = first_free;
-    first_free = index;
+    slot->next_free = own.first_free;
+    own.first_free = index + 1;
 }
 
 struct task *task_slots_task(uint32_t index)
 {
-    return index < task_slots_count() ? slot_at(index)->task : NULL;
+    return index < task_slots_count() && owners[index / CHUNK_SLOTS] == own.thread
+               ? slot_at(index)->task
+               : NULL;
 }
 
 void task_slots_publish(uint32_t index, const struct task *task)
@@ -158,7 +197,7 @@ void task_slots_publish_state(uint32_t index, const struct task *task)
 
 uint32_t task_slots_count(void)
 {
-    return atomic_load_explicit(&slot_count, memory_order_acquire);
+    return atomic_load_explicit(&chunk_count, memory_order_acquire) * CHUNK_SLOTS;
 }
 
 #define GET(slot, facts, field)                                                                    \
@@ -181,6 +220,25 @@ static void read_slot(struct slot *slot, struct task_facts *facts)
     }
 }
 
+/* correct_state: a task that begins to run again is not published for that. */
+static void correct_state(uint32_t index, struct task_facts *facts)
+{
+    const struct task_thread *owner = owners[index / CHUNK_SLOTS];
+    if (facts->await_depth == 0 &&
+        atomic_load_explicit(&owner->slot, memory_order_relaxed) == index) {
+        facts->state = task_state_running;
+    }
+}
+
+uint32_t task_slots_living(void)
+{
+    uint32_t living = 0;
+    for (uint32_t i = 0, count = task_slots_count(); i < count; i++) {
+        living += atomic_load_explicit(&slot_at(i)->id, memory_order_relaxed) != 0;
+    }
+    return living;
+}
+
 bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
 {
     struct slot *slot = slot_at(index);
@@ -189,6 +247,7 @@ bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
         if (before % 2 == 0) {
             read_slot(slot, ret_facts);
             if (atomic_load_explicit(&slot->sequence, memory_order_relaxed) == before) {
+                correct_state(index, ret_facts);
                 return ret_facts->id != 0;
             }
         }

@@ -2,12 +2,13 @@
  *
  * task_slots.h - the table of what is in flight: one slot for each task, which any thread may copy.
  *
- * The loop's thread writes; every other thread copies a slot without a lock and without a signal. A copy is
+ * There is one table for all loops. A slot is the thread's that took it, and a loop runs on one thread: it alone
+ * writes and looks its tasks up; every other thread copies a slot without a lock and without a signal. A copy is
  * whole or taken again: the slot's sequence number is odd while the slot is written, and another one afterwards.
  * Chunks of slots are never freed, so a reference into the table may be looked up at any time.
  *
  * Memory: TASK_SLOT_BYTES for each task of the greatest number that was ever in flight at once.
- * Thread: the loop, but for task_slots_count and task_slots_copy.
+ * Thread: the slot's, but for task_slots_count, task_slots_living and task_slots_copy.
  * Source: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012: without
  *         fences, by acquire and release at each word.
  */
@@ -20,6 +21,11 @@
 #define TASK_SLOT_BYTES       192
 
 struct task;
+
+/* What other threads may see of one that runs tasks; it is never freed. */
+struct task_thread {
+    _Atomic uint32_t slot; /* the current task's; UINT32_MAX: none is */
+};
 
 /* A copy of what a task shows. */
 struct task_facts {
@@ -34,7 +40,10 @@ struct task_facts {
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
 };
 
-/* task_slots_take gives a task a slot.
+/* task_slots_thread is the calling thread's; NULL when memory is missing. */
+struct task_thread *task_slots_thread(void);
+
+/* task_slots_take gives a task a slot of the calling thread's.
  *
  * Returns: its index; UINT32_MAX when memory is missing.
  */
@@ -43,7 +52,7 @@ MUST_USE uint32_t task_slots_take(struct task *task);
 /* task_slots_give takes a slot back; references to its task are stale from now on. */
 void task_slots_give(uint32_t index);
 
-/* task_slots_task is the task that has the slot; NULL: none, or there is no such slot. */
+/* task_slots_task is the task that has the slot; NULL: none, or the slot is not one of the calling thread's. */
 struct task *task_slots_task(uint32_t index);
 
 /* task_slots_publish shows all that task_facts has of a task, which has the slot. */
@@ -55,11 +64,17 @@ void task_slots_publish_server(uint32_t index, const struct task *task);
 /* task_slots_publish_state shows the state, its time and the await stack alone. */
 void task_slots_publish_state(uint32_t index, const struct task *task);
 
-/* task_slots_count is the number of slots that were ever taken: indexes are below it.
+/* task_slots_count is the number of slots that there are: indexes are below it.
  *
  * Thread: any.
  */
 uint32_t task_slots_count(void);
+
+/* task_slots_living is the number of tasks in flight, of all threads.
+ *
+ * Thread: any.
+ */
+uint32_t task_slots_living(void);
 
 /* task_slots_copy copies what the task in a slot shows.
  *

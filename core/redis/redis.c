@@ -303,7 +303,7 @@ size_t redis_pending_count(const struct redis *redis)
 static void collect(void *arg)
 {
     const struct redis *redis = arg;
-    *redis->pending = (double)redis_pending_count(redis);
+    METRIC_SET(redis->pending, (double)redis_pending_count(redis));
 }
 
 int redis_register_metrics(struct redis *redis, struct metrics *metrics)

@@ -80,7 +80,7 @@ void redis_metrics_count(struct redis_metrics *rm, struct redis_operation *opera
 void redis_metrics_refuse(struct redis_metrics *rm)
 {
     if (rm->refused != NULL) {
-        ++*rm->refused;
+        METRIC_ADD(rm->refused, 1);
     }
 }
 
@@ -105,11 +105,12 @@ static const struct counter_row counter_rows[REDIS_CONN_COUNTERS_COUNT] = {
 static void collect(void *arg)
 {
     const struct redis_conn_metrics *cm = arg;
-    *cm->connected = redis_conn_is_ready(cm->rc) ? 1 : 0;
-    *cm->queued_bytes = cm->rc->conn == NULL ? 0 : (double)cm->rc->conn->out.len;
+    METRIC_SET(cm->connected, redis_conn_is_ready(cm->rc) ? 1 : 0);
+    METRIC_SET(cm->queued_bytes, cm->rc->conn == NULL ? 0 : (double)cm->rc->conn->out.len);
     for (size_t i = 0; i < REDIS_CONN_COUNTERS_COUNT; i++) {
-        *cm->counters[i] =
-            *(const uint64_t *)(const void *)((const char *)cm->rc + counter_rows[i].offset);
+        const uint64_t *counter =
+            (const uint64_t *)(const void *)((const char *)cm->rc + counter_rows[i].offset);
+        METRIC_SET(cm->counters[i], *counter);
     }
 }
 

@@ -102,9 +102,9 @@ static void collect(void *arg)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const uint64_t value = read_row(sm->sql, &rows[i]);
         if (rows[i].type == METRIC_COUNTER) {
-            *sm->cells[i].counter = value;
+            METRIC_SET(sm->cells[i].counter, value);
         } else {
-            *sm->cells[i].gauge = (double)value;
+            METRIC_SET(sm->cells[i].gauge, (double)value);
         }
     }
 }

@@ -22,7 +22,7 @@ struct metrics *metrics_create(void)
 {
     struct metrics *m = malloc(sizeof(*m));
     if (m != NULL) {
-        list_init(&m->families);
+        atomic_init(&m->families, NULL);
         list_init(&m->collectors);
     }
     return m;
@@ -30,14 +30,14 @@ struct metrics *metrics_create(void)
 
 static void family_destroy(struct metric_family *f)
 {
-    list_unlink(&f->overflow->link);
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &f->series)
-    {
-        free(CONTAINER_OF(pos, struct metric_series, link));
+    for (struct metric_series *s = f->series; s != NULL;) {
+        struct metric_series *next = s->next;
+        free(s);
+        s = next;
     }
-    free(f->overflow);
+    if (!f->is_overflow_used) {
+        free(f->overflow);
+    }
     free(f);
 }
 
@@ -46,12 +46,13 @@ void metrics_destroy(struct metrics *m)
     if (m == NULL) {
         return;
     }
+    for (struct metric_family *f = m->families; f != NULL;) {
+        struct metric_family *next = f->next;
+        family_destroy(f);
+        f = next;
+    }
     struct list *pos;
     struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &m->families)
-    {
-        family_destroy(CONTAINER_OF(pos, struct metric_family, link));
-    }
     LIST_FOR_EACH(pos, tmp, &m->collectors)
     {
         free(CONTAINER_OF(pos, struct metrics_collector, link));
@@ -102,7 +103,6 @@ static struct metric_series *series_create(const struct metric_family *f, struct
     if (s == NULL) {
         return NULL;
     }
-    list_init(&s->link);
     memcpy(s->labels, labels.ptr, labels.len);
     s->labels_len = labels.len;
     if (f->options.type == METRIC_HISTOGRAM) {
@@ -137,24 +137,27 @@ static void check_options(const struct metric_family_options *options)
     REQUIRE(count_labels(options) <= LABELS_MAX);
 }
 
-static struct metric_family *find_family(const struct metrics *m, const char *name)
+/* find_family looks for the family of that name.
+ *
+ * *ret_end: where the next one is to be linked. */
+static struct metric_family *find_family(struct metrics *m, const char *name,
+                                         _Atomic(struct metric_family *) **ret_end)
 {
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &m->families)
-    {
-        struct metric_family *f = CONTAINER_OF(pos, struct metric_family, link);
-        if (strcmp(f->options.name, name) == 0) {
-            return f;
-        }
+    _Atomic(struct metric_family *) *end = &m->families;
+    struct metric_family *f = *end;
+    while (f != NULL && strcmp(f->options.name, name) != 0) {
+        end = &f->next;
+        f = *end;
     }
-    return NULL;
+    *ret_end = end;
+    return f;
 }
 
 struct metric_family *metrics_family(struct metrics *m, const struct metric_family_options *options)
 {
     check_options(options);
-    struct metric_family *f = find_family(m, options->name);
+    _Atomic(struct metric_family *) *end;
+    struct metric_family *f = find_family(m, options->name, &end);
     if (f != NULL) {
         REQUIRE(f->options.type == options->type);
         REQUIRE(count_labels(&f->options) == count_labels(options));
@@ -167,13 +170,12 @@ struct metric_family *metrics_family(struct metrics *m, const struct metric_fami
     f->options = *options;
     f->options.series_max = options->series_max == 0 ? SERIES_MAX : options->series_max;
     f->options.divisor = options->divisor == 0 ? 1 : options->divisor;
-    list_init(&f->series);
     f->overflow = overflow_create(f);
     if (f->overflow == NULL) {
         free(f);
         return NULL;
     }
-    list_push_back(&m->families, &f->link);
+    atomic_store_explicit(end, f, memory_order_release);
     return f;
 }
 
@@ -182,17 +184,22 @@ static bool has_labels(const struct metric_series *s, struct str labels)
     return str_equal((struct str){s->labels, s->labels_len}, labels);
 }
 
+static void add_series(struct metric_family *f, struct metric_series *s)
+{
+    _Atomic(struct metric_series *) *end = &f->series;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    atomic_store_explicit(end, s, memory_order_release);
+}
+
 /* find_or_add looks for the series with this label text; NULL when one more would be too many. */
 static struct metric_series *find_or_add(struct metric_family *f, struct str labels)
 {
     if (has_labels(f->overflow, labels)) {
         return f->overflow;
     }
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &f->series)
-    {
-        struct metric_series *s = CONTAINER_OF(pos, struct metric_series, link);
+    for (struct metric_series *s = f->series; s != NULL; s = s->next) {
         if (has_labels(s, labels)) {
             return s;
         }
@@ -202,7 +209,7 @@ static struct metric_series *find_or_add(struct metric_family *f, struct str lab
     }
     struct metric_series *s = series_create(f, labels);
     if (s != NULL) {
-        list_push_back(&f->series, &s->link);
+        add_series(f, s);
         f->series_count++;
     }
     return s;
@@ -220,8 +227,9 @@ static struct metric_series *get_series(struct metric_family *f, enum metric_typ
     if (s == NULL) {
         s = f->overflow;
     }
-    if (list_is_empty(&s->link)) {
-        list_push_back(&f->series, &s->link); /* the overflow is printed once it is in use */
+    if (s == f->overflow && !f->is_overflow_used) {
+        f->is_overflow_used = true; /* it is printed from now on */
+        add_series(f, s);
     }
     return s;
 }
@@ -248,9 +256,9 @@ void metric_observe(struct metric_histogram *h, double value)
     while (i < options->bound_count && value > options->bounds[i]) {
         i++;
     }
-    h->buckets[i]++;
-    h->count++;
-    h->sum += value;
+    METRIC_ADD(&h->buckets[i], 1);
+    METRIC_ADD(&h->sum, value);
+    METRIC_ADD(&h->count, 1);
 }
 
 int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg)
@@ -263,6 +271,17 @@ int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *a
     c->arg = arg;
     list_push_back(&m->collectors, &c->link);
     return 0;
+}
+
+void metrics_collect(const struct metrics *m)
+{
+    struct list *pos;
+    struct list *tmp;
+    LIST_FOR_EACH(pos, tmp, &m->collectors)
+    {
+        const struct metrics_collector *c = CONTAINER_OF(pos, struct metrics_collector, link);
+        c->collect(c->arg);
+    }
 }
 
 static void collect_nothing(void *arg)

@@ -3,10 +3,11 @@
  * metrics.h - counters, gauges and histograms, registered once and printed as Prometheus reads
  * them.
  *
- * Flow:    a module registers a family and its series at start -> bumps the series' cells -> a
- *          scrape calls metrics_render, which asks the collectors for values that live elsewhere
+ * Flow:    a module registers a family and its series at start -> bumps the series' cells -> now and then
+ *          metrics_collect asks the collectors for values that live elsewhere -> a scrape calls metrics_render
  * Memory:  series live until metrics_destroy; the number of series per family is bounded.
- * Thread:  the loop. What other threads count reaches a scrape through a collector.
+ * Thread:  a registry belongs to one loop, which alone adds to it, writes its cells and runs its collectors;
+ *          metrics_render reads registries of other loops as they run.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_H
 #define TOQ_CORE_TELEMETRY_METRICS_H
@@ -76,11 +77,19 @@ MUST_USE double *metric_gauge(struct metric_family *f, const struct str *values)
 MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
                                                    const struct str *values);
 
+/* METRIC_SET and METRIC_ADD write a cell of a counter or a gauge, which is read by other threads meanwhile. A cell
+ * has one writer, so adding needs no atomic operation. */
+#define METRIC_SET(cell, value)                                                                    \
+    do {                                                                                           \
+        const __typeof__(*(cell)) metric_value_ = (value);                                         \
+        __atomic_store((cell), &metric_value_, __ATOMIC_RELAXED);                                  \
+    } while (0)
+#define METRIC_ADD(cell, value) METRIC_SET(cell, *(cell) + (value))
+
 /* metric_observe adds one value to a histogram, in the family's unit; never NaN. */
 void metric_observe(struct metric_histogram *h, double value);
 
-/* A collector runs on the loop at the start of each render and stores current values into its
- * cells. */
+/* A collector stores current values into its cells. */
 typedef void (*metrics_collect_fn)(void *arg);
 
 /* metrics_add_collector registers a collector.
@@ -98,11 +107,17 @@ size_t metrics_count_collectors(const struct metrics *m);
  */
 void metrics_drop_collectors(struct metrics *m, size_t first, size_t end);
 
-/* metrics_render runs the collectors and appends all families to `out`; a family without a value
- * is left out. OpenMetrics ends with "# EOF". When `out` fails, its text is not complete.
+/* metrics_collect runs the collectors. */
+void metrics_collect(const struct metrics *m);
+
+/* metrics_render appends the families of one or more registries to `out`; a family without a value is left out.
+ * Counters, gauges and histograms of the same name and labels are added up. OpenMetrics ends with "# EOF". When
+ * `out` fails, its text is not complete.
  *
+ * Thread: any.
  * Source: Prometheus text format 0.0.4; OpenMetrics 1.0.0.
  */
-void metrics_render(struct metrics *m, enum metrics_format format, struct buf *out);
+void metrics_render(const struct metrics *const *registries, size_t count,
+                    enum metrics_format format, struct buf *out);
 
 #endif

@@ -6,12 +6,16 @@
 #ifndef TOQ_CORE_TELEMETRY_METRICS_INTERNAL_H
 #define TOQ_CORE_TELEMETRY_METRICS_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "core/base/list.h"
 #include "core/telemetry/metrics.h"
 
+/* Families and series are only ever added, at the end, and never move: a release store of the pointer to one lets
+ * other threads see it whole. */
 struct metrics {
-    struct list families;   /* struct metric_family, in the order of registration */
-    struct list collectors; /* struct metrics_collector, likewise */
+    _Atomic(struct metric_family *) families; /* in the order of registration */
+    struct list collectors;                   /* struct metrics_collector, likewise */
 };
 
 struct metrics_collector {
@@ -22,18 +26,19 @@ struct metrics_collector {
 
 /* Owned by the registry. */
 struct metric_family {
-    struct list link;
-    struct metric_family_options options; /* defaults filled in */
-    struct list series;                   /* struct metric_series, in the order of first use */
+    _Atomic(struct metric_family *) next;
+    struct metric_family_options options;   /* defaults filled in */
+    _Atomic(struct metric_series *) series; /* in the order of first use */
     size_t series_count;
     /* Made with the family, so that there is always a cell to hand out; in `series` once it was.
      * Of a family without labels it is the one series. */
     struct metric_series *overflow;
+    bool is_overflow_used;
 };
 
 /* Owned by its family. */
 struct metric_series {
-    struct list link;
+    _Atomic(struct metric_series *) next;
     union {
         uint64_t counter;
         double gauge;

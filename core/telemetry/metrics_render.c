@@ -13,6 +13,8 @@
 /* What is printed now. */
 struct render {
     struct buf *out;
+    const struct metrics *const *registries;
+    size_t registry_count;
     bool is_openmetrics;
     const struct metric_family *family;
     /* The bounds of a histogram as le has them; made once per family, not per series. */
@@ -96,20 +98,114 @@ static void append_f64_line(const struct render *r, double value)
     buf_append_char(r->out, '\n');
 }
 
-static void append_counter(const struct render *r, const struct metric_series *s)
+/* --- values, which their loops write meanwhile ---------------------------------------------------- */
+
+#define READ(cell) __atomic_load_n((cell), __ATOMIC_RELAXED)
+
+static double read_f64(const double *cell)
+{
+    double value;
+    __atomic_load(cell, &value, __ATOMIC_RELAXED);
+    return value;
+}
+
+/* What the registries have for one name and set of labels. */
+struct total {
+    uint64_t counter;
+    double gauge;
+    struct metric_histogram histogram;
+};
+
+static void add_histogram(const struct metric_histogram *h, struct metric_histogram *sum)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(h->buckets); i++) {
+        const uint64_t count = READ(&h->buckets[i]);
+        sum->buckets[i] += count;
+        sum->count += count; /* of what the buckets say, though one more may just be added */
+    }
+    sum->sum += read_f64(&h->sum);
+}
+
+static void add_value(const struct metric_family *f, const struct metric_series *s,
+                      struct total *total)
+{
+    switch (f->options.type) {
+    case METRIC_COUNTER:
+        total->counter += READ(&s->counter);
+        break;
+    case METRIC_GAUGE:
+        total->gauge += read_f64(&s->gauge);
+        break;
+    case METRIC_HISTOGRAM:
+        add_histogram(&s->histogram, &total->histogram);
+        break;
+    }
+}
+
+static const struct metric_family *find_family(const struct metrics *m, const char *name)
+{
+    const struct metric_family *f = m->families;
+    while (f != NULL && strcmp(f->options.name, name) != 0) {
+        f = f->next;
+    }
+    return f;
+}
+
+static const struct metric_series *find_series(const struct metric_family *f,
+                                               const struct metric_series *like)
+{
+    const struct metric_series *s = f->series;
+    while (s != NULL && (s->labels_len != like->labels_len ||
+                         memcmp(s->labels, like->labels, s->labels_len) != 0)) {
+        s = s->next;
+    }
+    return s;
+}
+
+/* is_in_earlier tells whether a registry before this one has the family, or the series of it. */
+static bool is_in_earlier(const struct render *r, size_t registry, const struct metric_family *f,
+                          const struct metric_series *s)
+{
+    for (size_t i = 0; i < registry; i++) {
+        const struct metric_family *other = find_family(r->registries[i], f->options.name);
+        if (other != NULL && (s == NULL || find_series(other, s) != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* sum_from adds a series up with those of later registries. */
+static void sum_from(const struct render *r, size_t registry, const struct metric_family *f,
+                     const struct metric_series *s, struct total *ret_total)
+{
+    *ret_total = (struct total){0};
+    add_value(f, s, ret_total);
+    for (size_t i = registry + 1; i < r->registry_count; i++) {
+        const struct metric_family *other = find_family(r->registries[i], f->options.name);
+        const struct metric_series *same = other == NULL ? NULL : find_series(other, s);
+        if (same != NULL) {
+            add_value(other, same, ret_total);
+        }
+    }
+}
+
+/* --- series and families -------------------------------------------------------------------------- */
+
+static void append_counter(const struct render *r, const struct metric_series *s, uint64_t value)
 {
     const uint64_t divisor = r->family->options.divisor;
     append_name(r, s, "", NULL);
     if (divisor == 1) {
-        append_u64_line(r, s->counter);
+        append_u64_line(r, value);
     } else {
-        append_f64_line(r, (double)s->counter / (double)divisor);
+        append_f64_line(r, (double)value / (double)divisor);
     }
 }
 
-static void append_histogram(const struct render *r, const struct metric_series *s)
+static void append_histogram(const struct render *r, const struct metric_series *s,
+                             const struct metric_histogram *h)
 {
-    const struct metric_histogram *h = &s->histogram;
     uint64_t cumulated = 0;
     for (size_t i = 0; i < r->family->options.bound_count; i++) {
         cumulated += h->buckets[i];
@@ -136,68 +232,72 @@ static void format_bounds(struct render *r)
     }
 }
 
-static bool has_value(const struct render *r, const struct metric_series *s)
-{
-    return r->family->options.type != METRIC_GAUGE || !isnan(s->gauge);
-}
-
-static void append_series(const struct render *r, const struct metric_series *s)
+static void append_series(const struct render *r, const struct metric_series *s,
+                          const struct total *total)
 {
     switch (r->family->options.type) {
     case METRIC_COUNTER:
-        append_counter(r, s);
+        append_counter(r, s, total->counter);
         break;
     case METRIC_GAUGE:
         append_name(r, s, "", NULL);
-        append_f64_line(r, s->gauge);
+        append_f64_line(r, total->gauge);
         break;
     case METRIC_HISTOGRAM:
-        append_histogram(r, s);
+        append_histogram(r, s, &total->histogram);
         break;
     }
 }
 
-static void append_family(struct render *r, const struct metric_family *f)
+/* append_series_of prints what a registry has of the family that is printed now. */
+static void append_series_of(struct render *r, size_t registry, const struct metric_family *f,
+                             bool *is_headed)
 {
-    r->family = f;
-    format_bounds(r);
-    bool is_headed = false;
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &f->series)
-    {
-        const struct metric_series *s = CONTAINER_OF(pos, struct metric_series, link);
-        if (!has_value(r, s)) {
+    for (const struct metric_series *s = f->series; s != NULL; s = s->next) {
+        struct total total;
+        if (is_in_earlier(r, registry, f, s)) {
             continue;
         }
-        if (!is_headed) {
-            append_head(r);
-            is_headed = true;
+        sum_from(r, registry, f, s, &total);
+        if (isnan(total.gauge)) {
+            continue; /* it has no value now */
         }
-        append_series(r, s);
+        if (!*is_headed) {
+            append_head(r);
+            *is_headed = true;
+        }
+        append_series(r, s, &total);
     }
 }
 
-static void run_collectors(const struct metrics *m)
+static void append_family(struct render *r, size_t registry, const struct metric_family *f)
 {
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &m->collectors)
-    {
-        const struct metrics_collector *c = CONTAINER_OF(pos, struct metrics_collector, link);
-        c->collect(c->arg);
+    bool is_headed = false;
+    r->family = f;
+    format_bounds(r);
+    for (size_t i = registry; i < r->registry_count; i++) {
+        const struct metric_family *own = find_family(r->registries[i], f->options.name);
+        if (own != NULL) {
+            append_series_of(r, i, own, &is_headed);
+        }
     }
 }
 
-void metrics_render(struct metrics *m, enum metrics_format format, struct buf *out)
+void metrics_render(const struct metrics *const *registries, size_t count,
+                    enum metrics_format format, struct buf *out)
 {
-    run_collectors(m);
-    struct render r = {.out = out, .is_openmetrics = format == METRICS_OPENMETRICS_1_0_0};
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &m->families)
-    {
-        append_family(&r, CONTAINER_OF(pos, struct metric_family, link));
+    struct render r = {
+        .out = out,
+        .registries = registries,
+        .registry_count = count,
+        .is_openmetrics = format == METRICS_OPENMETRICS_1_0_0,
+    };
+    for (size_t i = 0; i < count; i++) {
+        for (const struct metric_family *f = registries[i]->families; f != NULL; f = f->next) {
+            if (!is_in_earlier(&r, i, f, NULL)) {
+                append_family(&r, i, f);
+            }
+        }
     }
     if (r.is_openmetrics) {
         buf_append_cstr(out, "# EOF\n");

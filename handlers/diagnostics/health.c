@@ -4,10 +4,12 @@
  */
 #include "handlers/diagnostics/health.h"
 
-#include <stdio.h>
-
 #include "core/base/buf.h"
 #include "core/base/clock.h"
+#include "core/loop/label.h"
+#include "core/loop/loop.h"
+
+#define BODY_MAX_BYTES 4096
 
 static void respond_json(struct http_request *req, int status, struct str body)
 {
@@ -22,38 +24,125 @@ static void respond_json(struct http_request *req, int status, struct str body)
     http_respond(req, &response);
 }
 
-static bool is_sql_ready(const struct health *health)
+/* --- what is told ---------------------------------------------------------------------------------- */
+
+static struct health_facts look(const struct health *health)
 {
-    const enum sql_state state = health->sql == NULL ? SQL_UP : sql_get_health(health->sql).state;
-    return state == SQL_UP || state == SQL_DEGRADED;
+    struct health_facts facts = {.sql_reason = "", .redis_reason = ""};
+    if (health->sql != NULL) {
+        const struct sql_health sql = sql_get_health(health->sql);
+        const bool has_latency = sql.state == SQL_UP || sql.state == SQL_DEGRADED;
+        facts.has_sql = true;
+        facts.sql_state = sql.state;
+        facts.sql_reason = sql.reason;
+        facts.sql_latency_ns = has_latency ? sql.latency_ns : 0;
+    }
+    if (health->redis != NULL) {
+        const struct redis_health redis = redis_get_health(health->redis);
+        facts.has_redis = true;
+        facts.redis_state = redis.state;
+        facts.redis_reason = redis.reason;
+        facts.redis_latency_ns = redis.is_ready ? redis.latency_ns : 0;
+    }
+    return facts;
 }
 
-static bool is_all_well(const struct health *health)
+void health_publish(struct health *health)
 {
-    return (health->sql == NULL || sql_get_health(health->sql).state == SQL_UP) &&
-           (health->redis == NULL || redis_get_health(health->redis).state == REDIS_HEALTH_UP);
+    const struct health_facts facts = look(health);
+    (void)pthread_mutex_lock(&health->lock);
+    health->facts = facts;
+    (void)pthread_mutex_unlock(&health->lock);
 }
 
-bool health_is_ready(const struct health *health)
+static struct health_facts read_facts(struct health *health)
 {
-    return !health->is_draining && is_sql_ready(health);
+    (void)pthread_mutex_lock(&health->lock);
+    const struct health_facts facts = health->facts;
+    (void)pthread_mutex_unlock(&health->lock);
+    return facts;
 }
 
-/* status_of says in a word whether work should be sent, and whether all of it can be done. */
-static const char *status_of(const struct health *health)
+/* Whether a callback holds the work loop, and whose. On the work loop itself it is the one that asks. */
+struct hold {
+    bool is_held;
+    bool is_failed; /* for so long that nothing else helps than a restart */
+    uint64_t held_ms;
+    const char *route; /* or method of gRPC; "" when it is not known */
+};
+
+static struct hold look_at_loop(const struct health *health)
+{
+    struct hold hold = {.route = ""};
+    uint64_t turn;
+    if (health->work == NULL) {
+        return hold;
+    }
+    hold.held_ms = loop_held_ns(health->work, &turn) / NS_PER_MS;
+    hold.is_held = health->held_warn_ms > 0 && hold.held_ms >= health->held_warn_ms;
+    hold.is_failed = health->held_fail_ms > 0 && hold.held_ms >= health->held_fail_ms;
+    struct task_facts task;
+    if ((hold.is_held || hold.is_failed) && loop_copy_running(health->work, &task)) {
+        hold.route = label_name(task.label);
+    }
+    return hold;
+}
+
+/* --- what is made of it ---------------------------------------------------------------------------- */
+
+static bool is_sql_ready(const struct health_facts *facts)
+{
+    return !facts->has_sql || facts->sql_state == SQL_UP || facts->sql_state == SQL_DEGRADED;
+}
+
+static bool is_all_well(const struct health_facts *facts)
+{
+    return (!facts->has_sql || facts->sql_state == SQL_UP) &&
+           (!facts->has_redis || facts->redis_state == REDIS_HEALTH_UP);
+}
+
+bool health_is_ready(struct health *health)
+{
+    const struct health_facts facts = read_facts(health);
+    return !health->is_draining && is_sql_ready(&facts);
+}
+
+/* An answer: says in a word whether work should be sent, and whether all of it can be done. */
+struct verdict {
+    const char *status;
+    int code;
+};
+
+static struct verdict judge(const struct health *health, const struct health_facts *facts,
+                            const struct hold *hold)
 {
     if (health->is_draining) {
-        return "draining";
+        return (struct verdict){"draining", 503};
     }
-    if (!is_sql_ready(health)) {
-        return "unavailable";
+    if (!is_sql_ready(facts) || hold->is_failed) {
+        return (struct verdict){"unavailable", 503};
     }
-    return is_all_well(health) ? "ok" : "degraded";
+    return (struct verdict){is_all_well(facts) && !hold->is_held ? "ok" : "degraded", 200};
 }
 
-static int code_of(const struct health *health)
+/* put_hold writes the members that tell of a held loop. */
+static void put_hold(struct buf *body, const struct hold *hold)
 {
-    return health_is_ready(health) ? 200 : 503;
+    if (hold->is_held || hold->is_failed) {
+        buf_printf(body, ",\"work_loop\":\"held\",\"held_ms\":%llu,\"route\":",
+                   (unsigned long long)hold->held_ms);
+        buf_append_json(body, str_from(hold->route));
+    }
+}
+
+static void respond(struct http_request *req, int code, struct buf *body)
+{
+    if (body->is_failed) {
+        http_respond_error(req, 503, "out of memory");
+    } else {
+        respond_json(req, code, buf_str(body));
+    }
+    buf_deinit(body);
 }
 
 /* put_dependency writes one member of "dependencies". Why one is down is for the log: the message may
@@ -74,7 +163,7 @@ static void put_dependency(struct buf *body, const char *name, const char *state
     }
 }
 
-static void put_dependencies(struct buf *body, const struct health *health)
+static void put_dependencies(struct buf *body, const struct health_facts *facts)
 {
     static const char *const states[] = {
         [SQL_CONNECTING] = "connecting",
@@ -85,49 +174,62 @@ static void put_dependencies(struct buf *body, const struct health *health)
     static const char *const redis_states[] = {[REDIS_HEALTH_DOWN] = "down",
                                                [REDIS_HEALTH_DEGRADED] = "degraded",
                                                [REDIS_HEALTH_UP] = "up"};
-    if (health->sql != NULL) {
-        const struct sql_health sql = sql_get_health(health->sql);
-        const bool has_latency = sql.state == SQL_UP || sql.state == SQL_DEGRADED;
-        put_dependency(body, "mysql", states[sql.state], sql.reason,
-                       has_latency ? sql.latency_ns : 0);
+    if (facts->has_sql) {
+        put_dependency(body, "mysql", states[facts->sql_state], facts->sql_reason,
+                       facts->sql_latency_ns);
     }
-    if (health->redis != NULL) {
-        const struct redis_health redis = redis_get_health(health->redis);
-        buf_append_cstr(body, health->sql == NULL ? "" : ",");
-        put_dependency(body, "redis", redis_states[redis.state], redis.reason,
-                       redis.is_ready ? redis.latency_ns : 0);
+    if (facts->has_redis) {
+        buf_append_cstr(body, facts->has_sql ? "," : "");
+        put_dependency(body, "redis", redis_states[facts->redis_state], facts->redis_reason,
+                       facts->redis_latency_ns);
     }
 }
 
 void health_handle(struct http_request *req, void *arg)
 {
-    const struct health *health = arg;
+    struct health *health = arg;
+    const struct health_facts facts = read_facts(health);
+    const struct hold hold = look_at_loop(health);
+    const struct verdict verdict = judge(health, &facts, &hold);
     const double uptime_s = (double)(clock_now_ns() - health->start_ns) * 1e-9;
     struct buf body;
-    buf_init(&body, 4096);
-    buf_printf(&body, "{\"status\":\"%s\",\"version\":", status_of(health));
+    buf_init(&body, BODY_MAX_BYTES);
+    buf_printf(&body, "{\"status\":\"%s\",\"version\":", verdict.status);
     buf_append_json(&body, str_from(health->version));
-    buf_printf(&body, ",\"uptime_seconds\":%.3f,\"dependencies\":{", uptime_s);
-    put_dependencies(&body, health);
+    buf_printf(&body, ",\"uptime_seconds\":%.3f", uptime_s);
+    put_hold(&body, &hold);
+    buf_append_cstr(&body, ",\"dependencies\":{");
+    put_dependencies(&body, &facts);
     buf_append_cstr(&body, "}}\n");
-    if (body.is_failed) {
-        http_respond_error(req, 503, "out of memory");
-    } else {
-        respond_json(req, code_of(health), buf_str(&body));
-    }
-    buf_deinit(&body);
+    respond(req, verdict.code, &body);
+}
+
+/* respond_word answers with the status alone, and with what holds the loop. */
+static void respond_word(struct http_request *req, const struct verdict *verdict,
+                         const struct hold *hold)
+{
+    struct buf body;
+    buf_init(&body, BODY_MAX_BYTES);
+    buf_printf(&body, "{\"status\":\"%s\"", verdict->status);
+    put_hold(&body, hold);
+    buf_append_cstr(&body, "}\n");
+    respond(req, verdict->code, &body);
 }
 
 void health_handle_live(struct http_request *req, void *arg)
 {
-    (void)arg;
-    respond_json(req, 200, STR("{\"status\":\"ok\"}\n"));
+    const struct health *health = arg;
+    const struct hold hold = look_at_loop(health);
+    const struct verdict verdict =
+        hold.is_failed ? (struct verdict){"held", 503} : (struct verdict){"ok", 200};
+    respond_word(req, &verdict, &hold);
 }
 
 void health_handle_ready(struct http_request *req, void *arg)
 {
-    const struct health *health = arg;
-    char body[64];
-    const int len = snprintf(body, sizeof(body), "{\"status\":\"%s\"}\n", status_of(health));
-    respond_json(req, code_of(health), (struct str){body, (size_t)len});
+    struct health *health = arg;
+    const struct health_facts facts = read_facts(health);
+    const struct hold hold = look_at_loop(health);
+    const struct verdict verdict = judge(health, &facts, &hold);
+    respond_word(req, &verdict, &hold);
 }

@@ -17,6 +17,7 @@ static const struct str types[] = {
 
 void metrics_handle(struct http_request *req, void *arg)
 {
+    const struct metrics_scrape *scrape = arg;
     struct str accept;
     if (http_header_join(req, STR("accept"), &accept) < 0) {
         http_respond_error(req, 503, "out of memory");
@@ -25,7 +26,9 @@ void metrics_handle(struct http_request *req, void *arg)
     const size_t format = accept_choose(accept, types, ARRAY_COUNT(types));
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
-    metrics_render(arg, (enum metrics_format)format, &body);
+    metrics_collect(scrape->registries[0]);
+    metrics_render(scrape->registries, scrape->registries[1] == NULL ? 1 : 2,
+                   (enum metrics_format)format, &body);
     const struct http_response response = {
         .status = 200,
         .content_type = types[format].ptr,

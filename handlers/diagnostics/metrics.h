@@ -9,8 +9,14 @@
 
 #include "core/http/http.h"
 
-/* metrics_handle prints the registry `metrics` as Prometheus text, or as OpenMetrics when the
+/* What a scrape prints: the registry of the loop that answers, whose collectors run for it, and that of the work
+ * loop, which runs its own; NULL: it is the same loop. */
+struct metrics_scrape {
+    const struct metrics *registries[2];
+};
+
+/* metrics_handle prints what a struct metrics_scrape says as Prometheus text, or as OpenMetrics when the
  * client accepts it. */
-void metrics_handle(struct http_request *req, void *metrics);
+void metrics_handle(struct http_request *req, void *scrape);
 
 #endif

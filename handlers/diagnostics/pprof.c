@@ -9,6 +9,7 @@
 #include "core/telemetry/log.h"
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "profiling/profiler.h"
+#include "profiling/task/stack_line.h"
 
 static void log_itimer(int status)
 {
@@ -23,17 +24,27 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
     const struct profiler_options options = {
         .loop = pprof->loop,
         .pool = pprof->pool,
+        .work = pprof->work,
         .mutex_fraction = (uint32_t)pprof->mutex_fraction,
         .history_windows = pprof->history_windows,
         .block_ms = pprof->block_ms,
         .on_itimer = log_itimer,
     };
-    const int rc = pprof_accounts_register(metrics);
-    return rc < 0 ? rc : profiler_start(&options);
+    int rc = pprof_accounts_register(metrics);
+    rc = rc < 0 ? rc : profiler_start(&options);
+    pprof->is_started = rc == 0;
+    return rc;
 }
 
 void pprof_stop(struct pprof *pprof)
 {
-    (void)pprof;
+    pprof->is_started = false;
     profiler_stop();
+}
+
+int pprof_ask_stack(const struct pprof *pprof, pid_t tid, void (*done)(void *arg, const char *line),
+                    void *arg)
+{
+    return pprof->is_started ? stack_line_start(pprof->loop, pprof->pool, tid, done, arg)
+                             : UV_ENOSYS;
 }

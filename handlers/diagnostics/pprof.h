@@ -8,17 +8,21 @@
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_PPROF_H
 #define TOQ_HANDLERS_DIAGNOSTICS_PPROF_H
 
+#include <sys/types.h>
+
 #include "core/http/http.h"
 
 struct pprof {
     struct loop *loop;
     struct pool *pool;  /* struct profiler_options' */
+    struct loop *work;  /* whose stalls are recorded */
     struct str token;   /* that every request must carry; empty: none. Borrowed */
     struct str cmdline; /* argv joined with NULs. Borrowed */
     uint64_t max_seconds;
     uint64_t mutex_fraction; /* struct profiler_options' */
     size_t history_windows;  /* kept of the past; 0: none */
     uint64_t block_ms;       /* struct profiler_options' */
+    bool is_started;
 };
 
 /* pprof_start starts the profiler and registers its own accounts.
@@ -30,6 +34,14 @@ MUST_USE int pprof_start(struct pprof *pprof, struct metrics *metrics);
 /* pprof_stop ends a capture that is running and stops the profiler; the loop must still turn
  * afterwards. */
 void pprof_stop(struct pprof *pprof);
+
+/* pprof_ask_stack asks what a thread does now; as stack_line_start.
+ *
+ * done: gets a line of function names, "" when the thread did not answer.
+ * Returns: 0; UV_ENOSYS when the profiler is off; UV_ENOMEM: done does not run.
+ */
+MUST_USE int pprof_ask_stack(const struct pprof *pprof, pid_t tid,
+                             void (*done)(void *arg, const char *line), void *arg);
 
 /* pprof_handle_redirect sends /debug/pprof to /debug/pprof/. */
 void pprof_handle_redirect(struct http_request *req, void *pprof);

@@ -17,6 +17,16 @@ void pprof_stop(struct pprof *pprof)
     (void)pprof;
 }
 
+int pprof_ask_stack(const struct pprof *pprof, pid_t tid, void (*done)(void *arg, const char *line),
+                    void *arg)
+{
+    (void)pprof;
+    (void)tid;
+    (void)done;
+    (void)arg;
+    return UV_ENOSYS;
+}
+
 void pprof_handle_named(struct http_request *req, void *pprof)
 {
     (void)pprof;

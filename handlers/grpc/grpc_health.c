@@ -171,7 +171,7 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
 /* --- mounting ------------------------------------------------------------------------------------ */
 
 int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *loop,
-                      const struct health *health)
+                      struct health *health)
 {
     static const struct grpc_method methods[] = {
         {"Check", GRPC_UNARY, handle_check},

@@ -16,7 +16,7 @@
 struct grpc_health {
     struct grpc *grpc;
     struct loop *loop;
-    const struct health *health;
+    struct health *health;
     struct list watchers;
     struct wheel_timer timer; /* set while somebody watches */
 };
@@ -27,6 +27,6 @@ struct grpc_health {
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *loop,
-                               const struct health *health);
+                               struct health *health);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "profiling/task/block.h"
 
+#include <stdlib.h>
+
 #include "profiling/task/waits.h"
 #include "profiling/task/watchdog.h"
 #include "profiling/write/source.h"
@@ -28,11 +30,11 @@ void block_stop(void)
 
 struct block_stats block_get_stats(void)
 {
-    const struct sites *sites = waits_sites();
+    const struct waits_stats waits = waits_get_stats();
     const struct watchdog_stats watchdog = watchdog_get_stats();
     return (struct block_stats){
-        .waits = waits_count(),
-        .dropped = (sites == NULL ? 0 : sites->dropped) + watchdog.dropped,
+        .waits = waits.count,
+        .dropped = waits.dropped + watchdog.dropped,
         .watchdog = watchdog,
     };
 }
@@ -56,17 +58,18 @@ static bool value(const struct site *site, int64_t *ret_values)
 static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
     watchdog_add_stalls(&take->stacks);
-    return waits_take(loop, pool, take, sites_copy(waits_sites()), value);
+    return waits_take(loop, pool, take, waits_copy(), value);
 }
 
 static uint64_t count(void)
 {
-    const struct sites *sites = waits_sites();
+    struct sites *sites = waits_copy();
     uint64_t places = watchdog_place_count();
-    for (size_t i = 0; i < sites->count; i++) {
+    for (size_t i = 0; sites != NULL && i < sites->count; i++) {
         int64_t values[STACKS_VALUES_MAX];
         places += value(&sites->items[i], values);
     }
+    free(sites);
     return places;
 }
 

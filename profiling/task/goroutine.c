@@ -96,7 +96,7 @@ static void goroutine_describe(struct profile_spec *spec)
 
 static uint64_t goroutine_count(void)
 {
-    return task_count() + goroutine_threads_count();
+    return task_slots_living() + goroutine_threads_count();
 }
 
 const struct source source_goroutine = {

@@ -9,18 +9,6 @@
 #include "profiling/code/symbol.h"
 #include "profiling/code/synthetic.h"
 
-void task_frames_read(const struct task *task, struct task_frames *ret_frames)
-{
-    *ret_frames = (struct task_frames){
-        .state = task->await_depth > 0 ? synthetic_state(task->state) : 0,
-        .await_depth = task->await_depth,
-        .handler = task->handler,
-        .label = task->label,
-    };
-    memcpy(ret_frames->await_stack, task->await_stack,
-           task->await_depth * sizeof(task->await_stack[0]));
-}
-
 void task_frames_from(const struct task_facts *facts, struct task_frames *ret_frames)
 {
     *ret_frames = (struct task_frames){

@@ -3,7 +3,7 @@
  * task_frames.h - the stack that profiles show for a task: what it waits for <- the calls that parked
  * it <- its handler <- its route.
  *
- * Flow: task_frames_read on the loop -> task_frames_list on a worker thread -> stacks_add
+ * Flow: task_slots_copy -> task_frames_from -> task_frames_list on a worker thread -> stacks_add
  */
 #ifndef TOQ_PROFILING_TASK_TASK_FRAMES_H
 #define TOQ_PROFILING_TASK_TASK_FRAMES_H
@@ -21,13 +21,7 @@ struct task_frames {
     uint32_t label;
 };
 
-/* task_frames_read copies what a task knows of itself.
- *
- * Thread: loop.
- */
-void task_frames_read(const struct task *task, struct task_frames *ret_frames);
-
-/* task_frames_from does the same with a copy of a task's slot.
+/* task_frames_from reads it from a copy of what the task shows.
  *
  * Thread: any.
  */

@@ -4,6 +4,7 @@
  */
 #include "profiling/task/waits.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,12 @@
 #include "profiling/code/code.h"
 
 static struct {
+    pthread_mutex_t
+        lock; /* of the table, which every loop adds to; held for a copy at the longest */
     struct sites *sites; /* NULL: not started */
     uint64_t count;
     unsigned measurers; /* who want to know how long tasks run */
-} waits;
+} waits = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* One answer on its way. */
 struct answer {
@@ -31,13 +34,17 @@ struct answer {
 
 static void on_wait(const struct task *task, uint64_t now_ns)
 {
+    (void)pthread_mutex_lock(&waits.lock);
     waits.count++;
     sites_add(waits.sites, task, 1, clock_elapsed_ns(task->state_ns, now_ns));
+    (void)pthread_mutex_unlock(&waits.lock);
 }
 
 static void on_run(const struct task *task, uint64_t ran_ns)
 {
+    (void)pthread_mutex_lock(&waits.lock);
     sites_add(waits.sites, task, 1, ran_ns);
+    (void)pthread_mutex_unlock(&waits.lock);
 }
 
 int waits_start(void)
@@ -70,14 +77,23 @@ void waits_measure_runs(bool is_on)
     }
 }
 
-const struct sites *waits_sites(void)
+struct sites *waits_copy(void)
 {
-    return waits.sites;
+    (void)pthread_mutex_lock(&waits.lock);
+    struct sites *copy = sites_copy(waits.sites);
+    (void)pthread_mutex_unlock(&waits.lock);
+    return copy;
 }
 
-uint64_t waits_count(void)
+struct waits_stats waits_get_stats(void)
 {
-    return waits.count;
+    (void)pthread_mutex_lock(&waits.lock);
+    const struct waits_stats stats = {
+        .count = waits.count,
+        .dropped = waits.sites == NULL ? 0 : waits.sites->dropped,
+    };
+    (void)pthread_mutex_unlock(&waits.lock);
+    return stats;
 }
 
 bool waits_is_for_profile(const struct site *site)

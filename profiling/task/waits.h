@@ -4,7 +4,7 @@
  * how long they ran while somebody wants to know.
  *
  * Flow:   task_park ... task_unpark -> sites_add; waits_take -> copy -> [worker] stacks -> done
- * Thread: the loop.
+ * Thread: the profiler's loop; waits of every loop are counted.
  */
 #ifndef TOQ_PROFILING_TASK_WAITS_H
 #define TOQ_PROFILING_TASK_WAITS_H
@@ -26,11 +26,20 @@ void waits_stop(void);
  * between waits_start and waits_stop. */
 void waits_measure_runs(bool is_on);
 
-/* waits_sites is the table, valid until waits_stop. */
-const struct sites *waits_sites(void);
+/* waits_copy copies the table, between waits_start and waits_stop.
+ *
+ * Returns: NULL when memory is missing.
+ * Owns:    the caller frees it with free().
+ */
+struct sites *waits_copy(void);
 
-/* waits_count is the number of waits that have ended. */
-uint64_t waits_count(void);
+struct waits_stats {
+    uint64_t count;   /* waits that have ended */
+    uint64_t dropped; /* counts that found no room in the table */
+};
+
+/* waits_get_stats reads the account. */
+struct waits_stats waits_get_stats(void);
 
 /* waits_is_for_profile tells whether a site is where a request waits for a profile. These waits last as
  * long as their windows: on a quiet server nearly all there is, and nobody is interested in them. They

@@ -39,11 +39,13 @@ static void end(void)
 
 /* A wait that goes on counts so far. In the second look it has become longer, or is over and in the
  * table as a whole; either way the difference is its part between the two. */
-static void add_wait(struct task *task, void *arg)
+static void add_waits(const struct wait_now *wait)
 {
-    const struct wait_now *wait = arg;
-    if (task->await_depth > 0) {
-        sites_add(wait->sites, task, 1, clock_elapsed_ns(task->state_ns, wait->now_ns));
+    for (uint32_t i = 0, count = task_slots_count(); i < count; i++) {
+        struct task_facts facts;
+        if (task_slots_copy(i, &facts) && facts.await_depth > 0) {
+            sites_add_facts(wait->sites, &facts, 1, clock_elapsed_ns(facts.state_ns, wait->now_ns));
+        }
     }
 }
 
@@ -64,16 +66,16 @@ static bool value_of_wait(const struct site *site, int64_t *ret_values)
 
 static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
-    struct wait_now wait = {sites_copy(waits_sites()), clock_now_ns()};
+    const struct wait_now wait = {waits_copy(), clock_now_ns()};
     if (wait.sites != NULL) {
-        task_for_each(add_wait, &wait);
+        add_waits(&wait);
     }
     return waits_take(loop, pool, take, wait.sites, take->is_window ? value : value_of_wait);
 }
 
 static uint64_t count(void)
 {
-    return task_count();
+    return task_slots_living();
 }
 
 const struct source source_wall = {

@@ -48,7 +48,7 @@ struct watchdog {
     uint64_t watched; /* the turn that is looked at */
     uint64_t due_ns;  /* when it has held the loop for so long it is sampled */
 
-    /* Between the two threads; neither ever holds the lock for longer than a copy. */
+    /* Between the threads; none ever holds the lock for longer than a copy. */
     pthread_mutex_t lock;
     uint64_t turn; /* that the samples are of */
     size_t sample_count;
@@ -57,7 +57,6 @@ struct watchdog {
     atomic_uint_fast64_t failures;
     atomic_uint_fast64_t signal_ns;
 
-    /* The loop's. */
     uint64_t stall_count;
     uint64_t unsampled;
     uint64_t dropped;
@@ -185,8 +184,8 @@ static uint64_t end_of(const struct watchdog *w, size_t i, uint64_t held_ns)
 static void on_stall(uint64_t turn, uint64_t held_ns)
 {
     struct watchdog *w = watchdog;
-    w->stall_count++;
     (void)pthread_mutex_lock(&w->lock);
+    w->stall_count++;
     if (w->turn != turn || w->sample_count == 0) {
         w->unsampled++;
         w->places[0].count++;
@@ -204,10 +203,10 @@ static void on_stall(uint64_t turn, uint64_t held_ns)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
-void watchdog_add_stalls(struct stacks *stacks)
+static void add_stalls(const struct watchdog *w, struct stacks *stacks)
 {
-    for (size_t i = 0; watchdog != NULL && i < watchdog->place_count; i++) {
-        const struct stall *stall = &watchdog->places[i];
+    for (size_t i = 0; i < w->place_count; i++) {
+        const struct stall *stall = &w->places[i];
         uint64_t frames[WATCHDOG_FRAMES_MAX + 1];
         memcpy(frames, stall->frames, stall->frame_count * sizeof(frames[0]));
         frames[stall->frame_count] = synthetic_route(stall->label);
@@ -219,22 +218,37 @@ void watchdog_add_stalls(struct stacks *stacks)
     }
 }
 
+void watchdog_add_stalls(struct stacks *stacks)
+{
+    if (watchdog != NULL) {
+        (void)pthread_mutex_lock(&watchdog->lock);
+        add_stalls(watchdog, stacks);
+        (void)pthread_mutex_unlock(&watchdog->lock);
+    }
+}
+
 uint64_t watchdog_place_count(void)
 {
+    struct watchdog *w = watchdog;
     uint64_t count = 0;
-    for (size_t i = 0; watchdog != NULL && i < watchdog->place_count; i++) {
-        count += watchdog->places[i].ns > 0;
+    if (w != NULL) {
+        (void)pthread_mutex_lock(&w->lock);
+        for (size_t i = 0; i < w->place_count; i++) {
+            count += w->places[i].ns > 0;
+        }
+        (void)pthread_mutex_unlock(&w->lock);
     }
     return count;
 }
 
 struct watchdog_stats watchdog_get_stats(void)
 {
-    const struct watchdog *w = watchdog;
+    struct watchdog *w = watchdog;
     if (w == NULL) {
         return (struct watchdog_stats){0};
     }
-    return (struct watchdog_stats){
+    (void)pthread_mutex_lock(&w->lock);
+    const struct watchdog_stats stats = {
         .stalls = w->stall_count,
         .unsampled = w->unsampled,
         .dropped = w->dropped,
@@ -242,6 +256,8 @@ struct watchdog_stats watchdog_get_stats(void)
         .failures = atomic_load_explicit(&w->failures, memory_order_relaxed),
         .signal_ns = atomic_load_explicit(&w->signal_ns, memory_order_relaxed),
     };
+    (void)pthread_mutex_unlock(&w->lock);
+    return stats;
 }
 
 /* ---- start and stop ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 """/metrics read and taken apart."""
 
 import re
+import time
 
 from wire import Peer
 
@@ -9,10 +10,20 @@ SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
+TICKS = re.compile(r"^toq_loop_lag_seconds_count (\d+)$", re.M)
+
+
 class Scrape:
-    def __init__(self, server, *fields):
+    """What the server counts. The work loop shows some of its values at each of its ticks, ten a second: so they are
+    scraped until two of them have begun, and what was done before is in it. Where the loop is held none does."""
+
+    def __init__(self, server, *fields, is_held=False):
         with Peer(server, "metrics") as peer:
             self.answer = peer.ask("/metrics", *fields)
+            start = self._ticks()
+            while not is_held and start is not None and self._ticks() < start + 2:
+                time.sleep(0.02)
+                self.answer = peer.ask("/metrics", *fields)
         self.text = self.answer.body.decode()
         self.types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", self.text, re.M))
         self.samples = []
@@ -20,6 +31,10 @@ class Scrape:
             if line and not line.startswith("#"):
                 name, labels, value = SAMPLE.fullmatch(line).groups()
                 self.samples.append((name, dict(LABEL.findall(labels or "")), float(value)))
+
+    def _ticks(self):
+        found = TICKS.search(self.answer.body.decode())
+        return int(found.group(1)) if found else None
 
     def get(self, name, **labels):
         """The sum of the samples that have these labels, among others."""

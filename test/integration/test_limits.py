@@ -111,8 +111,8 @@ def test_connections_of_a_listener(start_server):
             with Peer(server, "grpc") as grpc, Peer(server, "pprof") as pprof:
                 assert grpc.ask("/").status == 505
                 assert pprof.ask("/health/live").status == 200
-        text = metrics.ask("/metrics").body.decode()
-        assert 'toq_connections_shed_total{listener="http",reason="limit"} 3\n' in text
+        wait_until(lambda: 'toq_connections_shed_total{listener="http",reason="limit"} 3\n' in
+                   metrics.ask("/metrics").body.decode(), "three connections shed")
 
         wait_until(lambda: is_served(server), "room for a connection again")
     server.wait_line("cannot accept")

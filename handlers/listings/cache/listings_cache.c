@@ -44,7 +44,7 @@ static void on_load(struct listings_loads *loads, const struct listings_loaded *
         .entry = {.version = loaded->version, .json = loaded->json},
         .ttl_ms = left_ms(ttl_ms, loaded->start_ns),
     };
-    *cache->loaded[is_page ? LISTINGS_CACHE_PAGE : LISTINGS_CACHE_LISTING] += 1;
+    METRIC_ADD(cache->loaded[is_page ? LISTINGS_CACHE_PAGE : LISTINGS_CACHE_LISTING], 1);
     if (loaded->is_kept && options.ttl_ms > 0 && loaded->json.len <= KEPT_MAX_BYTES &&
         now_ms(cache) >= cache->shun_until_ms) {
         struct listings_put *put;
@@ -57,7 +57,7 @@ static void on_load(struct listings_loads *loads, const struct listings_loaded *
 
 static void count(struct listings_read *read, enum listings_cache_result result)
 {
-    *read->cache->requests[read->kind][result] += 1;
+    METRIC_ADD(read->cache->requests[read->kind][result], 1);
 }
 
 static void on_loaded(struct listings_waiter *waiter, int status,
@@ -244,7 +244,7 @@ static void on_message(struct redis_subscription *sub, struct str channel, struc
     }
     listings_cache_note(cache, news.id, news.version);
     listings_cache_move_on(cache, news.generation);
-    *cache->invalidations[1] += 1;
+    METRIC_ADD(cache->invalidations[1], 1);
 }
 
 /* on_untold lets MySQL alone answer for as long as a page of before the write may be in Redis. */

@@ -22,7 +22,7 @@ static void finish(struct listings_write *write, int status)
 static void forget_here(struct listings_cache *cache, struct str id, uint64_t version)
 {
     listings_cache_note(cache, id, version);
-    *cache->invalidations[0] += 1;
+    METRIC_ADD(cache->invalidations[0], 1);
 }
 
 static void on_put(void *arg, int status, uint64_t generation)

@@ -119,7 +119,7 @@ static void send_waiting(struct listings_gather_query *query)
     struct str ids[LISTINGS_LOOKUP_MAX];
     list_unlink(&query->link);
     query->is_ended = false;
-    *query->gather->query_count += 1;
+    METRIC_ADD(query->gather->query_count, 1);
     const size_t count = take_waiting(query, ids);
     query->lookup = (struct listings_lookup){
         .arena = &query->arena,
@@ -218,7 +218,7 @@ void listings_gather_cancel(struct listings_get *get)
 static void collect(void *arg)
 {
     const struct listings_gather *gather = arg;
-    *gather->waiting_gauge = (double)gather->waiting_count;
+    METRIC_SET(gather->waiting_gauge, (double)gather->waiting_count);
 }
 
 static int register_metrics(struct listings_gather *gather, struct metrics *metrics)

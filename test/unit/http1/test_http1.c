@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "test/unit/http1/http1_rig.h"
+#include "test/unit/support/render_metrics.h"
 
 static struct http_request *parked[64]; /* in the order they came */
 static size_t parked_count;
@@ -334,7 +335,7 @@ static void test_metrics_count_by_route_and_status(void **state)
     send_text(GET("/echo") GET("/echo") "HEAD /echo HTTP/1.1\r\n" H "\r\n" GET("/x") GET("/y"));
     peer_await(&peer, "HTTP/1.1 404 ", 2);
     buf_init(&text, 1 << 20);
-    metrics_render(f.metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(f.metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     const char *const lines[] = {
         "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/"

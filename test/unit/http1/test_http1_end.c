@@ -13,6 +13,7 @@
 #include <fcntl.h>
 
 #include "test/unit/http1/http1_rig.h"
+#include "test/unit/support/render_metrics.h"
 
 static struct http_request *parked;
 static uint64_t parked_count;
@@ -188,7 +189,7 @@ static void assert_counted(const char *route, int status)
     buf_init(&line, 1000);
     buf_printf(&line, "http_route=\"%s\",http_response_status_code=\"%d\"} 1\n", route, status);
     buf_append_char(&line, '\0');
-    metrics_render(f.metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(f.metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     if (strstr(text.data, line.data) == NULL) {
         fail_msg("missing: %s", line.data);

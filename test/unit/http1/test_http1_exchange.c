@@ -86,7 +86,7 @@ static void test_no_more_are_kept_than_so_many(void **state)
     static const struct http_transport alone = {.recycle = http1_exchange_recycle};
     struct http1_exchange *exchanges[HTTP_SPARE_MAX + 2];
     for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
-        exchanges[i] = http1_exchange_get(&f.server, &alone);
+        exchanges[i] = http1_exchange_get(&f.server, &alone, clock_now_ns());
         assert_non_null(exchanges[i]);
         assert_int_equal(exchanges[i]->req.task.id > 0, 1);
     }

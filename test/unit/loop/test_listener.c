@@ -15,6 +15,7 @@
 #include "core/loop/listener_metrics.h"
 #include "core/telemetry/log.h"
 #include "test/unit/support/peer.h"
+#include "test/unit/support/render_metrics.h"
 
 #define LONG_MS   600000
 #define CONNS_MAX 3
@@ -303,7 +304,7 @@ static void test_metrics_name_the_listener(void **state)
     peer_send(&peer, STR("12345"));
     peer_await(&peer, "12345", 1);
     buf_init(&text, 1 << 20);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_non_null(strstr(text.data, "{listener=\"test\"} 5\n"));
     buf_deinit(&text);

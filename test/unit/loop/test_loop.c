@@ -14,6 +14,7 @@
 #include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
 #include "core/loop/loop.c"
+#include "test/unit/support/render_metrics.h"
 #undef calloc
 
 #define MANY 1000
@@ -323,7 +324,7 @@ static void test_metrics_count_turns(void **state)
     wheel_timer_init(&alarm.timer, on_alarm);
     loop_set_timer(loop, &alarm.timer, 1);
     loop_run(loop);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_null(strstr(text.data, "\ntoq_loop_iterations_total 0\n"));
     assert_true(loop->turn_seconds->count > 0);

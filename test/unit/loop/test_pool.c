@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "core/base/buf.h"
+#include "test/unit/support/render_metrics.h"
 
 #define PATIENCE_MS 60000 /* for what comes at once */
 #define MANY        200
@@ -421,14 +422,14 @@ static void test_metrics_count_jobs_of_each_pool(void **state)
     make_busy(&busy, 8);
     submit(&queued);
     assert_int_equal(pool_register_metrics(pool, metrics), 0);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_non_null(strstr(text.data, "\ntoq_threadpool_jobs_total{pool=\"test\"} 2\n"));
     assert_non_null(strstr(text.data, "\ntoq_threadpool_active_jobs{pool=\"test\"} 2\n"));
     (void)sem_post(&busy.gate);
     loop_run(loop);
     buf_clear(&text);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_non_null(strstr(text.data, "\ntoq_threadpool_jobs_total{pool=\"test\"} 2\n"));
     assert_non_null(strstr(text.data, "\ntoq_threadpool_active_jobs{pool=\"test\"} 0\n"));

@@ -48,7 +48,11 @@ static void start_with(void (*hangup)(int), void (*interrupt)(int))
     (void)signal(SIGHUP, hangup);
     (void)signal(SIGINT, interrupt);
     assert_int_equal(loop_create(&loop), 0);
-    assert_int_equal(signals_start(&signals, loop, on_stop, on_reload, &signals), 0);
+    assert_int_equal(signals_start(&signals, &(struct signals_options){.loop = loop,
+                                                                       .on_stop = on_stop,
+                                                                       .on_reload = on_reload,
+                                                                       .arg = &signals}),
+                     0);
 }
 
 static void test_hangup_reloads_and_terminate_stops_once(void **state)
@@ -95,7 +99,10 @@ static void run_child(int first, int second)
 {
     (void)signal(SIGHUP, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
-    if (loop_create(&loop) != 0 || signals_start(&signals, loop, on_stop, on_reload, NULL) != 0) {
+    if (loop_create(&loop) != 0 ||
+        signals_start(&signals, &(struct signals_options){.loop = loop,
+                                                          .on_stop = on_stop,
+                                                          .on_reload = on_reload}) != 0) {
         _exit(1);
     }
     (void)raise(first);

@@ -60,7 +60,7 @@ static void test_the_registry_has_those_that_have_not_ended(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(tasks); i++) {
         assert_int_equal(task_start(&tasks[i], "test", 7, NULL), 0);
         assert_int_equal(tasks[i].start_ns, 7);
-        assert_string_equal(tasks[i].state, "running");
+        assert_string_equal(tasks[i].state, "receive");
     }
     assert_int_equal(task_count(), 3);
     task_end(&tasks[1]);
@@ -168,7 +168,7 @@ static void test_a_copy_shows_what_the_task_does(void **state)
     assert_true(task_slots_copy(slot, &facts));
     assert_int_equal(facts.id, task.id);
     assert_string_equal(facts.kind, "other");
-    assert_string_equal(facts.state, "running");
+    assert_string_equal(facts.state, "receive");
     assert_int_equal(facts.label, 5);
     assert_int_equal(facts.start_ns, 7);
     assert_int_equal(facts.await_depth, 0);
@@ -183,6 +183,61 @@ static void test_a_copy_shows_what_the_task_does(void **state)
     assert_int_equal(facts.await_depth, 0);
     task_end(&task);
     assert_false(task_slots_copy(slot, &facts));
+}
+
+static void test_a_task_runs_while_a_callback_of_it_does(void **state)
+{
+    (void)state;
+    struct task task;
+    struct task_facts facts;
+    assert_int_equal(task_start(&task, "test", 7, NULL), 0);
+    const struct task_thread *thread = task_slots_thread();
+    assert_false(task_copy_running(thread, &facts));
+    struct task *none = task_enter(&task);
+    assert_string_equal(task.state, "running");
+    assert_true(task_copy_running(thread, &facts));
+    assert_int_equal(facts.id, task.id);
+    assert_string_equal(facts.state, "running");
+    task_leave(none);
+    assert_false(task_copy_running(thread, &facts));
+    assert_true(task_slots_copy(task.slot, &facts));
+    assert_string_equal(facts.state, "waiting");
+    assert_int_equal(facts.await_depth, 0);
+    none = task_enter(&task);
+    task_park(&task, "redis");
+    task_leave(none);
+    assert_true(task_slots_copy(task.slot, &facts));
+    assert_string_equal(facts.state, "redis");
+    task_end(&task);
+}
+
+/* What a thread sees of the tasks of another. */
+static void *look_at_anothers(void *arg)
+{
+    const struct task *task = arg;
+    struct task own;
+    struct task_facts facts;
+    bool is_right = task_slots_task(task->slot) == NULL && task_count() == 0 &&
+                    task_slots_copy(task->slot, &facts) && task_slots_living() == 1;
+    is_right = is_right && task_start(&own, "own", 1, NULL) == 0 && task_count() == 1 &&
+               task_slots_living() == 2 && task_from_ref(task_make_ref(task)) == NULL;
+    task_end(&own);
+    return is_right ? arg : NULL;
+}
+
+static void test_a_task_is_its_threads(void **state)
+{
+    (void)state;
+    struct task task;
+    pthread_t thread;
+    void *seen;
+    assert_int_equal(task_start(&task, "test", 7, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, look_at_anothers, &task), 0);
+    assert_int_equal(pthread_join(thread, &seen), 0);
+    assert_ptr_equal(seen, &task);
+    assert_int_equal(task_count(), 1);
+    task_end(&task);
+    assert_int_equal(task_slots_living(), 0);
 }
 
 /* A thread that copies while the loop writes: no copy mixes two tasks. */
@@ -463,6 +518,8 @@ int main(void)
         cmocka_unit_test_setup(test_memory_goes_when_the_last_holder_has_gone, setup),
         cmocka_unit_test_setup(test_a_reference_is_stale_once_its_task_has_ended, setup),
         cmocka_unit_test_setup(test_a_copy_shows_what_the_task_does, setup),
+        cmocka_unit_test_setup(test_a_task_runs_while_a_callback_of_it_does, setup),
+        cmocka_unit_test_setup(test_a_task_is_its_threads, setup),
         cmocka_unit_test_setup(test_a_copy_is_whole, setup),
         cmocka_unit_test_setup(test_tasks_nest_as_deep_as_may_be, setup),
         cmocka_unit_test_setup(test_the_current_task_nests, setup),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "test/unit/redis/redis_client.h"
+#include "test/unit/support/render_metrics.h"
 
 /* --- how it goes ---------------------------------------------------------------------------------
  */
@@ -111,7 +112,7 @@ static void test_task_waits_and_runs(void **state)
     fake_say(&fake, "$-1\r\n");
     turn_until(loop, &ended, 1);
     assert_ptr_equal(results[0].current, &task);
-    assert_string_equal(task.state, "running");
+    assert_string_equal(task.state, "waiting");
     assert_null(task_current());
     task_end(&task);
 }
@@ -265,7 +266,7 @@ static void test_metrics(void **state)
     turn_until(loop, &ended, 3);
     struct buf text;
     buf_init(&text, 1 << 20);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_false(text.is_failed);
 #define DURATION_COUNT "db_client_operation_duration_seconds_count{db_system_name=\"redis\","

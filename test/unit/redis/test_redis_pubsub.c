@@ -11,6 +11,7 @@
 
 #include "core/redis/redis_pubsub.h"
 #include "test/unit/redis/redis_fake.h"
+#include "test/unit/support/render_metrics.h"
 
 #define SUBS_MAX 4
 
@@ -249,7 +250,7 @@ static void test_metrics(void **state)
     assert_true(redis_pubsub_is_ready(pubsub));
     struct buf text;
     buf_init(&text, 1 << 20);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_non_null(strstr(text.data, "toq_redis_connected{connection=\"pubsub\"} 1\n"));
     buf_deinit(&text);

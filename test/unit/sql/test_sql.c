@@ -3,6 +3,7 @@
  * test_sql.c - what goes into MySQL comes out again: types, parameters, errors, caps, the cache.
  */
 #include "test/unit/sql/sql_rig.h"
+#include "test/unit/support/render_metrics.h"
 
 #include <math.h>
 
@@ -509,7 +510,7 @@ static void test_metrics_are_there(void **state)
     buf_init(&text, 1 << 20);
     assert_int_equal(sql_register_metrics(rig.sql, metrics), 0);
     execute(&rig, "SELECT 1");
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_non_null(strstr(text.data, "toq_sql_max_open_connections{db_name=\"toq\"} 1\n"));
     assert_non_null(strstr(text.data, "toq_sql_open_connections{db_name=\"toq\"} 1\n"));

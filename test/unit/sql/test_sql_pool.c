@@ -413,7 +413,7 @@ static void test_a_task_is_parked_and_current_again(void **state)
     assert_null(task_current());
     await(&rig, &asked);
     assert_ptr_equal(task_in_callback, &task);
-    assert_string_equal(task.state, "running");
+    assert_string_equal(task.state, "waiting");
     assert_null(task_current());
     task_end(&task);
     forget(&asked);

@@ -18,6 +18,7 @@
 #include "core/base/clock.h"
 #include "core/telemetry/fd_count.h"
 #include "core/telemetry/metrics_process.h"
+#include "test/unit/support/render_metrics.h"
 
 #define TEXT_MAX_BYTES 65536
 
@@ -41,7 +42,7 @@ static int teardown(void **state)
 static void render(struct metrics *m)
 {
     buf_clear(&text);
-    metrics_render(m, METRICS_TEXT_0_0_4, &text);
+    render_metrics(m, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_false(text.is_failed);
 }

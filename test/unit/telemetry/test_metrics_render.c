@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "core/telemetry/metrics.h"
+#include "test/unit/support/render_metrics.h"
 
 #define TEXT_MAX_BYTES 65536
 
@@ -41,7 +42,7 @@ static void assert_renders(struct metrics *m, enum metrics_format format, const 
 {
     struct buf out;
     buf_init(&out, TEXT_MAX_BYTES);
-    metrics_render(m, format, &out);
+    render_metrics(m, format, &out);
     buf_append_char(&out, '\0');
     assert_false(out.is_failed);
     assert_string_equal(out.data, expected);
@@ -229,7 +230,7 @@ static void test_a_text_above_the_maximum_fails(void **state)
     struct buf out;
     (void)*metric_gauge(add(*state, &options), NULL);
     buf_init(&out, 40);
-    metrics_render(*state, METRICS_TEXT_0_0_4, &out);
+    render_metrics(*state, METRICS_TEXT_0_0_4, &out);
     assert_true(out.is_failed);
     buf_deinit(&out);
 }

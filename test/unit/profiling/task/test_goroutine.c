@@ -375,7 +375,7 @@ static void test_a_call_shows_its_rpc(void **state)
     end_tasks(1);
 }
 
-static void test_a_running_task_shows_its_handler_and_route(void **state)
+static void test_a_task_that_is_not_parked_shows_its_handler_and_route(void **state)
 {
     (void)state;
     begin_task(&tasks[0]);
@@ -383,15 +383,15 @@ static void test_a_running_task_shows_its_handler_and_route(void **state)
                      0); /* its head has not come yet */
     struct source_take take;
     take_profile(&take);
-    const struct stacks_sample *sample = sample_with(&take.stacks, "running", NULL);
+    const struct stacks_sample *sample = sample_with(&take.stacks, "receive", NULL);
     assert_non_null(sample);
     assert_string_equal(function_at(&take.stacks, sample, 0), "test_goroutine.handle_something");
     assert_string_equal(function_at(&take.stacks, sample, 1), "[GET /things/:id]");
     stacks_deinit(&take.stacks);
     dump();
-    assert_entry(tasks[0].id, "[running] {method: GET, route: \"/things/:id\"}",
+    assert_entry(tasks[0].id, "[receive] {method: GET, route: \"/things/:id\"}",
                  "test_goroutine.handle_something(...)\n\t/");
-    assert_entry(tasks[1].id, "[running]",
+    assert_entry(tasks[1].id, "[receive]",
                  "\tgoroutine running on other thread; stack unavailable\n");
     end_tasks(2);
 }
@@ -470,7 +470,7 @@ static void test_only_what_waits_for_a_minute_tells_it(void **state)
     assert_entry(tasks[0].id, "[mysql pool] {method: GET, route: \"/things/:id\"}", "");
     assert_entry(tasks[1].id, "[mysql pool, 1 minutes] {method: GET, route: \"/things/:id\"}", "");
     assert_entry(tasks[2].id, "[mysql pool, 3 minutes] {method: GET, route: \"/things/:id\"}", "");
-    assert_entry(tasks[3].id, "[running] {method: GET, route: \"/things/:id\"}", "");
+    assert_entry(tasks[3].id, "[receive] {method: GET, route: \"/things/:id\"}", "");
     end_tasks(4);
 }
 
@@ -571,8 +571,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_task_that_a_callback_went_on_with_still_shows_its_handler, start, stop),
         cmocka_unit_test_setup_teardown(test_a_call_shows_its_rpc, start, stop),
-        cmocka_unit_test_setup_teardown(test_a_running_task_shows_its_handler_and_route, start,
-                                        stop),
+        cmocka_unit_test_setup_teardown(test_a_task_that_is_not_parked_shows_its_handler_and_route,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(test_threads_show_what_they_do, start, stop),
         cmocka_unit_test_setup_teardown(test_ids_stay_and_are_no_others, start, stop),
         cmocka_unit_test_setup_teardown(test_only_what_waits_for_a_minute_tells_it, start, stop),

@@ -36,8 +36,7 @@ __attribute__((noinline)) static void handler_that_runs(void)
 static void start_task(struct task *task)
 {
     assert_int_equal(task_start(task, "test", clock_now_ns(), NULL), 0);
-    task->label = label;
-    task->handler = (const void *)(uintptr_t)handler_that_runs;
+    task_describe(task, "test", label, (const void *)(uintptr_t)handler_that_runs);
 }
 
 /* What the second look sees more than the first, of a state. */
@@ -74,6 +73,13 @@ static void take_second(struct source_rig *rig)
     rig->is_window = false;
 }
 
+/* make_older lets a task have waited for longer than it has. */
+static void make_older(struct task *task, uint64_t ns)
+{
+    task->state_ns -= ns;
+    task_slots_publish_state(task->slot, task);
+}
+
 static void test_of_a_wait_only_the_part_in_the_window_counts(void **state)
 {
     struct source_rig *rig = *state;
@@ -82,9 +88,9 @@ static void test_of_a_wait_only_the_part_in_the_window_counts(void **state)
         start_task(&tasks[i]);
     }
     handler_that_waits(&tasks[0]); /* ends in the window */
-    tasks[0].state_ns -= 100 * NS_PER_S;
+    make_older(&tasks[0], 100 * NS_PER_S);
     handler_that_waits(&tasks[1]); /* lasts longer than the window */
-    tasks[1].state_ns -= 100 * NS_PER_S;
+    make_older(&tasks[1], 100 * NS_PER_S);
     const uint64_t begin_ns = clock_now_ns();
     struct stacks first = take_first(rig);
     const uint64_t first_ns = clock_now_ns();
@@ -156,14 +162,14 @@ static void test_who_asks_is_left_out(void **state)
     struct task tasks[2];
     start_task(&tasks[0]);
     task_park(&tasks[0], WAITS_PROFILE);
-    tasks[0].state_ns -= NS_PER_S;
+    make_older(&tasks[0], NS_PER_S);
     task_end(&tasks[0]); /* over, and another that goes on */
     start_task(&tasks[0]);
     task_park(&tasks[0], WAITS_CPU_PROFILE);
-    tasks[0].state_ns -= NS_PER_S;
+    make_older(&tasks[0], NS_PER_S);
     start_task(&tasks[1]);
     handler_that_waits(&tasks[1]);
-    tasks[1].state_ns -= NS_PER_S;
+    make_older(&tasks[1], NS_PER_S);
     source_rig_take(rig, &source_wall);
     assert_int_equal(rig->take.stacks.sample_count, 1);
     assert_string_equal(rig->take.stacks.samples[0].labels.state, "redis");
@@ -178,7 +184,7 @@ static void test_the_count_is_that_of_a_sampler(void **state)
     struct task task;
     start_task(&task);
     handler_that_waits(&task);
-    task.state_ns -= 1000 * NS_PER_S;
+    make_older(&task, 1000 * NS_PER_S);
     source_rig_take(rig, &source_wall);
     assert_int_equal(source_wall.count(), 1);
     task_end(&task);

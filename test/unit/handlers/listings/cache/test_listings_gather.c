@@ -5,6 +5,7 @@
 #include "test/unit/handlers/listings/store/listings_rig.h"
 
 #include "handlers/listings/cache/listings_gather.h"
+#include "test/unit/support/render_metrics.h"
 
 #define MANY (LISTINGS_LOOKUP_MAX + 1)
 
@@ -92,7 +93,7 @@ static bool shows(const char *line)
 {
     struct buf text;
     buf_init(&text, 1 << 20);
-    metrics_render(metrics, METRICS_TEXT_0_0_4, &text);
+    render_metrics(metrics, METRICS_TEXT_0_0_4, &text);
     buf_append_char(&text, '\0');
     assert_false(text.is_failed);
     const bool is_shown = strstr(text.data, line) != NULL;
@@ -191,7 +192,7 @@ static void test_the_state_of_who_waits(void **state)
     }
     release_lock();
     assert_int_equal(ended(&waiting), UV_ENOENT);
-    assert_string_equal(task.state, "running");
+    assert_string_equal(task.state, "waiting");
     task_end(&task);
     for (size_t i = 1; i < ARRAY_COUNT(running); i++) {
         assert_int_equal(ended(&running[i]), UV_ENOENT);
@@ -264,7 +265,7 @@ static void test_a_task_is_lent(void **state)
     task_park(&tasks[1], "mysql"); /* as who lends it does */
     release_lock();
     assert_int_equal(ended(&wish), UV_ENOENT);
-    assert_string_equal(tasks[1].state, "running");
+    assert_string_equal(tasks[1].state, "waiting");
     task_end(&tasks[1]);
 }
 

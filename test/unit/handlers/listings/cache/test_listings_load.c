@@ -157,7 +157,7 @@ static void test_the_tasks_of_those_who_wait(void **state)
     memset(&tasks[0], 0xFF, sizeof(tasks[0]));
     release();
     assert_int_equal(ended(&attempts[1]), 0);
-    assert_string_equal(tasks[1].state, "running");
+    assert_string_equal(tasks[1].state, "waiting");
     task_end(&tasks[1]);
 }
 

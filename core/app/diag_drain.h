@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * diag_drain.h - how diagnostics end, behind all else: captures that were begun before may end, then their
+ * listeners close. Up to here they answer.
+ *
+ * Flow:   diag_drain_begin -> captures -> listeners and connections -> the loop of diagnostics stops, when it is
+ *         one of its own -> on_over
+ * Thread: the loop of diagnostics, but for what says otherwise.
+ */
+#ifndef TOQ_CORE_APP_DIAG_DRAIN_H
+#define TOQ_CORE_APP_DIAG_DRAIN_H
+
+#include "core/app/app_servers.h"
+
+enum diag_phase {
+    DIAG_SERVING,
+    DIAG_CAPTURES, /* begun before this phase: those that are begun in it are cancelled with it */
+    DIAG_CLOSING,
+    DIAG_ENDED,
+};
+
+/* What ends, and who is told; all of it outlives the drain. */
+struct diag_draining {
+    struct loop *loop;
+    struct conn_set *conns;
+    struct app_servers *servers;
+    struct loop *work; /* on which on_over runs; the same as `loop`, where there is one loop */
+    void (*on_over)(void *arg);
+    void *arg;
+};
+
+struct diag_drain {
+    struct diag_draining what;
+    enum diag_phase phase;
+    uint64_t start_ms;
+    uint64_t captures_ns; /* when DIAG_CAPTURES began */
+    struct wheel_timer look;
+    struct wheel_timer report;
+    bool is_cut; /* nobody is waited for any more */
+    struct loop_post begin;
+    struct loop_post cancel;
+    struct loop_post cut;
+    struct loop_post over;
+};
+
+/* diag_drain_init prepares a drain that has not begun. */
+void diag_drain_init(struct diag_drain *drain, const struct diag_draining *what);
+
+/* diag_drain_begin begins it, soon. Thread: the work loop. */
+void diag_drain_begin(struct diag_drain *drain);
+
+/* diag_drain_cancel cancels the requests that are under way, once. Thread: the work loop. */
+void diag_drain_cancel(struct diag_drain *drain);
+
+/* diag_drain_cut closes the connections that are left, and waits for nobody from then on; once. Thread: the work
+ * loop. */
+void diag_drain_cut(struct diag_drain *drain);
+
+#endif
