@@ -9,6 +9,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <pthread.h>
+
 #include <math.h>
 
 #include "core/telemetry/metrics.h"
@@ -223,6 +225,85 @@ static void test_collectors_run_before_each_text(void **state)
                    "# HELP test_scrapes Scrapes.\n# TYPE test_scrapes gauge\ntest_scrapes 2\n");
 }
 
+/* Two loops count by the same names. */
+static void test_registries_are_added_up(void **state)
+{
+    static const char *const one_label[] = {"route", NULL};
+    static const double one_bound[] = {1};
+    static const struct metric_family_options counted = {
+        .type = METRIC_COUNTER, .name = "test_total", .help = "Some.", .labels = one_label};
+    static const struct metric_family_options observed = {.type = METRIC_HISTOGRAM,
+                                                          .name = "test_s",
+                                                          .help = "S.",
+                                                          .bounds = one_bound,
+                                                          .bound_count = 1};
+    static const struct metric_family_options single = {
+        .type = METRIC_GAUGE, .name = "test_single", .help = "One."};
+    struct metrics *own = *state;
+    struct metrics *other = metrics_create();
+    assert_non_null(other);
+    const struct str routes[] = {STR("/a"), STR("/b"), STR("/c")};
+    METRIC_ADD(metric_counter(add(own, &counted), &routes[0]), 1);
+    METRIC_ADD(metric_counter(add(own, &counted), &routes[1]), 2);
+    METRIC_ADD(metric_counter(add(other, &counted), &routes[1]), 40);
+    METRIC_ADD(metric_counter(add(other, &counted), &routes[2]), 50);
+    METRIC_SET(metric_gauge(add(other, &single), NULL), 7);
+    metric_observe(metric_histogram(add(own, &observed), NULL), 0.5);
+    metric_observe(metric_histogram(add(other, &observed), NULL), 2);
+    const struct metrics *registries[] = {own, other};
+    struct buf out;
+    buf_init(&out, TEXT_MAX_BYTES);
+    metrics_render(registries, 2, METRICS_TEXT_0_0_4, &out);
+    buf_append_char(&out, '\0');
+    assert_string_equal(out.data, "# HELP test_total Some.\n# TYPE test_total counter\n"
+                                  "test_total{route=\"/a\"} 1\n"
+                                  "test_total{route=\"/b\"} 42\n"
+                                  "test_total{route=\"/c\"} 50\n"
+                                  "# HELP test_s S.\n# TYPE test_s histogram\n"
+                                  "test_s_bucket{le=\"1\"} 1\n"
+                                  "test_s_bucket{le=\"+Inf\"} 2\n"
+                                  "test_s_sum 2.5\n"
+                                  "test_s_count 2\n"
+                                  "# HELP test_single One.\n# TYPE test_single gauge\n"
+                                  "test_single 7\n");
+    buf_deinit(&out);
+    metrics_destroy(other);
+}
+
+/* A scrape while a loop adds series and counts: each line is whole, and no count goes back. */
+static void *count_for_long(void *arg)
+{
+    static const char *const one_label[] = {"n", NULL};
+    static const struct metric_family_options options = {
+        .type = METRIC_COUNTER, .name = "test_total", .help = "Some.", .labels = one_label};
+    struct metric_family *family = metrics_family(arg, &options);
+    for (uint64_t i = 0; family != NULL && i < 20000; i++) {
+        char digits[20];
+        const struct str value = {digits, str_format_u64(digits, i % 100)};
+        METRIC_ADD(metric_counter(family, &value), 1);
+    }
+    return family;
+}
+
+static void test_a_scrape_beside_a_loop_that_counts(void **state)
+{
+    pthread_t thread;
+    const struct metrics *registry = *state;
+    assert_int_equal(pthread_create(&thread, NULL, count_for_long, *state), 0);
+    size_t len = 0;
+    for (int i = 0; i < 100; i++) {
+        struct buf out;
+        buf_init(&out, TEXT_MAX_BYTES);
+        metrics_render(&registry, 1, METRICS_TEXT_0_0_4, &out);
+        assert_true(out.len >= len);
+        len = out.len;
+        buf_deinit(&out);
+    }
+    void *family;
+    assert_int_equal(pthread_join(thread, &family), 0);
+    assert_non_null(family);
+}
+
 static void test_a_text_above_the_maximum_fails(void **state)
 {
     static const struct metric_family_options options = {
@@ -249,6 +330,8 @@ int main(void)
         RENDER_TEST(test_escapes),
         RENDER_TEST(test_overflow_is_printed_once_it_is_used),
         RENDER_TEST(test_collectors_run_before_each_text),
+        RENDER_TEST(test_registries_are_added_up),
+        RENDER_TEST(test_a_scrape_beside_a_loop_that_counts),
         RENDER_TEST(test_a_text_above_the_maximum_fails),
     };
     return cmocka_run_group_tests_name("metrics_render", tests, NULL, NULL);
