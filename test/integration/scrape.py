@@ -15,13 +15,14 @@ TICKS = re.compile(r"^toq_loop_lag_seconds_count (\d+)$", re.M)
 
 class Scrape:
     """What the server counts. The work loop shows some of its values at each of its ticks, ten a second: so they are
-    scraped until two of them have begun, and what was done before is in it. Where the loop is held none does."""
+    scraped until two of them have begun, and what was done before is in it. at_once: for what is counted as it
+    happens, and where the loop is held and has no ticks."""
 
-    def __init__(self, server, *fields, is_held=False):
+    def __init__(self, server, *fields, at_once=False):
         with Peer(server, "metrics") as peer:
             self.answer = peer.ask("/metrics", *fields)
             start = self._ticks()
-            while not is_held and start is not None and self._ticks() < start + 2:
+            while not at_once and start is not None and self._ticks() < start + 2:
                 time.sleep(0.02)
                 self.answer = peer.ask("/metrics", *fields)
         self.text = self.answer.body.decode()

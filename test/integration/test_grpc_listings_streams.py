@@ -10,6 +10,7 @@ import pytest
 
 from rpc import Peer, message, refusal, scrape, status_of
 from rpc_listings import NO_ID, PROTO, Rpc, example
+from scrape import Scrape
 from server import PATIENCE_S, wait_until
 
 Code = grpc.StatusCode
@@ -258,6 +259,7 @@ def test_an_import_whose_database_dies_says_what_is_in(database, start_server, s
         row = PROTO.ImportListingsRequest(listing=example(city="Queda"))
         feed.send(*[row] * 100)
         wait_until(lambda: rows_in(database, "Queda") == 100, "the first batch")
+        wait_until(lambda: Scrape(server).get("toq_sql_in_use_connections") == 0, "the server to know")
         database.kill("mysql")
         try:
             feed.send(*[row] * 100)

@@ -51,7 +51,7 @@ def test_diagnostics_answer_while_the_loop_is_held(warned_server):
         assert profile.status == 200
         assert decode(profile.body).samples
         assert ask(warned_server, "pprof", "/debug/pprof/heap").status == (200 if has_jemalloc() else 500)
-        scrape = Scrape(warned_server, is_held=True)
+        scrape = Scrape(warned_server, at_once=True)
         assert scrape.get("http_server_active_requests") >= 1
         line = warned_server.wait_line("the work loop is held")
         assert "route=/test/burn" in line

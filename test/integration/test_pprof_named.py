@@ -14,6 +14,7 @@ import server as server_module
 from pprof_decode import KINDS, decode_named, has_frame
 from conftest import binary_path
 from pprof_load import is_sanitized, load, metric, wait_captured
+from scrape import Scrape
 from wire import reset, reset_on_close
 
 TEXT = "text/plain; charset=utf-8"
@@ -177,22 +178,31 @@ def test_a_difference_counts_what_came_and_what_went(test_server):
     def wait_sleeping(count):
         server_module.wait_until(lambda: sleeping(get(test_server, "goroutine")) == count, "sleepers")
 
-    def wait_active(server, sleepers):
-        """The query beside the sleepers, and the one for the metrics."""
+    def looks(server):
+        """Jobs of diagnostics so far, and those that are not over."""
+        scrape = Scrape(server, at_once=True)
+        return (scrape.get("toq_threadpool_jobs_total", pool="diagnostics"),
+                scrape.get("toq_threadpool_active_jobs", pool="diagnostics"))
+
+    def wait_looked(server, sleepers, before):
+        """The query beside the sleepers, and the one for the metrics; and its first look: a job for what is mapped, and one for the stacks."""
         server_module.wait_until(lambda: metric(server, "http_server_active_requests") ==
                                  sleepers + 2, "the query")
+        server_module.wait_until(lambda: looks(server)[0] >= before + 2 and looks(server)[1] == 0, "its look")
 
     early = [open_sleeper(60) for _ in range(5)]
     wait_sleeping(5)
     with ThreadPoolExecutor(1) as pool:
+        before, _ = looks(test_server)
         future = pool.submit(get, test_server, "goroutine", 3)
-        wait_active(test_server, 5)
+        wait_looked(test_server, 5, before)
         for peer in early[:3]:
             reset(peer)
         profile = future.result()
         assert sleeping(profile) == -3
+        before, _ = looks(test_server)
         future = pool.submit(get, test_server, "goroutine", 3)
-        wait_active(test_server, 2)
+        wait_looked(test_server, 2, before)
         late = [open_sleeper(60) for _ in range(4)]
         assert sleeping(future.result()) == 4
     for peer in early[3:] + late:

@@ -16,6 +16,14 @@ ERROR = {"content-type": TEXT, "x-content-type-options": "nosniff", "x-go-pprof"
 TOKEN = "a-token-of-these-tests"
 
 
+@pytest.fixture(scope="module", params=["own", "shared"])
+def server(request, server_binary, services):
+    """The server that ships, with a loop for diagnostics and without."""
+    one = server_module.start(server_binary, {**services.variables, "DIAGNOSTICS_LOOP": request.param})
+    yield one
+    one.close()
+
+
 def ask(server, method, path, **options):
     return httpx.request(method, server.url(path, "pprof"), **options)
 
