@@ -154,12 +154,11 @@ $(B)/toq_server: $(MAIN_OBJECT) $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
-# The server with routes and services that only tests have: routes_public and grpc_services_mount are
-# replaced at link time, so nothing of them is in the server that ships.
+# The server with a module that only tests have: modules_list is replaced at link time, so nothing of it is in the
+# server that ships.
 $(B)/toq_test_server: $(MAIN_OBJECT) $(TEST_SUPPORT) $(LIBRARY)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=routes_public \
-	    -Wl,--wrap=grpc_services_mount -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=modules_list -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 # Made anew each time, and also when a source is gone: ar would keep its object.
 $(LIBRARY): $(LIB_OBJECTS) $(B)/objects

@@ -13,6 +13,7 @@
 #include "core/app/app.h"
 #include "core/app/app_migrate.h"
 #include "core/app/inherit.h"
+#include "handlers/modules.h"
 
 static void print_help(void)
 {
@@ -37,7 +38,7 @@ static int end_output(void)
 static int run_option(const struct config *config, const char *option)
 {
     if (strcmp(option, "--migrate") == 0) {
-        return app_migrate(config);
+        return app_migrate(config, modules_list());
     }
     if (strcmp(option, "--print-config") == 0) {
         config_print(config, stdout);
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
         .config = &config,
         .program = argv[0],
         .version = TOQ_VERSION,
+        .modules = modules_list(),
     };
     bool is_clean;
     const int code = app_serve(&options, &is_clean);

@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TREES = ("core", "handlers", "profiling", "config")
 
 # The folders whose own files put all the others together.
-COMPOSITION = ("core/app", "handlers")
+COMPOSITION = ("handlers",)
 
 COMMENT_OR_LITERAL = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)

@@ -23,7 +23,6 @@
 #include "core/loop/signals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
-#include "handlers/diagnostics/held.h"
 
 #define LOG_FLUSH_MS 1000
 #define JOBS_MS      5000 /* a profile that is being encoded takes a second or two */
@@ -31,24 +30,19 @@
     1000 /* behind SHUTDOWN_TIMEOUT_MS, a work loop that is held for so long is not waited for */
 
 struct app {
+    const struct app_options *options;
     const struct config *config;
-    const char *version;
-    struct loop *loop;                       /* the work loop */
-    struct diag_loop diag;                   /* that of diagnostics */
-    struct metrics *metrics[APP_SIDE_COUNT]; /* one of each loop: the same, where there is one */
-    struct metrics_scrape scrape;
+    struct loop *loop;     /* the work loop */
+    struct diag_loop diag; /* that of diagnostics */
+    struct app_context context;
+    struct app_modules modules;
     struct app_pools pools;
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
     struct app_servers servers;
-    struct health health;
-    struct pprof pprof;
-    struct held held;
-    struct buf cmdline;
     struct signals signals;
     struct forgotten forgotten;
-    struct wheel_timer publish; /* what other loops are to know of the work loop */
     struct app_drain drain;
     int stop_signo;             /* the first signal that wants the end, and ... */
     struct loop_post stop;      /* ... its way to the work loop */
@@ -61,18 +55,6 @@ struct app {
     int level;
     char level_error[CONFIG_ERROR_BYTES];
 };
-
-/* --- what the work loop shows --------------------------------------------------------------------- */
-
-static void on_publish(struct wheel_timer *timer)
-{
-    struct app *app = CONTAINER_OF(timer, struct app, publish);
-    health_publish(&app->health);
-    if (app->diag.is_own) {
-        metrics_collect(app->metrics[APP_TRAFFIC_SIDE]);
-    }
-    loop_set_timer(app->loop, timer, WHEEL_TICK_MS);
-}
 
 /* --- the end, wanted by signals ------------------------------------------------------------------- */
 
@@ -204,7 +186,7 @@ static int start_budget(struct app *app)
     }
     budget_start(&app->budget, app->loop, &app->conns[APP_TRAFFIC_SIDE]);
     budget_start_diagnostics(&app->budget, app->diag.loop);
-    return budget_register_metrics(&app->budget, app->metrics[APP_TRAFFIC_SIDE]);
+    return budget_register_metrics(&app->budget, app->context.metrics[APP_TRAFFIC_SIDE]);
 }
 
 /* start_metrics makes a registry for each loop. */
@@ -212,14 +194,12 @@ static int start_metrics(struct app *app)
 {
     struct metrics *work = metrics_create();
     struct metrics *diag = app->diag.is_own ? metrics_create() : work;
-    app->metrics[APP_TRAFFIC_SIDE] = work;
-    app->metrics[APP_DIAGNOSTICS_SIDE] = diag;
-    app->scrape.registries[0] = diag;
-    app->scrape.registries[1] = app->diag.is_own ? work : NULL;
+    app->context.metrics[APP_TRAFFIC_SIDE] = work;
+    app->context.metrics[APP_DIAGNOSTICS_SIDE] = diag;
     if (work == NULL || diag == NULL) {
         return UV_ENOMEM;
     }
-    const int rc = metrics_process_register(diag, app->version);
+    const int rc = metrics_process_register(diag, app->options->version);
     return rc < 0 ? rc : loop_register_metrics(app->loop, work);
 }
 
@@ -232,7 +212,7 @@ static int start_base(struct app *app)
     }
     rc = diag_loop_create(&app->diag, app->loop, c->diagnostics_loop == 0);
     rc = rc < 0 ? rc : start_metrics(app);
-    rc = rc < 0 ? rc : app_pools_create(&app->pools, app->metrics[APP_DIAGNOSTICS_SIDE]);
+    rc = rc < 0 ? rc : app_pools_create(&app->pools, app->context.metrics[APP_DIAGNOSTICS_SIDE]);
     rc = rc < 0 ? rc : conn_set_init(&app->conns[APP_TRAFFIC_SIDE], app->loop, c->write_timeout_ms);
     rc = rc < 0 ? rc
                 : conn_set_init(&app->conns[APP_DIAGNOSTICS_SIDE], app->diag.loop,
@@ -249,7 +229,7 @@ static int start_base(struct app *app)
                                 });
     rc = rc < 0 ? rc
                 : app_data_open(&app->data, app->loop, app->pools.lookups,
-                                app->metrics[APP_TRAFFIC_SIDE], c);
+                                app->context.metrics[APP_TRAFFIC_SIDE], c);
     misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
@@ -259,9 +239,29 @@ static int start_base(struct app *app)
                                     .diag_conns = &app->conns[APP_DIAGNOSTICS_SIDE],
                                     .servers = &app->servers,
                                     .data = &app->data,
-                                    .health = &app->health,
+                                    .modules = &app->modules,
+                                    .is_draining = &app->context.is_draining,
                                 });
     return rc < 0 ? complain("cannot start", rc) : 0;
+}
+
+/* open_modules tells the modules what they work with. */
+static int open_modules(struct app *app)
+{
+    struct app_context *context = &app->context;
+    context->config = app->config;
+    context->program = app->options->program;
+    context->version = app->options->version;
+    context->loops[APP_TRAFFIC_SIDE] = app->loop;
+    context->loops[APP_DIAGNOSTICS_SIDE] = app->diag.loop;
+    context->diagnostics = app->pools.diag;
+    context->offload = app->pools.offload;
+    context->sql = app->data.sql;
+    context->redis = app->data.redis;
+    context->pubsub = app->data.pubsub;
+    context->modules = &app->modules;
+    const int rc = app_modules_open(&app->modules, app->options->modules, context);
+    return rc < 0 ? complain("cannot open the modules", rc) : 0;
 }
 
 static int open_servers(struct app *app)
@@ -269,25 +269,10 @@ static int open_servers(struct app *app)
     const struct app_served served = {
         .config = app->config,
         .conns = app->conns,
-        .metrics = {app->metrics[APP_TRAFFIC_SIDE], app->metrics[APP_DIAGNOSTICS_SIDE]},
+        .metrics = app->context.metrics,
         .budget = &app->budget,
-        .scrape = &app->scrape,
-        .health = &app->health,
-        .listings = &app->data.listings,
-        .pprof = &app->pprof,
+        .modules = &app->modules,
     };
-    app->health = (struct health){
-        .version = app->version,
-        .start_ns = clock_now_ns(),
-        .sql = app->data.sql,
-        .redis = app->data.redis,
-        .work = app->loop,
-        .held_warn_ms = app->config->held_loop_warn_ms,
-        .held_fail_ms = app->config->held_loop_fail_ms,
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-    };
-    wheel_timer_init(&app->publish, on_publish);
-    on_publish(&app->publish);
     return app_servers_open(&app->servers, &served);
 }
 
@@ -303,47 +288,16 @@ static int start_log(const struct config *c)
     return rc < 0 ? complain("cannot start the log", rc) : 0;
 }
 
-static int start_pprof(struct app *app)
-{
-    if (!app->config->enable_pprof) {
-        return 0;
-    }
-    app->pprof = (struct pprof){
-        .loop = app->diag.loop,
-        .work = app->loop,
-        .pool = app->pools.diag,
-        .token = str_from(app->config->pprof_token),
-        .cmdline = buf_str(&app->cmdline),
-        .max_seconds = app->config->pprof_max_seconds,
-        .mutex_fraction = app->config->pprof_mutex_fraction,
-        .history_windows = app->config->pprof_history_windows,
-        .block_ms = app->config->pprof_block_ms,
-    };
-    const int rc = pprof_start(&app->pprof, app->metrics[APP_DIAGNOSTICS_SIDE]);
-    if (rc == UV_ENOSYS) {
-        (void)fputs("toq: ENABLE_PPROF: \"true\" is not allowed: this build has no profiler\n",
-                    stderr);
-        return EX_CONFIG;
-    }
-    return rc < 0 ? complain("cannot start the profiler", rc) : 0;
-}
-
 static int start(struct app *app)
 {
     int code = start_base(app);
+    code = code != 0 ? code : open_modules(app);
     code = code != 0 ? code : open_servers(app);
     code = code != 0 ? code : start_log(app->config);
-    code = code != 0 ? code : start_pprof(app);
+    code = code != 0 ? code : app_modules_start(&app->modules);
     if (code != 0) {
         return code;
     }
-    held_start(&app->held, &(struct held_options){
-                               .loop = app->diag.loop,
-                               .work = app->loop,
-                               .work_tid = gettid(),
-                               .pprof = &app->pprof,
-                               .warn_ms = app->config->held_loop_warn_ms,
-                           });
     const int rc = diag_loop_start(&app->diag);
     return rc < 0 ? complain("cannot start the thread of diagnostics", rc) : 0;
 }
@@ -352,8 +306,8 @@ static void log_ready(const struct app *app)
 {
     inherit_log();
     app_servers_log(&app->servers);
-    listings_log(&app->data.listings);
-    LOG(LOG_INFO, "main", "ready", log_cstr("version", app->version),
+    app_modules_ready(&app->modules);
+    LOG(LOG_INFO, "main", "ready", log_cstr("version", app->options->version),
         log_cstr("env", config_env_name(app->config->env)),
         log_u64("memory_max_bytes", app->budget.pool.max_bytes));
 }
@@ -370,15 +324,11 @@ static bool stop(struct app *app)
     const size_t requests_left = task_slots_living();
     const bool is_clean = requests_left == 0 && app->drain.is_data_closed;
     app_drain_stop(&app->drain);
-    wheel_unset(&app->publish);
     wheel_unset(&app->overdue);
-    held_stop(&app->held);
     budget_stop(&app->budget);
     budget_stop_diagnostics(&app->budget);
     forgotten_stop(&app->forgotten);
-    if (app->config->enable_pprof) {
-        pprof_stop(&app->pprof);
-    }
+    app_modules_stop(&app->modules);
     LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", requests_left));
     log_stop(LOG_FLUSH_MS);
     signals_stop(&app->signals);
@@ -388,13 +338,13 @@ static bool stop(struct app *app)
     diag_loop_destroy(&app->diag);
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
+    app_modules_close(&app->modules);
     conn_set_deinit(&app->conns[APP_TRAFFIC_SIDE]);
     conn_set_deinit(&app->conns[APP_DIAGNOSTICS_SIDE]);
-    metrics_destroy(app->metrics[APP_TRAFFIC_SIDE]);
+    metrics_destroy(app->context.metrics[APP_TRAFFIC_SIDE]);
     if (app->diag.is_own) {
-        metrics_destroy(app->metrics[APP_DIAGNOSTICS_SIDE]);
+        metrics_destroy(app->context.metrics[APP_DIAGNOSTICS_SIDE]);
     }
-    buf_deinit(&app->cmdline);
     return true;
 }
 
@@ -403,10 +353,8 @@ int app_serve(const struct app_options *options, bool *ret_is_clean)
     static struct app app; /* big, and alive as long as the process */
     *ret_is_clean = false; /* a thread may connect to MySQL already */
     wheel_timer_init(&app.overdue, on_overdue);
+    app.options = options;
     app.config = options->config;
-    app.version = options->version;
-    buf_init(&app.cmdline, 1u << 20);
-    buf_append_cstr(&app.cmdline, options->program); /* alone: any argument would be an option */
     const int code = start(&app);
     if (code != 0) {
         return code;

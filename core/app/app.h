@@ -5,12 +5,13 @@
 #ifndef TOQ_CORE_APP_APP_H
 #define TOQ_CORE_APP_APP_H
 
-#include "config/config.h"
+#include "core/app/app_module.h"
 
 struct app_options {
     const struct config *config;
     const char *program; /* argv[0] */
     const char *version;
+    const struct app_module *const *modules; /* NULL at its end */
 };
 
 /* app_serve runs the server until a signal has ended it.

@@ -81,28 +81,6 @@ int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups
     data->open_count++;
     rc = open_redis(data, loop, &redis_options);
     rc = rc < 0 ? rc : register_metrics(data, metrics);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct listings_options options = {
-        .cache =
-            {
-                .loop = loop,
-                .sql = data->sql,
-                .redis = data->redis,
-                .pubsub = data->pubsub,
-                .ttl_ms = config->cache_ttl_ms,
-                .page_ttl_ms = config->cache_page_ttl_ms,
-                .timeout_ms = config->cache_timeout_ms,
-            },
-        .tokens =
-            {
-                .list = str_from(config->api_tokens),
-                .is_open = config->env == CONFIG_DEVELOPMENT && config->api_tokens[0] == '\0',
-            },
-        .request_timeout_ms = config->request_timeout_ms,
-    };
-    rc = listings_init(&data->listings, metrics, &options);
     data->end_collector = metrics_count_collectors(metrics);
     return rc;
 }
@@ -111,7 +89,6 @@ static void on_part_closed(void *arg)
 {
     struct app_data *data = arg;
     if (--data->open_count == 0) {
-        listings_deinit(&data->listings);
         data->on_closed(data->on_closed_arg);
     }
 }

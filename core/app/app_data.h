@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_data.h - what the handlers store in and read from: MySQL, Redis, and the listings over both.
+ * app_data.h - what the modules store in and read from: MySQL and Redis.
  *
  * Thread: main, before the loop runs, and the loop's afterwards.
  */
@@ -8,15 +8,15 @@
 #define TOQ_CORE_APP_APP_DATA_H
 
 #include "config/config.h"
+#include "core/redis/redis.h"
 #include "core/redis/redis_pubsub.h"
-#include "handlers/listings/http/listings_http.h"
+#include "core/sql/sql.h"
 
 struct app_data {
     struct lookups lookups;
     struct sql *sql;
     struct redis *redis;
     struct redis_pubsub *pubsub;
-    struct listings listings;
     struct metrics *metrics;
     size_t first_collector; /* the clients' own, up to ... */
     size_t end_collector;

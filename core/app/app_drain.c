@@ -86,13 +86,10 @@ static void on_data_timeout(struct wheel_timer *timer)
     advance(drain);
 }
 
-/* close_data: health does not ask the clients from now on, for they are about to go. */
 static void close_data(struct app_drain *drain)
 {
     const struct app_draining *what = &drain->what;
-    what->health->sql = NULL;
-    what->health->redis = NULL;
-    health_publish(what->health);
+    app_modules_data_close(what->modules);
     loop_set_timer(what->loop, &drain->data_timeout, drain->is_cut ? DATA_CUT_MS : DATA_CLOSE_MS);
     app_data_close(what->data, on_data_closed, drain);
 }
@@ -234,8 +231,7 @@ void app_drain_begin(struct app_drain *drain, int signo)
                                          : "a second signal ends it at once"));
     drain->start_ms = loop_now_ms(what->loop);
     drain->phase = APP_ANNOUNCING;
-    what->health->is_draining =
-        true; /* those who watch gRPC's health hear of it at the next tick */
+    *what->is_draining = true; /* those who watch gRPC's health hear of it at the next tick */
     loop_set_timer(what->loop, &drain->timeout, what->config->shutdown_timeout_ms);
     loop_set_timer(what->loop, &drain->report, REPORT_MS);
     if (delay_ms > 0) {

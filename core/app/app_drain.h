@@ -33,7 +33,8 @@ struct app_draining {
     struct conn_set *diag_conns;
     struct app_servers *servers;
     struct app_data *data;
-    struct health *health;
+    const struct app_modules *modules;
+    atomic_bool *is_draining; /* told to all from the signal on */
 };
 
 struct app_drain {

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "core/app/app_data.h"
+#include "core/app/app_modules.h"
 #include "core/sql/sql_migrate.h"
 #include "core/telemetry/log.h"
 
@@ -37,7 +38,8 @@ static void on_done(struct sql_migrate *migrate)
     sql_close(migration->sql, on_closed, migration);
 }
 
-static int run(struct migration *migration, const struct config *config)
+static int run(struct migration *migration, const struct config *config,
+               const struct app_module *const *modules)
 {
     struct sql_options options = app_data_sql_options(config);
     options.max_connections = 1;
@@ -48,7 +50,7 @@ static int run(struct migration *migration, const struct config *config)
         return rc;
     }
     migration->migrate = (struct sql_migrate){.on_done = on_done};
-    migration->migrate.steps = listings_migrations(&migration->migrate.step_count);
+    migration->migrate.steps = app_modules_schema(modules, &migration->migrate.step_count);
     migration->status = sql_migrate_start(migration->sql, &migration->migrate);
     if (migration->status < 0) {
         sql_close(migration->sql, on_closed, migration);
@@ -73,11 +75,11 @@ static int code_of(int status)
     }
 }
 
-int app_migrate(const struct config *config)
+int app_migrate(const struct config *config, const struct app_module *const *modules)
 {
     static struct migration migration; /* big */
     log_set_level(LOG_ERROR);          /* one line says it all */
-    const int status = run(&migration, config);
+    const int status = run(&migration, config, modules);
     const struct sql_migrate *migrate = &migration.migrate;
     if (status < 0) {
         (void)fprintf(stderr, "toq: cannot migrate %s at %s port %u: %s%s%s\n",

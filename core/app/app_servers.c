@@ -14,41 +14,25 @@
 #define REDIS_FDS       2
 #define OWN_FDS         24 /* beside all connections; an idle server with all listeners has 22 open */
 
-static int add_services(struct router *router, const struct app_served *served,
-                        struct grpc_services *services)
+/* add_grpc mounts gRPC with the services of all modules. */
+static int add_grpc(struct router *router, struct app_servers *servers,
+                    const struct app_served *served)
 {
     const struct config *c = served->config;
-    const struct grpc_services_options options = {
-        .limits = {.receive_bytes = c->grpc_max_receive_bytes,
-                   .send_bytes = c->grpc_max_send_bytes},
-        .loop = served->conns[APP_TRAFFIC_SIDE].loop,
-        .metrics = served->metrics[APP_TRAFFIC_SIDE],
-        .health = served->health,
-        .listings = served->listings,
+    const struct grpc_limits limits = {
+        .receive_bytes = c->grpc_max_receive_bytes,
+        .send_bytes = c->grpc_max_send_bytes,
     };
-    int rc = grpc_services_create(services, &options);
-    rc = rc < 0 ? rc : grpc_services_mount(services, &options);
-    return rc < 0 ? rc : grpc_mount(services->grpc, router);
+    int rc = grpc_create(&limits, served->metrics[APP_TRAFFIC_SIDE], &servers->grpc);
+    rc = rc < 0 ? rc : app_modules_add_services(served->modules, servers->grpc);
+    return rc < 0 ? rc : grpc_mount(servers->grpc, router);
 }
 
 static int add_routes(struct router *router, struct app_servers *servers,
                       const struct app_served *served, enum app_server which)
 {
-    int rc;
-    switch (which) {
-    case APP_SERVER_GRPC:
-        return add_services(router, served, &servers->grpc);
-    case APP_SERVER_METRICS:
-        rc = routes_metrics(router, served->scrape);
-        return rc < 0 ? rc : routes_health(router, served->health);
-    case APP_SERVER_PPROF:
-        rc = routes_pprof(router, served->pprof);
-        return rc < 0 ? rc : routes_health(router, served->health);
-    default:
-        break;
-    }
-    rc = routes_public(router, served->health);
-    return rc < 0 ? rc : routes_listings(router, served->listings);
+    const int rc = which == APP_SERVER_GRPC ? add_grpc(router, servers, served) : 0;
+    return rc < 0 ? rc : app_modules_add_routes(served->modules, router, which);
 }
 
 static int make_router(struct app_servers *servers, const struct app_served *served,
@@ -297,7 +281,7 @@ void app_servers_deinit(struct app_servers *servers)
             http_server_deinit(&servers->list[i]);
         }
     }
-    grpc_services_destroy(&servers->grpc);
+    grpc_destroy(servers->grpc);
     http_metrics_deinit(&servers->sides[APP_TRAFFIC_SIDE].http_metrics);
     http_metrics_deinit(&servers->sides[APP_DIAGNOSTICS_SIDE].http_metrics);
 }

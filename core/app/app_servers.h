@@ -8,38 +8,19 @@
 #define TOQ_CORE_APP_APP_SERVERS_H
 
 #include "config/config.h"
+#include "core/app/app_modules.h"
 #include "core/http2/http2_cut.h"
 #include "core/loop/budget.h"
 #include "core/loop/listener_metrics.h"
 #include "core/serve/http_server.h"
-#include "handlers/grpc_services.h"
-#include "handlers/routes.h"
 
-enum app_server {
-    APP_SERVER_HTTP,
-    APP_SERVER_GRPC,
-    APP_SERVER_METRICS,
-    APP_SERVER_PPROF,
-    APP_SERVER_COUNT
-};
-
-/* What listeners do, and on which loop. */
-enum app_side {
-    APP_TRAFFIC_SIDE,     /* on the work loop */
-    APP_DIAGNOSTICS_SIDE, /* on that of diagnostics, which may be the same */
-    APP_SIDE_COUNT
-};
-
-/* What the listeners share, and what their handlers work on. */
+/* What the listeners share, and who answers on them. */
 struct app_served {
     const struct config *config;
-    struct conn_set *conns;                  /* of each side */
-    struct metrics *metrics[APP_SIDE_COUNT]; /* what each side counts in; the same, on one loop */
+    struct conn_set *conns;         /* of each side */
+    struct metrics *const *metrics; /* of each side */
     struct budget *budget;
-    struct metrics_scrape *scrape;
-    struct health *health;
-    struct listings *listings;
-    struct pprof *pprof;
+    const struct app_modules *modules;
 };
 
 /* What the listeners of a side have in common. */
@@ -54,7 +35,7 @@ struct app_server_side {
 
 struct app_servers {
     struct app_server_side sides[APP_SIDE_COUNT];
-    struct grpc_services grpc;
+    struct grpc *grpc; /* owned */
     struct http_server list[APP_SERVER_COUNT];
     bool is_serving[APP_SERVER_COUNT];
 };

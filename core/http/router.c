@@ -276,3 +276,12 @@ struct route *router_unmatched(struct router *router, enum http_method method)
 {
     return &router->unmatched[method];
 }
+
+int router_add_rows(struct router *router, const struct route_row *rows, size_t count, void *arg)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = router_add(router, rows[i].method, rows[i].path, rows[i].handler, arg, rows[i].flags);
+    }
+    return rc;
+}

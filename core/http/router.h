@@ -74,6 +74,18 @@ void router_destroy(struct router *router);
 MUST_USE int router_add(struct router *router, enum http_method method, const char *path,
                         route_handler_fn handler, void *arg, unsigned flags);
 
+/* A line of a table of routes. */
+struct route_row {
+    enum http_method method;
+    const char *path;
+    route_handler_fn handler;
+    unsigned flags;
+};
+
+/* router_add_rows adds a table of routes whose handlers share `arg`. Returns: as router_add. */
+MUST_USE int router_add_rows(struct router *router, const struct route_row *rows, size_t count,
+                             void *arg);
+
 /* router_set_fallback gives requests that no route matches to a handler, whatever their method, in place
  * of 404, 405 and 501. */
 void router_set_fallback(struct router *router, route_handler_fn handler, void *arg,

@@ -104,7 +104,7 @@ static bool is_all_well(const struct health_facts *facts)
 bool health_is_ready(struct health *health)
 {
     const struct health_facts facts = read_facts(health);
-    return !health->is_draining && is_sql_ready(&facts);
+    return !*health->is_draining && is_sql_ready(&facts);
 }
 
 /* An answer: says in a word whether work should be sent, and whether all of it can be done. */
@@ -116,7 +116,7 @@ struct verdict {
 static struct verdict judge(const struct health *health, const struct health_facts *facts,
                             const struct hold *hold)
 {
-    if (health->is_draining) {
+    if (*health->is_draining) {
         return (struct verdict){"draining", 503};
     }
     if (!is_sql_ready(facts) || hold->is_failed) {

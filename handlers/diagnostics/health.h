@@ -31,15 +31,15 @@ struct health_facts {
 };
 
 struct health {
-    const char *version;       /* borrowed */
-    uint64_t start_ns;         /* clock_now_ns */
-    const struct sql *sql;     /* NULL: not a dependency. The work loop's, as is the next */
-    const struct redis *redis; /* as well */
-    const struct loop *work;   /* NULL: nobody looks whether it is held */
-    uint64_t held_warn_ms;     /* since when it counts as held; 0: never */
-    uint64_t held_fail_ms;     /* since when the server counts as dead; 0: never */
-    atomic_bool is_draining;   /* set by the shutdown: readiness is 503 from then on */
-    pthread_mutex_t lock;      /* of the facts; held for a copy */
+    const char *version;            /* borrowed */
+    uint64_t start_ns;              /* clock_now_ns */
+    const struct sql *sql;          /* NULL: not a dependency. The work loop's, as is the next */
+    const struct redis *redis;      /* as well */
+    const struct loop *work;        /* NULL: nobody looks whether it is held */
+    uint64_t held_warn_ms;          /* since when it counts as held; 0: never */
+    uint64_t held_fail_ms;          /* since when the server counts as dead; 0: never */
+    const atomic_bool *is_draining; /* set by the shutdown: readiness is 503 from then on */
+    pthread_mutex_t lock;           /* of the facts; held for a copy */
     struct health_facts facts;
 };
 

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * echo_service.c - toq.test.v1.Echo: calls of all four kinds that do what the request says.
- *
- * The test server is linked with --wrap=grpc_services_mount: what the server calls is the function below,
- * which adds to the real table.
  */
 #include "core/http/server.h"
 #include "google/rpc/status.pb-c.h"
-#include "handlers/grpc_services.h"
+#include "handlers/grpc/grpc_module.h"
 #include <stdlib.h>
 
 #include "test/support/interop_service.h"
+#include "test/support/test_module.h"
 #include "toq/test/v1/echo.pb-c.h"
 
 #define GIVE_UP_MS 200 /* how long a call takes that is slow to give up */
-
-int __real_grpc_services_mount(struct grpc_services *services,
-                               const struct grpc_services_options *options);
-int __wrap_grpc_services_mount(struct grpc_services *services,
-                               const struct grpc_services_options *options);
 
 extern const unsigned char test_descriptors[];
 extern const size_t test_descriptors_len;
@@ -330,8 +323,7 @@ static void handle_counts(struct grpc_call *call, const ProtobufCMessage *messag
 
 /* --- the table ----------------------------------------------------------------------------------- */
 
-int __wrap_grpc_services_mount(struct grpc_services *services,
-                               const struct grpc_services_options *options)
+int echo_service_mount(struct grpc *grpc, const struct app_context *context)
 {
     static const struct grpc_method methods[] = {
         {"Unary", GRPC_UNARY, handle_unary},
@@ -342,10 +334,9 @@ int __wrap_grpc_services_mount(struct grpc_services *services,
     };
     const struct grpc_service service = {&toq__test__v1__echo__descriptor, methods,
                                          ARRAY_COUNT(methods), NULL, false};
-    int rc = __real_grpc_services_mount(services, options);
-    rc = rc < 0 ? rc : grpc_add_service(services->grpc, &service);
-    rc = rc < 0 ? rc : interop_service_mount(services->grpc);
-    return rc < 0
-               ? rc
-               : grpc_reflection_add(&services->reflection, test_descriptors, test_descriptors_len);
+    int rc = grpc_add_service(grpc, &service);
+    rc = rc < 0 ? rc : interop_service_mount(grpc);
+    return rc < 0 ? rc
+                  : grpc_reflection_add(grpc_module_reflection(context), test_descriptors,
+                                        test_descriptors_len);
 }

@@ -22,7 +22,7 @@
 /* One request. */
 struct visit {
     struct http_request *req;
-    struct health *health;
+    const struct app_context *context;
     uint64_t ms;
     uint64_t start_ns; /* of the part that runs */
     struct {
@@ -35,7 +35,7 @@ struct visit {
     char text[TEXT_BYTES];
 };
 
-static struct visit *begin(struct http_request *req, struct health *health)
+static struct visit *begin(struct http_request *req, const struct app_context *context)
 {
     struct visit *visit = arena_alloc(&req->arena, sizeof(*visit));
     struct str text;
@@ -45,7 +45,7 @@ static struct visit *begin(struct http_request *req, struct health *health)
     }
     memset(visit, 0, sizeof(*visit));
     visit->req = req;
-    visit->health = health;
+    visit->context = context;
     if (!http_query_get(req, STR("ms"), &text) || !str_parse_u64(text, 60000, &visit->ms)) {
         visit->ms = 100;
     }
@@ -105,14 +105,14 @@ __attribute__((noinline)) static int wait_for_mysql(struct visit *visit)
         .on_done = on_waited_for_mysql,
         .arg = visit,
     };
-    const int status = sql_query_start((struct sql *)(uintptr_t)visit->health->sql, &visit->query);
+    const int status = sql_query_start(visit->context->sql, &visit->query);
     STAYS_ON_STACK;
     return status;
 }
 
-static void handle_mysql(struct http_request *req, void *health)
+static void handle_mysql(struct http_request *req, void *context)
 {
-    struct visit *visit = begin(req, health);
+    struct visit *visit = begin(req, context);
     if (visit == NULL) {
         return;
     }
@@ -155,16 +155,16 @@ __attribute__((noinline)) static int wait_for_redis(struct visit *visit, redis_r
                  (unsigned long long)visit->ms / 1000, (unsigned long long)visit->ms % 1000);
     const struct str args[] = {STR("BLPOP"), STR("nobody:fills"), {visit->text, (size_t)len}};
     redis_call_init(&visit->call, &visit->req->task, on_reply);
-    const int status = redis_send((struct redis *)(uintptr_t)visit->health->redis, &visit->call,
-                                  args, ARRAY_COUNT(args), 60000);
+    const int status =
+        redis_send(visit->context->redis, &visit->call, args, ARRAY_COUNT(args), 60000);
     STAYS_ON_STACK;
     return status;
 }
 
-static void begin_with_redis(struct http_request *req, struct health *health,
+static void begin_with_redis(struct http_request *req, const struct app_context *context,
                              redis_reply_fn on_reply)
 {
-    struct visit *visit = begin(req, health);
+    struct visit *visit = begin(req, context);
     if (visit == NULL) {
         return;
     }
@@ -176,15 +176,15 @@ static void begin_with_redis(struct http_request *req, struct health *health,
     }
 }
 
-static void handle_redis(struct http_request *req, void *health)
+static void handle_redis(struct http_request *req, void *context)
 {
-    begin_with_redis(req, health, on_waited_for_redis);
+    begin_with_redis(req, context, on_waited_for_redis);
     STAYS_ON_STACK;
 }
 
-static void handle_both(struct http_request *req, void *health)
+static void handle_both(struct http_request *req, void *context)
 {
-    begin_with_redis(req, health, on_redis_before_mysql);
+    begin_with_redis(req, context, on_redis_before_mysql);
     STAYS_ON_STACK;
 }
 
@@ -211,9 +211,9 @@ __attribute__((noinline)) static void hold_by_sleeping(uint64_t ms)
     STAYS_ON_STACK;
 }
 
-static void handle_burn(struct http_request *req, void *health)
+static void handle_burn(struct http_request *req, void *context)
 {
-    struct visit *visit = begin(req, health);
+    struct visit *visit = begin(req, context);
     if (visit != NULL) {
         hold_by_burning(visit->ms);
         end_part(visit, "burn");
@@ -221,9 +221,9 @@ static void handle_burn(struct http_request *req, void *health)
     }
 }
 
-static void handle_sleep(struct http_request *req, void *health)
+static void handle_sleep(struct http_request *req, void *context)
 {
-    struct visit *visit = begin(req, health);
+    struct visit *visit = begin(req, context);
     if (visit != NULL) {
         hold_by_sleeping(visit->ms);
         end_part(visit, "sleep");
@@ -231,9 +231,9 @@ static void handle_sleep(struct http_request *req, void *health)
     }
 }
 
-static void handle_two(struct http_request *req, void *health)
+static void handle_two(struct http_request *req, void *context)
 {
-    struct visit *visit = begin(req, health);
+    struct visit *visit = begin(req, context);
     if (visit != NULL) {
         hold_by_burning(visit->ms);
         end_part(visit, "burn");
@@ -243,7 +243,7 @@ static void handle_two(struct http_request *req, void *health)
     }
 }
 
-int routes_block_add(struct router *router, struct health *health)
+int routes_block_add(struct router *router, const struct app_context *context)
 {
     static const struct {
         const char *path;
@@ -255,7 +255,8 @@ int routes_block_add(struct router *router, struct health *health)
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(rows); i++) {
-        rc = router_add(router, METHOD_GET, rows[i].path, rows[i].handler, health, 0);
+        rc = router_add(router, METHOD_GET, rows[i].path, rows[i].handler,
+                        (void *)(uintptr_t)context, 0);
     }
     return rc;
 }

@@ -78,10 +78,10 @@ static void on_query_done(struct sql_query *query)
 
 ON_THE_STACK static void handle_query_on_stack(struct http_request *req, void *arg)
 {
-    const struct health *health = arg;
+    const struct app_context *context = arg;
     struct sql_query query = {
         .text = STR("SELECT 1"), .on_done = on_query_done, .task = &req->task};
-    if (sql_query_start((struct sql *)(uintptr_t)health->sql, &query) < 0) {
+    if (sql_query_start(context->sql, &query) < 0) {
         http_respond_error(req, 503, NULL);
     }
 }
@@ -95,10 +95,10 @@ static void on_reply(struct redis_call *call, int status, const struct redis_rep
 
 ON_THE_STACK static void handle_command_on_stack(struct http_request *req, void *arg)
 {
-    const struct health *health = arg;
+    const struct app_context *context = arg;
     struct redis_call call = {.on_reply = on_reply, .task = &req->task};
     const struct str args[] = {STR("PING")};
-    struct redis *redis = (struct redis *)(uintptr_t)health->redis;
+    struct redis *redis = context->redis;
     if (redis_send(redis, &call, args, ARRAY_COUNT(args), 0) < 0) {
         http_respond_error(req, 503, NULL);
     }
@@ -224,7 +224,7 @@ static void on_went_on(struct sql_query *query)
 
 static void handle_query_goes_on(struct http_request *req, void *arg)
 {
-    const struct health *health = arg;
+    const struct app_context *context = arg;
     struct going_on *going_on = arena_alloc(&req->arena, sizeof(*going_on));
     if (going_on == NULL) {
         http_respond_error(req, 503, NULL);
@@ -234,7 +234,7 @@ static void handle_query_goes_on(struct http_request *req, void *arg)
     going_on->query =
         (struct sql_query){.text = STR(STATEMENT), .on_done = on_went_on, .task = &req->task};
     http_on_cancel(req, end_at_once);
-    if (sql_query_start((struct sql *)(uintptr_t)health->sql, &going_on->query) < 0) {
+    if (sql_query_start(context->sql, &going_on->query) < 0) {
         http_respond_error(req, 503, NULL);
     }
 }
@@ -270,7 +270,7 @@ static void handle_status(struct http_request *req, void *arg)
     http_respond(req, &response);
 }
 
-int routes_misuse_add(struct router *router, struct health *health)
+int routes_misuse_add(struct router *router, const struct app_context *context)
 {
     static const struct {
         enum http_method method;
@@ -296,8 +296,8 @@ int routes_misuse_add(struct router *router, struct health *health)
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(rows); i++) {
-        rc = router_add(router, rows[i].method, rows[i].path, rows[i].handler, health,
-                        rows[i].flags);
+        rc = router_add(router, rows[i].method, rows[i].path, rows[i].handler,
+                        (void *)(uintptr_t)context, rows[i].flags);
     }
     return rc;
 }

@@ -7,10 +7,10 @@
 #ifndef TOQ_TEST_SUPPORT_ROUTES_MISUSE_H
 #define TOQ_TEST_SUPPORT_ROUTES_MISUSE_H
 
+#include "core/app/app_module.h"
 #include "core/http/router.h"
-#include "handlers/diagnostics/health.h"
 
 /* routes_misuse_add adds them. Returns: 0; UV_ENOMEM. */
-MUST_USE int routes_misuse_add(struct router *router, struct health *health);
+MUST_USE int routes_misuse_add(struct router *router, const struct app_context *context);
 
 #endif

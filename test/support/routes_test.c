@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * routes_test.c - routes that exist in the test server only: known amounts of work, waiting and output.
- *
- * The test server is the server's own main and archive, linked with --wrap=routes_public: what main calls is the
- * function below, which adds to the real table.
  */
-#include "handlers/routes.h"
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,15 +10,10 @@
 #include "core/base/clock.h"
 #include "core/http/server.h"
 #include "profiling/code/symbol.h"
-#include "test/support/routes_block.h"
-#include "test/support/routes_drip.h"
-#include "test/support/routes_misuse.h"
 #include "test/support/routes_mutex.h"
+#include "test/support/test_module.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
-
-int __real_routes_public(struct router *router, struct health *health);
-int __wrap_routes_public(struct router *router, struct health *health);
 
 static uint64_t query_number(struct http_request *req, struct str name, uint64_t fallback)
 {
@@ -476,14 +466,9 @@ static void handle_churn(struct http_request *req, void *arg)
 
 /* --- the table ------------------------------------------------------------------------------------ */
 
-int __wrap_routes_public(struct router *router, struct health *health)
+int routes_test_add(struct router *router)
 {
-    static const struct {
-        enum http_method method;
-        const char *path;
-        route_handler_fn handler;
-        unsigned flags;
-    } rows[] = {
+    static const struct route_row rows[] = {
         {METHOD_GET, "/test/burn", handle_burn, 0},
         {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
@@ -508,15 +493,5 @@ int __wrap_routes_public(struct router *router, struct health *health)
         {METHOD_POST, "/test/hold", handle_hold, ROUTE_STREAM | ROUTE_NO_DEADLINE},
         {METHOD_POST, "/test/reset", handle_reset, ROUTE_STREAM},
     };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        const int rc =
-            router_add(router, rows[i].method, rows[i].path, rows[i].handler, NULL, rows[i].flags);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    int rc = routes_block_add(router, health);
-    rc = rc < 0 ? rc : routes_drip_add(router);
-    rc = rc < 0 ? rc : routes_misuse_add(router, health);
-    return rc < 0 ? rc : __real_routes_public(router, health);
+    return router_add_rows(router, rows, ARRAY_COUNT(rows), NULL);
 }

@@ -17,6 +17,7 @@
 static struct http_fixture f;
 static struct peer peer;
 static struct health health;
+static atomic_bool is_draining;
 
 /* Handlers that hold the loop for a while before they look. */
 static void hold(void)
@@ -42,7 +43,9 @@ static int setup(void **state)
 {
     (void)state;
     const struct http_limits limits = http_fixture_limits();
-    health = (struct health){.version = "1.0\"x", .start_ns = clock_now_ns()};
+    is_draining = false;
+    health = (struct health){
+        .version = "1.0\"x", .start_ns = clock_now_ns(), .is_draining = &is_draining};
     http_fixture_init(&f);
     assert_int_equal(router_add(f.router, METHOD_GET, "/health", health_handle, &health, 0), 0);
     assert_int_equal(
@@ -80,7 +83,7 @@ static void test_while_it_runs(void **state)
 static void test_while_it_drains(void **state)
 {
     (void)state;
-    health.is_draining = true;
+    is_draining = true;
     peer_send(&peer, STR(GET("/health") GET("/health/live") GET("/health/ready")));
     peer_await(&peer, "}\n", 3);
     assert_int_equal(peer_count(&peer, "HTTP/1.1 503 "), 2);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_module.h - what a server is put together from: a module is a table of what it brings. A feature is a folder
+ * with such a table, and a line in handlers/modules.c.
+ *
+ * Flow:   open -> add_routes for each listener, add_services -> start -> the loops run -> on_data_close -> the loops
+ *         have stopped: stop -> close
+ * Memory: a module's state is made and freed by core/app; all zero before open.
+ * Thread: main while the loops do not run; what routes and services run on is the loop of their listener.
+ */
+#ifndef TOQ_CORE_APP_APP_MODULE_H
+#define TOQ_CORE_APP_APP_MODULE_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "core/grpc/grpc.h"
+#include "core/http/router.h"
+#include "core/loop/pool.h"
+#include "core/redis/redis.h"
+#include "core/redis/redis_pubsub.h"
+#include "core/sql/sql.h"
+
+#define APP_MODULES_MAX 32
+
+/* The listeners. */
+enum app_server {
+    APP_SERVER_HTTP,
+    APP_SERVER_GRPC,
+    APP_SERVER_METRICS,
+    APP_SERVER_PPROF,
+    APP_SERVER_COUNT
+};
+
+/* What listeners do, and on which loop. */
+enum app_side {
+    APP_TRAFFIC_SIDE,     /* on the work loop */
+    APP_DIAGNOSTICS_SIDE, /* on that of diagnostics, which may be the same */
+    APP_SIDE_COUNT
+};
+
+struct app_module;
+
+/* What modules are given: all of it outlives them. */
+struct app_context {
+    const struct config *config;
+    const char *program; /* argv[0] */
+    const char *version;
+    struct loop *loops[APP_SIDE_COUNT];
+    struct metrics *metrics[APP_SIDE_COUNT]; /* what each side counts in; the same, on one loop */
+    struct pool *diagnostics;                /* threads for what diagnoses */
+    struct pool *offload;                    /* threads for what would block a loop */
+    struct sql *sql;                         /* the work loop's, as are the next two */
+    struct redis *redis;
+    struct redis_pubsub *pubsub;
+    atomic_bool is_draining;     /* from the signal on */
+    struct app_modules *modules; /* for app_module_state */
+};
+
+/* Each function may be NULL. Those that return an int return 0, or what libuv says. */
+struct app_module {
+    const char *name;
+    size_t state_bytes;
+    /* Lists the steps of its schema, oldest first; see sql_migrate.h. */
+    const char *const *(*schema)(size_t *ret_count);
+    int (*open)(void *state, const struct app_context *context);
+    int (*add_routes)(void *state, struct router *router, enum app_server server);
+    int (*add_services)(void *state, struct grpc *grpc);
+    /* The log has started. Returns: 0, or an exit code of sysexits.h with a line on stderr. */
+    int (*start)(void *state);
+    void (*on_ready)(void *state); /* for a line in the log */
+    /* The clients of MySQL and Redis are about to close: nothing may be asked of them. On the work loop. */
+    void (*on_data_close)(void *state);
+    void (*stop)(void *state);
+    void (*close)(void *state); /* the clients are closed, and no request is left */
+};
+
+/* app_module_state finds the state of another module, which stands before the asking one in the list.
+ *
+ * Returns: NULL when the server has no such module.
+ */
+void *app_module_state(const struct app_context *context, const struct app_module *module);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * app_modules.h - the modules of a server, opened in the order of their list and closed against it.
+ *
+ * Thread: as app_module.h.
+ */
+#ifndef TOQ_CORE_APP_APP_MODULES_H
+#define TOQ_CORE_APP_APP_MODULES_H
+
+#include "core/app/app_module.h"
+
+struct app_modules {
+    const struct app_module *const *list; /* NULL at its end */
+    void *states[APP_MODULES_MAX];
+    size_t count; /* that are open */
+};
+
+/* app_modules_open opens them.
+ *
+ * list:    borrowed; at most APP_MODULES_MAX.
+ * Returns: 0; UV_ENOMEM, or what a module says: app_modules_close is due as well.
+ */
+MUST_USE int app_modules_open(struct app_modules *modules, const struct app_module *const *list,
+                              const struct app_context *context);
+
+/* app_modules_add_routes adds what they serve on a listener. Returns: 0; what a module says. */
+MUST_USE int app_modules_add_routes(const struct app_modules *modules, struct router *router,
+                                    enum app_server server);
+
+/* app_modules_add_services adds what they serve by gRPC. Returns: 0; what a module says. */
+MUST_USE int app_modules_add_services(const struct app_modules *modules, struct grpc *grpc);
+
+/* app_modules_start starts them. Returns: 0; the exit code of the first that cannot. */
+MUST_USE int app_modules_start(const struct app_modules *modules);
+
+/* app_modules_ready tells them that the server is ready. */
+void app_modules_ready(const struct app_modules *modules);
+
+/* app_modules_data_close tells them that the clients of MySQL and Redis are about to close. */
+void app_modules_data_close(const struct app_modules *modules);
+
+/* app_modules_stop stops them, when the loops have stopped. */
+void app_modules_stop(const struct app_modules *modules);
+
+/* app_modules_close closes those that are open, and frees their states. */
+void app_modules_close(struct app_modules *modules);
+
+/* app_modules_schema collects the steps of all: so far of one module at most.
+ *
+ * Returns: the steps, with their number.
+ */
+const char *const *app_modules_schema(const struct app_module *const *list, size_t *ret_count);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * diagnostics.c - its routes, and how it starts and stops.
+ */
+#include "handlers/diagnostics/diagnostics.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "handlers/diagnostics/held.h"
+#include "handlers/diagnostics/metrics.h"
+#include "handlers/diagnostics/pprof.h"
+
+#define CMDLINE_MAX_BYTES (1u << 20)
+
+struct diagnostics {
+    const struct app_context *context;
+    struct health health;
+    struct metrics_scrape scrape;
+    struct pprof pprof;
+    struct held held;
+    struct buf cmdline;
+    struct wheel_timer publish; /* what other loops are to know of the work loop */
+};
+
+struct health *diagnostics_health(const struct app_context *context)
+{
+    struct diagnostics *d = app_module_state(context, &diagnostics_module);
+    return d == NULL ? NULL : &d->health;
+}
+
+static void on_publish(struct wheel_timer *timer)
+{
+    struct diagnostics *d = CONTAINER_OF(timer, struct diagnostics, publish);
+    health_publish(&d->health);
+    if (d->scrape.registries[1] != NULL) {
+        metrics_collect(d->scrape.registries[1]);
+    }
+    loop_set_timer(d->context->loops[APP_TRAFFIC_SIDE], timer, WHEEL_TICK_MS);
+}
+
+static int open_module(void *state, const struct app_context *context)
+{
+    struct diagnostics *d = state;
+    const struct config *config = context->config;
+    struct metrics *const *metrics = context->metrics;
+    d->context = context;
+    buf_init(&d->cmdline, CMDLINE_MAX_BYTES);
+    buf_append_cstr(&d->cmdline, context->program); /* alone: any argument would be an option */
+    d->health = (struct health){
+        .version = context->version,
+        .start_ns = clock_now_ns(),
+        .sql = context->sql,
+        .redis = context->redis,
+        .work = context->loops[APP_TRAFFIC_SIDE],
+        .held_warn_ms = config->held_loop_warn_ms,
+        .held_fail_ms = config->held_loop_fail_ms,
+        .is_draining = &context->is_draining,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+    };
+    d->scrape.registries[0] = metrics[APP_DIAGNOSTICS_SIDE];
+    d->scrape.registries[1] = metrics[APP_TRAFFIC_SIDE] == metrics[APP_DIAGNOSTICS_SIDE]
+                                  ? NULL
+                                  : metrics[APP_TRAFFIC_SIDE];
+    d->pprof = (struct pprof){
+        .loop = context->loops[APP_DIAGNOSTICS_SIDE],
+        .pool = context->diagnostics,
+        .work = context->loops[APP_TRAFFIC_SIDE],
+        .token = str_from(config->pprof_token),
+        .cmdline = buf_str(&d->cmdline),
+        .max_seconds = config->pprof_max_seconds,
+        .mutex_fraction = config->pprof_mutex_fraction,
+        .history_windows = config->pprof_history_windows,
+        .block_ms = config->pprof_block_ms,
+    };
+    wheel_timer_init(&d->publish, on_publish);
+    on_publish(&d->publish);
+    return d->cmdline.is_failed ? UV_ENOMEM : 0;
+}
+
+/* --- routes --------------------------------------------------------------------------------------- */
+
+static int add_health(struct diagnostics *d, struct router *router)
+{
+    static const struct route_row rows[] = {
+        {METHOD_GET, "/health", health_handle, ROUTE_VITAL},
+        {METHOD_GET, "/health/live", health_handle_live, ROUTE_VITAL},
+        {METHOD_GET, "/health/ready", health_handle_ready, ROUTE_VITAL},
+    };
+    return router_add_rows(router, rows, ARRAY_COUNT(rows), &d->health);
+}
+
+static int add_pprof(struct diagnostics *d, struct router *router)
+{
+    static const struct route_row rows[] = {
+        {METHOD_GET, "/debug/pprof", pprof_handle_redirect, 0},
+        {METHOD_GET, "/debug/pprof/", pprof_handle_index, 0},
+        {METHOD_GET, "/debug/pprof/cmdline", pprof_handle_cmdline, 0},
+        {METHOD_GET, "/debug/pprof/profile", pprof_handle_profile, ROUTE_NO_DEADLINE | ROUTE_LONG},
+        {METHOD_GET, "/debug/pprof/symbol", pprof_handle_symbol, 0},
+        {METHOD_POST, "/debug/pprof/symbol", pprof_handle_symbol, ROUTE_BODY},
+        {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/debug/pprof/*", pprof_handle_unknown, 0},
+        {METHOD_GET, "/debug/fgprof", pprof_handle_wall, ROUTE_NO_DEADLINE | ROUTE_LONG},
+    };
+    return router_add_rows(router, rows, ARRAY_COUNT(rows), &d->pprof);
+}
+
+static int add_routes(void *state, struct router *router, enum app_server server)
+{
+    struct diagnostics *d = state;
+    int rc = server == APP_SERVER_GRPC ? 0 : add_health(d, router);
+    if (server == APP_SERVER_METRICS) {
+        rc =
+            rc < 0 ? rc : router_add(router, METHOD_GET, "/metrics", metrics_handle, &d->scrape, 0);
+    } else if (server == APP_SERVER_PPROF) {
+        rc = rc < 0 ? rc : add_pprof(d, router);
+    }
+    return rc;
+}
+
+/* --- start and stop ------------------------------------------------------------------------------- */
+
+static int start_pprof(struct diagnostics *d)
+{
+    const int rc = pprof_start(&d->pprof, d->context->metrics[APP_DIAGNOSTICS_SIDE]);
+    if (rc == UV_ENOSYS) {
+        (void)fputs("toq: ENABLE_PPROF: \"true\" is not allowed: this build has no profiler\n",
+                    stderr);
+        return EX_CONFIG;
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "toq: cannot start the profiler: %s\n", uv_strerror(rc));
+        return EX_OSERR;
+    }
+    return 0;
+}
+
+static int start(void *state)
+{
+    struct diagnostics *d = state;
+    const struct config *config = d->context->config;
+    const int code = config->enable_pprof ? start_pprof(d) : 0;
+    if (code == 0) {
+        held_start(&d->held, &(struct held_options){
+                                 .loop = d->context->loops[APP_DIAGNOSTICS_SIDE],
+                                 .work = d->context->loops[APP_TRAFFIC_SIDE],
+                                 .work_tid = gettid(),
+                                 .pprof = &d->pprof,
+                                 .warn_ms = config->held_loop_warn_ms,
+                             });
+    }
+    return code;
+}
+
+static void on_data_close(void *state)
+{
+    struct diagnostics *d = state;
+    d->health.sql = NULL;
+    d->health.redis = NULL;
+    health_publish(&d->health);
+}
+
+static void stop(void *state)
+{
+    struct diagnostics *d = state;
+    wheel_unset(&d->publish);
+    held_stop(&d->held);
+    if (d->pprof.is_started) {
+        pprof_stop(&d->pprof);
+    }
+}
+
+static void close_module(void *state)
+{
+    struct diagnostics *d = state;
+    buf_deinit(&d->cmdline);
+}
+
+const struct app_module diagnostics_module = {
+    .name = "diagnostics",
+    .state_bytes = sizeof(struct diagnostics),
+    .open = open_module,
+    .add_routes = add_routes,
+    .start = start,
+    .on_data_close = on_data_close,
+    .stop = stop,
+    .close = close_module,
+};

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * modules.h - what this server serves.
+ */
+#ifndef TOQ_HANDLERS_MODULES_H
+#define TOQ_HANDLERS_MODULES_H
+
+#include "core/app/app_module.h"
+
+/* modules_list is the list, NULL at its end. */
+const struct app_module *const *modules_list(void);
+
+#endif

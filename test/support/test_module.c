@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_module.c - the module, and its line in the list.
+ *
+ * The test server is the server's own main and archive, linked with --wrap=modules_list: what main calls is the
+ * function below, which adds to the real list.
+ */
+#include "test/support/test_module.h"
+
+#include "handlers/modules.h"
+#include "test/support/routes_block.h"
+#include "test/support/routes_drip.h"
+#include "test/support/routes_misuse.h"
+
+struct test_state {
+    const struct app_context *context;
+};
+
+const struct app_module *const *__real_modules_list(void);
+const struct app_module *const *__wrap_modules_list(void);
+
+static int open_module(void *state, const struct app_context *context)
+{
+    struct test_state *test = state;
+    test->context = context;
+    return 0;
+}
+
+static int add_routes(void *state, struct router *router, enum app_server server)
+{
+    const struct test_state *test = state;
+    if (server != APP_SERVER_HTTP) {
+        return 0;
+    }
+    int rc = routes_test_add(router);
+    rc = rc < 0 ? rc : routes_block_add(router, test->context);
+    rc = rc < 0 ? rc : routes_drip_add(router);
+    return rc < 0 ? rc : routes_misuse_add(router, test->context);
+}
+
+static int add_services(void *state, struct grpc *grpc)
+{
+    const struct test_state *test = state;
+    return echo_service_mount(grpc, test->context);
+}
+
+const struct app_module test_module = {
+    .name = "test",
+    .state_bytes = sizeof(struct test_state),
+    .open = open_module,
+    .add_routes = add_routes,
+    .add_services = add_services,
+};
+
+const struct app_module *const *__wrap_modules_list(void)
+{
+    static const struct app_module *list[APP_MODULES_MAX];
+    const struct app_module *const *real = __real_modules_list();
+    size_t count = 0;
+    while (real[count] != NULL) {
+        list[count] = real[count];
+        count++;
+    }
+    list[count] = &test_module;
+    return list;
+}
