@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/lookup.h"
+#include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/maps.h"
 #include "profiling/code/synthetic.h"
@@ -20,6 +21,8 @@
 #define OWN_FRAMES 16 /* at most: this file's one and jemalloc's, of which there are 3 to 8 */
 /* jemalloc's PROF_BT_MAX, which the hook is given as its maximum. */
 #define FRAMES_MAX (128 + OWN_FRAMES)
+/* Measured: of 765 stacks of the profiler's own these many have 99.5 % of what it allocates. */
+#define PROFILER_STACKS_MAX 256
 
 #pragma weak mallctl
 
@@ -33,6 +36,7 @@ static _Atomic uint64_t sample_count;
 static _Atomic uint64_t failure_count;
 static _Atomic uint64_t truncated_count;
 static _Atomic uint64_t stack_count;
+static _Atomic uint64_t profiler_stack_count;
 static _Atomic uint64_t hook_ns;
 static _Atomic uint8_t is_seen[1 << 16]; /* by hash of a stack */
 
@@ -41,17 +45,29 @@ static void add(_Atomic uint64_t *counter, uint64_t value)
     (void)atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
 
-static void count_stack(const uint64_t *frames, size_t count, uint32_t label)
+/* note_stack counts a stack that was not seen before.
+ *
+ * Returns: false for one that is to be kept without its frames: the profiler has its share.
+ */
+static bool note_stack(const uint64_t *frames, size_t count, uint32_t label)
 {
     uint64_t hash = label;
     for (size_t i = 0; i < count; i++) {
         hash = lookup_mix(frames[i], hash);
     }
     _Atomic uint8_t *seen = &is_seen[hash % ARRAY_COUNT(is_seen)];
-    if (atomic_load_explicit(seen, memory_order_relaxed) == 0 &&
-        atomic_exchange_explicit(seen, 1, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(seen, memory_order_relaxed) != 0) {
+        return true;
+    }
+    if (label == LABEL_PROFILER &&
+        atomic_fetch_add_explicit(&profiler_stack_count, 1, memory_order_relaxed) >=
+            PROFILER_STACKS_MAX) {
+        return false;
+    }
+    if (atomic_exchange_explicit(seen, 1, memory_order_relaxed) == 0) {
         add(&stack_count, 1);
     }
+    return true;
 }
 
 size_t heap_hook_strip(const uint64_t *frames, size_t count, const uint64_t **ret_frames)
@@ -80,15 +96,16 @@ static void on_sample(void **ret_frames, unsigned *ret_len, unsigned max)
         count = max - 1;
         is_complete = false;
     }
+    add(&sample_count, 1);
+    add(count == 0 ? &failure_count : &truncated_count, count == 0 || !is_complete ? 1 : 0);
+    if (!note_stack(frames, count, label)) {
+        count = 0;
+    }
     for (size_t i = 0; i < count; i++) {
         ret_frames[i] = (void *)(uintptr_t)frames[i];
     }
     ret_frames[count] = (void *)(uintptr_t)synthetic_route(label);
     *ret_len = (unsigned)count + 1;
-
-    count_stack(frames, count, label);
-    add(&sample_count, 1);
-    add(count == 0 ? &failure_count : &truncated_count, count == 0 || !is_complete ? 1 : 0);
     errno = saved_errno;
     add(&hook_ns, clock_now_ns() - start_ns);
 }

@@ -4,7 +4,10 @@
  * caller, and at its outer end a made-up frame for what the thread works for, so that jemalloc keeps
  * the same stack apart per label.
  *
- * Thread: the hook runs on any, inside malloc: it neither allocates nor locks.
+ * Memory:  jemalloc keeps each distinct stack until the process ends, and each profile that is being
+ *          made has a copy. The profiler's own stacks are many, since libdw allocates wherever it
+ *          reads: past the first 256 of them its allocations are kept under the made-up frame alone.
+ * Thread:  the hook runs on any, inside malloc: it neither allocates nor locks.
  */
 #ifndef TOQ_PROFILING_HEAP_HEAP_HOOK_H
 #define TOQ_PROFILING_HEAP_HEAP_HOOK_H
@@ -37,7 +40,7 @@ struct heap_hook_stats {
     uint64_t samples;   /* stacks that were asked for */
     uint64_t failures;  /* of them without any frame of code */
     uint64_t truncated; /* of them that ended before the thread's start */
-    uint64_t stacks;    /* distinct ones, about: a few in a thousand are taken for another */
+    uint64_t stacks;    /* distinct ones that are kept, about: a few in a thousand are missed */
     uint64_t ns;        /* spent in the hook */
 };
 

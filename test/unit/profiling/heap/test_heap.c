@@ -35,6 +35,8 @@
 #define BIG_COUNT   8
 #define SMALL_BYTES ((size_t)16 * 1024) /* sampled with 0.0308 */
 #define SMALL_COUNT 4096
+#define PATH_DEPTH  10
+#define PATH_COUNT  1024 /* four times as many as the profiler may have */
 
 enum { ALLOC_OBJECTS, ALLOC_BYTES, IN_USE_OBJECTS, IN_USE_BYTES };
 
@@ -128,6 +130,21 @@ static __attribute__((noinline)) void align_blocks(size_t count, size_t bytes)
         assert_int_equal(posix_memalign(&block, 4096, bytes), 0);
         blocks[0] = block;
         free(block);
+    }
+}
+
+/* churn_along allocates below one of 2^depth stacks. */
+static __attribute__((noinline)) void churn_along(size_t path, size_t depth)
+{
+    if (depth == 0) {
+        blocks[0] = malloc(BIG_BYTES);
+        free(blocks[0]);
+    } else if (path % 2 == 0) {
+        churn_along(path / 2, depth - 1);
+        blocks[1] = NULL; /* no tail call, and not the same code as below */
+    } else {
+        churn_along(path / 2, depth - 1);
+        blocks[2] = NULL;
     }
 }
 
@@ -284,6 +301,32 @@ static void test_other_threads_count_and_their_stacks_are_whole(void **state)
     assert_true(after.hook_ns > before.hook_ns && after.dump_ns > before.dump_ns);
 }
 
+/* Those of others are all kept. */
+static void test_the_profilers_own_stacks_are_few(void **state)
+{
+    (void)state;
+    const struct heap_stats before = heap_get_stats();
+    const uint64_t none = source_heap.count();
+    for (size_t i = 0; i < PATH_COUNT; i++) {
+        churn_along(i, PATH_DEPTH);
+    }
+    const uint64_t others = source_heap.count();
+    assert_in_range(others - none, PATH_COUNT * 9 / 10, PATH_COUNT);
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
+    for (size_t i = 0; i < PATH_COUNT; i++) {
+        churn_along(i, PATH_DEPTH);
+    }
+    (void)task_swap_label(label);
+    assert_in_range(source_heap.count() - others, 1, PATH_COUNT / 2);
+    struct look look = look_at(&source_allocs, false);
+    const int64_t named = sum_of(&look.take.stacks, "test_heap.churn_along", ALLOC_BYTES, NULL);
+    const int64_t unnamed = sum_of(&look.take.stacks, "[profiler]", ALLOC_BYTES, NULL);
+    assert_true(unnamed > PATH_COUNT / 4 * (int64_t)BIG_BYTES);
+    assert_true(is_near(named + unnamed, 2 * PATH_COUNT * (int64_t)BIG_BYTES, 10));
+    stacks_deinit(&look.take.stacks);
+    assert_int_equal(heap_get_stats().failures, before.failures);
+}
+
 static void test_a_dump_that_cannot_be_made_is_an_error(void **state)
 {
     (void)state;
@@ -434,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_facts_are_in_gos_order),
         cmocka_unit_test(test_facts_count_requests),
         cmocka_unit_test(test_free_pages_are_given_back_while_nobody_allocates),
+        cmocka_unit_test(test_the_profilers_own_stacks_are_few),
         cmocka_unit_test(test_no_stack_is_taken_after_the_stop),
     };
     return heap_ctl_exists() ? cmocka_run_group_tests(tests, start, stop)
