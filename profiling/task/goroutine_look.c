@@ -4,8 +4,12 @@
  */
 #include "profiling/task/goroutine_look.h"
 
+#include "core/loop/label.h"
+#include "core/loop/task.h"
+
 static void look_work(struct pool_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct goroutine_look *look = CONTAINER_OF(job, struct goroutine_look, job);
     look->status = goroutine_tasks_copy(&look->tasks);
     if (look->status == 0) {
@@ -14,6 +18,7 @@ static void look_work(struct pool_job *job)
     if (look->status == 0) {
         look->status = look->work(look);
     }
+    (void)task_swap_label(label);
 }
 
 static void look_done(struct pool_job *job, int status)

@@ -4,6 +4,8 @@
  */
 #include "profiling/thread/mutex.h"
 
+#include "core/loop/label.h"
+#include "core/loop/task.h"
 #include "profiling/thread/mutex_hook.h"
 #include "profiling/write/source.h"
 
@@ -39,8 +41,10 @@ static const char *check(void)
 
 static void read_records(struct pool_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_take *take = CONTAINER_OF(job, struct source_take, job);
     contention_read(mutex_wait_records(), &take->stacks);
+    (void)task_swap_label(label);
 }
 
 static void finish(struct pool_job *job, int status)

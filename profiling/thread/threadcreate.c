@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/walk/backtrace.h"
 #include "profiling/write/source.h"
@@ -134,6 +135,7 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
 
 static void take_work(struct pool_job *job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct stacks *stacks = &CONTAINER_OF(job, struct source_take, job)->stacks;
     (void)pthread_mutex_lock(&creators.lock);
     for (size_t i = 0; i < creators.count; i++) {
@@ -144,6 +146,7 @@ static void take_work(struct pool_job *job)
     }
     stacks->dropped += creators.dropped;
     (void)pthread_mutex_unlock(&creators.lock);
+    (void)task_swap_label(label);
 }
 
 static void take_done(struct pool_job *job, int status)

@@ -170,6 +170,18 @@ def test_what_the_profiler_takes_is_labelled(server):
     assert {s.labels.get("route") for s in own} == {None}
 
 
+def test_what_makes_a_profile_is_labelled(start_server):
+    """On worker threads, whichever profile it is: not as the route that asked for it."""
+    server = start_server({"MALLOC_CONF": "lg_prof_sample:6", "PPROF_MUTEX_FRACTION": "1"})
+    heap.wait_sampling(server)
+    for name in ("block", "goroutine", "goroutine?debug=2", "mutex", "threadcreate", "wall"):
+        assert heap.ask(server, name).status_code == 200
+    profile = Profile(heap.ask(server, "allocs").content)
+    made = [s for s in profile.samples if has_frame(s, "run_job")
+            and any("/profiling/" in f.file for f in s.frames)]
+    assert made and {s.labels.get("toq") for s in made} == {"profiler"}
+
+
 def test_what_naming_took_is_given_back_when_nobody_asks(server):
     def rss_kib():
         with open(f"/proc/{server.pid}/status", encoding="ascii") as status:
