@@ -8,7 +8,12 @@
 
 #include <stdatomic.h>
 
+#include "core/loop/label.h"
+#include "profiling/code/synthetic.h"
+
 #define PROBES_MAX 128 /* places that a stack may be at */
+/* Measured: of 502 stacks of the profiler's own these many have 99.99 % of the delay. */
+#define PROFILER_RECORDS_MAX 256
 
 static uint64_t hash_stack(const uint64_t *frames, size_t depth, uint32_t label)
 {
@@ -41,11 +46,37 @@ static void write_stack(struct contention_record *record, const uint64_t *frames
     atomic_store_explicit(&record->is_written, true, memory_order_release);
 }
 
+static bool is_known(const struct contention *table, uint64_t key)
+{
+    for (uint64_t i = 0; i < PROBES_MAX; i++) {
+        const struct contention_record *place = &table->records[(key + i) % CONTENTION_RECORDS_MAX];
+        const uint64_t held = atomic_load_explicit(&place->key, memory_order_relaxed);
+        if (held == 0 || held == key) {
+            return held == key;
+        }
+    }
+    return false;
+}
+
+/* is_past_share tells whether a stack is new and one too many of the profiler's own. */
+static bool is_past_share(struct contention *table, uint64_t key, uint32_t label)
+{
+    return label == LABEL_PROFILER && !is_known(table, key) &&
+           atomic_fetch_add_explicit(&table->profiler_used, 1, memory_order_relaxed) >=
+               PROFILER_RECORDS_MAX;
+}
+
 struct contention_record *contention_find(struct contention *table, const uint64_t *frames,
                                           size_t depth, uint32_t label)
 {
     REQUIRE(depth > 0 && depth <= CONTENTION_FRAMES_MAX);
-    const uint64_t key = hash_stack(frames, depth, label);
+    const uint64_t unnamed = synthetic_route(label);
+    uint64_t key = hash_stack(frames, depth, label);
+    if (is_past_share(table, key, label)) {
+        frames = &unnamed;
+        depth = 1;
+        key = hash_stack(frames, depth, label);
+    }
     for (uint64_t i = 0; i < PROBES_MAX; i++) {
         struct contention_record *place = &table->records[(key + i) % CONTENTION_RECORDS_MAX];
         bool is_new;

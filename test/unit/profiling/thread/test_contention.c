@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/loop/label.h"
+#include "profiling/code/synthetic.h"
 #include "profiling/thread/contention.h"
 
 #define THREADS 4
@@ -77,6 +79,24 @@ static void test_a_full_table_keeps_what_it_has(void **state)
     assert_ptr_equal(find(1, 1, 0), first);
 }
 
+static void test_the_profilers_own_stacks_are_few(void **state)
+{
+    (void)state;
+    struct contention_record *first = find(1, 1, LABEL_PROFILER);
+    for (uint64_t i = 0; i < STACKS; i++) {
+        contention_add(find(0x1000 + i, 1, 0), 1, 3);
+    }
+    for (uint64_t i = 0; i < CONTENTION_RECORDS_MAX; i++) {
+        contention_add(find(0x1000 + i, 1, LABEL_PROFILER), 1, 3);
+    }
+    assert_in_range(table.used, STACKS + 2, CONTENTION_RECORDS_MAX / 8);
+    assert_int_equal(table.overflows, 0);
+    assert_ptr_equal(find(1, 1, LABEL_PROFILER), first);
+    struct contention_record *rest = find(1, 2, LABEL_PROFILER);
+    assert_int_equal(rest->frames[0], synthetic_route(LABEL_PROFILER));
+    assert_int_equal(rest->count + table.used, CONTENTION_RECORDS_MAX + STACKS + 2);
+}
+
 static void *add_all(void *arg)
 {
     (void)arg;
@@ -114,6 +134,7 @@ int main(void)
         cmocka_unit_test_setup(test_stacks_and_labels_are_told_apart, clear),
         cmocka_unit_test_setup(test_it_is_read_as_stacks, clear),
         cmocka_unit_test_setup(test_a_full_table_keeps_what_it_has, clear),
+        cmocka_unit_test_setup(test_the_profilers_own_stacks_are_few, clear),
         cmocka_unit_test_setup(test_threads_add_to_the_same_records, clear),
     };
     return cmocka_run_group_tests_name("contention", tests, NULL, NULL);
