@@ -201,8 +201,8 @@ static void collect(void *arg)
 {
     struct pool *pool = arg;
     const struct pool_stats stats = pool_get_stats(pool);
-    *pool->jobs_total = stats.submitted;
-    *pool->jobs_active = (double)(stats.queued + stats.running);
+    METRIC_SET(pool->jobs_total, stats.submitted);
+    METRIC_SET(pool->jobs_active, (double)(stats.queued + stats.running));
 }
 
 int pool_register_metrics(struct pool *pool, struct metrics *metrics)
