@@ -132,7 +132,7 @@ $(OBJECTS): WARNINGS += $(if $(SANITIZE),,-Wframe-larger-than=98304)
 HEADERS := $(filter %.h,$(OURS)) $(wildcard test/support/*.h)
 
 TEST_GENERATED := $(TEST_PROTOS:%.proto=$(B)/gen/%.pb-c.c)
-TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)) \
+TEST_SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c docs/examples/*.c)) \
                 $(TEST_GENERATED:.c=.o) $(B)/gen/test_descriptors.o
 UNIT_TESTS   := $(patsubst test/unit/%.c,$(B)/test/%,$(sort $(shell find test/unit -name 'test_*.c')))
 FUZZERS      := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))

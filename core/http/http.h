@@ -119,7 +119,8 @@ struct http_request {
     uint32_t
         reset_code; /* the peer's reason, when on_cancel says UV_ECANCELED: http_reset or more */
     void *user;     /* the handler's */
-    http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
+    struct http_offload *offloads; /* work on threads that it waits for */
+    http_cancel_fn on_cancel;      /* the handler's; http_on_cancel */
     http_writable_fn on_writable;
     http_body_fn on_body;   /* the handler's; http_on_body */
     http_drain_fn on_drain; /* the handler's; http_on_drain */
@@ -157,6 +158,13 @@ const struct trace_context *http_trace(struct http_request *req);
 
 /* http_may_send tells whether there is memory to queue so many bytes of an answer at once. */
 bool http_may_send(struct http_request *req, size_t len);
+
+/* http_respond_text ends the request with text that is made as by printf; else as http_respond. */
+void http_respond_text(struct http_request *req, int status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* http_respond_json ends the request with JSON; else as http_respond. */
+void http_respond_json(struct http_request *req, int status, struct str json);
 
 /* http_respond ends the request with a whole answer; the body is copied. When memory is too short for that, the
  * answer is 503. */

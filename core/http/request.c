@@ -8,6 +8,7 @@
  */
 #include "core/http/request.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "core/base/clock.h"
@@ -116,6 +117,7 @@ static void run_on_cancel(struct http_request *req, int status)
     req->on_cancel = NULL;
     wheel_unset(&req->deadline);
     task_park(&req->task, "cancelled");
+    http_offload_cancel(req);
     if (on_cancel != NULL) {
         struct task *previous = task_enter(&req->task);
         on_cancel(req, status);
@@ -435,6 +437,33 @@ void http_body_consume(struct http_request *req, size_t len)
     if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_body_consume") && len > 0) {
         req->transport->consume(req, len);
     }
+}
+
+void http_respond_text(struct http_request *req, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = len < 0 ? NULL : arena_alloc(&req->arena, (size_t)len + 1);
+    if (text == NULL) {
+        http_respond_error(req, 503, "out of memory");
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    http_respond(req, &(struct http_response){
+                          .status = status,
+                          .content_type = "text/plain; charset=utf-8",
+                          .body = {text, (size_t)len},
+                      });
+}
+
+void http_respond_json(struct http_request *req, int status, struct str json)
+{
+    http_respond(req, &(struct http_response){
+                          .status = status, .content_type = "application/json", .body = json});
 }
 
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)

@@ -7,6 +7,7 @@
  */
 #include "test/support/test_module.h"
 
+#include "docs/examples/examples.h"
 #include "handlers/modules.h"
 #include "test/support/routes_block.h"
 #include "test/support/routes_drip.h"
@@ -61,6 +62,8 @@ const struct app_module *const *__wrap_modules_list(void)
         list[count] = real[count];
         count++;
     }
+    list[count++] = &hello_module;
+    list[count++] = &primes_module;
     list[count] = &test_module;
     return list;
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * offload.c - a job that holds its request.
+ */
+#include "core/http/offload.h"
+
+#include <stdlib.h>
+
+#include "core/http/request.h"
+#include "core/http/server.h"
+
+struct http_offload {
+    struct pool_job job;
+    struct http_offload *next; /* of the same request */
+    struct http_request *req;
+    http_work_fn work;
+    http_worked_fn done;
+    void *arg;
+};
+
+static void run_work(struct pool_job *job)
+{
+    const struct http_offload *offload = CONTAINER_OF(job, struct http_offload, job);
+    offload->work(offload->arg);
+}
+
+static void forget(struct http_offload *offload)
+{
+    struct http_offload **at = &offload->req->offloads;
+    while (*at != offload) {
+        at = &(*at)->next;
+    }
+    *at = offload->next;
+}
+
+static void on_worked(struct pool_job *job, int status)
+{
+    struct http_offload *offload = CONTAINER_OF(job, struct http_offload, job);
+    struct http_request *req = offload->req;
+    const http_worked_fn done = offload->done;
+    void *arg = offload->arg;
+    forget(offload);
+    free(offload);
+    struct task *previous = task_enter(&req->task);
+    if (http_is_cancelled(req)) {
+        status = UV_ECANCELED;
+    } else {
+        task_unpark(&req->task);
+    }
+    done(req, arg, status);
+    task_leave(previous);
+    http_release(req);
+}
+
+int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
+                 http_worked_fn done, void *arg)
+{
+    struct http_offload *offload = malloc(sizeof(*offload));
+    if (offload == NULL) {
+        return UV_ENOMEM;
+    }
+    *offload = (struct http_offload){
+        .job = {.work = run_work, .done = on_worked},
+        .next = req->offloads,
+        .req = req,
+        .work = work,
+        .done = done,
+        .arg = arg,
+    };
+    const int status = pool_submit(pool, req->server->loop, &offload->job);
+    if (status < 0) {
+        free(offload);
+        return status;
+    }
+    req->offloads = offload;
+    http_hold(req);
+    task_park(&req->task, "offload");
+    return 0;
+}
+
+void http_offload_cancel(struct http_request *req)
+{
+    for (struct http_offload *offload = req->offloads; offload != NULL; offload = offload->next) {
+        (void)pool_cancel(&offload->job); /* what runs already goes on */
+    }
+}

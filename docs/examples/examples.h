@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * examples.h - the modules of docs/examples: each is a feature in one file, built into the test server.
+ */
+#ifndef TOQ_DOCS_EXAMPLES_EXAMPLES_H
+#define TOQ_DOCS_EXAMPLES_EXAMPLES_H
+
+#include "core/app/app_module.h"
+
+extern const struct app_module hello_module;
+extern const struct app_module primes_module;
+
+#endif
