@@ -25,9 +25,14 @@ static int start_history(const struct profiler_options *options)
     return history.windows == 0 ? 0 : history_start(&history);
 }
 
+static struct loop *work_of(const struct profiler_options *options)
+{
+    return options->work == NULL ? options->loop : options->work;
+}
+
 static int start_block(const struct profiler_options *options)
 {
-    return block_start(options->work == NULL ? options->loop : options->work, options->block_ms);
+    return block_start(work_of(options), options->block_ms);
 }
 
 static int start_all(const struct profiler_options *options)
@@ -47,13 +52,14 @@ static int start_all(const struct profiler_options *options)
         code_stop();
         return status;
     }
-    thread_stack_init();
+    thread_stack_init(work_of(options));
     status = start_history(options);
     status = status == 0 ? start_block(options) : status;
     status = status == 0 ? heap_start() : status;
     if (status != 0) {
         block_stop();
         history_stop();
+        thread_stack_deinit();
         sampler_stop();
         code_stop();
         return status;
@@ -82,6 +88,7 @@ void profiler_stop(void)
     heap_stop();
     history_stop();
     block_stop();
+    thread_stack_deinit();
     sampler_stop();
     code_stop();
 }

@@ -15,17 +15,34 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "profiling/cpu/asleep.h"
 
 static pthread_mutex_t asker = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_number;
+static const struct loop *work_loop; /* under the asker's lock; NULL: none */
+static pid_t work_tid;
 
-void thread_stack_init(void)
+static void set_work(const struct loop *loop)
+{
+    (void)pthread_mutex_lock(&asker);
+    work_loop = loop;
+    work_tid = gettid();
+    (void)pthread_mutex_unlock(&asker);
+}
+
+void thread_stack_init(const struct loop *work)
 {
     static bool is_initialised;
     if (!is_initialised) {
         (void)sem_init(&thread_signal.answered, 0, 0); /* cannot fail with these arguments */
         is_initialised = true;
     }
+    set_work(work);
+}
+
+void thread_stack_deinit(void)
+{
+    set_work(NULL);
 }
 
 static int ask(pid_t tid, uint64_t number)
@@ -57,10 +74,9 @@ static bool wait_until(uint64_t end_ns)
     return rc == 0;
 }
 
-static int take(pid_t tid, uint64_t timeout_ns)
+static int take_by_signal(pid_t tid, uint64_t end_ns, struct thread_stack *ret_stack)
 {
     const uint64_t number = ++last_number;
-    const uint64_t end_ns = clock_now_ns() + timeout_ns;
     int status = ask(tid, number);
     if (status == 0 && !wait_until(end_ns)) {
         status = UV_ETIMEDOUT;
@@ -70,18 +86,22 @@ static int take(pid_t tid, uint64_t timeout_ns)
     }
     const uint_fast64_t wanted = number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_ANSWERED;
     INVARIANT(status != 0 || atomic_load(&thread_signal.state) == wanted);
+    if (status == 0) {
+        const struct thread_stack *answer = &thread_signal.stack;
+        memcpy(ret_stack, answer,
+               offsetof(struct thread_stack, frames) +
+                   answer->frame_count * sizeof(answer->frames[0]));
+    }
     return status;
 }
 
 int thread_stack_take(pid_t tid, uint64_t timeout_ns, struct thread_stack *ret_stack)
 {
     (void)pthread_mutex_lock(&asker);
-    const int status = take(tid, timeout_ns);
-    if (status == 0) {
-        const struct thread_stack *answer = &thread_signal.stack;
-        memcpy(ret_stack, answer,
-               offsetof(struct thread_stack, frames) +
-                   answer->frame_count * sizeof(answer->frames[0]));
+    const uint64_t end_ns = clock_now_ns() + timeout_ns;
+    int status = asleep_take(tid, tid == work_tid ? work_loop : NULL, end_ns, ret_stack);
+    if (status == UV_EAGAIN) {
+        status = take_by_signal(tid, end_ns, ret_stack);
     }
     (void)pthread_mutex_unlock(&asker);
     return status;

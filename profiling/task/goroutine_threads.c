@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_threads.c - /proc/self/task, an id for each thread, and a signal to each.
+ * goroutine_threads.c - /proc/self/task, an id for each thread, and the stack of each.
  */
 #include "profiling/task/goroutine_threads.h"
 
@@ -164,8 +164,7 @@ static int list_threads(struct goroutine_threads *threads)
     return status;
 }
 
-/* One signal per thread and list: a signal ends what the thread waits in, poll for one. MariaDB's
- * blocking connect then waits its whole timeout anew, which is harmless once. */
+/* One question per thread and list: it may come as a signal. */
 static void take_stack(struct goroutine_thread *thread, uint64_t end_ns)
 {
     thread->stack.label = LABEL_NONE;

@@ -31,7 +31,7 @@ struct goroutine_threads {
     size_t cap;
 };
 
-/* goroutine_threads_take lists the threads and interrupts each once, for its stack. It waits half a
+/* goroutine_threads_take lists the threads and asks each once for its stack. It waits half a
  * second at most for those that do not answer.
  *
  * threads: an all-zero struct is an empty list.

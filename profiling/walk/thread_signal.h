@@ -26,8 +26,8 @@
 struct thread_stack {
     uint32_t label; /* what the thread worked for: core/loop/label.h */
     uint32_t frame_count;
-    bool is_complete;                         /* the last frame is the thread's start */
-    uint64_t handler_ns;                      /* how long the signal held the thread */
+    bool is_complete;    /* the last frame is the thread's start */
+    uint64_t handler_ns; /* how long the signal held the thread; 0: there was none */
     uint64_t frames[THREAD_STACK_FRAMES_MAX]; /* in the call instructions, the innermost first */
 };
 

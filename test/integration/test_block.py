@@ -157,6 +157,31 @@ def test_a_callback_that_holds_the_loop_is_named(waiting_server, what, function,
         assert_frames(sample, function, f"handle_{what}", "main", f"[GET {route}]")
 
 
+def test_a_sleep_lasts_its_time_whoever_looks(start_server):
+    """The watchdog and dumps look at a handler that calls nanosleep once; none of them ends it."""
+    server = start_server({"PPROF_BLOCK_MS": 20})
+    over = threading.Event()
+    dumps = []
+
+    def look():
+        while not over.is_set():
+            dumps.append(get(server, "/debug/pprof/goroutine?debug=2", "pprof").text)
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        measured = [measure(server, f"/test/hold/once?ms={STALL_MS}")["once"] for _ in range(STALLS)]
+    finally:
+        over.set()
+        looking.join()
+    assert min(measured) >= STALL_MS * NS // 1000
+    wanted = of("hold_by_one_sleep", "/test/hold/once", "stall")
+    profile = take_block(server)
+    assert profile.total(wanted) == pytest.approx(sum(measured), rel=0.1)
+    for sample in filter(wanted, profile.samples):
+        assert_frames(sample, "hold_by_one_sleep", "handle_once", "main", "[GET /test/hold/once]")
+    assert any("hold_by_one_sleep(...)" in dump for dump in dumps)
+
+
 def stall_count(server):
     return Scrape(server).get("toq_profiler_loop_stalls_total")
 

@@ -188,7 +188,7 @@ static void handle_both(struct http_request *req, void *context)
     STAYS_ON_STACK;
 }
 
-/* --- /test/hold/burn?ms=N, /test/hold/sleep?ms=N, /test/hold/two?ms=N: the loop is held ------------ */
+/* --- /test/hold/burn?ms=N, and .../sleep, .../two, .../once: the loop is held ----------------------- */
 
 static volatile uint64_t sink;
 
@@ -243,6 +243,24 @@ static void handle_two(struct http_request *req, void *context)
     }
 }
 
+/* One call of nanosleep, as a library may have it that knows of no signals. */
+__attribute__((noinline)) static void hold_by_one_sleep(uint64_t ms)
+{
+    const struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000 * NS_PER_MS)};
+    (void)nanosleep(&time, NULL);
+    STAYS_ON_STACK;
+}
+
+static void handle_once(struct http_request *req, void *context)
+{
+    struct visit *visit = begin(req, context);
+    if (visit != NULL) {
+        hold_by_one_sleep(visit->ms);
+        end_part(visit, "once");
+        respond(visit);
+    }
+}
+
 int routes_block_add(struct router *router, const struct app_context *context)
 {
     static const struct {
@@ -252,6 +270,7 @@ int routes_block_add(struct router *router, const struct app_context *context)
         {"/test/wait/mysql", handle_mysql}, {"/test/wait/redis", handle_redis},
         {"/test/wait/both", handle_both},   {"/test/hold/burn", handle_burn},
         {"/test/hold/sleep", handle_sleep}, {"/test/hold/two", handle_two},
+        {"/test/hold/once", handle_once},
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(rows); i++) {
