@@ -124,29 +124,57 @@ static bool add_exec(struct maps *maps, const struct line *line, uint64_t object
     return true;
 }
 
+/* The object whose lines are being read. */
+struct run {
+    struct str path;
+    uint64_t start;
+    uint64_t end;
+    size_t first; /* its first item */
+};
+
+/* Each item is written once more, when its object's last line is known. */
+static void end_run(struct maps *maps, const struct run *run)
+{
+    for (size_t i = run->first; i < maps->count; i++) {
+        maps->items[i].object_end = run->end;
+        maps->steps++;
+    }
+}
+
+/* Keeps items sorted and apart: a mapping that grows while the file is read may be told of again, with
+ * what was read of it before.
+ *
+ * Returns: false when nothing is left of the line. */
+static bool cut_line(struct line *line, uint64_t known_end)
+{
+    if (line->start < known_end) {
+        line->offset += known_end - line->start;
+        line->start = known_end;
+    }
+    return line->start < line->end;
+}
+
 /* Lines of one object follow each other; the first has offset 0. */
 static bool parse_lines(struct maps *maps, struct str text)
 {
     struct line line;
-    struct str object_path = STR("");
-    uint64_t object_start = 0;
+    struct run run = {.path = STR("")};
     while (next_line(&text, &line)) {
-        bool is_same = line.path.len > 0 && str_equal(line.path, object_path);
-        if (!is_same || line.offset == 0) {
-            object_path = line.path;
-            object_start = line.start;
+        maps->steps++;
+        if (!cut_line(&line, run.end)) {
+            continue;
         }
-        if (line.is_exec && !add_exec(maps, &line, object_start)) {
+        const bool is_same = line.path.len > 0 && str_equal(line.path, run.path);
+        if (!is_same || line.offset == 0) {
+            end_run(maps, &run);
+            run = (struct run){.path = line.path, .start = line.start, .first = maps->count};
+        }
+        run.end = line.end;
+        if (line.is_exec && !add_exec(maps, &line, run.start)) {
             return false;
         }
-        for (size_t i = maps->count; is_same && i > 0; i--) {
-            struct map *map = &maps->items[i - 1];
-            if (map->object_start != object_start) {
-                break;
-            }
-            map->object_end = line.end;
-        }
     }
+    end_run(maps, &run);
     return true;
 }
 
@@ -297,14 +325,56 @@ void maps_destroy(struct maps *maps)
     free(maps);
 }
 
+/* The items by address begin behind the main binary's. */
+static size_t sorted_from(const struct maps *maps)
+{
+    return maps->has_main ? 1 : 0;
+}
+
+static bool has_address(const struct map *map, uint64_t address)
+{
+    return address >= map->start && address < map->end;
+}
+
 const struct map *maps_find(const struct maps *maps, uint64_t address)
 {
-    for (size_t i = 0; i < maps->count; i++) {
-        if (address >= maps->items[i].start && address < maps->items[i].end) {
-            return &maps->items[i];
+    if (maps->has_main && has_address(&maps->items[0], address)) {
+        return &maps->items[0];
+    }
+    size_t low = sorted_from(maps);
+    size_t high = maps->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct map *map = &maps->items[middle];
+        if (has_address(map, address)) {
+            return map;
+        }
+        if (address < map->start) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
     }
     return NULL;
+}
+
+const struct map *maps_find_object(const struct maps *maps, uint64_t object_start)
+{
+    if (maps->has_main && maps->items[0].object_start == object_start) {
+        return &maps->items[0];
+    }
+    size_t low = sorted_from(maps);
+    size_t high = maps->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (maps->items[middle].object_start < object_start) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const bool is_found = low < maps->count && maps->items[low].object_start == object_start;
+    return is_found ? &maps->items[low] : NULL;
 }
 
 static bool is_main(const struct maps *maps, const struct map *map)
@@ -349,8 +419,56 @@ const char *maps_open_path(const struct maps *maps, const struct map *map)
     return is_main(maps, map) ? MAIN_BINARY_LINK : map->path;
 }
 
-/* Finds the mapping that holds `address`, or the one called `path` when that is given. */
-static bool find_range(uint64_t address, struct str path, struct line *ret_line)
+static int compare_ranges(const void *left, const void *right)
+{
+    const struct maps_range *a = left;
+    const struct maps_range *b = right;
+    return (a->address > b->address) - (a->address < b->address);
+}
+
+/* Both are by address: each line is looked at once. */
+static void fill_ranges(struct str text, struct maps_range *ranges, size_t count)
+{
+    struct line line;
+    size_t i = 0;
+    while (i < count && next_line(&text, &line)) {
+        for (; i < count && ranges[i].address < line.end; i++) {
+            if (ranges[i].address >= line.start) {
+                ranges[i].start = line.start;
+                ranges[i].end = line.end;
+            }
+        }
+    }
+}
+
+void maps_find_ranges(struct maps_range *ranges, size_t count)
+{
+    struct buf text;
+    buf_init(&text, MAPS_TEXT_MAX);
+    qsort(ranges, count, sizeof(*ranges), compare_ranges);
+    for (size_t i = 0; i < count; i++) {
+        ranges[i].start = ranges[i].end = 0;
+    }
+    if (read_file("/proc/self/maps", &text) == 0) {
+        fill_ranges(buf_str(&text), ranges, count);
+    }
+    buf_deinit(&text);
+}
+
+bool maps_find_range(uint64_t address, uint64_t *ret_start, uint64_t *ret_end)
+{
+    struct maps_range range = {.address = address};
+    maps_find_ranges(&range, 1);
+    if (range.end == 0) {
+        return false;
+    }
+    *ret_start = range.start;
+    *ret_end = range.end;
+    return true;
+}
+
+/* Finds the mapping that is called `path`. */
+static bool find_path(struct str path, struct line *ret_line)
 {
     struct buf text;
     buf_init(&text, MAPS_TEXT_MAX);
@@ -358,30 +476,18 @@ static bool find_range(uint64_t address, struct str path, struct line *ret_line)
     if (read_file("/proc/self/maps", &text) == 0) {
         struct str rest = buf_str(&text);
         while (!is_found && next_line(&rest, ret_line)) {
-            is_found = path.len > 0 ? str_equal(ret_line->path, path)
-                                    : address >= ret_line->start && address < ret_line->end;
+            is_found = str_equal(ret_line->path, path);
         }
     }
     buf_deinit(&text); /* ret_line->path points nowhere now */
     return is_found;
 }
 
-bool maps_find_range(uint64_t address, uint64_t *ret_start, uint64_t *ret_end)
-{
-    struct line line;
-    if (!find_range(address, STR(""), &line)) {
-        return false;
-    }
-    *ret_start = line.start;
-    *ret_end = line.end;
-    return true;
-}
-
 bool maps_find_main_stack(uint64_t *ret_start, uint64_t *ret_end)
 {
     struct line line;
     struct rlimit limit;
-    if (!find_range(0, STR("[stack]"), &line) || getrlimit(RLIMIT_STACK, &limit) != 0) {
+    if (!find_path(STR("[stack]"), &line) || getrlimit(RLIMIT_STACK, &limit) != 0) {
         return false;
     }
     uint64_t bytes = limit.rlim_cur < STACK_BYTES_MAX ? limit.rlim_cur : STACK_BYTES_MAX;

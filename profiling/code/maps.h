@@ -30,6 +30,7 @@ struct maps {
     size_t cap;
     bool has_main; /* items[0] is the main binary */
     struct arena texts;
+    size_t steps; /* lines read and items written while parsing: in proportion to the lines */
 };
 
 /* maps_create takes a snapshot of the executable mappings.
@@ -51,6 +52,9 @@ void maps_destroy(struct maps *maps);
 /* maps_find is the executable mapping that contains an address, or NULL. */
 const struct map *maps_find(const struct maps *maps, uint64_t address);
 
+/* maps_find_object is an executable mapping of the object whose ELF header lies there, or NULL. */
+const struct map *maps_find_object(const struct maps *maps, uint64_t object_start);
+
 /* maps_shift is how much lower profiles show the addresses of a mapping than memory has them: of the
  * main binary they show what its file says, since `go tool pprof` looks that up in the file as it is.
  * Of other objects they show what memory says: by their files the objects would overlap. */
@@ -65,6 +69,17 @@ bool maps_is_equal(const struct maps *a, const struct maps *b);
 /* maps_open_path is the path under which the mapped file can be opened, even when the main binary
  * was replaced since it started. */
 const char *maps_open_path(const struct maps *maps, const struct map *map);
+
+/* The mapping, of any kind, that holds an address now. */
+struct maps_range {
+    uint64_t address;
+    uint64_t start;
+    uint64_t end; /* 0: none does */
+};
+
+/* maps_find_ranges finds the bounds of the mappings that hold the addresses, by one reading of
+ * /proc/self/maps. It sorts the ranges by address. */
+void maps_find_ranges(struct maps_range *ranges, size_t count);
 
 /* maps_find_range finds the bounds of the mapping, of any kind, that holds an address now.
  *

@@ -128,10 +128,7 @@ static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwar
     (void)name;
     (void)file_name;
     struct object object;
-    const struct map *map = NULL;
-    for (size_t i = 0; map == NULL && i < state.maps->count; i++) {
-        map = state.maps->items[i].object_start == base ? &state.maps->items[i] : NULL;
-    }
+    const struct map *map = maps_find_object(state.maps, base);
     if (map == NULL || !object_open(state.maps, map, &object)) {
         return -1;
     }
@@ -152,7 +149,8 @@ static void report_objects(struct maps *maps)
     dwfl_report_begin(state.dwfl);
     for (size_t i = 0; i < maps->count; i++) {
         const struct map *map = &maps->items[i];
-        if (map->path[0] != '\0') {
+        const bool is_told = i > 0 && map[-1].object_start == map->object_start;
+        if (map->path[0] != '\0' && !is_told) {
             (void)dwfl_report_module(state.dwfl, map->path, map->object_start, map->object_end);
         }
     }
