@@ -26,7 +26,7 @@
 #define MAIN_RING_WORDS   (1u << 17) /* 1 MiB: a callback may hold the loop for many seconds */
 #define THREAD_RING_WORDS (1u << 14) /* 128 KiB: seconds of samples, drained every 100 ms */
 #define ARMED_PER_POLL    16         /* some 50 us each, on the loop */
-#define LEARNT_PER_POLL   4          /* each reads /proc/self/maps, on the loop */
+#define LEARNT_PER_POLL   64         /* all by one reading of /proc/self/maps */
 #define STATUS_BYTES      4096
 
 #ifndef sigev_notify_thread_id
@@ -452,26 +452,53 @@ static void disarm(const struct threads *threads, struct thread *thread)
     }
 }
 
-/* libc puts a thread's block of thread data at the top of its stack, so the mapping that holds that
- * block is the stack, and the block's address its upper bound.
- *
- * budget: how many more threads may be looked up now. */
-static void learn_stack(struct cpu_slot *slot, size_t *budget)
+/* A slot whose thread's stack is not known yet, with the address that is known to lie in it. */
+struct unlearnt {
+    struct cpu_slot *slots[LEARNT_PER_POLL];
+    struct maps_range ranges[LEARNT_PER_POLL];
+    size_t count;
+};
+
+static void add_unlearnt(struct unlearnt *unlearnt, struct cpu_slot *slot)
 {
-    if (slot == NULL || *budget == 0) {
+    if (slot == NULL || unlearnt->count == LEARNT_PER_POLL) {
         return;
     }
-    uint64_t pointer = atomic_load_explicit(&slot->thread_pointer, memory_order_relaxed);
-    bool is_known = atomic_load_explicit(&slot->stack_high, memory_order_relaxed) != 0;
-    if (is_known || pointer == 0) {
+    const uint64_t pointer = atomic_load_explicit(&slot->thread_pointer, memory_order_relaxed);
+    const bool is_known = atomic_load_explicit(&slot->stack_high, memory_order_relaxed) != 0;
+    if (!is_known && pointer != 0) {
+        unlearnt->slots[unlearnt->count] = slot;
+        unlearnt->ranges[unlearnt->count] = (struct maps_range){.address = pointer};
+        unlearnt->count++;
+    }
+}
+
+static const struct maps_range *find_range(const struct unlearnt *unlearnt, uint64_t address)
+{
+    for (size_t i = 0; i < unlearnt->count; i++) {
+        if (unlearnt->ranges[i].address == address && unlearnt->ranges[i].end != 0) {
+            return &unlearnt->ranges[i];
+        }
+    }
+    return NULL;
+}
+
+/* libc puts a thread's block of thread data at the top of its stack, so the mapping that holds that
+ * block is the stack, and the block's address its upper bound. */
+static void learn_stacks(struct unlearnt *unlearnt)
+{
+    if (unlearnt->count == 0) {
         return;
     }
-    uint64_t start;
-    uint64_t end;
-    *budget -= 1;
-    if (maps_find_range(pointer, &start, &end)) {
-        atomic_store_explicit(&slot->stack_low, start, memory_order_relaxed);
-        atomic_store_explicit(&slot->stack_high, pointer, memory_order_release);
+    maps_find_ranges(unlearnt->ranges, unlearnt->count);
+    for (size_t i = 0; i < unlearnt->count; i++) {
+        struct cpu_slot *slot = unlearnt->slots[i];
+        const uint64_t pointer = atomic_load_explicit(&slot->thread_pointer, memory_order_relaxed);
+        const struct maps_range *range = find_range(unlearnt, pointer);
+        if (range != NULL) {
+            atomic_store_explicit(&slot->stack_low, range->start, memory_order_relaxed);
+            atomic_store_explicit(&slot->stack_high, pointer, memory_order_release);
+        }
     }
 }
 
@@ -480,14 +507,14 @@ void threads_poll(struct threads *threads)
     scan(threads);
     account_all(threads);
     arm_some(threads);
-    size_t budget = LEARNT_PER_POLL;
+    struct unlearnt unlearnt = {.count = 0};
     size_t kept = 0;
     for (size_t i = 0; i < threads->count; i++) {
         struct thread *thread = &threads->items[i];
         drain(threads, thread);
         /* Reading the directory may skip a thread while another one ends. */
         if (thread->is_seen || thread_facts_is_alive(thread->tid)) {
-            learn_stack(thread->slot, &budget);
+            add_unlearnt(&unlearnt, thread->slot);
             threads->items[kept++] = *thread;
         } else {
             disarm(threads, thread);
@@ -496,6 +523,7 @@ void threads_poll(struct threads *threads)
         }
     }
     threads->count = kept;
+    learn_stacks(&unlearnt);
 }
 
 void threads_set_period(struct threads *threads, uint64_t period_ns)
