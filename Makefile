@@ -71,6 +71,12 @@ CPPFLAGS_ALL     = -std=gnu11 -D_GNU_SOURCE -I$(CURDIR) -isystem $(CURDIR)/$(B)/
                    $(LIB_CFLAGS)
 DEPFLAGS         = -MMD -MP
 LDFLAGS_ALL     := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build-id $(SANITIZE)
+# What our code calls of the C library's functions that sleep goes through frames that save the frame
+# pointer; the list is the source's.
+SAVE_FP         := profiling/cpu/asleep_frames.c
+ifneq ($(PROFILING),no)
+LDFLAGS_ALL     += $(shell sed -n 's/^ARCH_SAVE_FP(\(.*\));$$/-Wl,--wrap=\1/p' $(SAVE_FP))
+endif
 
 # Asked once and only when something is compiled or linked: see the head.
 LIBRARIES  := libuv libnghttp2 libprotobuf-c libdw libelf zlib hiredis libmariadb libcrypto
