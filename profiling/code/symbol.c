@@ -338,6 +338,10 @@ static void find_in_dwarf(Dwfl_Module *module, uint64_t addr, struct symbol_resu
         int count = dwarf_getscopes_die(&innermost[0], &scopes);
         add_scopes(unit, scopes, count, symbol_name, place, result);
     }
+    if (result->count == 0 && symbol_name != NULL && place.line > 0) {
+        place.function = keep_function(symbol_name); /* an assembler's lines, without scopes */
+        result->frames[result->count++] = place;
+    }
     free(innermost);
     free(scopes);
 }

@@ -16,26 +16,28 @@
 #define ARCH_ENDED_CALLS /* none beside those that both have; see profiling/cpu/asleep.c */
 
 /* __wrap_NAME calls a function of the C library, of eight arguments at most, and has saved the frame
- * pointer in a frame that is found without it. */
+ * pointer in a frame that is found without it. All of it is the one line of the source. */
+#define ARCH_TEXT(number) #number
+#define ARCH_LINE(number) "# " ARCH_TEXT(number) " \"" __FILE__ "\"\n\t"
 #define ARCH_SAVE_FP(name)                                                                         \
     __asm__(".text\n\t"                                                                            \
             ".globl __wrap_" #name "\n\t"                                                          \
             ".type __wrap_" #name ", %function\n"                                                  \
             "__wrap_" #name ":\n\t"                                                                \
-            ".cfi_startproc\n\t"                                                                   \
-            "stp x29, x30, [sp, #-16]!\n\t"                                                        \
-            ".cfi_def_cfa_offset 16\n\t"                                                           \
-            ".cfi_offset x29, -16\n\t"                                                             \
-            ".cfi_offset x30, -8\n\t"                                                              \
-            "mov x29, sp\n\t"                                                                      \
-            "bl __real_" #name "\n\t"                                                              \
-            "ldp x29, x30, [sp], #16\n\t"                                                          \
-            ".cfi_restore x29\n\t"                                                                 \
-            ".cfi_restore x30\n\t"                                                                 \
-            ".cfi_def_cfa_offset 0\n\t"                                                            \
-            "ret\n\t"                                                                              \
-            ".cfi_endproc\n\t"                                                                     \
-            ".size __wrap_" #name ", . - __wrap_" #name)
+            ".cfi_startproc"                                                                       \
+            "\n" ARCH_LINE(__LINE__) "stp x29, x30, [sp, #-16]!; "                                 \
+                                     ".cfi_def_cfa_offset 16; "                                    \
+                                     ".cfi_offset x29, -16; "                                      \
+                                     ".cfi_offset x30, -8; "                                       \
+                                     "mov x29, sp; "                                               \
+                                     "bl __real_" #name "; "                                       \
+                                     "ldp x29, x30, [sp], #16; "                                   \
+                                     ".cfi_restore x29; "                                          \
+                                     ".cfi_restore x30; "                                          \
+                                     ".cfi_def_cfa_offset 0; "                                     \
+                                     "ret; "                                                       \
+                                     ".cfi_endproc; "                                              \
+                                     ".size __wrap_" #name ", . - __wrap_" #name)
 
 #define ARCH_ADDRESS_BITS 48 /* of user space; pointer authentication signs the bits above */
 

@@ -17,23 +17,25 @@
 #define ARCH_ENDED_CALLS SYS_epoll_wait, SYS_pause, SYS_poll, SYS_select,
 
 /* __wrap_NAME calls a function of the C library, of six arguments at most, and has saved the frame
- * pointer in a frame that is found without it. */
+ * pointer in a frame that is found without it. All of it is the one line of the source. */
+#define ARCH_TEXT(number) #number
+#define ARCH_LINE(number) "# " ARCH_TEXT(number) " \"" __FILE__ "\"\n\t"
 #define ARCH_SAVE_FP(name)                                                                         \
     __asm__(".text\n\t"                                                                            \
             ".globl __wrap_" #name "\n\t"                                                          \
             ".type __wrap_" #name ", @function\n"                                                  \
             "__wrap_" #name ":\n\t"                                                                \
-            ".cfi_startproc\n\t"                                                                   \
-            "push %rbp\n\t"                                                                        \
-            ".cfi_adjust_cfa_offset 8\n\t"                                                         \
-            ".cfi_rel_offset %rbp, 0\n\t"                                                          \
-            "call *__real_" #name "@GOTPCREL(%rip)\n\t"                                            \
-            "pop %rbp\n\t"                                                                         \
-            ".cfi_adjust_cfa_offset -8\n\t"                                                        \
-            ".cfi_restore %rbp\n\t"                                                                \
-            "ret\n\t"                                                                              \
-            ".cfi_endproc\n\t"                                                                     \
-            ".size __wrap_" #name ", . - __wrap_" #name)
+            ".cfi_startproc"                                                                       \
+            "\n" ARCH_LINE(__LINE__) "push %rbp; "                                                 \
+                                     ".cfi_adjust_cfa_offset 8; "                                  \
+                                     ".cfi_rel_offset %rbp, 0; "                                   \
+                                     "call *__real_" #name "@GOTPCREL(%rip); "                     \
+                                     "pop %rbp; "                                                  \
+                                     ".cfi_adjust_cfa_offset -8; "                                 \
+                                     ".cfi_restore %rbp; "                                         \
+                                     "ret; "                                                       \
+                                     ".cfi_endproc; "                                              \
+                                     ".size __wrap_" #name ", . - __wrap_" #name)
 
 /* arch_regs_interrupted reads the registers that a signal interrupted. Thread: signal. */
 static inline struct arch_regs arch_regs_interrupted(const ucontext_t *context)
