@@ -26,6 +26,7 @@
 
 #define LOG_FLUSH_MS 1000
 #define JOBS_MS      5000 /* a profile that is being encoded takes a second or two */
+#define HELD_MS      100  /* a turn that has taken so long is not just about to end */
 #define OVERDUE_MS                                                                                 \
     1000 /* behind SHUTDOWN_TIMEOUT_MS, a work loop that is held for so long is not waited for */
 
@@ -64,16 +65,26 @@ static void begin_drain(struct loop_post *post)
     app_drain_begin(&app->drain, app->stop_signo);
 }
 
-/* end_now ends the process without waiting for anything but the log, and says what holds the work loop. */
-static _Noreturn void end_now(struct app *app, const char *message, int code)
+static uint64_t held_ms(const struct app *app)
 {
     uint64_t turn;
+    return loop_held_ns(app->loop, &turn) / NS_PER_MS;
+}
+
+/* tell_held says what holds the work loop. */
+static void tell_held(const struct app *app, const char *message)
+{
     struct task_facts task;
-    const uint64_t held_ns = loop_held_ns(app->loop, &turn);
     const bool is_running = loop_copy_running(app->loop, &task);
     LOG(LOG_WARN, "main", message, log_u64("requests_left", task_slots_living()),
-        log_u64("work_loop_held_ms", held_ns / NS_PER_MS),
+        log_u64("work_loop_held_ms", held_ms(app)),
         log_cstr("route", is_running ? label_name(task.label) : ""));
+}
+
+/* end_now ends the process without waiting for anything but the log. */
+static _Noreturn void end_now(const struct app *app, const char *message, int code)
+{
+    tell_held(app, message);
     log_stop(LOG_FLUSH_MS);
     _exit(code);
 }
@@ -81,8 +92,7 @@ static _Noreturn void end_now(struct app *app, const char *message, int code)
 static void on_overdue(struct wheel_timer *timer)
 {
     struct app *app = CONTAINER_OF(timer, struct app, overdue);
-    uint64_t turn;
-    if (loop_held_ns(app->loop, &turn) < OVERDUE_MS * NS_PER_MS) {
+    if (held_ms(app) < OVERDUE_MS) {
         loop_set_timer(app->diag.loop, timer, WHEEL_TICK_MS); /* it turns, and so will end */
         return;
     }
@@ -96,6 +106,10 @@ static void on_stop(void *arg, int signo)
     app->stop_signo = signo;
     app->stop.run = begin_drain;
     loop_post(app->loop, &app->stop);
+    if (held_ms(app) >= HELD_MS) {
+        tell_held(app, "a handler holds the work loop: it shuts down when that returns; a second "
+                       "signal ends it at once");
+    }
     if (app->diag.is_own) {
         loop_set_timer(app->diag.loop, &app->overdue,
                        app->config->shutdown_timeout_ms + OVERDUE_MS);

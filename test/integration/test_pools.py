@@ -9,13 +9,12 @@ import time
 import httpx
 import pytest
 
-from heap import has_jemalloc
+from pprof_load import is_sanitized
 from scrape import Scrape
 from server import PATIENCE_S, wait_until
 
-QUICK_S = 5  # no look-up and no attempt to connect of these tests is over by then
-PATHS = (("heap", "allocs", "heap?debug=1") if has_jemalloc() else ()) + (
-    "goroutine", "goroutine?debug=2", "threadcreate", "symbol?0x1", "profile?seconds=1")
+PATHS = ("goroutine", "goroutine?debug=2", "threadcreate", "symbol?0x1", "profile?seconds=1")
+HEAP_PATHS = ("heap", "heap?debug=1", "allocs")
 NAME = "some.hang.test"  # test/support/resolver.c
 
 
@@ -33,12 +32,11 @@ def active(server, pool):
     return Scrape(server).get("toq_threadpool_active_jobs", pool=pool)
 
 
-def assert_profiles_are_quick(server):
-    for path in PATHS:
-        start_s = time.monotonic()
+def assert_profiles_come(server, binary):
+    """Each of them, though what the callers started is not over, and does not end by itself."""
+    for path in PATHS if is_sanitized(binary) else HEAP_PATHS + PATHS:
         answer = httpx.get(server.url(f"/debug/pprof/{path}", "pprof"), timeout=PATIENCE_S)
         assert answer.status_code == 200, answer.text
-        assert time.monotonic() - start_s < QUICK_S, path
 
 
 @pytest.fixture
@@ -48,11 +46,11 @@ def silent_port():
         yield listener.getsockname()[1]
 
 
-def test_profiles_do_not_wait_for_names(start_server):
+def test_profiles_do_not_wait_for_names(start_server, test_server_binary):
     server = start_server({"MYSQL_HOST": NAME, "REDIS_HOST": NAME})
     wait_until(lambda: active(server, "lookups") == 2, "Redis' names to be looked up")
     wait_until(lambda: active(server, "mysql") >= 1, "MySQL's name to be looked up")
-    assert_profiles_are_quick(server)
+    assert_profiles_come(server, test_server_binary)
     assert {"toq-lookup-pool", "toq-mysql-pool", "toq-diag-pool"} <= set(threads(server))
     assert (active(server, "lookups"), active(server, "diagnostics")) == (2, 0)
     assert httpx.get(server.url("/health"), timeout=PATIENCE_S).status_code == 503
@@ -61,15 +59,16 @@ def test_profiles_do_not_wait_for_names(start_server):
     assert time.monotonic() - start_s < PATIENCE_S / 2
 
 
-def test_profiles_do_not_wait_for_connects(start_server, silent_port):
+def test_profiles_do_not_wait_for_connects(start_server, test_server_binary, silent_port):
     server = start_server({"MYSQL_PORT": silent_port, "REDIS_PORT": silent_port})
     wait_until(lambda: active(server, "mysql") >= 1, "MySQL to be connected to")
-    assert_profiles_are_quick(server)
+    assert_profiles_come(server, test_server_binary)
+    wait_until(lambda: active(server, "mysql") >= 1, "MySQL to be connected to, still or again")
 
 
-def test_profiles_are_made_at_low_priority(start_server):
+def test_profiles_are_made_at_low_priority(start_server, test_server_binary):
     server = start_server()
-    assert_profiles_are_quick(server)
+    assert_profiles_come(server, test_server_binary)
     own = threads(server)
     assert set(own["toq-diag-pool"]) == {10}
     assert all(nice <= min(own["toq-diag-pool"]) for nice in own["toq_test_server"])
