@@ -332,7 +332,7 @@ test-asan test-tsan: test-%:
 
 check:
 	@scripts/deps check
-	@$(MAKE) generated
+	@$(MAKE) all
 	@scripts/test release check
 
 fmt:

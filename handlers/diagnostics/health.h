@@ -57,7 +57,7 @@ bool health_is_ready(struct health *health);
 void health_handle(struct http_request *req, void *health);
 
 /* health_handle_live answers GET /health/live: 200 as long as the work loop turns, or has not been held for
- * held_fail_ms. What another loop answers while it is held says so, and by which route. */
+ * HELD_LOOP_FAIL_MS. What another loop answers while it is held says so, and by which route. */
 void health_handle_live(struct http_request *req, void *health);
 
 /* health_handle_ready answers GET /health/ready: 200, or 503 when no work should be sent. */

@@ -15,8 +15,10 @@ struct metrics_scrape {
     const struct metrics *registries[2];
 };
 
-/* metrics_handle prints what a struct metrics_scrape says as Prometheus text, or as OpenMetrics when the
- * client accepts it. */
+/* metrics_handle answers GET /metrics as Prometheus text, or as OpenMetrics when the client accepts it.
+ *
+ * scrape: a struct metrics_scrape.
+ */
 void metrics_handle(struct http_request *req, void *scrape);
 
 #endif
