@@ -274,7 +274,7 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 
 # ---- what people type ----------------------------------------------------------------------------
 
-FORMATTED = $(shell find core handlers profiling config test -name '*.[ch]')
+FORMATTED = $(shell find core handlers profiling config test docs/examples -name '*.[ch]')
 
 .PHONY: help deps run-dev run-prod debug-server interop-server test test-asan test-tsan fuzz check \
         fmt bench install clean distclean FORCE

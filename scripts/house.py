@@ -30,7 +30,8 @@ def sources():
 
 
 def tests():
-    return find("test/**/*.[ch]")
+    """Every C file that does not ship: tests, and examples, which the test server serves."""
+    return find("test/**/*.[ch]", "docs/examples/*.[ch]")
 
 
 def room_of(path):

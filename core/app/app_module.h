@@ -61,7 +61,8 @@ struct app_context {
 struct app_module {
     const char *name;
     size_t state_bytes;
-    /* Lists the steps of its schema, oldest first; see sql_migrate.h. */
+    /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the database's, so one module
+     * of a server may have some. */
     const char *const *(*schema)(size_t *ret_count);
     int (*open)(void *state, const struct app_context *context);
     int (*add_routes)(void *state, struct router *router, enum app_server server);

@@ -7,7 +7,7 @@
 
 #include "core/app/app_module.h"
 
-extern const struct app_module hello_module;
-extern const struct app_module primes_module;
+extern const struct app_module example_hello;
+extern const struct app_module example_primes;
 
 #endif

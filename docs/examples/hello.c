@@ -20,4 +20,4 @@ static int add_routes(void *state, struct router *router, enum app_server server
     return server == APP_SERVER_HTTP ? router_add_rows(router, rows, ARRAY_COUNT(rows), state) : 0;
 }
 
-const struct app_module hello_module = {.name = "hello", .add_routes = add_routes};
+const struct app_module example_hello = {.name = "hello", .add_routes = add_routes};

@@ -81,7 +81,7 @@ static int add_routes(void *state, struct router *router, enum app_server server
     return server == APP_SERVER_HTTP ? router_add_rows(router, rows, ARRAY_COUNT(rows), state) : 0;
 }
 
-const struct app_module primes_module = {
+const struct app_module example_primes = {
     .name = "primes",
     .state_bytes = sizeof(struct primes),
     .open = open_module,

@@ -62,8 +62,8 @@ const struct app_module *const *__wrap_modules_list(void)
         list[count] = real[count];
         count++;
     }
-    list[count++] = &hello_module;
-    list[count++] = &primes_module;
+    list[count++] = &example_hello;
+    list[count++] = &example_primes;
     list[count] = &test_module;
     return list;
 }
