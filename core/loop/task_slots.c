@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is three cache li
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
 static struct task_thread *owners[CHUNKS_MAX]; /* written before the chunk counts */
 static _Atomic uint32_t chunk_count;
-static pthread_mutex_t chunks_lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds one */
+static struct task_thread *threads; /* of all that ever ran tasks: whoever has an answer of one may still look */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds a chunk or a thread */
 
 /* What this thread has, and the slots that it may take: the one that was given back last, which is in the cache, or
  * the next of the newest chunk. */
@@ -60,11 +61,14 @@ static struct slot *slot_at(uint32_t index)
 
 struct task_thread *task_slots_thread(void)
 {
-    if (own.thread == NULL) {
-        own.thread = malloc(sizeof(*own.thread));
-        if (own.thread != NULL) {
-            atomic_init(&own.thread->slot, NO_SLOT);
-        }
+    struct task_thread *thread = own.thread == NULL ? malloc(sizeof(*thread)) : NULL;
+    if (thread != NULL) {
+        atomic_init(&thread->slot, NO_SLOT);
+        (void)pthread_mutex_lock(&lock);
+        thread->next = threads;
+        threads = thread;
+        (void)pthread_mutex_unlock(&lock);
+        own.thread = thread;
     }
     return own.thread;
 }
@@ -85,7 +89,7 @@ static bool add_chunk(void)
 {
     struct task_thread *thread = task_slots_thread();
     struct slot *chunk = thread == NULL ? NULL : make_chunk();
-    (void)pthread_mutex_lock(&chunks_lock);
+    (void)pthread_mutex_lock(&lock);
     const uint32_t number = atomic_load_explicit(&chunk_count, memory_order_relaxed);
     const bool is_added = chunk != NULL && number < CHUNKS_MAX;
     if (is_added) {
@@ -95,7 +99,7 @@ static bool add_chunk(void)
         own.next = number * CHUNK_SLOTS;
         own.end = own.next + CHUNK_SLOTS;
     }
-    (void)pthread_mutex_unlock(&chunks_lock);
+    (void)pthread_mutex_unlock(&lock);
     if (!is_added) {
         free(chunk);
     }

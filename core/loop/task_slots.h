@@ -25,6 +25,7 @@ struct task;
 /* What other threads may see of one that runs tasks; it is never freed. */
 struct task_thread {
     _Atomic uint32_t slot; /* the current task's; UINT32_MAX: none is */
+    struct task_thread *next;
 };
 
 /* A copy of what a task shows. */
