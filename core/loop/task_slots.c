@@ -39,7 +39,7 @@ _Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is three cache li
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
 static struct task_thread *owners[CHUNKS_MAX]; /* written before the chunk counts */
 static _Atomic uint32_t chunk_count;
-static struct task_thread *threads; /* of all that ever ran tasks: whoever has an answer of one may still look */
+static struct task_thread *threads; /* of all that ever ran tasks; others may still look at them */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds a chunk or a thread */
 
 /* What this thread has, and the slots that it may take: the one that was given back last, which is in the cache, or
