@@ -12,7 +12,7 @@
 
 #define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
 #define REDIS_FDS       2
-#define OWN_FDS         24 /* beside all connections; an idle server with all listeners has 22 open */
+#define OWN_FDS         30 /* beside all connections; an idle server with all listeners has 28 open */
 
 /* add_grpc mounts gRPC with the services of all modules. */
 static int add_grpc(struct router *router, struct app_servers *servers,
