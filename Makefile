@@ -75,7 +75,8 @@ LDFLAGS_ALL     := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--build
 # pointer; the list is the source's.
 SAVE_FP         := profiling/cpu/asleep_frames.c
 # Nothing but assembler: its lines are the assembler's to write down.
-$(SAVE_FP:%.c=$(B)/%.o): CODEGEN += -g0 -Wa,--gdwarf-5
+# clang, which builds the fuzzers, has no such option.
+$(SAVE_FP:%.c=$(B)/%.o): CODEGEN += $(if $(filter fuzz,$(VARIANT)),,-g0 -Wa,--gdwarf-5)
 ifneq ($(PROFILING),no)
 LDFLAGS_ALL     += $(shell sed -n 's/^ARCH_SAVE_FP(\(.*\));$$/-Wl,--wrap=\1/p' $(SAVE_FP))
 endif
