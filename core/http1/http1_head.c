@@ -61,6 +61,13 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
+/* is_known_http tells whether what came of a head is HTTP, whatever follows: before its first LF that wants a '/', see
+ * http1_head_is_http, so that one answer is given however the bytes are cut. */
+static bool is_known_http(struct str data, const struct http1_scan *scan)
+{
+    return scan->line_count > 0 || memchr(data.ptr, '/', data.len) != NULL;
+}
+
 /* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. */
 static struct http1_fault check_partial(struct str data, const struct http1_scan *scan,
                                         const struct http_limits *limits)
@@ -70,7 +77,8 @@ static struct http1_fault check_partial(struct str data, const struct http1_scan
     if (data.len > 0 && data.ptr[0] != '\r' && !http_field_is_token_byte(data.ptr[0])) {
         return fault(400, "not an HTTP request");
     }
-    if (data.len > from + 1 && memchr(data.ptr + from, '\r', data.len - from - 1) != NULL) {
+    if (data.len > from + 1 && memchr(data.ptr + from, '\r', data.len - from - 1) != NULL &&
+        is_known_http(data, scan)) {
         return fault(400, "a bare CR in a line");
     }
     if (scan->line_count == 0 && data.len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
