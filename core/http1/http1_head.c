@@ -61,11 +61,12 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
-/* is_known_http tells whether what came of a head is HTTP, whatever follows: before its first LF that wants a '/', see
- * http1_head_is_http, so that one answer is given however the bytes are cut. */
+/* is_known_http tells whether http1_head_is_http will hold for what came of a head, whatever follows: so one answer is
+ * given however the bytes are cut. */
 static bool is_known_http(struct str data, const struct http1_scan *scan)
 {
-    return scan->line_count > 0 || memchr(data.ptr, '/', data.len) != NULL;
+    return scan->line_count > 0 || !http_field_is_token_byte(data.ptr[0]) ||
+           memchr(data.ptr, '/', data.len) != NULL;
 }
 
 /* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. */
