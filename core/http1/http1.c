@@ -231,7 +231,7 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
  * Returns: whether it is HTTP/1. */
 static bool greet(struct http1 *h1, struct str head)
 {
-    h1->is_known = http1_head_is_http(head);
+    h1->is_known = http1_head_is_http(head, &h1->server->limits);
     if (!h1->is_known) {
         char peer[CONN_PEER_BYTES];
         conn_format_peer(h1->conn, peer);
@@ -257,7 +257,7 @@ static size_t feed_head(struct http1 *h1, const char *data, size_t len)
         return 0;
     }
     h1->scan = (struct http1_scan){0};
-    if (!h1->is_known && memchr(data, '\n', len) != NULL && !greet(h1, bytes)) {
+    if (!h1->is_known && !greet(h1, bytes)) {
         return len;
     }
     if (fault.status == 0) {

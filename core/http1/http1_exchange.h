@@ -117,11 +117,12 @@ MUST_USE bool http1_head_copy(struct arena *arena, struct str head, struct str *
 
 /* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed or not:
  * each has a version, and that a slash. What begins with no letter of a method is refused as a request, for
- * it is refused before its line is complete.
+ * it is refused before its line is complete. Where a line is longer than any request's, what is behind that does not
+ * count: so bytes that are refused for it are judged alike, however they are cut.
  *
- * head: from its first line on.
+ * head: from its first line on, which may be incomplete.
  */
-bool http1_head_is_http(struct str head);
+bool http1_head_is_http(struct str head, const struct http_limits *limits);
 
 /* http1_head_parse fills the request from a complete head, and decides how its body is framed.
  *

@@ -172,11 +172,13 @@ bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy)
     return true;
 }
 
-bool http1_head_is_http(struct str head)
+bool http1_head_is_http(struct str head, const struct http_limits *limits)
 {
     const char *lf = memchr(head.ptr, '\n', head.len);
-    return lf != NULL && (!http_field_is_token_byte(head.ptr[0]) ||
-                          memchr(head.ptr, '/', (size_t)(lf - head.ptr)) != NULL);
+    const size_t line = lf == NULL ? head.len : (size_t)(lf - head.ptr);
+    const size_t limit = limits->target_bytes + REQUEST_LINE_EXTRA_BYTES;
+    return head.len > 0 && (!http_field_is_token_byte(head.ptr[0]) ||
+                            memchr(head.ptr, '/', line < limit ? line : limit) != NULL);
 }
 
 /* --- llhttp's callbacks
