@@ -30,6 +30,8 @@ struct http1_scan {
     size_t seen_bytes; /* up to here there is no LF behind `line_at` */
     size_t line_at;    /* where the line begins that is not complete */
     size_t line_count; /* complete ones before it */
+    bool has_cr;       /* with a byte behind it that is no LF */
+    bool has_slash;
 };
 
 /* A connection of HTTP/1. */

@@ -61,16 +61,9 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
-/* is_known_http tells whether http1_head_is_http will hold for what came of a head, whatever follows: so one answer is
- * given however the bytes are cut. */
-static bool is_known_http(struct str data, const struct http1_scan *scan)
-{
-    return scan->line_count > 0 || !http_field_is_token_byte(data.ptr[0]) ||
-           memchr(data.ptr, '/', data.len) != NULL;
-}
-
-/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. */
-static struct http1_fault check_partial(struct str data, const struct http1_scan *scan,
+/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. A bare CR in the first
+ * line is no fault before it is known that http1_head_is_http: so one answer is given however the bytes are cut. */
+static struct http1_fault check_partial(struct str data, struct http1_scan *scan,
                                         const struct http_limits *limits)
 {
     /* the last byte that was seen may be a CR, and so may the last one that came: what follows decides */
@@ -78,8 +71,12 @@ static struct http1_fault check_partial(struct str data, const struct http1_scan
     if (data.len > 0 && data.ptr[0] != '\r' && !http_field_is_token_byte(data.ptr[0])) {
         return fault(400, "not an HTTP request");
     }
-    if (data.len > from + 1 && memchr(data.ptr + from, '\r', data.len - from - 1) != NULL &&
-        is_known_http(data, scan)) {
+    if (data.len > from + 1) {
+        const size_t len = data.len - from;
+        scan->has_cr = scan->has_cr || memchr(data.ptr + from, '\r', len - 1) != NULL;
+        scan->has_slash = scan->has_slash || memchr(data.ptr + from, '/', len) != NULL;
+    }
+    if (scan->has_cr && (scan->line_count > 0 || scan->has_slash || data.ptr[0] == '\r')) {
         return fault(400, "a bare CR in a line");
     }
     if (scan->line_count == 0 && data.len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {
