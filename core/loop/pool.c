@@ -82,8 +82,9 @@ static void set_up_thread(const struct pool_options *options)
 {
     (void)pthread_setname_np(pthread_self(), options->name);
     if (options->nice != 0) {
-        /* Linux has it per thread; refused: it is nicer already */
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), options->nice);
+        /* Linux has it per thread, and caps it at 19 */
+        const int own = getpriority(PRIO_PROCESS, (id_t)gettid());
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), own + options->nice);
     }
 }
 

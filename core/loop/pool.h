@@ -37,7 +37,7 @@ struct pool_options {
     const char *kind; /* a literal: the label `pool` of the metrics */
     size_t threads;   /* at most so many */
     size_t queue_max; /* jobs that wait while all threads are busy */
-    int nice;         /* of the threads; 0: as the process */
+    int nice;         /* of the threads, above the process's */
 };
 
 struct pool_stats {

@@ -70,8 +70,7 @@ def test_profiles_are_made_at_low_priority(start_server, test_server_binary):
     server = start_server()
     assert_profiles_come(server, test_server_binary)
     own = threads(server)
-    assert set(own["toq-diag-pool"]) == {10}
-    assert all(nice <= min(own["toq-diag-pool"]) for nice in own["toq_test_server"])
+    assert set(own["toq-diag-pool"]) == {min(own["toq_test_server"][0] + 10, 19)}
     assert len(own["toq-diag-pool"]) <= 2
     scrape = Scrape(server)
     assert scrape.get("toq_threadpool_jobs_total", pool="diagnostics") >= len(PATHS)
