@@ -6,7 +6,6 @@
  */
 #include "core/app/app.h"
 
-#include <stdatomic.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -48,8 +47,6 @@ struct app {
     int stop_signo;             /* the first signal that wants the end, and ... */
     struct loop_post stop;      /* ... its way to the work loop */
     struct wheel_timer overdue; /* on the loop of diagnostics */
-    struct loop_post reload_due;
-    atomic_bool is_reload_posted;
     struct pool_job reload;
     bool is_reloading;
     bool is_level_read;
@@ -156,25 +153,16 @@ static void use_level(struct pool_job *job, int status)
     }
 }
 
-static void reload(struct loop_post *post)
+/* on_reload: on the loop of diagnostics, as signals are. */
+static void on_reload(void *arg)
 {
-    struct app *app = CONTAINER_OF(post, struct app, reload_due);
-    atomic_store(&app->is_reload_posted, false);
+    struct app *app = arg;
     if (app->is_reloading) {
         return; /* the file is being read: a change made since then wants another signal */
     }
     app->reload.work = read_level;
     app->reload.done = use_level;
-    app->is_reloading = pool_submit(app->pools.offload, app->loop, &app->reload) == 0;
-}
-
-static void on_reload(void *arg)
-{
-    struct app *app = arg;
-    if (!atomic_exchange(&app->is_reload_posted, true)) {
-        app->reload_due.run = reload;
-        loop_post(app->loop, &app->reload_due);
-    }
+    app->is_reloading = pool_submit(app->pools.offload, app->diag.loop, &app->reload) == 0;
 }
 
 /* --- start --------------------------------------------------------------------------------------- */
