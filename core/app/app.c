@@ -64,18 +64,15 @@ static void begin_drain(struct loop_post *post)
 
 static uint64_t held_ms(const struct app *app)
 {
-    uint64_t turn;
-    return loop_held_ns(app->loop, &turn) / NS_PER_MS;
+    return loop_held_ns(app->loop, NULL) / NS_PER_MS;
 }
 
 /* tell_held says what holds the work loop. */
 static void tell_held(const struct app *app, const char *message)
 {
-    struct task_facts task;
-    const bool is_running = loop_copy_running(app->loop, &task);
     LOG(LOG_WARN, "main", message, log_u64("requests_left", task_slots_living()),
         log_u64("work_loop_held_ms", held_ms(app)),
-        log_cstr("route", is_running ? label_name(task.label) : ""));
+        log_cstr("route", loop_running_route(app->loop)));
 }
 
 /* end_now ends the process without waiting for anything but the log. */

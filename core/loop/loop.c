@@ -337,7 +337,9 @@ uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn)
 {
     const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
     const uint64_t busy_ns = read_busy_ns(loop);
-    *ret_turn = turn;
+    if (ret_turn != NULL) {
+        *ret_turn = turn;
+    }
     return turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
 }
 
@@ -350,6 +352,12 @@ bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts)
 {
     const struct task_thread *tasks = atomic_load_explicit(&loop->tasks, memory_order_acquire);
     return tasks != NULL && task_copy_running(tasks, ret_facts);
+}
+
+const char *loop_running_route(const struct loop *loop)
+{
+    struct task_facts task;
+    return loop_copy_running(loop, &task) ? label_name(task.label) : "";
 }
 
 void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall)

@@ -4,7 +4,8 @@
  *
  * Flow:    timers -> [deferred] -> poll: reads, writes, accepts -> [deferred] -> closes ->
  *          next turn
- * Thread:  the loop's own, but for loop_held_ns, loop_copy_running and loop_post.
+ * Thread:  the loop's own, but for loop_held_ns, loop_copy_running, loop_running_route and
+ *          loop_post.
  */
 #ifndef TOQ_CORE_LOOP_LOOP_H
 #define TOQ_CORE_LOOP_LOOP_H
@@ -69,8 +70,8 @@ bool loop_was_held(const struct loop *loop);
 
 /* loop_held_ns tells for how long the callbacks of this turn have held the loop by now.
  *
- * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn is a number that no other
- *          turn has.
+ * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn, unless it is NULL, is a number that no
+ *          other turn has.
  * Thread:  any.
  */
 uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn);
@@ -81,6 +82,12 @@ uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn);
  * Thread:  any.
  */
 MUST_USE bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts);
+
+/* loop_running_route is the route, or the method of gRPC, of the task whose callback runs now; "" when none does.
+ *
+ * Thread: any.
+ */
+const char *loop_running_route(const struct loop *loop);
 
 /* loop_on_stall names who is told of each turn that held the loop for threshold_ns or longer; NULL:
  * nobody. */

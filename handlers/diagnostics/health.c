@@ -6,7 +6,6 @@
 
 #include "core/base/buf.h"
 #include "core/base/clock.h"
-#include "core/loop/label.h"
 #include "core/loop/loop.h"
 
 #define BODY_MAX_BYTES 4096
@@ -74,16 +73,14 @@ struct hold {
 static struct hold look_at_loop(const struct health *health)
 {
     struct hold hold = {.route = ""};
-    uint64_t turn;
     if (health->work == NULL) {
         return hold;
     }
-    hold.held_ms = loop_held_ns(health->work, &turn) / NS_PER_MS;
+    hold.held_ms = loop_held_ns(health->work, NULL) / NS_PER_MS;
     hold.is_held = health->held_warn_ms > 0 && hold.held_ms >= health->held_warn_ms;
     hold.is_failed = health->held_fail_ms > 0 && hold.held_ms >= health->held_fail_ms;
-    struct task_facts task;
-    if ((hold.is_held || hold.is_failed) && loop_copy_running(health->work, &task)) {
-        hold.route = label_name(task.label);
+    if (hold.is_held || hold.is_failed) {
+        hold.route = loop_running_route(health->work);
     }
     return hold;
 }
