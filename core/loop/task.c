@@ -202,6 +202,22 @@ struct task *task_current(void)
     return own.current;
 }
 
+struct task_facts task_get_facts(const struct task *task)
+{
+    struct task_facts facts = {
+        .id = task->id,
+        .kind = task->kind,
+        .state = task->state,
+        .handler = task->handler,
+        .start_ns = task->start_ns,
+        .state_ns = task->state_ns,
+        .label = task->label,
+        .await_depth = task->await_depth,
+    };
+    memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
+    return facts;
+}
+
 bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_facts)
 {
     const uint32_t slot = atomic_load_explicit(&thread->slot, memory_order_relaxed);

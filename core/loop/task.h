@@ -150,6 +150,9 @@ uint64_t task_new_id(void);
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
 
+/* task_get_facts copies what a task shows, as its slot does for other threads. */
+struct task_facts task_get_facts(const struct task *task);
+
 /* task_copy_running copies what the current task of a thread shows.
  *
  * Returns: false: none is current.

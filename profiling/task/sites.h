@@ -42,15 +42,8 @@ struct sites *sites_create(void);
 struct sites *sites_copy(const struct sites *sites);
 
 /* sites_add counts a task at the place where it is: in its state, with its await stack, when it waits;
- * in its handler when it runs.
- *
- * Thread: the task's loop.
- */
-void sites_add(struct sites *sites, const struct task *task, uint64_t count, uint64_t ns);
-
-/* sites_add_facts does the same with a copy of what a task shows. */
-void sites_add_facts(struct sites *sites, const struct task_facts *facts, uint64_t count,
-                     uint64_t ns);
+ * in its handler when it runs. */
+void sites_add(struct sites *sites, const struct task_facts *facts, uint64_t count, uint64_t ns);
 
 /* sites_stack writes the stack and the labels of a site.
  *

@@ -34,16 +34,18 @@ struct answer {
 
 static void on_wait(const struct task *task, uint64_t now_ns)
 {
+    const struct task_facts facts = task_get_facts(task);
     (void)pthread_mutex_lock(&waits.lock);
     waits.count++;
-    sites_add(waits.sites, task, 1, clock_elapsed_ns(task->state_ns, now_ns));
+    sites_add(waits.sites, &facts, 1, clock_elapsed_ns(task->state_ns, now_ns));
     (void)pthread_mutex_unlock(&waits.lock);
 }
 
 static void on_run(const struct task *task, uint64_t ran_ns)
 {
+    const struct task_facts facts = task_get_facts(task);
     (void)pthread_mutex_lock(&waits.lock);
-    sites_add(waits.sites, task, 1, ran_ns);
+    sites_add(waits.sites, &facts, 1, ran_ns);
     (void)pthread_mutex_unlock(&waits.lock);
 }
 

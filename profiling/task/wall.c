@@ -44,7 +44,7 @@ static void add_waits(const struct wait_now *wait)
     for (uint32_t i = 0, count = task_slots_count(); i < count; i++) {
         struct task_facts facts;
         if (task_slots_copy(i, &facts) && facts.await_depth > 0) {
-            sites_add_facts(wait->sites, &facts, 1, clock_elapsed_ns(facts.state_ns, wait->now_ns));
+            sites_add(wait->sites, &facts, 1, clock_elapsed_ns(facts.state_ns, wait->now_ns));
         }
     }
 }
