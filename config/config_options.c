@@ -96,7 +96,7 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .help = "how long its calls may go on after that"},
     {.name = "ALLOWED_HOSTS", .kind = CONFIG_TEXT, .offset = FIELD(allowed_hosts),
      .min = 1, .max = CONFIG_TEXT_BYTES - 1,
-     .help = "names for metrics and pprof on loopback, beside addresses and localhost; unset: none"},
+     .help = "host names accepted by metrics and pprof, beside addresses and localhost"},
     {.name = "ENABLE_METRICS", .kind = CONFIG_BOOL, .offset = FIELD(enable_metrics),
      .value = "true",
      .help = "whether /metrics is served"},

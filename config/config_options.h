@@ -58,7 +58,8 @@ MUST_USE bool config_options_find(struct str name, struct config_name *ret_name)
  */
 MUST_USE bool config_options_nearest(struct str name, struct config_name *ret_name);
 
-/* config_option_is_secret tells whether an option's value is never shown and NAME_FILE may hold it. */
+/* config_option_is_secret tells whether an option's value is never shown and NAME_FILE may hold
+ * it. */
 bool config_option_is_secret(const struct config_option *option);
 
 /* config_options_default is the text of an option's default; NULL when it has none. */

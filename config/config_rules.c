@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_rules.c - listeners against each other and against the world, and what one number cannot say alone.
+ * config_rules.c - listeners against each other and against the world, and what one number cannot
+ * say alone.
  */
 #include "config/config_rules.h"
 

@@ -96,8 +96,8 @@ static bool store_text(const struct config_option *option, struct str text, char
     return true;
 }
 
-/* store_secrets puts commas between what commas or lines separate. Empty lines are dropped; an empty
- * secret between commas is none that anybody meant. */
+/* store_secrets puts commas between what commas or lines separate. Empty lines are dropped; an
+ * empty secret between commas is none that anybody meant. */
 static bool store_secrets(const struct config_option *option, struct str text, char *field)
 {
     char list[CONFIG_LIST_BYTES];

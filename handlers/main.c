@@ -3,8 +3,8 @@
  * main.c - the command line: options, configuration, and the process's exit code.
  *
  * Failure: before the loop runs, one line on stderr and an exit code of sysexits.h: 64 usage, 69 a
- * port is taken, 71 the system refuses, 74 output that could not be written, 78 configuration. Nothing
- * has been served then.
+ * port is taken, 71 the system refuses, 74 output that could not be written, 78 configuration.
+ * Nothing has been served then.
  */
 #include <string.h>
 #include <sysexits.h>

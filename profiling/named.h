@@ -3,11 +3,11 @@
  * named.h - the profiles that are asked for by name, as they are now, over some seconds, or since
  * they were last asked for.
  *
- * Flow:    named_find -> named_query -> take, and take again when the seconds are over -> code_refresh
- *          -> [worker] subtract and encode -> done
+ * Flow:    named_find -> named_query -> take, and take again when the seconds are over ->
+ *          code_refresh -> [worker] subtract and encode -> done
  * Failure: whatever goes wrong ends the query with an error; a cancelled one ends silently.
- * Memory:  NAMED_QUERIES_MAX queries at a time, of at most three struct stacks each, and one more for
- *          each profile that tells what came since the last time.
+ * Memory:  NAMED_QUERIES_MAX queries at a time, of at most three struct stacks each, and one more
+ *          for each profile that tells what came since the last time.
  * Thread:  the loop.
  */
 #ifndef TOQ_PROFILING_NAMED_H
@@ -54,8 +54,8 @@ typedef void (*named_done_fn)(void *arg, int status, char *data, size_t len);
 void named_init(struct loop *loop, struct pool *pool);
 
 /* named_deinit ends all queries with UV_ECANCELED and forgets what profiles since the last time are
- * compared with; before the sources stop and code_stop. The loop must still turn for workers to come
- * home. Harmless when named_init was not called. */
+ * compared with; before the sources stop and code_stop. The loop must still turn for workers to
+ * come home. Harmless when named_init was not called. */
 void named_deinit(void);
 
 /* named_find finds a profile by its name. Returns: NULL when there is none. */
@@ -77,16 +77,18 @@ bool named_is_since_last(const struct named *named);
 /* named_count is how many of what it counts there are now. */
 uint64_t named_count(const struct named *named);
 
-/* named_check tells why the profile cannot be taken, a sentence for the client. Returns: NULL when it
- * can. */
+/* named_check tells why the profile cannot be taken, a sentence for the client. Returns: NULL when
+ * it can. */
 const char *named_check(const struct named *named);
 
 /* named_query takes a profile.
  *
- * done runs exactly once, on the loop, never from inside named_query, unless named_cancel came first.
+ * done runs exactly once, on the loop, never from inside named_query, unless named_cancel came
+ * first.
  *
  * options: without seconds for a profile since the last time.
- * Returns: 0 with *ret_query set, valid until done or named_cancel; UV_EBUSY: NAMED_QUERIES_MAX run,
+ * Returns: 0 with *ret_query set, valid until done or named_cancel; UV_EBUSY: NAMED_QUERIES_MAX
+ *          run,
  * or one of the same profile since the last time; UV_ENOMEM; what the source says.
  */
 MUST_USE int named_query(const struct named *named, const struct named_options *options,

@@ -2,8 +2,8 @@
  *
  * profiler.h - all profiles on and off.
  *
- * Thread: the profiler's loop; main, while that does not run. profiler_start is called on the thread of the loop whose
- *         stalls are recorded.
+ * Thread: the profiler's loop; main, while that does not run. profiler_start is called on the
+ *         thread of the loop whose stalls are recorded.
  */
 #ifndef TOQ_PROFILING_PROFILER_H
 #define TOQ_PROFILING_PROFILER_H
@@ -23,20 +23,21 @@ struct profiler_options {
     size_t history_windows;  /* kept; 0: no history. HISTORY_WINDOWS_MAX at most */
     uint64_t block_ms;       /* callbacks that hold the loop for so long are recorded; 0: none */
 
-    /* Told whenever CPU samples begin and threads cannot have timers, so that the process's CPU timer
-     * paces them. status: why, a negative errno. NULL: nobody. */
+    /* Told whenever CPU samples begin and threads cannot have timers, so that the process's CPU
+     * timer paces them. status: why, a negative errno. NULL: nobody. */
     void (*on_itimer)(int status);
 };
 
-/* profiler_start begins to build the unwind table on a worker thread, so that the first profile finds
- * it, and starts what records all the time.
+/* profiler_start begins to build the unwind table on a worker thread, so that the first profile
+ * finds it, and starts what records all the time.
  *
  * Returns: 0, or a negative UV_* or errno. On an error nothing runs.
  */
 MUST_USE int profiler_start(const struct profiler_options *options);
 
 /* profiler_stop ends what runs and frees what nobody uses any more; the loop must still turn for
- * jobs to come home, before the pool is destroyed or afterwards. Harmless when it was not started. */
+ * jobs to come home, before the pool is destroyed or afterwards. Harmless when it was not
+ * started. */
 void profiler_stop(void);
 
 /* What the profiler says of itself. */
@@ -52,8 +53,8 @@ struct profiler_stats {
 /* profiler_get_stats reads the accounts of all profiles. */
 struct profiler_stats profiler_get_stats(void);
 
-/* profiler_strerror is why there is no profile, for a status that a capture, a dump, the history or a
- * named profile ended with: uv_strerror, with what is missing or limits it.
+/* profiler_strerror is why there is no profile, for a status that a capture, a dump, the history or
+ * a named profile ended with: uv_strerror, with what is missing or limits it.
  *
  * Thread: any.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * app.c - the parts in order: loop -> data clients -> listeners with their routes -> log -> run -> drain.
+ * app.c - the parts in order: loop -> data clients -> listeners with their routes -> log -> run ->
+ * drain.
  *
  * How it ends is app_drain.c's.
  */
@@ -54,7 +55,7 @@ struct app {
     char level_error[CONFIG_ERROR_BYTES];
 };
 
-/* --- the end, wanted by signals ------------------------------------------------------------------- */
+/* --- the end, wanted by signals --- */
 
 static void begin_drain(struct loop_post *post)
 {
@@ -115,7 +116,7 @@ static void on_second_stop(void *arg, int signo)
     end_now(arg, "ended by a second signal", 128 + signo); /* as a shell reports it */
 }
 
-/* --- reload -------------------------------------------------------------------------------------- */
+/* --- reload --- */
 
 static void read_level(struct pool_job *job)
 {
@@ -162,7 +163,7 @@ static void on_reload(void *arg)
     app->is_reloading = pool_submit(app->pools.offload, app->diag.loop, &app->reload) == 0;
 }
 
-/* --- start --------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 /* complain says why the server does not start.
  *
@@ -311,12 +312,13 @@ static void log_ready(const struct app *app)
         log_u64("memory_max_bytes", app->budget.pool.max_bytes));
 }
 
-/* --- run ----------------------------------------------------------------------------------------- */
+/* --- run --- */
 
 /* stop takes the parts down.
  *
- * Returns: true; false when a handler still holds a request that it was told to give up, or a thread is still
- *          busy, for example with an attempt to connect: their memory goes with the process. */
+ * Returns: true; false when a handler still holds a request that it was told to give up, or a
+ *          thread is still busy, for example with an attempt to connect: their memory goes with the
+ *          process. */
 static bool stop(struct app *app)
 {
     diag_loop_join(&app->diag);

@@ -17,11 +17,11 @@ struct app_options {
 /* app_serve runs the server until a signal has ended it.
  *
  * options: borrowed.
- * *ret_is_clean: false when a worker thread is, or may be, still busy with what exit would take from it: _exit is
- *                due.
- * Returns: an exit code of sysexits.h: 0; 69 a port is taken; 71 the system refuses; 78 the build lacks
- *          what the configuration asks for. Unless it is 0, nothing has been served, a line on stderr
- *          says why, and the process is to end.
+ * *ret_is_clean: false when a worker thread is, or may be, still busy with what exit would take
+ *                from it: _exit is due.
+ * Returns: an exit code of sysexits.h: 0; 69 a port is taken; 71 the system refuses; 78 the build
+ *          lacks what the configuration asks for. Unless it is 0, nothing has been served, a line
+ *          on stderr says why, and the process is to end.
  * Thread:  main, once.
  */
 MUST_USE int app_serve(const struct app_options *options, bool *ret_is_clean);

@@ -7,8 +7,8 @@
 #define ANSWER_MS 300 /* three ticks of the loop's timers */
 #define HEALTH_MS 500 /* between two checks: /health tells the truth within 2 s */
 
-/* query_timeout_ms leaves a handler the time to say, in its own words, that there is no answer: at the
- * request's deadline the server says so in a line of text. */
+/* query_timeout_ms leaves a handler the time to say, in its own words, that there is no answer: at
+ * the request's deadline the server says so in a line of text. */
 static uint64_t query_timeout_ms(const struct config *c)
 {
     const uint64_t timeout_ms = c->request_timeout_ms;

@@ -28,8 +28,8 @@ struct app_data {
 /* app_data_sql_options says which MySQL; its texts are the configuration's. */
 struct sql_options app_data_sql_options(const struct config *config);
 
-/* app_data_open begins to connect, and registers what the clients count. Servers that are down are no
- * error.
+/* app_data_open begins to connect, and registers what the clients count. Servers that are down are
+ * no error.
  *
  * lookups: names are looked up there; one that is given up may take longer than on_closed.
  * config:  borrowed until on_closed.
@@ -38,8 +38,8 @@ struct sql_options app_data_sql_options(const struct config *config);
 MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups,
                            struct metrics *metrics, const struct config *config);
 
-/* app_data_close ends what is under way and closes the connections; on_closed runs once, later. Metrics keep the
- * values that they have. */
+/* app_data_close ends what is under way and closes the connections; on_closed runs once, later.
+ * Metrics keep the values that they have. */
 void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -19,7 +19,7 @@ static const char *const phase_names[] = {
     [APP_DATA] = "data",       [APP_DIAGNOSTICS] = "diagnostics", [APP_ENDED] = "ended",
 };
 
-/* --- what it waits for --------------------------------------------------------------------------- */
+/* --- what it waits for --- */
 
 struct waiting {
     size_t count;
@@ -67,7 +67,7 @@ static void on_report(struct wheel_timer *timer)
     loop_set_timer(drain->what.loop, timer, REPORT_MS);
 }
 
-/* --- the phases ---------------------------------------------------------------------------------- */
+/* --- the phases --- */
 
 static void advance(void *arg);
 
@@ -168,7 +168,7 @@ static void on_delay(struct wheel_timer *timer)
     advance(drain);
 }
 
-/* --- the end of patience -------------------------------------------------------------------------- */
+/* --- the end of patience --- */
 
 static void cut(struct app_drain *drain)
 {
@@ -201,7 +201,7 @@ static void on_timeout(struct wheel_timer *timer)
     loop_set_timer(drain->what.loop, timer, LAST_WORDS_MS);
 }
 
-/* --- the beginning -------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 void app_drain_init(struct app_drain *drain, const struct app_draining *what)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_module.h - what a server is put together from: a module is a table of what it brings. A feature is a folder
- * with such a table, and a line in handlers/modules.c.
+ * app_module.h - what a server is put together from: a module is a table of what it brings. A
+ * feature is a folder with such a table, and a line in handlers/modules.c.
  *
- * Flow:   open -> add_routes for each listener, add_services -> start -> the loops run -> on_data_close -> the loops
- *         have stopped: stop -> close
+ * Flow:   open -> add_routes for each listener, add_services -> start -> the loops run ->
+ *         on_data_close -> the loops have stopped: stop -> close
  * Memory: a module's state is made and freed by core/app; all zero before open.
- * Thread: main while the loops do not run; what routes and services run on is the loop of their listener.
+ * Thread: main while the loops do not run; what routes and services run on is the loop of their
+ *         listener.
  */
 #ifndef TOQ_CORE_APP_APP_MODULE_H
 #define TOQ_CORE_APP_APP_MODULE_H
@@ -61,8 +62,8 @@ struct app_context {
 struct app_module {
     const char *name;
     size_t state_bytes;
-    /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the database's, so one module
-     * of a server may have some. */
+    /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the
+     * database's, so one module of a server may have some. */
     const char *const *(*schema)(size_t *ret_count);
     int (*open)(void *state, const struct app_context *context);
     int (*add_routes)(void *state, struct router *router, enum app_server server);
@@ -70,13 +71,15 @@ struct app_module {
     /* The log has started. Returns: 0, or an exit code of sysexits.h with a line on stderr. */
     int (*start)(void *state);
     void (*on_ready)(void *state); /* for a line in the log */
-    /* The clients of MySQL and Redis are about to close: nothing may be asked of them. On the work loop. */
+    /* The clients of MySQL and Redis are about to close: nothing may be asked of them. On the work
+     * loop. */
     void (*on_data_close)(void *state);
     void (*stop)(void *state);
     void (*close)(void *state); /* the clients are closed, and no request is left */
 };
 
-/* app_module_state finds the state of another module, which stands before the asking one in the list.
+/* app_module_state finds the state of another module, which stands before the asking one in the
+ * list.
  *
  * Returns: NULL when the server has no such module.
  */

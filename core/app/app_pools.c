@@ -6,8 +6,8 @@
 
 #include "core/loop/lookup.h"
 
-/* Two, so that a profile that takes seconds holds up no goroutine dump. The queue takes all queries that named.c
- * and history.c admit, and as many requests for symbols. */
+/* Two, so that a profile that takes seconds holds up no goroutine dump. The queue takes all queries
+ * that named.c and history.c admit, and as many requests for symbols. */
 static const struct pool_options diag = {
     .name = "toq-diag-pool",
     .kind = "diagnostics",

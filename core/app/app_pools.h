@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_pools.h - the threads beside the loop's, a pool for each kind of work; MySQL's client has one of its own.
+ * app_pools.h - the threads beside the loop's, a pool for each kind of work; MySQL's client has one
+ * of its own.
  *
  * Thread: main, before the loop runs and when it has ended.
  */

@@ -12,7 +12,7 @@
 
 #define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
 #define REDIS_FDS       2
-#define OWN_FDS         30 /* beside all connections; an idle server with all listeners has 28 open */
+#define OWN_FDS         30 /* beside connections; an idle server with all listeners has 28 open */
 
 /* add_grpc mounts gRPC with the services of all modules. */
 static int add_grpc(struct router *router, struct app_servers *servers,
@@ -132,8 +132,8 @@ static enum app_side side_of(enum app_server which)
                                                                     : APP_TRAFFIC_SIDE;
 }
 
-/* listener_limits_for: the two listeners of traffic share the descriptors that are left when those of the clients
- * of MySQL and Redis, and some for diagnostics, are kept. */
+/* listener_limits_for: the two listeners of traffic share the descriptors that are left when those
+ * of the clients of MySQL and Redis, and some for diagnostics, are kept. */
 static struct listener_limits listener_limits_for(const struct config *c, enum app_server which)
 {
     if (side_of(which) == APP_DIAGNOSTICS_SIDE) {

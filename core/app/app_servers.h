@@ -50,7 +50,8 @@ MUST_USE int app_servers_open(struct app_servers *servers, const struct app_serv
 /* app_servers_log writes where each of them listens. */
 void app_servers_log(const struct app_servers *servers);
 
-/* app_servers_drain has the servers of a side stop listening; on_closed runs for each listener that has closed.
+/* app_servers_drain has the servers of a side stop listening; on_closed runs for each listener that
+ * has closed.
  *
  * Thread: the side's loop.
  */

@@ -17,7 +17,7 @@ static const char *const phase_names[] = {
     [DIAG_ENDED] = "ended",
 };
 
-/* --- what it waits for --------------------------------------------------------------------------- */
+/* --- what it waits for --- */
 
 struct waiting {
     uint64_t before_ns; /* when captures must have begun to count */
@@ -54,7 +54,7 @@ static void on_report(struct wheel_timer *timer)
     loop_set_timer(drain->what.loop, timer, REPORT_MS);
 }
 
-/* --- the phases ---------------------------------------------------------------------------------- */
+/* --- the phases --- */
 
 static void advance(void *arg);
 
@@ -135,7 +135,7 @@ static void advance(void *arg)
     }
 }
 
-/* --- from the work loop, and back ----------------------------------------------------------------- */
+/* --- from the work loop, and back --- */
 
 static void on_begin(struct loop_post *post)
 {

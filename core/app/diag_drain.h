@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * diag_drain.h - how diagnostics end, behind all else: captures that were begun before may end, then their
- * listeners close. Up to here they answer.
+ * diag_drain.h - how diagnostics end, behind all else: captures that were begun before may end,
+ * then their listeners close. Up to here they answer.
  *
- * Flow:   diag_drain_begin -> captures -> listeners and connections -> the loop of diagnostics stops, when it is
- *         one of its own -> on_over
+ * Flow:   diag_drain_begin -> captures -> listeners and connections -> the loop of diagnostics
+ *         stops, when it is one of its own -> on_over
  * Thread: the loop of diagnostics, but for what says otherwise.
  */
 #ifndef TOQ_CORE_APP_DIAG_DRAIN_H
@@ -52,8 +52,8 @@ void diag_drain_begin(struct diag_drain *drain);
 /* diag_drain_cancel cancels the requests that are under way, once. Thread: the work loop. */
 void diag_drain_cancel(struct diag_drain *drain);
 
-/* diag_drain_cut closes the connections that are left, and waits for nobody from then on; once. Thread: the work
- * loop. */
+/* diag_drain_cut closes the connections that are left, and waits for nobody from then on; once.
+ * Thread: the work loop. */
 void diag_drain_cut(struct diag_drain *drain);
 
 #endif

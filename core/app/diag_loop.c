@@ -8,7 +8,8 @@
 
 #include "core/base/thread.h"
 
-/* change_signals blocks or unblocks the signals that the server has handlers for, on the calling thread. */
+/* change_signals blocks or unblocks the signals that the server has handlers for, on the calling
+ * thread. */
 static void change_signals(int how)
 {
     sigset_t set;

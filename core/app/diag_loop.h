@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * diag_loop.h - the loop of diagnostics: a small one on a thread of its own, toq-diag, which answers while a handler
- * holds the work loop; or the work loop itself.
+ * diag_loop.h - the loop of diagnostics: a small one on a thread of its own, toq-diag, which
+ * answers while a handler holds the work loop; or the work loop itself.
  *
- * Flow:   diag_loop_create -> handles are opened on it -> diag_loop_start, last -> loop_stop on it -> diag_loop_join
- *         -> diag_loop_destroy
+ * Flow:   diag_loop_create -> handles are opened on it -> diag_loop_start, last -> loop_stop on it
+ *         -> diag_loop_join -> diag_loop_destroy
  * Thread: main.
  */
 #ifndef TOQ_CORE_APP_DIAG_LOOP_H
@@ -27,7 +27,8 @@ struct diag_loop {
  */
 MUST_USE int diag_loop_create(struct diag_loop *diag, struct loop *work, bool is_own);
 
-/* diag_loop_start runs a loop of its own on its thread, which receives the process's signals from now on.
+/* diag_loop_start runs a loop of its own on its thread, which receives the process's signals from
+ * now on.
  *
  * Returns: 0; -EAGAIN.
  */

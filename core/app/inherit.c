@@ -24,11 +24,11 @@ static struct {
     bool is_interrupt_ignored;
 } inherited;
 
-/* --- descriptors --------------------------------------------------------------------------------- */
+/* --- descriptors --- */
 
-/* open_standard_fds leaves none of 0 to 2 closed: the next socket would take its number, and the log
- * would be written into it. Without /dev/null, in a bare chroot, a socket without a peer serves: writes
- * fail. */
+/* open_standard_fds leaves none of 0 to 2 closed: the next socket would take its number, and the
+ * log would be written into it. Without /dev/null, in a bare chroot, a socket without a peer
+ * serves: writes fail. */
 static void open_standard_fds(void)
 {
     int fd = STDIN_FILENO;
@@ -54,7 +54,7 @@ static void raise_fd_limit(void)
     }
 }
 
-/* --- signals ------------------------------------------------------------------------------------- */
+/* --- signals --- */
 
 static bool is_ignored(int signo)
 {
@@ -113,7 +113,7 @@ static void log_signals(void)
     }
 }
 
-/* --- what cannot be changed ---------------------------------------------------------------------- */
+/* --- what cannot be changed --- */
 
 static void log_limits(void)
 {
@@ -127,7 +127,7 @@ static void log_limits(void)
     }
 }
 
-/* --- the door ------------------------------------------------------------------------------------ */
+/* --- the door --- */
 
 void inherit_settle(void)
 {

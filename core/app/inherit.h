@@ -14,8 +14,8 @@
  *
  * - descriptors 0 to 2 are open, on /dev/null when they were closed;
  * - no signal is blocked;
- * - SIGPIPE and SIGXFSZ are ignored: what writes gets EPIPE or EFBIG and says so. An ignored SIGHUP or
- *   SIGINT stays ignored, as nohup wants: see signals_start;
+ * - SIGPIPE and SIGXFSZ are ignored: what writes gets EPIPE or EFBIG and says so. An ignored SIGHUP
+ *   or SIGINT stays ignored, as nohup wants: see signals_start;
  * - as many descriptors as the hard limit allows.
  *
  * The umask does not matter: the server creates no file.

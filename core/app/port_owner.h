@@ -18,7 +18,8 @@ struct port_owner {
     char name[PORT_OWNER_NAME_BYTES];
 };
 
-/* port_owner_find looks for a process of this network namespace that listens on a port, on any address.
+/* port_owner_find looks for a process of this network namespace that listens on a port, on any
+ * address.
  *
  * Returns: true with *ret_owner set; false when there is none, or it is another user's.
  */

@@ -15,11 +15,11 @@
 /* clock_now_ns is the monotonic time in nanoseconds since an arbitrary start. */
 uint64_t clock_now_ns(void);
 
-/* clock_elapsed_ns is the time from `since_ns` to `now_ns`, both of clock_now_ns, or 0 when `since_ns` is
- * the later one, as it can be when another thread read it.
+/* clock_elapsed_ns is the time from `since_ns` to `now_ns`, both of clock_now_ns, or 0 when
+ * `since_ns` is the later one, as it can be when another thread read it.
  *
- * The two are told apart by their difference, so a time before the clock's start, which has wrapped, is
- * an early one: the clock starts with the machine.
+ * The two are told apart by their difference, so a time before the clock's start, which has
+ * wrapped, is an early one: the clock starts with the machine.
  */
 static inline uint64_t clock_elapsed_ns(uint64_t since_ns, uint64_t now_ns)
 {

@@ -37,7 +37,7 @@ static void skip_space(struct json_reader *r)
     }
 }
 
-/* --- strings ------------------------------------------------------------------------------------- */
+/* --- strings --- */
 
 static int hex_value(char c)
 {
@@ -72,7 +72,8 @@ static bool is_surrogate(uint32_t code, uint32_t first)
 
 /* read_unicode reads what is behind "\u", and the second half of a pair.
  *
- * Returns: the character; UINT32_MAX when it is none. *ret_len: of what was read, from the first digit on. */
+ * Returns: the character; UINT32_MAX when it is none. *ret_len: of what was read, from the first
+ *          digit on. */
 static uint32_t read_unicode(const char *at, const char *end, size_t *ret_len)
 {
     const uint32_t code = read_hex(at, end);
@@ -201,7 +202,7 @@ size_t json_unescape(struct str raw, char *out, size_t max)
     return written;
 }
 
-/* --- numbers and words --------------------------------------------------------------------------- */
+/* --- numbers and words --- */
 
 static bool is_digit(const struct json_reader *r)
 {
@@ -219,7 +220,8 @@ static bool skip_digits(struct json_reader *r)
     return true;
 }
 
-/* read_whole reads the digits before a fraction; what is too long for 64 bits becomes the nearest number. */
+/* read_whole reads the digits before a fraction; what is too long for 64 bits becomes the nearest
+ * number. */
 static bool read_whole(struct json_reader *r, bool is_negative, int64_t *ret_value)
 {
     const char *start = r->at;
@@ -276,7 +278,7 @@ static bool read_word(struct json_reader *r, enum json_type type, struct str wor
     return true;
 }
 
-/* --- values and what holds them ------------------------------------------------------------------ */
+/* --- values and what holds them --- */
 
 static bool read_value(struct json_reader *r, struct json_value *ret_value, size_t depth);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * json.h - JSON read where it lies: the members of an object one after another, what is in them skipped or taken.
+ * json.h - JSON read where it lies: the members of an object one after another, what is in them
+ * skipped or taken.
  *
  * Flow:    json_init -> json_enter -> json_next for each member -> json_end
  * Failure: what is no JSON is told once, by reader->wrong and reader->at.
@@ -42,13 +43,14 @@ struct json_reader {
 /* json_init begins to read; the text is borrowed. */
 void json_init(struct json_reader *reader, struct str text);
 
-/* json_enter goes into the object that the text is. Returns: false when it is none; nothing is read then. */
+/* json_enter goes into the object that the text is. Returns: false when it is none; nothing is read
+ * then. */
 MUST_USE bool json_enter(struct json_reader *reader);
 
 /* json_next reads the next member. A value that holds others is checked and skipped.
  *
- * Returns: true with *ret_name, as json_value.raw, and *ret_value set; false behind the last one, and when the
- *          text is no JSON: reader->wrong.
+ * Returns: true with *ret_name, as json_value.raw, and *ret_value set; false behind the last one,
+ *          and when the text is no JSON: reader->wrong.
  */
 MUST_USE bool json_next(struct json_reader *reader, struct str *ret_name,
                         struct json_value *ret_value);
@@ -62,8 +64,8 @@ MUST_USE bool json_end(struct json_reader *reader);
 /* json_has_escapes tells whether a raw string is not its own text. */
 bool json_has_escapes(struct str raw);
 
-/* json_unescape writes the text of a raw string, as far as `max` bytes hold whole characters of it. It is never
- * longer than raw.
+/* json_unescape writes the text of a raw string, as far as `max` bytes hold whole characters of it.
+ * It is never longer than raw.
  *
  * Returns: how many bytes were written.
  */

@@ -37,7 +37,8 @@ static size_t count_left(const struct quota *quota)
     return used < quota->limits[QUOTA_NORMAL] ? quota->limits[QUOTA_NORMAL] - used : 0;
 }
 
-/* find_level: a level that was reached ends a little below where it began, so that it does not flicker. */
+/* find_level: a level that was reached ends a little below where it began, so that it does not
+ * flicker. */
 static enum quota_level find_level(const struct quota *quota)
 {
     const size_t used = count_used(quota->pool);
@@ -116,8 +117,8 @@ static bool ask(struct quota *quota, size_t bytes, size_t limit)
     return true;
 }
 
-/* quota_take_batch: where a batch does not fit any more, only what is needed is taken: what a vital charge left
- * over would be had by others. */
+/* quota_take_batch: where a batch does not fit any more, only what is needed is taken: what a vital
+ * charge left over would be had by others. */
 bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency)
 {
     const size_t missing = bytes - (quota->granted_bytes - quota->used_bytes);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * quota.h - memory that is counted: what allocates charges a quota, and all quotas of a process share one pool.
+ * quota.h - memory that is counted: what allocates charges a quota, and all quotas of a process
+ * share one pool.
  *
- * Flow:    quota_charge before an allocation, quota_release after its free; a quota takes from the pool in
- *          batches, so that most charges touch nothing that is shared.
- * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's NULL. The pool's
- *          last bytes are a reserve: vital charges take half of it, for what says no, and forced ones all.
+ * Flow:    quota_charge before an allocation, quota_release after its free; a quota takes from the
+ *          pool in batches, so that most charges touch nothing that is shared.
+ * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's
+ *          NULL. The pool's last bytes are a reserve: vital charges take half of it, for what says
+ *          no, and forced ones all.
  * Thread:  a quota belongs to one thread; the pool is shared by all.
  */
 #ifndef TOQ_CORE_BASE_QUOTA_H
@@ -62,8 +64,8 @@ void quota_init(struct quota *quota, struct quota_pool *pool, bool is_forced);
 /* quota_check brings level up to date. */
 void quota_check(struct quota *quota);
 
-/* quota_share tells how much one of many users of the same kind may hold: `most` at ease, else an eighth of
- * what is left, so that no number of them can fill the pool.
+/* quota_share tells how much one of many users of the same kind may hold: `most` at ease, else an
+ * eighth of what is left, so that no number of them can fill the pool.
  *
  * least: never less.
  * Returns: most, when quota is NULL.
@@ -73,7 +75,8 @@ size_t quota_share(const struct quota *quota, size_t least, size_t most);
 /* quota_has_room tells whether a charge would not be refused. */
 bool quota_has_room(const struct quota *quota, size_t bytes);
 
-/* quota_missing tells how much must be given back for the quota not to be full any more; 0 when it is not. */
+/* quota_missing tells how much must be given back for the quota not to be full any more; 0 when it
+ * is not. */
 size_t quota_missing(const struct quota *quota);
 
 /* quota_note_short is told that malloc has failed: new work is refused for a while.

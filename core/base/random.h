@@ -9,8 +9,8 @@
 
 #include "core/base/base.h"
 
-/* random_u64 is a number at random. It never waits: while a machine that boots has no entropy yet, the
- * clocks and the layout of the address space stand in. */
+/* random_u64 is a number at random. It never waits: while a machine that boots has no entropy yet,
+ * the clocks and the layout of the address space stand in. */
 uint64_t random_u64(void);
 
 /* random_u16 is the same with 16 bits. */

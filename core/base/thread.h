@@ -9,8 +9,8 @@
 
 #include "core/base/base.h"
 
-/* thread_start creates a thread that runs `run(arg)` with all signals blocked but SIGPROF: the process's
- * handlers run on the main thread, and the profiler samples every one.
+/* thread_start creates a thread that runs `run(arg)` with all signals blocked but SIGPROF: the
+ * process's handlers run on the main thread, and the profiler samples every one.
  *
  * Returns: 0 with *ret_thread set; -EAGAIN.
  * Owns:    whoever calls joins or detaches the thread.

@@ -12,7 +12,7 @@
 #define ROUTE_FLAGS                                                                                \
     (ROUTE_STREAM | ROUTE_RPC | ROUTE_NO_DEADLINE) /* calls have deadlines of their own */
 
-/* --- making and taking down ---------------------------------------------------------------------- */
+/* --- making and taking down --- */
 
 static void init_other(struct grpc *grpc)
 {
@@ -79,7 +79,7 @@ void grpc_add_interceptor(struct grpc *grpc, const struct grpc_interceptor *inte
     grpc->interceptors[grpc->interceptor_count++] = *interceptor;
 }
 
-/* --- services ------------------------------------------------------------------------------------ */
+/* --- services --- */
 
 static char *make_path(const char *service, const char *method)
 {

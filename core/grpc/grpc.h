@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc.h - what a gRPC service sees: calls and the ways to answer them; and how its methods are served.
+ * grpc.h - what a gRPC service sees: calls and the ways to answer them; and how its methods are
+ * served.
  *
- * A service is a table of methods over its protobuf-c descriptor. A handler answers at once or later:
+ * A service is a table of methods over its protobuf-c descriptor. A handler answers at once or
+ * later:
  *
  *   kind                  the handler runs                  it answers with
  *   GRPC_UNARY            when the one request is there      grpc_respond, or grpc_end
  *   GRPC_SERVER_STREAM    when the one request is there      grpc_send ..., grpc_end
  *   GRPC_CLIENT_STREAM    when the metadata is there         grpc_receive ..., grpc_respond
- *   GRPC_BIDI_STREAM      when the metadata is there         grpc_receive and grpc_send ..., grpc_end
+ *   GRPC_BIDI_STREAM      when the metadata is there         grpc_receive and grpc_send ...,
+ *   grpc_end
  *
- * Flow:    HEADERS -> checks -> interceptors -> [message] -> handler -> grpc_send, grpc_end -> trailers
- * Failure: the peer may leave and the deadline may pass first: on_cancel runs once. The handler still
- *          ends the call, exactly once; what it sends then is dropped. Callbacks but on_cancel do not
- *          run any more.
- * Memory:  a call and what it points at live as long as its request (http.h): until it has ended and nobody holds it;
- *          grpc_alloc's memory too, and the one request. A message of a stream lives until the next one is asked for.
+ * Flow:    HEADERS -> checks -> interceptors -> [message] -> handler -> grpc_send, grpc_end ->
+ *          trailers
+ * Failure: the peer may leave and the deadline may pass first: on_cancel runs once. The handler
+ *          still ends the call, exactly once; what it sends then is dropped. Callbacks but
+ *          on_cancel do not run any more.
+ * Memory:  a call and what it points at live as long as its request (http.h): until it has ended
+ *          and nobody holds it; grpc_alloc's memory too, and the one request. A message of a stream
+ *          lives until the next one is asked for.
  * Thread:  the loop.
  * Source:  gRPC over HTTP/2 (PROTOCOL-HTTP2.md), statuscodes.md, compression.md.
  */
@@ -32,8 +37,8 @@ struct ProtobufCServiceDescriptor;
 struct grpc;
 struct grpc_call;
 
-/* Bit 0: the client sends a stream; bit 1: the server does; bit 2, in a table of methods only: its stream has
- * no end of its own, so a client that sends FIN has left (ROUTE_LONG). */
+/* Bit 0: the client sends a stream; bit 1: the server does; bit 2, in a table of methods only: its
+ * stream has no end of its own, so a client that sends FIN has left (ROUTE_LONG). */
 enum grpc_kind {
     GRPC_UNARY,
     GRPC_CLIENT_STREAM,
@@ -49,15 +54,16 @@ enum grpc_kind {
 typedef void (*grpc_handler_fn)(struct grpc_call *call, const struct ProtobufCMessage *request,
                                 void *arg);
 
-/* A grpc_message_fn gets the message that grpc_receive asked for; NULL: the client sends no more. */
+/* A grpc_message_fn gets the message that grpc_receive asked for; NULL: the client sends no
+ * more. */
 typedef void (*grpc_message_fn)(struct grpc_call *call, const struct ProtobufCMessage *message);
 
 typedef void (*grpc_event_fn)(struct grpc_call *call);
 
 /* A grpc_cancel_fn stops what was started for a call, and ends it now or soon.
  *
- * status: UV_ECANCELED the client left, or a message of either side cannot be taken, or the server stops;
- * UV_ETIMEDOUT the deadline passed. */
+ * status: UV_ECANCELED the client left, or a message of either side cannot be taken, or the server
+ * stops; UV_ETIMEDOUT the deadline passed. */
 typedef void (*grpc_cancel_fn)(struct grpc_call *call, int status);
 
 struct grpc_method {
@@ -92,7 +98,7 @@ struct grpc_limits {
     size_t send_bytes;    /* of a message: RESOURCE_EXHAUSTED; 0: as long as its prefix can say */
 };
 
-/* --- serving -------------------------------------------------------------------------------------- */
+/* --- serving --- */
 
 /* grpc_create makes a server of no services, and registers the metric families.
  *
@@ -124,7 +130,7 @@ MUST_USE int grpc_mount(struct grpc *grpc, struct router *router);
 /* grpc_service_at is the index-th mounted service's full name, NULL behind the last. */
 const char *grpc_service_at(const struct grpc *grpc, size_t index);
 
-/* --- a call --------------------------------------------------------------------------------------- */
+/* --- a call --- */
 
 /* grpc_set_user and grpc_user keep the handler's own pointer. */
 void grpc_set_user(struct grpc_call *call, void *user);
@@ -144,16 +150,16 @@ MUST_USE void *grpc_alloc(struct grpc_call *call, size_t size);
 /* grpc_full_name is "package.Service/Method". */
 const char *grpc_full_name(const struct grpc_call *call);
 
-/* grpc_metadata finds the client's metadata of a name, in lower case; of several, the index-th. Values
- * of names that end in "-bin" come decoded.
+/* grpc_metadata finds the client's metadata of a name, in lower case; of several, the index-th.
+ * Values of names that end in "-bin" come decoded.
  *
  * Returns: the value; ptr NULL when there is none, or memory is missing.
  */
 struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index);
 
-/* grpc_trace is http_trace, for traceparent and tracestate are metadata too. Every call has it, and its access
- * line the ids, without an interceptor. One that keeps spans makes them in on_end, of this, grpc_full_name, the
- * status and grpc_request's task.start_ns.
+/* grpc_trace is http_trace, for traceparent and tracestate are metadata too. Every call has it, and
+ * its access line the ids, without an interceptor. One that keeps spans makes them in on_end, of
+ * this, grpc_full_name, the status and grpc_request's task.start_ns.
  *
  * Owns: the context is the call's.
  */
@@ -163,50 +169,56 @@ const struct trace_context *grpc_trace(struct grpc_call *call);
  * last. Values of names that end in "-bin" may be any bytes.
  *
  * Owns:    both are copied.
- * Returns: 0; UV_EINVAL for a name that is reserved or not lower-case letters, digits, "_", "-" and ".",
- *          or a value that is not printable ASCII; UV_EALREADY headers: they have been sent; UV_ENOMEM.
+ * Returns: 0; UV_EINVAL for a name that is reserved or not lower-case letters, digits, "_", "-" and
+ *          ".", or a value that is not printable ASCII; UV_EALREADY headers: they have been sent;
+ *          UV_ENOMEM.
  */
 MUST_USE int grpc_add_header(struct grpc_call *call, struct str name, struct str value);
 
 /* grpc_add_trailer adds metadata to the trailers. Returns: as grpc_add_header. */
 MUST_USE int grpc_add_trailer(struct grpc_call *call, struct str name, struct str value);
 
-/* grpc_compress says whether messages that are sent from now on are compressed, where the client takes
- * gzip. At first it is so when the client says that its own are (grpc-encoding). The headers announce
- * it: called for the first time when they have been sent, it cannot turn compression on. */
+/* grpc_compress says whether messages that are sent from now on are compressed, where the client
+ * takes gzip. At first it is so when the client says that its own are (grpc-encoding). The headers
+ * announce it: called for the first time when they have been sent, it cannot turn compression
+ * on. */
 void grpc_compress(struct grpc_call *call, bool is_on);
 
 /* grpc_is_compressed tells whether the message received last was. */
 bool grpc_is_compressed(const struct grpc_call *call);
 
-/* grpc_receive asks for the next message of a client's stream. One at a time: that is the backpressure,
- * for what is not asked for stays in the client's window.
+/* grpc_receive asks for the next message of a client's stream. One at a time: that is the
+ * backpressure, for what is not asked for stays in the client's window.
  *
  * on_message: runs once, never from inside grpc_receive; not when the call is cancelled first.
  * grpc_on_cancel must have been called, else nobody would end the call then: a broken REQUIRE.
  */
 void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
 
-/* grpc_send sends a message of the method's output type; it is serialized at once. One that cannot be
- * sent, for its size or for lack of memory, makes the call end with RESOURCE_EXHAUSTED, whatever
+/* grpc_send sends a message of the method's output type; it is serialized at once. One that cannot
+ * be sent, for its size or for lack of memory, makes the call end with RESOURCE_EXHAUSTED, whatever
  * grpc_end is told: on_cancel runs at the end of the turn, for a stream may have no end of its own.
  *
- * Returns: true to go on; false when the client is slow: the message was taken, the next one waits for
+ * Returns: true to go on; false when the client is slow: the message was taken, the next one waits
+ *          for
  * on_writable.
  */
 MUST_USE bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message);
 
-/* grpc_send_headers sends the metadata now, not with the first message; harmless when done twice. */
+/* grpc_send_headers sends the metadata now, not with the first message; harmless when done
+ * twice. */
 void grpc_send_headers(struct grpc_call *call);
 
-/* grpc_on_writable says who is told when grpc_send has returned false and the client reads again. */
+/* grpc_on_writable says who is told when grpc_send has returned false and the client reads
+ * again. */
 void grpc_on_writable(struct grpc_call *call, grpc_event_fn on_writable);
 
 /* grpc_on_cancel says what to stop when the call is cancelled before it is ended. */
 void grpc_on_cancel(struct grpc_call *call, grpc_cancel_fn on_cancel);
 
-/* grpc_on_drain is http_on_drain: it says who is told, once, that the server stops: a stream that has no end of its own ends
- * itself then, with GRPC_UNAVAILABLE. Others may go on until the drain runs out of time. */
+/* grpc_on_drain is http_on_drain: it says who is told, once, that the server stops: a stream that
+ * has no end of its own ends itself then, with GRPC_UNAVAILABLE. Others may go on until the drain
+ * runs out of time. */
 void grpc_on_drain(struct grpc_call *call, grpc_event_fn on_drain);
 
 /* grpc_is_cancelled tells whether the call was cancelled: an answer would reach nobody. */
@@ -226,8 +238,8 @@ void grpc_release(struct grpc_call *call);
 
 /* grpc_end ends the call; it is gone afterwards.
  *
- * status: its texts are borrowed until grpc_end returns; with details, which are a google.rpc.Status
- * whose code and message agree with it.
+ * status: its texts are borrowed until grpc_end returns; with details, which are a
+ * google.rpc.Status whose code and message agree with it.
  */
 void grpc_end(struct grpc_call *call, struct grpc_status status);
 

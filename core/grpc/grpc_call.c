@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_call.c - the life of a call: from the fields of a request through the interceptors to a handler, and
- * its one end.
+ * grpc_call.c - the life of a call: from the fields of a request through the interceptors to a
+ * handler, and its one end.
  */
 #include "core/base/clock.h"
 #include "core/grpc/grpc_internal.h"
@@ -11,7 +11,7 @@
 
 #define TIMEOUT_MAX_MS UINT64_C(1000000000000) /* 30 years: nobody waits for more */
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 #define LIFE(life) (1u << CALL_##life)
 
@@ -36,7 +36,7 @@ bool grpc_may_call(struct grpc_call *call, const char *name)
     return call->life < CALL_CANCELLED;
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void account(struct grpc_call *call, const struct grpc_status *status)
 {
@@ -160,7 +160,7 @@ void grpc_call_break(struct grpc_call *call, struct grpc_status status)
     }
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 static struct grpc_call *create(struct http_request *req, struct grpc_entry *entry)
 {
@@ -183,9 +183,9 @@ static void refuse(struct grpc_call *call, const struct grpc_refusal *refusal)
     grpc_send_refusal(call, refusal);
 }
 
-/* set_deadline: without one of its own, a call whose request is one message has the server's, at least
- * until that has come. A stream that has none may wait for ever, so a client that sends FIN has left: one that
- * is gone sends nothing else, and no client of gRPC closes half a connection. */
+/* set_deadline: without one of its own, a call whose request is one message has the server's, at
+ * least until that has come. A stream that has none may wait for ever, so a client that sends FIN
+ * has left: one that is gone sends nothing else, and no client of gRPC closes half a connection. */
 static void set_deadline(struct grpc_call *call, uint64_t timeout_ns)
 {
     struct http_request *req = call->req;
@@ -271,7 +271,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     }
 }
 
-/* --- what handlers ask --------------------------------------------------------------------------- */
+/* --- what handlers ask --- */
 
 void grpc_set_user(struct grpc_call *call, void *user)
 {
@@ -391,7 +391,7 @@ bool grpc_is_cancelled(const struct grpc_call *call)
     return call->life == CALL_CANCELLED || http_is_cancelled(call->req);
 }
 
-/* --- what outlives a callback -------------------------------------------------------------------- */
+/* --- what outlives a callback --- */
 
 struct task_ref grpc_ref(const struct grpc_call *call)
 {

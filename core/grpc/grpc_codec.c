@@ -90,7 +90,7 @@ bool grpc_is_ascii_value(struct str value)
     return true;
 }
 
-/* --- base64 -------------------------------------------------------------------------------------- */
+/* --- base64 --- */
 
 bool grpc_base64_is_valid(struct str list)
 {
@@ -125,7 +125,7 @@ bool grpc_base64_encode(struct arena *arena, struct str bytes, struct str *ret_v
     return true;
 }
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages --- */
 
 static bool is_plain(char c)
 {

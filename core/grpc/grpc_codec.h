@@ -9,8 +9,8 @@
 
 #include "core/base/arena.h"
 
-/* grpc_is_content_type tells whether a Content-Type field says gRPC: "application/grpc", alone or with
- * "+subtype" or ";parameters" behind it. */
+/* grpc_is_content_type tells whether a Content-Type field says gRPC: "application/grpc", alone or
+ * with "+subtype" or ";parameters" behind it. */
 bool grpc_is_content_type(struct str value);
 
 /* grpc_parse_timeout reads a grpc-timeout: at most 8 digits and one of H M S m u n.
@@ -26,20 +26,21 @@ bool grpc_has_token(struct str list, struct str token);
 /* grpc_is_binary_name tells whether a metadata name ends in "-bin". */
 bool grpc_is_binary_name(struct str name);
 
-/* grpc_is_free_name tells whether metadata may have this name: the letters are allowed, and neither gRPC nor
- * HTTP means something by it. */
+/* grpc_is_free_name tells whether metadata may have this name: the letters are allowed, and neither
+ * gRPC nor HTTP means something by it. */
 bool grpc_is_free_name(struct str name);
 
 /* grpc_is_ascii_value tells whether metadata may have this value: printable ASCII. */
 bool grpc_is_ascii_value(struct str value);
 
-/* grpc_base64_is_valid tells whether all of the values in a list with commas are BASE64_STANDARD, with
- * white space around them. */
+/* grpc_base64_is_valid tells whether all of the values in a list with commas are BASE64_STANDARD,
+ * with white space around them. */
 bool grpc_base64_is_valid(struct str list);
 
 /* grpc_base64_decode decodes one value.
  *
- * Returns: true with *ret_bytes set, in the arena; false when it is not valid, or memory is missing.
+ * Returns: true with *ret_bytes set, in the arena; false when it is not valid, or memory is
+ *          missing.
  */
 MUST_USE bool grpc_base64_decode(struct arena *arena, struct str value, struct str *ret_bytes);
 
@@ -49,10 +50,11 @@ MUST_USE bool grpc_base64_decode(struct arena *arena, struct str value, struct s
  */
 MUST_USE bool grpc_base64_encode(struct arena *arena, struct str bytes, struct str *ret_value);
 
-/* grpc_encode_message writes a text as grpc-message has it: what is not printable ASCII, and "%", as %XX;
- * each byte that is not UTF-8 as U+FFFD.
+/* grpc_encode_message writes a text as grpc-message has it: what is not printable ASCII, and "%",
+ * as %XX; each byte that is not UTF-8 as U+FFFD.
  *
- * Returns: true with *ret_value set, in the arena, or `text` itself when nothing needs it; false when
+ * Returns: true with *ret_value set, in the arena, or `text` itself when nothing needs it; false
+ *          when
  * memory is missing.
  */
 MUST_USE bool grpc_encode_message(struct arena *arena, struct str text, struct str *ret_value);

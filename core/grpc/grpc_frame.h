@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_frame.h - messages out of a stream of bytes: a prefix of a flag and a length, then so many bytes.
- * Private to grpc*.c.
+ * grpc_frame.h - messages out of a stream of bytes: a prefix of a flag and a length, then so many
+ * bytes. Private to grpc*.c.
  *
- * Memory: a message that lies whole in the bytes is not copied; else it is put together in the reader,
+ * Memory: a message that lies whole in the bytes is not copied; else it is put together in the
+ *         reader,
  * which grows with what has come, never with what the prefix promises.
  * Thread: one at a time.
  */
@@ -39,16 +40,16 @@ void grpc_reader_deinit(struct grpc_reader *reader);
 
 /* grpc_reader_next takes bytes from the front of *data, up to the end of a message.
  *
- * Returns: 1 with *ret_frame set, borrowed from the data or the reader until its next call; 0 all was
- *          taken, and no message is complete; UV_EPROTO a flag that is neither 0 nor 1; UV_EMSGSIZE a
- *          message longer than max_bytes, which the prefix says; UV_ENOMEM. After an error the reader
- *          is of no more use.
+ * Returns: 1 with *ret_frame set, borrowed from the data or the reader until its next call; 0 all
+ *          was taken, and no message is complete; UV_EPROTO a flag that is neither 0 nor 1;
+ *          UV_EMSGSIZE a message longer than max_bytes, which the prefix says; UV_ENOMEM. After an
+ *          error the reader is of no more use.
  */
 MUST_USE int grpc_reader_next(struct grpc_reader *reader, struct str *data,
                               struct grpc_frame *ret_frame);
 
-/* grpc_reader_keep makes the frame that was handed out last the reader's own, until its next call, where it is
- * borrowed from the data.
+/* grpc_reader_keep makes the frame that was handed out last the reader's own, until its next call,
+ * where it is borrowed from the data.
  *
  * Returns: 0; UV_ENOMEM.
  */

@@ -111,7 +111,7 @@ struct grpc_call {
     bool is_message_huge; /* unpacking it took so much that its pages are not kept */
 };
 
-/* --- grpc_check.c --------------------------------------------------------------------------------- */
+/* --- grpc_check.c --- */
 
 /* What a request is refused with: `http` as its HTTP status, and a gRPC status. */
 struct grpc_refusal {
@@ -125,13 +125,13 @@ struct grpc_refusal {
  */
 struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns);
 
-/* --- grpc_call.c ---------------------------------------------------------------------------------- */
+/* --- grpc_call.c --- */
 
 /* grpc_call_begin is the handler of every route; arg is a grpc_entry. */
 void grpc_call_begin(struct http_request *req, void *arg);
 
-/* grpc_may_call tells whether what a handler does goes on: not for a call that is cancelled; for one that has
- * ended it is misuse.
+/* grpc_may_call tells whether what a handler does goes on: not for a call that is cancelled; for
+ * one that has ended it is misuse.
  *
  * name: of the function, a literal. */
 bool grpc_may_call(struct grpc_call *call, const char *name);
@@ -139,13 +139,13 @@ bool grpc_may_call(struct grpc_call *call, const char *name);
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);
 
-/* grpc_call_break ends a call for a message that cannot be taken or sent; a handler that has it is told, for it
- * may wait for something else meanwhile, and the call is gone once that has ended it.
+/* grpc_call_break ends a call for a message that cannot be taken or sent; a handler that has it is
+ * told, for it may wait for something else meanwhile, and the call is gone once that has ended it.
  *
  * status: its texts live for ever. */
 void grpc_call_break(struct grpc_call *call, struct grpc_status status);
 
-/* --- grpc_receive.c ------------------------------------------------------------------------------- */
+/* --- grpc_receive.c --- */
 
 /* grpc_receive_init prepares the call for what comes in. */
 void grpc_receive_init(struct grpc_call *call);
@@ -153,16 +153,16 @@ void grpc_receive_init(struct grpc_call *call);
 /* grpc_receive_body takes a piece of the request's body. */
 void grpc_receive_body(struct http_request *req, struct str data, bool is_end);
 
-/* --- grpc_send.c ---------------------------------------------------------------------------------- */
+/* --- grpc_send.c --- */
 
-/* grpc_send_status sends the trailers, with the headers when they have not been sent, and ends the HTTP
- * request; or leaves it, for its handler to end. body: the message that goes before, with its prefix;
- * empty for none. */
+/* grpc_send_status sends the trailers, with the headers when they have not been sent, and ends the
+ * HTTP request; or leaves it, for its handler to end. body: the message that goes before, with its
+ * prefix; empty for none. */
 void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
                       bool is_leaving);
 
-/* grpc_refuse_head answers a request whose head cannot be taken: a route_refuse_fn. Clients of gRPC show its
- * status, and not one that they guess from HTTP's. */
+/* grpc_refuse_head answers a request whose head cannot be taken: a route_refuse_fn. Clients of gRPC
+ * show its status, and not one that they guess from HTTP's. */
 void grpc_refuse_head(struct http_request *req, int status, const char *detail);
 
 /* grpc_send_refusal ends a request that is no call, or not a whole one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_metrics.c - every method has its series from the start, so that a rate over the first error is
- * not lost.
+ * grpc_metrics.c - every method has its series from the start, so that a rate over the first error
+ * is not lost.
  */
 #include "core/grpc/grpc_metrics.h"
 

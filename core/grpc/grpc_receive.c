@@ -2,11 +2,13 @@
  *
  * grpc_receive.c - what comes in: bytes into messages, and messages to whoever asks for them.
  *
- * What nobody has asked for is held, and not reported as used, so that the client's window closes. Bytes of
- * the message that was asked for are reported as they come, for it may be longer than the window.
+ * What nobody has asked for is held, and not reported as used, so that the client's window closes.
+ * Bytes of the message that was asked for are reported as they come, for it may be longer than the
+ * window.
  *
- * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it may be a
- *          thousand times as long. Both are charged, and what unpacking needs for itself goes back.
+ * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it
+ *          may be a thousand times as long. Both are charged, and what unpacking needs for itself
+ *          goes back.
  */
 #include "core/grpc/grpc_internal.h"
 #include "core/loop/budget.h"
@@ -14,8 +16,8 @@
 #define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
 #define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */
 
-/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight, a message of two
- * bytes some dozens. What unpacking needs meanwhile counts, too. */
+/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight, a
+ * message of two bytes some dozens. What unpacking needs meanwhile counts, too. */
 #define UNPACKED_FACTOR       64
 #define UNPACKED_FACTOR_TOTAL 8 /* of the longest message that may come */
 #define UNPACKED_MIN_BYTES    (64u << 10)
@@ -33,7 +35,7 @@ static bool is_wanted(const struct grpc_call *call)
     return !is_client_stream(call) || call->on_message != NULL;
 }
 
-/* --- one message --------------------------------------------------------------------------------- */
+/* --- one message --- */
 
 /* inflate makes the message what it was before it was compressed. */
 static struct grpc_status inflate_message(struct grpc_call *call, struct str *message)
@@ -78,8 +80,8 @@ static void *alloc_in_arena(void *arg, size_t size)
     return memory;
 }
 
-/* free_in_arena gives big pieces back: the notes that protobuf-c makes of a message's fields, 40 bytes each. The
- * rest goes all at once. */
+/* free_in_arena gives big pieces back: the notes that protobuf-c makes of a message's fields, 40
+ * bytes each. The rest goes all at once. */
 static void free_in_arena(void *arg, void *memory)
 {
     struct unpacking *unpacking = arg;
@@ -102,7 +104,8 @@ static size_t max_unpacked(const struct grpc_call *call, size_t len)
 
 /* unpack makes a struct of a message.
  *
- * Returns: GRPC_OK with *ret_message set; INTERNAL, as statuscodes.md has it; RESOURCE_EXHAUSTED. */
+ * Returns: GRPC_OK with *ret_message set; INTERNAL, as statuscodes.md has it;
+ *          RESOURCE_EXHAUSTED. */
 static struct grpc_status unpack(struct grpc_call *call, struct str message,
                                  ProtobufCMessage **ret_message)
 {
@@ -209,7 +212,7 @@ static void keep_frame(struct grpc_call *call)
     }
 }
 
-/* --- bytes --------------------------------------------------------------------------------------- */
+/* --- bytes --- */
 
 static struct grpc_status status_of_reader(int rc)
 {

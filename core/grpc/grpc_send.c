@@ -8,7 +8,7 @@
 #define FIELDS_CAP   8           /* of a call's first list of fields */
 #define KEPT_BYTES   (64u << 10) /* memory that is kept for the next message */
 
-/* --- metadata ------------------------------------------------------------------------------------ */
+/* --- metadata --- */
 
 /* put adds a field, for which there is room. */
 static void put(struct grpc_fields *fields, struct str name, struct str value)
@@ -123,7 +123,7 @@ void grpc_send_headers(struct grpc_call *call)
     http_stream_start(call->req, &response, on_writable);
 }
 
-/* --- messages ------------------------------------------------------------------------------------ */
+/* --- messages --- */
 
 static size_t max_len(const struct grpc_call *call)
 {
@@ -223,10 +223,10 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
     return false;
 }
 
-/* --- trailers ------------------------------------------------------------------------------------ */
+/* --- trailers --- */
 
-/* put_status adds the fields that say how the call ended; what there is no memory for is left out, but
- * never the code. */
+/* put_status adds the fields that say how the call ended; what there is no memory for is left out,
+ * but never the code. */
 static void put_status(struct arena *arena, struct grpc_fields *fields,
                        const struct grpc_status *status, char *digits)
 {
@@ -248,8 +248,8 @@ static void put_status(struct arena *arena, struct grpc_fields *fields,
     }
 }
 
-/* respond sends all that there is of an answer at once: headers, at most one message, trailers. Where
- * there are neither, the trailers are the headers. */
+/* respond sends all that there is of an answer at once: headers, at most one message, trailers.
+ * Where there are neither, the trailers are the headers. */
 static void respond(struct grpc_call *call, const struct grpc_fields *trailers, struct str body)
 {
     struct http_header own[GRPC_OWN_FIELDS];

@@ -34,7 +34,8 @@ static bool parse_weight(struct str text, unsigned *ret_weight)
     return weight <= WEIGHT_MAX;
 }
 
-/* match_type: 1 for all types, 2 for all of one type, 3 for the very one; 0: the offer is not in the range. */
+/* match_type: 1 for all types, 2 for all of one type, 3 for the very one; 0: the offer is not in
+ * the range. */
 static unsigned match_type(struct str range, struct str type)
 {
     if (str_equal(range, STR("*/*"))) {
@@ -51,7 +52,8 @@ static unsigned match_type(struct str range, struct str type)
                : 0;
 }
 
-/* match_parameter: 1 when an offer has the parameter, 0 when it lacks it, -1 when it has another value. */
+/* match_parameter: 1 when an offer has the parameter, 0 when it lacks it, -1 when it has another
+ * value. */
 static int match_parameter(struct str offered, const struct parameter *wanted)
 {
     struct parameter own;

@@ -76,8 +76,8 @@ bool http_is_safe(struct str s)
     return true;
 }
 
-/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2 allows it
- * lets nothing through that means something elsewhere in a URL, a field or a page. */
+/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2
+ * allows it lets nothing through that means something elsewhere in a URL, a field or a page. */
 bool http_is_host(struct str host)
 {
     static const bool is_host_byte[256] = {

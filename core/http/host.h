@@ -2,8 +2,9 @@
  *
  * host.h - whether a request names this server by what no stranger's name service can point here.
  *
- * A page of evil.example may resolve its own name to 127.0.0.1 and then read what a loopback port answers, for a
- * browser takes both for one origin (DNS rebinding). Its requests still carry the name.
+ * A page of evil.example may resolve its own name to 127.0.0.1 and then read what a loopback port
+ * answers, for a browser takes both for one origin (DNS rebinding). Its requests still carry the
+ * name.
  *
  * Thread: any.
  */
@@ -13,8 +14,8 @@
 #include "core/base/base.h"
 #include "core/base/str.h"
 
-/* host_is_local tells whether a host, with or without a port, is an address, "localhost", or a name that is allowed;
- * an empty one is, for no browser sends it.
+/* host_is_local tells whether a host, with or without a port, is an address, "localhost", or a name
+ * that is allowed; an empty one is, for no browser sends it.
  *
  * allowed: names with commas between them, compared without case.
  */

@@ -2,13 +2,14 @@
  *
  * http.h - what a handler sees: a request and the ways to answer it, whatever protocol carries it.
  *
- * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now or later; a
- *          ROUTE_STREAM handler runs before the body and gets it by http_on_body.
- * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once; the handler still ends
- *          the request, and what it sends then is dropped.
- * Memory:  everything a request points at lives in its arena. A handler ends its request exactly once. The pointer is
- *          valid until the callback that got it returns, and until the request has ended; what outlives both keeps a
- *          reference (http_ref), or holds the request (http_hold) as every pending query of it does.
+ * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
+ *          or later; a ROUTE_STREAM handler runs before the body and gets it by http_on_body.
+ * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once; the
+ *          handler still ends the request, and what it sends then is dropped.
+ * Memory:  everything a request points at lives in its arena. A handler ends its request exactly
+ *          once. The pointer is valid until the callback that got it returns, and until the request
+ *          has ended; what outlives both keeps a reference (http_ref), or holds the request
+ *          (http_hold) as every pending query of it does.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP_HTTP_H
@@ -132,25 +133,28 @@ struct http_request {
  */
 struct str http_header_get(const struct http_request *req, struct str name);
 
-/* http_header_join finds all fields of a name, for those whose value is a list: a list may come in several fields.
+/* http_header_join finds all fields of a name, for those whose value is a list: a list may come in
+ * several fields.
  *
- * Returns: 0 with *ret_value set to their values with commas between them, in the arena, or to an empty view with ptr
- *          NULL when there is none; UV_ENOMEM.
+ * Returns: 0 with *ret_value set to their values with commas between them, in the arena, or to an
+ *          empty view with ptr NULL when there is none; UV_ENOMEM.
  * Source:  RFC 9110 5.3.
  */
 MUST_USE int http_header_join(struct http_request *req, struct str name, struct str *ret_value);
 
-/* http_query_get finds a query parameter. Names and values are decoded, '+' as a space; one with a bad escape
- * stands as it is. They were when the request was routed, so that no parameter is missed for want of memory.
+/* http_query_get finds a query parameter. Names and values are decoded, '+' as a space; one with a
+ * bad escape stands as it is. They were when the request was routed, so that no parameter is missed
+ * for want of memory.
  *
  * Returns: true with *ret_value set, in the arena: the first one's; false when there is none.
  */
 MUST_USE bool http_query_get(const struct http_request *req, struct str name,
                              struct str *ret_value);
 
-/* http_trace tells which trace the request belongs to, and the span that serves it: the caller's trace where its
- * traceparent is well-formed, else one of its own. The first who asks begins the span, and all others get the
- * same; a request that nobody asks about, which is neither logged nor traced, costs nothing.
+/* http_trace tells which trace the request belongs to, and the span that serves it: the caller's
+ * trace where its traceparent is well-formed, else one of its own. The first who asks begins the
+ * span, and all others get the same; a request that nobody asks about, which is neither logged nor
+ * traced, costs nothing.
  *
  * Owns: the context is the request's, and lives as long.
  */
@@ -166,11 +170,12 @@ void http_respond_text(struct http_request *req, int status, const char *format,
 /* http_respond_json ends the request with JSON; else as http_respond. */
 void http_respond_json(struct http_request *req, int status, struct str json);
 
-/* http_respond ends the request with a whole answer; the body is copied. When memory is too short for that, the
- * answer is 503. */
+/* http_respond ends the request with a whole answer; the body is copied. When memory is too short
+ * for that, the answer is 503. */
 void http_respond(struct http_request *req, const struct http_response *response);
 
-/* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n"; 503 has Retry-After.
+/* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n"; 503 has
+ * Retry-After.
  *
  * detail: NULL for none.
  */
@@ -201,8 +206,8 @@ void http_stream_end(struct http_request *req);
 void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
                           size_t count);
 
-/* http_stream_leave ends the body with trailer fields, but not the request, whose handler is still to end
- * it: what it sends then is dropped, and it is not cancelled any more. ROUTE_STREAM only.
+/* http_stream_leave ends the body with trailer fields, but not the request, whose handler is still
+ * to end it: what it sends then is dropped, and it is not cancelled any more. ROUTE_STREAM only.
  *
  * trailers: as http_stream_end_with.
  */
@@ -213,39 +218,41 @@ void http_reset(struct http_request *req, enum http_reset code);
 
 /* http_on_body says who takes the body of a ROUTE_STREAM request, piece by piece as it arrives.
  *
- * Called by the handler before it returns; without it the body is dropped. on_body never runs inside it,
- * nor after the request has ended or been cancelled. Every byte that on_body gets is the handler's to
- * keep or to use, and to report to http_body_consume: until then the peer's window for this request is
- * smaller by it, so the handler never holds more than http_limits' http2.stream_window_bytes.
+ * Called by the handler before it returns; without it the body is dropped. on_body never runs
+ * inside it, nor after the request has ended or been cancelled. Every byte that on_body gets is the
+ * handler's to keep or to use, and to report to http_body_consume: until then the peer's window for
+ * this request is smaller by it, so the handler never holds more than http_limits'
+ * http2.stream_window_bytes.
  */
 void http_on_body(struct http_request *req, http_body_fn on_body);
 
-/* http_body_consume lets the peer send `len` more bytes of the body: that many of those that on_body got
- * are used. What is not consumed when the request ends is so then. */
+/* http_body_consume lets the peer send `len` more bytes of the body: that many of those that
+ * on_body got are used. What is not consumed when the request ends is so then. */
 void http_body_consume(struct http_request *req, size_t len);
 
 /* http_on_cancel says what to stop when the request is cancelled before it is answered.
  *
- * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it likes,
- * with trailers for example; if it does not, the answer is broken off when it returns. */
+ * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it
+ * likes, with trailers for example; if it does not, the answer is broken off when it returns. */
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
 
-/* http_on_drain says who is told, once, that the server stops: a stream that has no end of its own ends itself
- * then. Others may go on until the drain runs out of time.
+/* http_on_drain says who is told, once, that the server stops: a stream that has no end of its own
+ * ends itself then. Others may go on until the drain runs out of time.
  *
- * on_drain: runs outside of the handler's other callbacks; soon, when the server stops already. NULL: nobody.
+ * on_drain: runs outside of the handler's other callbacks; soon, when the server stops already.
+ * NULL: nobody.
  */
 void http_on_drain(struct http_request *req, http_drain_fn on_drain);
 
-/* http_be_long makes a request one of ROUTE_LONG, for a handler that knows by its parameters. Called before the
- * handler returns. */
+/* http_be_long makes a request one of ROUTE_LONG, for a handler that knows by its parameters.
+ * Called before the handler returns. */
 void http_be_long(struct http_request *req);
 
 /* http_is_cancelled tells whether the request was cancelled: an answer would reach nobody. */
 bool http_is_cancelled(const struct http_request *req);
 
-/* http_ref makes a reference to a request for what may outlive it: timers, jobs, other servers' answers. It may be
- * kept for ever. */
+/* http_ref makes a reference to a request for what may outlive it: timers, jobs, other servers'
+ * answers. It may be kept for ever. */
 struct task_ref http_ref(const struct http_request *req);
 
 /* http_from_ref finds the request of a reference, and holds it.
@@ -254,8 +261,8 @@ struct task_ref http_ref(const struct http_request *req);
  */
 MUST_USE struct http_request *http_from_ref(struct task_ref ref);
 
-/* http_hold keeps a request's memory until http_release, also when the request has ended: what its handler sends
- * then is found out and dropped. */
+/* http_hold keeps a request's memory until http_release, also when the request has ended: what its
+ * handler sends then is found out and dropped. */
 void http_hold(struct http_request *req);
 
 /* http_release takes a hold back; the request may be gone afterwards. */

@@ -32,7 +32,8 @@ void http_metrics_deinit(struct http_metrics *hm);
  */
 void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns);
 
-/* http_metrics_count_late counts what a handler sent for a request that was cancelled and had ended. */
+/* http_metrics_count_late counts what a handler sent for a request that was cancelled and had
+ * ended. */
 void http_metrics_count_late(struct http_metrics *hm, struct route *route);
 
 /* http_metrics_count_forgotten counts a request that nothing will ever end. */

@@ -4,7 +4,8 @@
  */
 #include "core/http/parameter.h"
 
-/* find_end is where the first part of `s` ends: at a separator, or behind all. An open quote takes the rest. */
+/* find_end is where the first part of `s` ends: at a separator, or behind all. An open quote takes
+ * the rest. */
 static size_t find_end(struct str s, char sep)
 {
     bool is_quoted = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * parameter.h - the parts of a field's value: members of a list, parameters of a media type; a quoted string is one
- * token, whatever it holds.
+ * parameter.h - the parts of a field's value: members of a list, parameters of a media type; a
+ * quoted string is one token, whatever it holds.
  *
  * Source: RFC 9110 5.6.1, 5.6.4, 5.6.6.
  * Thread: any.
@@ -17,8 +17,8 @@ struct parameter {
     struct str value; /* as it stands, quotes included; empty when there is none */
 };
 
-/* parameter_next_part cuts the next part off `rest`, up to a separator that is not within a quoted string, or to the
- * end. Blanks around it are left out.
+/* parameter_next_part cuts the next part off `rest`, up to a separator that is not within a quoted
+ * string, or to the end. Blanks around it are left out.
  *
  * Returns: as str_next_field.
  */
@@ -26,11 +26,13 @@ MUST_USE bool parameter_next_part(struct str *rest, char sep, struct str *ret_pa
 
 /* parameter_next cuts the next parameter off what follows a media type: "a=b;c=\"d;e\"".
  *
- * Returns: as str_next_field. A parameter without a name, as between two semicolons, has an empty one.
+ * Returns: as str_next_field. A parameter without a name, as between two semicolons, has an empty
+ *          one.
  */
 MUST_USE bool parameter_next(struct str *rest, struct parameter *ret_parameter);
 
-/* parameter_is tells whether a value is `text`, compared without case; a quoted string is what it says. */
+/* parameter_is tells whether a value is `text`, compared without case; a quoted string is what it
+ * says. */
 bool parameter_is(struct str value, struct str text);
 
 #endif

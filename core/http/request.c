@@ -2,9 +2,9 @@
  *
  * request.c - the life of a request between its protocol and its handler.
  *
- * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or the deadline
- * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the request. The memory
- * goes back when the request has ended and nobody holds it.
+ * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or
+ * the deadline passes first, the request is cancelled: the handler's later answer is dropped, and
+ * only ends the request. The memory goes back when the request has ended and nobody holds it.
  */
 #include "core/http/request.h"
 
@@ -17,7 +17,7 @@
 #include "core/http/server.h"
 #include "core/http/shortage.h"
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 #define LIFE(life) (1u << HTTP_##life)
 
@@ -36,8 +36,8 @@ static void set_life(struct http_request *req, enum http_life life)
     req->life = life;
 }
 
-/* may_call tells whether what a handler sends goes out. When the request is cancelled it does not; in any other
- * life than `lives` the call is misuse. */
+/* may_call tells whether what a handler sends goes out. When the request is cancelled it does not;
+ * in any other life than `lives` the call is misuse. */
 static bool may_call(struct http_request *req, unsigned lives, const char *call)
 {
     loop_require_thread(req->server->loop, call);
@@ -50,7 +50,7 @@ static bool may_call(struct http_request *req, unsigned lives, const char *call)
     return false;
 }
 
-/* --- the end of a request ------------------------------------------------------------------------ */
+/* --- the end of a request --- */
 
 /* log_access writes the line as the request's own, wherever it ends: so it has its trace. */
 static void log_access(struct http_request *req, uint64_t now_ns)
@@ -301,8 +301,8 @@ void http_request_dispatch(struct http_request *req)
 /* --- answers -------------------------------------------------------------------------------------
  */
 
-/* checked is the response; one that says 500 in place of one whose status is none. An interim status is none,
- * too: the peer would take the next answer for the end of this one. */
+/* checked is the response; one that says 500 in place of one whose status is none. An interim
+ * status is none, too: the peer would take the next answer for the end of this one. */
 static const struct http_response *checked(struct http_request *req, const char *call,
                                            const struct http_response *response)
 {
@@ -513,7 +513,7 @@ bool http_is_cancelled(const struct http_request *req)
     return req->life == HTTP_CANCELLED || req->life == HTTP_ENDED_LATE;
 }
 
-/* --- what outlives a callback -------------------------------------------------------------------- */
+/* --- what outlives a callback --- */
 
 struct task_ref http_ref(const struct http_request *req)
 {
@@ -536,7 +536,7 @@ void http_release(struct http_request *req)
     task_release(&req->task);
 }
 
-/* --- what belongs to a request -------------------------------------------------------------------- */
+/* --- what belongs to a request --- */
 
 /* join_or_none: a caller's trace is not worth a 503. */
 static struct str join_or_none(struct http_request *req, struct str name)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * request.h - what a protocol does with a request: begins it, routes it, has it handled, lets go of it.
+ * request.h - what a protocol does with a request: begins it, routes it, has it handled, lets go of
+ * it.
  *
- * Flow:   http_request_init -> http_request_split -> http_request_route -> http_request_dispatch -> handler ->
- *         transport->respond -> transport->recycle
+ * Flow:   http_request_init -> http_request_split -> http_request_route -> http_request_dispatch ->
+ *         handler -> transport->respond -> transport->recycle
  * Thread: the loop.
  */
 #ifndef TOQ_CORE_HTTP_REQUEST_H
@@ -36,8 +37,8 @@ struct http_transport {
 MUST_USE int http_request_init(struct http_request *req, struct http_server *server,
                                const struct http_transport *transport, uint64_t now_ns);
 
-/* http_request_split takes req->path and req->query from req->target, of which `rest` is what follows a
- * scheme and an authority. They are set for req->method.
+/* http_request_split takes req->path and req->query from req->target, of which `rest` is what
+ * follows a scheme and an authority. They are set for req->method.
  *
  * Returns: NULL; or what is wrong with the target, which is a 400.
  */
@@ -49,22 +50,24 @@ MUST_USE const char *http_request_split(struct http_request *req, struct str res
  */
 MUST_USE int http_request_decode_query(struct http_request *req);
 
-/* http_request_route finds the route for req->method and req->path and decodes its parameters and the query's.
+/* http_request_route finds the route for req->method and req->path and decodes its parameters and
+ * the query's.
  *
  * Returns: 0, also when nothing matches; UV_EINVAL for a path that cannot be decoded; UV_ENOMEM.
  */
 MUST_USE int http_request_route(struct http_request *req);
 
 /* http_request_dispatch runs the handler of req->route, and sets the deadline if it has not
- * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204; and 403 where the Host
- * field is checked and strange. */
+ * answered. Without a handler it answers: 404, 405 with Allow, 501, or OPTIONS with 204; and 403
+ * where the Host field is checked and strange. */
 void http_request_dispatch(struct http_request *req);
 
 /* http_tell_drain runs the on_drain of all requests of a server. */
 void http_tell_drain(struct http_server *server);
 
-/* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still to end it, that
- * the peer left. The protocol has let go of the request already. Harmless when the request has ended. */
+/* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still
+ * to end it, that the peer left. The protocol has let go of the request already. Harmless when the
+ * request has ended. */
 void http_request_abandon(struct http_request *req);
 
 /* http_is_unanswered tells whether a handler has the request and its answer is not complete. */
@@ -73,7 +76,8 @@ static inline bool http_is_unanswered(const struct http_request *req)
     return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
 }
 
-/* http_offload_cancel calls off what a request that is cancelled has given to threads and none has begun. */
+/* http_offload_cancel calls off what a request that is cancelled has given to threads and none has
+ * begun. */
 void http_offload_cancel(struct http_request *req);
 
 #endif

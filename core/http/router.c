@@ -188,9 +188,9 @@ static int split_path(struct str path, struct arena *arena, struct segments *ret
     return 0;
 }
 
-/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter, then what takes
- * the rest. The depth is the number of segments, and each level branches at most in two where a template made
- * it so. */
+/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter,
+ * then what takes the rest. The depth is the number of segments, and each level branches at most in
+ * two where a template made it so. */
 static const struct node *find_node(const struct node *node, const struct segments *segments,
                                     size_t depth, size_t param_count, struct str *params)
 {

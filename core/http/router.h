@@ -3,7 +3,8 @@
  * router.h - from method and path to a handler, through a tree of path segments.
  *
  * A template is a path whose segments may be parameters: "/v1/listings/:id". A literal segment wins
- * over a parameter, and both over a last segment "*", which matches all that are left. Segments are compared after one percent-decoding.
+ * over a parameter, and both over a last segment "*", which matches all that are left. Segments are
+ * compared after one percent-decoding.
  *
  * Memory: templates and names are borrowed for the router's life: use literals.
  * Thread: the loop.
@@ -21,8 +22,8 @@ struct http_series;
 
 typedef void (*route_handler_fn)(struct http_request *req, void *arg);
 
-/* A route_refuse_fn answers a request whose head cannot be taken: too big, malformed; the request may lack
- * any of its fields. As http_respond_error. */
+/* A route_refuse_fn answers a request whose head cannot be taken: too big, malformed; the request
+ * may lack any of its fields. As http_respond_error. */
 typedef void (*route_refuse_fn)(struct http_request *req, int status, const char *detail);
 
 enum route_flags {
@@ -31,8 +32,9 @@ enum route_flags {
     ROUTE_STREAM =
         4, /* the handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505 */
     ROUTE_RPC = 8, /* a method of gRPC: profiles have it as "rpc", without the first slash */
-    /* The answer takes as long as its client stays: a capture, a stream of events. Others are answered when
-     * the client has sent FIN behind its request; here that is its departure, also behind unread bytes. */
+    /* The answer takes as long as its client stays: a capture, a stream of events. Others are
+     * answered when the client has sent FIN behind its request; here that is its departure, also
+     * behind unread bytes. */
     ROUTE_LONG = 16,
     ROUTE_VITAL = 32 /* served also when no memory is left for others: health */
 };
@@ -86,8 +88,8 @@ struct route_row {
 MUST_USE int router_add_rows(struct router *router, const struct route_row *rows, size_t count,
                              void *arg);
 
-/* router_set_fallback gives requests that no route matches to a handler, whatever their method, in place
- * of 404, 405 and 501. */
+/* router_set_fallback gives requests that no route matches to a handler, whatever their method, in
+ * place of 404, 405 and 501. */
 void router_set_fallback(struct router *router, route_handler_fn handler, void *arg,
                          unsigned flags);
 

@@ -18,8 +18,8 @@
 #define HTTP_DRAIN_DIAGNOSTICS_MS                                                                  \
     1 /* ... but not those of diagnostics, which answer up to the end */
 
-/* Exchanges that are kept to be used again, and as many streams; none where a sanitizer is to see that memory is
- * used after it was given back. */
+/* Exchanges that are kept to be used again, and as many streams; none where a sanitizer is to see
+ * that memory is used after it was given back. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HTTP_SPARE_MAX 0
 #else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * shortage.c - requests that are refused, bodies that wait and answers that are replaced, while memory is short.
+ * shortage.c - requests that are refused, bodies that wait and answers that are replaced, while
+ * memory is short.
  */
 #include "core/http/shortage.h"
 

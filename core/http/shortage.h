@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * shortage.h - what a protocol asks before it takes a request, a body or an answer: is there memory for it.
+ * shortage.h - what a protocol asks before it takes a request, a body or an answer: is there memory
+ * for it.
  *
  * Thread: the loop.
  */
@@ -15,20 +16,22 @@
 /* shortage_counts is the rare part of shortage_refuses. */
 bool shortage_counts(const struct http_request *req);
 
-/* shortage_refuses tells whether a request, whose route is known, must be refused with 503, and counts it. */
+/* shortage_refuses tells whether a request, whose route is known, must be refused with 503, and
+ * counts it. */
 static inline bool shortage_refuses(const struct http_request *req)
 {
     return UNLIKELY(quota_level(req->server->quota) == QUOTA_FULL) && shortage_counts(req);
 }
 
-/* shortage_holds_body tells whether no more is to be read of a body of which so many bytes have come or are to
- * come: memory is short, and it is more than its connection may have. */
+/* shortage_holds_body tells whether no more is to be read of a body of which so many bytes have
+ * come or are to come: memory is short, and it is more than its connection may have. */
 bool shortage_holds_body(const struct http_server *server, const struct conn *conn, uint64_t bytes);
 
 /* shortage_refuses_body is the rare part of shortage_replaces. */
 bool shortage_refuses_body(struct http_request *req, size_t len);
 
-/* shortage_replaces answers in place of `response` when its body is too long for what memory is left.
+/* shortage_replaces answers in place of `response` when its body is too long for what memory is
+ * left.
  *
  * Returns: whether it did; the request has ended then. */
 static inline bool shortage_replaces(struct http_request *req, const struct http_response *response)

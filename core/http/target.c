@@ -90,7 +90,7 @@ int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct st
     return 0;
 }
 
-/* --- query parameters ---------------------------------------------------------------------------- */
+/* --- query parameters --- */
 
 /* put_decoded writes a name or a value with a NUL behind it, which no decoded text has within.
  *

@@ -2,11 +2,13 @@
  *
  * http1.c - HTTP/1 on one connection: bytes in, requests out, answers back, in order.
  *
- * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond -> conn_write
- *          One request at a time: what is pipelined behind it waits in `in`, and when that is full, unread.
- * Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request is abandoned, once.
- * Memory:  an idle connection has no exchange and no buffer, only this struct, which lives until the connection
- *          has closed and the last exchange is gone.
+ * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond ->
+ *          conn_write One request at a time: what is pipelined behind it waits in `in`, and when
+ *          that is full, unread.
+ * Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request is abandoned,
+ *          once.
+ * Memory:  an idle connection has no exchange and no buffer, only this struct, which lives until
+ *          the connection has closed and the last exchange is gone.
  * Thread:  the loop.
  */
 #include "core/http1/http1.h"
@@ -224,8 +226,8 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     }
 }
 
-/* greet looks at the first line of a connection. When it is neither a request nor HTTP/2's preface, an
- * answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
+/* greet looks at the first line of a connection. When it is neither a request nor HTTP/2's preface,
+ * an answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
  *
  * Source: RFC 9113 3.4.
  * Returns: whether it is HTTP/1. */
@@ -285,7 +287,8 @@ static size_t feed_body(struct http1 *h1, const char *data, size_t len)
     return used;
 }
 
-/* must_wait tells whether no request may begin: the peer does not read, or too many exchanges are held. */
+/* must_wait tells whether no request may begin: the peer does not read, or too many exchanges are
+ * held. */
 static bool must_wait(const struct http1 *h1)
 {
     return conn_is_clogged(h1->conn) || h1->exchange_count >= EXCHANGES_MAX;
@@ -322,8 +325,8 @@ static void abandon(struct http1 *h1)
     }
 }
 
-/* is_owed tells whether a peer that sends no more is still to get something: the answer that is being made, or
- * those that wait until it reads. */
+/* is_owed tells whether a peer that sends no more is still to get something: the answer that is
+ * being made, or those that wait until it reads. */
 static bool is_owed(const struct http1 *h1)
 {
     if (h1->exchange == NULL) {
@@ -338,8 +341,8 @@ static void leave(struct http1 *h1)
     conn_finish(h1->conn);
 }
 
-/* settle sets the timer for what the connection waits for now; or ends it, when nothing more can come and
- * nobody waits for an answer. */
+/* settle sets the timer for what the connection waits for now; or ends it, when nothing more can
+ * come and nobody waits for an answer. */
 static void settle(struct http1 *h1)
 {
     const struct http_limits *limits = &h1->server->limits;
@@ -363,7 +366,8 @@ static void settle(struct http1 *h1)
     }
 }
 
-/* may_read tells whether `in` has room for another read; a head that is not complete leaves some. */
+/* may_read tells whether `in` has room for another read; a head that is not complete leaves
+ * some. */
 static bool may_read(const struct http1 *h1)
 {
     return h1->in.len <= h1->server->limits.header_bytes + CONN_READ_BYTES;
@@ -481,7 +485,8 @@ static void on_drained(struct conn *conn)
     }
 }
 
-/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited for. */
+/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited
+ * for. */
 static void on_end(struct conn *conn, int status)
 {
     struct http1 *h1 = conn->ctx;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_chunks.c - a chunked body: its data is kept, sizes are checked, extensions and trailers are read and
- * dropped.
+ * http1_chunks.c - a chunked body: its data is kept, sizes are checked, extensions and trailers are
+ * read and dropped.
  *
- * llhttp 8 does not read it: it refuses extensions that RFC 9112 allows ("5;a=b;c", a quoted string with an
- * escape), and takes bare LFs and folded trailers, which have smuggled requests past proxies. The grammar here is
- * that of the RFC, byte by byte, and nothing beside it.
+ * llhttp 8 does not read it: it refuses extensions that RFC 9112 allows ("5;a=b;c", a quoted string
+ * with an escape), and takes bare LFs and folded trailers, which have smuggled requests past
+ * proxies. The grammar here is that of the RFC, byte by byte, and nothing beside it.
  *
- * Failure: 400 for what the grammar lacks, or for more than HTTP1_FRAMING_MAX_BYTES of framing in one run or of
- *          extensions together; 413 for a chunk that makes the body too big, before its data comes.
+ * Failure: 400 for what the grammar lacks, or for more than HTTP1_FRAMING_MAX_BYTES of framing in
+ *          one run or of extensions together; 413 for a chunk that makes the body too big, before
+ *          its data comes.
  * Source:  RFC 9112 7.1.
  */
 #include "core/http/http_field.h"
@@ -57,7 +58,7 @@ static bool is_text(char c)
     return ((unsigned char)c >= ' ' && c != 0x7F) || c == '\t';
 }
 
-/* --- sizes and extensions ------------------------------------------------------------------------ */
+/* --- sizes and extensions --- */
 
 static enum chunk_state step_size(struct http1_chunks *chunks, char c)
 {
@@ -114,10 +115,10 @@ static enum chunk_state step_extension(enum chunk_state state, char c)
     }
 }
 
-/* --- trailers ------------------------------------------------------------------------------------ */
+/* --- trailers --- */
 
-/* match_name notes whether a trailer's name is Transfer-Encoding: RFC 9110 6.5.1 forbids it there, and a proxy
- * that merges trailers into the head would believe it. */
+/* match_name notes whether a trailer's name is Transfer-Encoding: RFC 9110 6.5.1 forbids it there,
+ * and a proxy that merges trailers into the head would believe it. */
 static void match_name(struct http1_chunks *chunks, char c)
 {
     const size_t at = chunks->name_bytes;
@@ -153,7 +154,7 @@ static enum chunk_state step_trailer(struct http1_chunks *chunks, char c)
     }
 }
 
-/* --- the body ------------------------------------------------------------------------------------ */
+/* --- the body --- */
 
 static enum chunk_state step(struct http1_chunks *chunks, char c)
 {

@@ -3,8 +3,9 @@
  * http1_exchange.h - one request and its answer on an HTTP/1 connection: the parser's state and the
  * body's. Private to http1*.c.
  *
- * Memory:  an exchange lives from the first byte of a request until its handler has ended it and nobody holds it,
- *          then goes back to its server's spare list; so an idle connection has none.
+ * Memory:  an exchange lives from the first byte of a request until its handler has ended it and
+ *          nobody holds it, then goes back to its server's spare list; so an idle connection has
+ *          none.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP1_HTTP1_EXCHANGE_H
@@ -15,7 +16,8 @@
 #include "core/http/request.h"
 #include "core/http/server.h"
 
-/* What the framing between the data of a chunked body may add up to, a trailer section, and all extensions. */
+/* What the framing between the data of a chunked body may add up to, a trailer section, and all
+ * extensions. */
 #define HTTP1_FRAMING_MAX_BYTES 16384
 
 enum http1_phase {
@@ -25,7 +27,8 @@ enum http1_phase {
     PHASE_HANDLER, /* the handler has not ended its answer yet */
 };
 
-/* How far the bytes of a head have been looked at, so that each is looked at once however it is cut. */
+/* How far the bytes of a head have been looked at, so that each is looked at once however it is
+ * cut. */
 struct http1_scan {
     size_t seen_bytes; /* up to here there is no LF behind `line_at` */
     size_t line_at;    /* where the line begins that is not complete */
@@ -102,7 +105,8 @@ void http1_exchange_recycle(struct http_request *req);
 
 /* http1_head_scan looks for the end of a head and refuses what must not reach the parser.
  *
- * data: from the first byte of the request line. scan: all 0 at first, and left alone between calls for one head.
+ * data: from the first byte of the request line. scan: all 0 at first, and left alone between calls
+ * for one head.
  * Returns: true when the head is complete, with its length, or when *ret_fault says why it is
  * refused.
  */
@@ -110,17 +114,19 @@ MUST_USE bool http1_head_scan(struct str data, struct http1_scan *scan,
                               const struct http_limits *limits, size_t *ret_len,
                               size_t *ret_field_count, struct http1_fault *ret_fault);
 
-/* http1_head_copy copies a head into the arena as the parser is to see it: in the fields that the parser reads
- * itself, a HTAB becomes a SP, so that blanks of both kinds may stand around every value (RFC 9110 5.6.3).
+/* http1_head_copy copies a head into the arena as the parser is to see it: in the fields that the
+ * parser reads itself, a HTAB becomes a SP, so that blanks of both kinds may stand around every
+ * value (RFC 9110 5.6.3).
  *
  * Returns: true with *ret_copy set; false when memory is missing.
  */
 MUST_USE bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy);
 
-/* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed or not:
- * each has a version, and that a slash. What begins with no letter of a method is refused as a request, for
- * it is refused before its line is complete. Where a line is longer than any request's, what is behind that does not
- * count: so bytes that are refused for it are judged alike, however they are cut.
+/* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed
+ * or not: each has a version, and that a slash. What begins with no letter of a method is refused
+ * as a request, for it is refused before its line is complete. Where a line is longer than any
+ * request's, what is behind that does not count: so bytes that are refused for it are judged alike,
+ * however they are cut.
  *
  * head: from its first line on, which may be incomplete.
  */
@@ -139,8 +145,8 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
  */
 size_t http1_body_feed(struct http1_exchange *ex, const char *data, size_t len);
 
-/* http1_body_keep keeps data of the body when the handler wants it. Returns: whether there was memory; if not,
- * ex->fault is set. */
+/* http1_body_keep keeps data of the body when the handler wants it. Returns: whether there was
+ * memory; if not, ex->fault is set. */
 MUST_USE bool http1_body_keep(struct http1_exchange *ex, const char *data, size_t len);
 
 /* http1_chunks_feed is http1_body_feed for a chunked body. */

@@ -21,8 +21,9 @@ static struct http1_fault fault(int status, const char *detail)
 /* --- raw lines -----------------------------------------------------------------------------------
  */
 
-/* has_version tells whether a request line, with its CR, names a version of HTTP. One of HTTP/0.9 does not, and no
- * more of such a request would come; which versions are spoken is decided later. */
+/* has_version tells whether a request line, with its CR, names a version of HTTP. One of HTTP/0.9
+ * does not, and no more of such a request would come; which versions are spoken is decided
+ * later. */
 static bool has_version(struct str line)
 {
     static const struct str mark = {" HTTP/", 6};
@@ -61,12 +62,14 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
-/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. A bare CR in the first
- * line is no fault before it is known that http1_head_is_http: so one answer is given however the bytes are cut. */
+/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. A
+ * bare CR in the first line is no fault before it is known that http1_head_is_http: so one answer
+ * is given however the bytes are cut. */
 static struct http1_fault check_partial(struct str data, struct http1_scan *scan,
                                         const struct http_limits *limits)
 {
-    /* the last byte that was seen may be a CR, and so may the last one that came: what follows decides */
+    /* the last byte that was seen may be a CR, and so may the last one that came: what follows
+     * decides */
     const size_t from = scan->seen_bytes > scan->line_at ? scan->seen_bytes - 1 : scan->line_at;
     if (data.len > 0 && data.ptr[0] != '\r' && !http_field_is_token_byte(data.ptr[0])) {
         return fault(400, "not an HTTP request");
@@ -118,8 +121,8 @@ bool http1_head_scan(struct str data, struct http1_scan *scan, const struct http
     }
 }
 
-/* is_for_parser tells whether a line is a field that llhttp reads itself, and whose value it parts at spaces
- * alone. */
+/* is_for_parser tells whether a line is a field that llhttp reads itself, and whose value it parts
+ * at spaces alone. */
 static bool is_for_parser(struct str line)
 {
     static const struct str names[] = {
@@ -188,8 +191,8 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* The parser's spans never overlap two fields, and a field comes in one piece because the head is one
- * piece. */
+/* The parser's spans never overlap two fields, and a field comes in one piece because the head is
+ * one piece. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http1_exchange *ex = parser->data;
@@ -261,7 +264,8 @@ static enum http_method map_method(uint8_t method)
     }
 }
 
-/* cut_scheme cuts "http://" or "https://" off a target; whether TLS was spoken on the way is not ours to know. */
+/* cut_scheme cuts "http://" or "https://" off a target; whether TLS was spoken on the way is not
+ * ours to know. */
 static bool cut_scheme(struct str *target)
 {
     static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
@@ -275,10 +279,11 @@ static bool cut_scheme(struct str *target)
     return false;
 }
 
-/* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it, and take its
- * authority for the Host field's.
+/* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it,
+ * and take its authority for the Host field's.
  *
- * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses, or malformed. */
+ * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses, or
+ *          malformed. */
 static struct str cut_authority(struct str target, struct str *ret_host)
 {
     struct str rest = target;
@@ -298,8 +303,8 @@ static struct str cut_authority(struct str target, struct str *ret_host)
     return has_path ? (struct str){rest.ptr + len, rest.len - len} : STR("/");
 }
 
-/* is_strict tells whether single spaces part the request line, and its protocol is HTTP: llhttp takes
- * several spaces, and RTSP for some methods. */
+/* is_strict tells whether single spaces part the request line, and its protocol is HTTP: llhttp
+ * takes several spaces, and RTSP for some methods. */
 static bool is_strict(struct str target)
 {
     return target.ptr[-2] != ' ' && memcmp(target.ptr + target.len, " HTTP/", 6) == 0;

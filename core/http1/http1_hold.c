@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_hold.c - what a connection of HTTP/1 holds, and what it does not read, while memory is short.
+ * http1_hold.c - what a connection of HTTP/1 holds, and what it does not read, while memory is
+ * short.
  */
 #include "core/http/shortage.h"
 #include "core/http1/http1_exchange.h"
 
-/* http1_hold_body: what waits too long ends as a body does that comes too slowly, with 503 in place of 408. */
+/* http1_hold_body: what waits too long ends as a body does that comes too slowly, with 503 in place
+ * of 408. */
 void http1_hold_body(struct http1 *h1)
 {
     const struct http1_exchange *ex = h1->exchange;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * http1_send.c - answers as bytes. Head and body are put together in one piece of the output queue,
- * so that both, and those of pipelined requests, leave in one write; and so that an answer for which
- * memory is missing leaves nothing behind.
+ * so that both, and those of pipelined requests, leave in one write; and so that an answer for
+ * which memory is missing leaves nothing behind.
  */
 #include "core/http1/http1_exchange.h"
 

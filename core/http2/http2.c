@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2.c - HTTP/2 on one connection: bytes in, frames to nghttp2 and out of it; its timers; and the end.
+ * http2.c - HTTP/2 on one connection: bytes in, frames to nghttp2 and out of it; its timers; and
+ * the end.
  *
- * Flow:    on_data -> feed: frame by frame: guard -> nghttp2 (callbacks take notes) -> the stream goes on:
+ * Flow:    on_data -> feed: frame by frame: guard -> nghttp2 (callbacks take notes) -> the stream
+ *          goes on:
  * head -> [body] -> http_request_dispatch -> handler -> respond -> http2_pump -> conn_write
- * Failure: what the peer does wrong to a stream resets that; to the connection: GOAWAY, conn_finish; the
+ * Failure: what the peer does wrong to a stream resets that; to the connection: GOAWAY,
+ *          conn_finish; the
  * requests that were running are abandoned, once.
  * Memory:  nghttp2's session, and this struct.
  * Thread:  the loop.
@@ -17,15 +20,16 @@
 
 /* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
 #define QUEUE_FRAMES 100
-/* What a connection is charged with: this struct, and nghttp2's session with its tables and buffers, as measured. */
+/* What a connection is charged with: this struct, and nghttp2's session with its tables and
+ * buffers, as measured. */
 #define SESSION_COST_BYTES (36u << 10)
 /* Who is cut off comes back at once, and others like it: one line for so long. */
 #define CUT_LINE_MS 1000
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
-/* finish sends what is queued and closes; the requests are told at the end of the turn, for one of them may
- * be on its way through here. */
+/* finish sends what is queued and closes; the requests are told at the end of the turn, for one of
+ * them may be on its way through here. */
 static void finish(struct http2 *h2)
 {
     h2->is_ending = true;
@@ -92,7 +96,7 @@ void http2_drop(struct http2 *h2, enum http2_cut cut)
     finish(h2);
 }
 
-/* --- timers -------------------------------------------------------------------------------------- */
+/* --- timers --- */
 
 static void set_wait(struct http2 *h2, enum http2_wait wait, uint64_t timeout_ms)
 {
@@ -105,7 +109,8 @@ bool http2_is_leaving(const struct http2 *h2)
     return h2->is_leaving || h2->server->is_draining;
 }
 
-/* settle sets the timer for what the connection waits for now. A stream's waits have timers of its own. */
+/* settle sets the timer for what the connection waits for now. A stream's waits have timers of its
+ * own. */
 static void settle(struct http2 *h2)
 {
     const struct http_limits *limits = &h2->server->limits;
@@ -135,7 +140,7 @@ static void settle(struct http2 *h2)
     h2->is_head_new = false;
 }
 
-/* --- output -------------------------------------------------------------------------------------- */
+/* --- output --- */
 
 static int send_frames(struct http2 *h2)
 {
@@ -185,7 +190,7 @@ void http2_pump(struct http2 *h2)
     }
 }
 
-/* --- input --------------------------------------------------------------------------------------- */
+/* --- input --- */
 
 static void give_up(struct http2 *h2, int rv)
 {
@@ -275,9 +280,10 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     settle(h2);
 }
 
-/* --- the connection's other events --------------------------------------------------------------- */
+/* --- the connection's other events --- */
 
-/* notify_blocked runs on_writable where there is room again; a handler may block anew, or block another. */
+/* notify_blocked runs on_writable where there is room again; a handler may block anew, or block
+ * another. */
 static void notify_blocked(struct http2 *h2)
 {
     struct list due = {&due, &due};
@@ -317,7 +323,8 @@ static void on_drained(struct conn *conn)
     }
 }
 
-/* hurry bounds a call of a peer that may be gone: its own deadline may be hours away. Requests have ours. */
+/* hurry bounds a call of a peer that may be gone: its own deadline may be hours away. Requests have
+ * ours. */
 static void hurry(struct http2_stream *st)
 {
     struct loop *loop = st->req.server->loop;
@@ -357,8 +364,8 @@ static size_t reset_long(struct http2 *h2, bool is_all)
     return left_count;
 }
 
-/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited for. With a
- * GOAWAY sent the connection ends behind the last of them. */
+/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited
+ * for. With a GOAWAY sent the connection ends behind the last of them. */
 static void on_end(struct conn *conn, int status)
 {
     struct http2 *h2 = conn->ctx;
@@ -449,7 +456,7 @@ static void on_close(struct conn *conn)
     }
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 void http2_leave(struct http2 *h2)
 {
@@ -476,8 +483,8 @@ static struct http2 *make(struct http_server *server)
     return h2;
 }
 
-/* turn_away tells a peer for whom there is no memory that none of its streams will be looked at: SETTINGS, and
- * GOAWAY with ENHANCE_YOUR_CALM. */
+/* turn_away tells a peer for whom there is no memory that none of its streams will be looked at:
+ * SETTINGS, and GOAWAY with ENHANCE_YOUR_CALM. */
 static void turn_away(struct conn *conn)
 {
     static const char frames[] = "\0\0\0\4\0\0\0\0\0"

@@ -17,8 +17,8 @@
 /* Takes a connection whose preface has been read; without memory it closes it. */
 extern const struct http_protocol http2_protocol;
 
-/* http2_drain tells the server's clients to open no more streams; each connection closes when its last
- * one has ended. */
+/* http2_drain tells the server's clients to open no more streams; each connection closes when its
+ * last one has ended. */
 void http2_drain(struct http_server *server);
 
 /* http2_free_spare frees the streams kept for reuse. */

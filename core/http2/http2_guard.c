@@ -3,16 +3,18 @@
  * http2_guard.c - the heads of the frames that come, before nghttp2 sees them.
  *
  * nghttp2 checks frames and streams; it does not know how often a peer may send what makes work and
- * brings none, nor which stream ids a peer has passed over, nor how long a CONTINUATION may be; and which
- * streams are closed is kept here in less memory.
+ * brings none, nor which stream ids a peer has passed over, nor how long a CONTINUATION may be; and
+ * which streams are closed is kept here in less memory.
  *
  * Frames that carry no part of a request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and
- * CONTINUATION, unknown ones) fill one bucket, which time empties. What the server sends earns some of
- * them, also for later: its reader has to send WINDOW_UPDATEs, and gRPC's C core sends them for each
- * message, when it comes to read it. So does each new request: the C core sends two of them with every
- * call, answered or not. Resets fill another bucket, also those that the peer makes us send.
+ * CONTINUATION, unknown ones) fill one bucket, which time empties. What the server sends earns some
+ * of them, also for later: its reader has to send WINDOW_UPDATEs, and gRPC's C core sends them for
+ * each message, when it comes to read it. So does each new request: the C core sends two of them
+ * with every call, answered or not. Resets fill another bucket, also those that the peer makes us
+ * send.
  *
- * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316, CVE-2025-8671.
+ * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316,
+ *         CVE-2025-8671.
  */
 #include "core/http2/http2_session.h"
 
@@ -23,7 +25,7 @@
 #define EVENT_MILLI     1000
 #define FRAME_MAX_BYTES 16384 /* SETTINGS_MAX_FRAME_SIZE as it is when nobody sets it */
 
-/* --- buckets ------------------------------------------------------------------------------------- */
+/* --- buckets --- */
 
 /* fill adds one event. Returns: whether there were too many. */
 static bool fill(struct http2_bucket *bucket, uint64_t now_ms, uint64_t burst, uint64_t rate)
@@ -108,7 +110,7 @@ void http2_guard_settle(struct http2 *h2)
     }
 }
 
-/* --- stream ids ---------------------------------------------------------------------------------- */
+/* --- stream ids --- */
 
 static bool has_id(const struct http2_span *spans, size_t count, uint32_t id)
 {
@@ -120,9 +122,9 @@ static bool has_id(const struct http2_span *spans, size_t count, uint32_t id)
     return false;
 }
 
-/* keep_span adds a span to those of streams that closed long ago: to one that it touches, which may then
- * touch another; else in the place of the oldest. Streams close in about the order of their ids, so that one
- * span takes nearly all. */
+/* keep_span adds a span to those of streams that closed long ago: to one that it touches, which may
+ * then touch another; else in the place of the oldest. Streams close in about the order of their
+ * ids, so that one span takes nearly all. */
 static void keep_span(struct http2_span *spans, struct http2_span span)
 {
     struct http2_span *oldest = &spans[0];
@@ -188,7 +190,7 @@ static void check_id(struct http2 *h2, uint32_t id)
     }
 }
 
-/* --- frames -------------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 static void check_frame(struct http2 *h2, uint32_t id)
 {

@@ -2,9 +2,9 @@
  *
  * http2_head.c - a request's fields, as nghttp2 decodes and checks them, become what handlers see.
  *
- * nghttp2 resets a stream whose head is malformed (RFC 9113 8.1.1): names in upper case, bad or doubled
- * pseudo-headers, connection-specific fields, TE, Content-Length against the body. What is left here is
- * what a server answers: limits, and what a target or a host may look like.
+ * nghttp2 resets a stream whose head is malformed (RFC 9113 8.1.1): names in upper case, bad or
+ * doubled pseudo-headers, connection-specific fields, TE, Content-Length against the body. What is
+ * left here is what a server answers: limits, and what a target or a host may look like.
  */
 #include "core/http2/http2_session.h"
 
@@ -18,7 +18,7 @@ static void refuse(struct http2_stream *st, int status, const char *detail)
     }
 }
 
-/* --- fields -------------------------------------------------------------------------------------- */
+/* --- fields --- */
 
 static bool grow_fields(struct http2_stream *st)
 {
@@ -60,8 +60,8 @@ static void put_field(struct http2_stream *st, struct str name, struct str value
     req->headers[req->header_count++] = (struct http_header){name, value};
 }
 
-/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. There may be hundreds, so
- * the room doubles. */
+/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. There may be
+ * hundreds, so the room doubles. */
 static void add_cookie(struct http2_stream *st, struct http_header *first, struct str more)
 {
     const size_t len = first->value.len + 2 + more.len;
@@ -159,7 +159,7 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value)
     }
 }
 
-/* --- the target ---------------------------------------------------------------------------------- */
+/* --- the target --- */
 
 /* is_ascii: nghttp2 lets bytes pass that no URI has. */
 static bool is_ascii(struct str s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_keepalive.c - is the peer still there; does it ask that too often; how long may a connection live.
+ * http2_keepalive.c - is the peer still there; does it ask that too often; how long may a
+ * connection live.
  *
  * Source: gRPC's keepalive.md, and what grpc-go makes of it.
  */
@@ -38,7 +39,8 @@ static void on_ping_timer(struct wheel_timer *timer)
     http2_pump(h2);
 }
 
-/* on_age_timer: the connection is as old as it may get, or has had the time to end what was under way. */
+/* on_age_timer: the connection is as old as it may get, or has had the time to end what was under
+ * way. */
 static void on_age_timer(struct wheel_timer *timer)
 {
     struct http2 *h2 = CONTAINER_OF(timer, struct http2, keepalive.age_timer);
@@ -62,8 +64,8 @@ static uint64_t jitter(uint64_t age_ms)
     return age_ms - spread_ms + str_hash(seed) % (2 * spread_ms + 1);
 }
 
-/* user_timeout is how long the peer may acknowledge nothing. The kernel counts the time in which it takes nothing
- * as well, for which it has the write timeout. */
+/* user_timeout is how long the peer may acknowledge nothing. The kernel counts the time in which it
+ * takes nothing as well, for which it has the write timeout. */
 static uint64_t user_timeout(const struct http2 *h2)
 {
     const uint64_t timeout_ms = h2->server->limits.http2.keepalive.timeout_ms;

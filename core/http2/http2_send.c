@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_send.c - answers as frames. nghttp2 encodes heads and shares out the windows; the data of a body
- * goes from the handler's memory into the connection's queue where the windows allow it, and waits in a
- * queue of its stream's where they do not.
+ * http2_send.c - answers as frames. nghttp2 encodes heads and shares out the windows; the data of a
+ * body goes from the handler's memory into the connection's queue where the windows allow it, and
+ * waits in a queue of its stream's where they do not.
  */
 #include "core/http2/http2_session.h"
 
@@ -12,14 +12,15 @@
 #define INLINE_FIELDS  (FIXED_FIELDS + 12) /* more are put into the arena */
 #define DATA_MAX_BYTES (OUTQ_BLOCK_BYTES - HTTP2_FRAME_HEAD_BYTES) /* a frame fills a block */
 
-/* --- data ---------------------------------------------------------------------------------------- */
+/* --- data --- */
 
 static size_t count_pending(const struct http2_stream *st)
 {
     return st->borrowed.len + st->out.len;
 }
 
-/* has_unsent tells whether bytes of the answer wait, or its end alone, for which nghttp2 wants a window as well. */
+/* has_unsent tells whether bytes of the answer wait, or its end alone, for which nghttp2 wants a
+ * window as well. */
 static bool has_unsent(const struct http2_stream *st)
 {
     return count_pending(st) > 0 || (st->life == STREAM_ANSWERED && !st->is_end_given);
@@ -30,8 +31,8 @@ static struct http2_stream *stream_of(struct http_request *req)
     return CONTAINER_OF(req, struct http2_stream, req);
 }
 
-/* check closes the connection when nghttp2 has no memory; its other errors are those of a stream that it
- * has closed, which its callback tells. */
+/* check closes the connection when nghttp2 has no memory; its other errors are those of a stream
+ * that it has closed, which its callback tells. */
 static void check(struct http2 *h2, int rv)
 {
     if (nghttp2_is_fatal(rv)) {
@@ -161,7 +162,7 @@ int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     return 0;
 }
 
-/* --- heads --------------------------------------------------------------------------------------- */
+/* --- heads --- */
 
 struct fields {
     nghttp2_nv *list;
@@ -238,10 +239,10 @@ void http2_send_continue(struct http2_stream *st)
     http2_pump(st->h2);
 }
 
-/* --- the transport ------------------------------------------------------------------------------- */
+/* --- the transport --- */
 
-/* submit_reset queues RST_STREAM and drops what waits of the answer. A handler that still answers hears of it when
- * the frame has left, which takes as long as the peer does not read. */
+/* submit_reset queues RST_STREAM and drops what waits of the answer. A handler that still answers
+ * hears of it when the frame has left, which takes as long as the peer does not read. */
 static void submit_reset(struct http2_stream *st, uint32_t code)
 {
     http2_send_drop(st);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_session.c - nghttp2's session of a connection: how it is set up, and what it calls back. The callbacks
- * only take notes; http2.c goes on with them between the frames.
+ * http2_session.c - nghttp2's session of a connection: how it is set up, and what it calls back.
+ * The callbacks only take notes; http2.c goes on with them between the frames.
  *
  * Memory:  the session is http2.c's to delete.
  * Thread:  the loop.
@@ -11,20 +11,21 @@
 #include <stdlib.h>
 
 #define PING_BYTES 8
-/* of the limit of a head: what is above the limit itself is decoded, dropped and answered with 431 */
+/* of the limit of a head: what is above the limit itself is decoded, dropped and answered with
+ * 431 */
 #define HEAD_LIMITS_MAX 4
 
 static const uint8_t drain_ping[PING_BYTES] = "toqdrain";
 
-/* --- nghttp2's callbacks ------------------------------------------------------------------------- */
+/* --- nghttp2's callbacks --- */
 
 static struct http2_stream *find(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
-/* on_begin_headers: requests that run count even when their streams are closed, or a peer could start any
- * number of them by resetting each. */
+/* on_begin_headers: requests that run count even when their streams are closed, or a peer could
+ * start any number of them by resetting each. */
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     struct http2 *h2 = user_data;
@@ -46,8 +47,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-/* on_header: one byte of a block may stand for a field of 4 KiB, which is looked through each time; so the
- * connection ends before much of that, also when nobody wants the fields. */
+/* on_header: one byte of a block may stand for a field of 4 KiB, which is looked through each time;
+ * so the connection ends before much of that, also when nobody wants the fields. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user_data)
@@ -152,7 +153,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
-/* --- the session --------------------------------------------------------------------------------- */
+/* --- the session --- */
 
 static nghttp2_session_callbacks *make_callbacks(void)
 {

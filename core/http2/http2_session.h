@@ -2,11 +2,13 @@
  *
  * http2_session.h - a connection of HTTP/2 and its streams. Private to http2*.c.
  *
- * nghttp2's callbacks only take notes: handlers run between the frames, when the session may be asked to send.
+ * nghttp2's callbacks only take notes: handlers run between the frames, when the session may be
+ * asked to send.
  *
- * Memory:  a stream lives from its HEADERS until its request has been ended by its handler and nobody holds it:
- *          nghttp2 does until it has closed the stream, and so does the note of a frame. Then it goes back to its
- *          server's spare list. The connection's struct lives until the last stream is gone.
+ * Memory:  a stream lives from its HEADERS until its request has been ended by its handler and
+ *          nobody holds it: nghttp2 does until it has closed the stream, and so does the note of a
+ *          frame. Then it goes back to its server's spare list. The connection's struct lives until
+ *          the last stream is gone.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP2_HTTP2_SESSION_H
@@ -27,8 +29,8 @@
 #define HTTP2_HIGH_BYTES       (64u << 10) /* of a stream's queue: its handler is to wait */
 #define HTTP2_LOW_BYTES        (16u << 10) /* ... until it is down to this */
 #define HTTP2_PACE_BYTES       1024 /* of a stream that its peer must take in write_timeout_ms */
-/* A peer that is refused before its request has come whole learns of it a round trip later, and most then
- * end what they send. It is told to stop when that takes longer, or when more comes. */
+/* A peer that is refused before its request has come whole learns of it a round trip later, and
+ * most then end what they send. It is told to stop when that takes longer, or when more comes. */
 #define HTTP2_LINGER_MS    1000
 #define HTTP2_LINGER_BYTES (64u << 10)
 
@@ -54,9 +56,9 @@ struct http2_span {
     uint32_t last; /* inclusive; 0: there are none */
 };
 
-/* The streams that closed last, and those that closed before them and had been ended by the peer. nghttp2
- * would keep up to max_streams whole ones to know them by, 64 KiB on a connection that has served some
- * hundred requests. */
+/* The streams that closed last, and those that closed before them and had been ended by the peer.
+ * nghttp2 would keep up to max_streams whole ones to know them by, 64 KiB on a connection that has
+ * served some hundred requests. */
 struct http2_closed {
     uint32_t
         ids[HTTP2_CLOSED_MAX]; /* with HTTP2_CLOSED_BY_PEER where the peer had ended its half */
@@ -170,14 +172,14 @@ struct http2_stream {
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
 };
 
-/* --- http2.c --------------------------------------------------------------------------------------- */
+/* --- http2.c --- */
 
-/* http2_pump sends what nghttp2 has, as far as the connection takes it; inside a callback of nghttp2's
- * it does nothing, for the call that is under way ends with it. */
+/* http2_pump sends what nghttp2 has, as far as the connection takes it; inside a callback of
+ * nghttp2's it does nothing, for the call that is under way ends with it. */
 void http2_pump(struct http2 *h2);
 
-/* http2_count_cut counts a connection that is ended because of what its peer does, and logs it, with how many
- * were left out since the last line.
+/* http2_count_cut counts a connection that is ended because of what its peer does, and logs it,
+ * with how many were left out since the last line.
  *
  * detail: what nghttp2 says about it; may be empty.
  */
@@ -195,8 +197,8 @@ void http2_end(struct http2 *h2, uint32_t code, struct str why);
 /* http2_drop closes at once, for a peer that is not there any more. */
 void http2_drop(struct http2 *h2, enum http2_cut cut);
 
-/* http2_leave tells the peer to open no more streams; the connection closes when the last one has ended.
- * Harmless when done twice. */
+/* http2_leave tells the peer to open no more streams; the connection closes when the last one has
+ * ended. Harmless when done twice. */
 void http2_leave(struct http2 *h2);
 
 /* http2_is_leaving tells whether it was told so, or is about to be. */
@@ -211,7 +213,7 @@ void http2_note(struct http2 *h2, struct http2_stream *st);
 /* http2_free frees a connection's struct, whose connection and streams are gone. */
 void http2_free(struct http2 *h2);
 
-/* --- http2_session.c ------------------------------------------------------------------------------- */
+/* --- http2_session.c --- */
 
 /* http2_session_make gives the connection its nghttp2 session, with the server's SETTINGS queued.
  *
@@ -219,10 +221,10 @@ void http2_free(struct http2 *h2);
  */
 MUST_USE int http2_session_make(struct http2 *h2);
 
-/* --- http2_guard.c --------------------------------------------------------------------------------- */
+/* --- http2_guard.c --- */
 
-/* http2_guard_walk finds the end of the current frame, and ends the connection when the frame's head
- * breaks a rule that nghttp2 does not know.
+/* http2_guard_walk finds the end of the current frame, and ends the connection when the frame's
+ * head breaks a rule that nghttp2 does not know.
  *
  * Returns: how many bytes belong to the frame, or len; with h2->is_ending they are not for nghttp2.
  */
@@ -239,13 +241,15 @@ void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer);
 /* http2_guard_is_in_head tells whether a header block has begun and not ended. */
 bool http2_guard_is_in_head(const struct http2 *h2);
 
-/* http2_guard_sent accounts for a frame that was sent: an answer earns its reader control frames. */
+/* http2_guard_sent accounts for a frame that was sent: an answer earns its reader control
+ * frames. */
 void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame);
 
-/* http2_guard_settle ends the connection for what http2_guard_sent has noted, outside of nghttp2. */
+/* http2_guard_settle ends the connection for what http2_guard_sent has noted, outside of
+ * nghttp2. */
 void http2_guard_settle(struct http2 *h2);
 
-/* --- http2_keepalive.c ----------------------------------------------------------------------------- */
+/* --- http2_keepalive.c --- */
 
 /* http2_keepalive_start sets the timers of a connection that begins. */
 void http2_keepalive_start(struct http2 *h2);
@@ -256,16 +260,16 @@ void http2_keepalive_stop(struct http2 *h2);
 /* http2_keepalive_asked counts a PING of the peer's, and cuts it off when there are too many. */
 void http2_keepalive_asked(struct http2 *h2);
 
-/* --- http2_head.c ---------------------------------------------------------------------------------- */
+/* --- http2_head.c --- */
 
-/* http2_head_add takes one field of a request, pseudo-header or not, into its arena. What is wrong with
- * it is told by fault_status. */
+/* http2_head_add takes one field of a request, pseudo-header or not, into its arena. What is wrong
+ * with it is told by fault_status. */
 void http2_head_add(struct http2_stream *st, struct str name, struct str value);
 
 /* http2_head_finish checks what needs the whole head, and sets method, path and query. */
 void http2_head_finish(struct http2_stream *st);
 
-/* --- http2_stream.c -------------------------------------------------------------------------------- */
+/* --- http2_stream.c --- */
 
 /* http2_stream_open takes a spare stream or makes one, and starts its request.
  *
@@ -273,12 +277,12 @@ void http2_head_finish(struct http2_stream *st);
  */
 MUST_USE struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id);
 
-/* http2_stream_advance goes on with a stream after a frame: its head is complete, `data` of its body
- * has come, or its end. */
+/* http2_stream_advance goes on with a stream after a frame: its head is complete, `data` of its
+ * body has come, or its end. */
 void http2_stream_advance(struct http2_stream *st, struct str data);
 
-/* http2_stream_closed notes that nghttp2 has closed a stream. A handler that has not answered hears of it from
- * http2_stream_tell_lost, between the frames or at the end of the turn.
+/* http2_stream_closed notes that nghttp2 has closed a stream. A handler that has not answered hears
+ * of it from http2_stream_tell_lost, between the frames or at the end of the turn.
  *
  * code: the error code of a reset.
  */
@@ -287,10 +291,12 @@ void http2_stream_closed(struct http2_stream *st, uint32_t code);
 /* http2_stream_tell_lost tells the handlers that are to be told. */
 void http2_stream_tell_lost(struct http2 *h2);
 
-/* http2_stream_close_all closes every stream of a connection that ends, and tells their handlers. */
+/* http2_stream_close_all closes every stream of a connection that ends, and tells their
+ * handlers. */
 void http2_stream_close_all(struct http2 *h2);
 
-/* http2_stream_answer marks that the answer is whole or broken off: what is held of the body is used. */
+/* http2_stream_answer marks that the answer is whole or broken off: what is held of the body is
+ * used. */
 void http2_stream_answer(struct http2_stream *st);
 
 /* http2_stream_linger marks that a refusal has left whole. */
@@ -317,31 +323,34 @@ size_t http2_stream_count_queued(const struct http2 *h2);
 /* http2_stream_recycle is the transport's recycle. */
 void http2_stream_recycle(struct http_request *req);
 
-/* http2_stream_notify goes on with a stream that has room again: it runs on_writable, or the handler. */
+/* http2_stream_notify goes on with a stream that has room again: it runs on_writable, or the
+ * handler. */
 void http2_stream_notify(struct http2_stream *st);
 
 /* http2_stream_has_room tells whether a stream's handler should produce more. */
 bool http2_stream_has_room(const struct http2_stream *st, size_t limit);
 
-/* --- http2_send.c ---------------------------------------------------------------------------------- */
+/* --- http2_send.c --- */
 
 /* The transport of HTTP/2. */
 extern const struct http_transport http2_transport;
 
-/* http2_send_data is nghttp2's send_data callback: a DATA frame, straight into the connection's queue. */
+/* http2_send_data is nghttp2's send_data callback: a DATA frame, straight into the connection's
+ * queue. */
 int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
                     size_t length, nghttp2_data_source *source, void *user_data);
 
 /* http2_send_continue sends the interim answer to Expect: 100-continue. */
 void http2_send_continue(struct http2_stream *st);
 
-/* http2_send_watch sets the timer of a stream, if something waits for its peer to open the window, and anew
- * when the peer has taken HTTP2_PACE_BYTES; else it unsets it. */
+/* http2_send_watch sets the timer of a stream, if something waits for its peer to open the window,
+ * and anew when the peer has taken HTTP2_PACE_BYTES; else it unsets it. */
 void http2_send_watch(struct http2_stream *st);
 
-/* http2_send_done notes that the last frame of an answer has left. If the request has not ended the peer is
- * told to send no more of it: at once, for a call of gRPC keeps its place among the streams until then; after
- * a while when it was refused, so that what is wrong with the rest is told as well.
+/* http2_send_done notes that the last frame of an answer has left. If the request has not ended the
+ * peer is told to send no more of it: at once, for a call of gRPC keeps its place among the streams
+ * until then; after a while when it was refused, so that what is wrong with the rest is told as
+ * well.
  *
  * Returns: 0; an error of nghttp2's.
  */

@@ -11,10 +11,11 @@
 #include "core/telemetry/log_limit.h"
 
 #define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
-/* what a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as measured */
+/* what a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as
+ * measured */
 #define STREAM_COST_BYTES (sizeof(struct http2_stream) + 1536)
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 #define LIFE(life) (1u << STREAM_##life)
 
@@ -34,7 +35,7 @@ static void set_life(struct http2_stream *st, enum http2_life life)
     st->life = life;
 }
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 static void on_timer(struct wheel_timer *timer);
 
@@ -133,10 +134,10 @@ void http2_free_spare(struct http_server *server)
     server->http2_spare_count = 0;
 }
 
-/* --- flow control -------------------------------------------------------------------------------- */
+/* --- flow control --- */
 
-/* credit lets the peer send more on the stream. An error is nghttp2's lack of memory, or a stream that it
- * has closed meanwhile. */
+/* credit lets the peer send more on the stream. An error is nghttp2's lack of memory, or a stream
+ * that it has closed meanwhile. */
 static void credit(struct http2_stream *st, size_t len)
 {
     if (!http2_stream_is_closed(st) && len > 0) {
@@ -144,8 +145,9 @@ static void credit(struct http2_stream *st, size_t len)
     }
 }
 
-/* credit_connection lets the peer send more on all streams. It does so at once, so that one handler that is
- * slow holds up no other, until all of them together hold more than a connection's window. */
+/* credit_connection lets the peer send more on all streams. It does so at once, so that one handler
+ * that is slow holds up no other, until all of them together hold more than a connection's
+ * window. */
 static void credit_connection(struct http2 *h2, size_t len)
 {
     h2->owed_bytes += len;
@@ -170,7 +172,7 @@ void http2_stream_consume(struct http2_stream *st, size_t len)
     credit_connection(st->h2, 0);
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests --- */
 
 static void refuse(struct http2_stream *st, int status, const char *detail)
 {
@@ -274,8 +276,8 @@ static void collect(struct http2_stream *st, struct str data)
     }
 }
 
-/* store keeps what comes of a body before its handler, which takes it piece by piece, may run: no more than the
- * stream's window. */
+/* store keeps what comes of a body before its handler, which takes it piece by piece, may run: no
+ * more than the stream's window. */
 static void store(struct http2_stream *st, struct str data)
 {
     st->held_credit += data.len;
@@ -342,7 +344,7 @@ void http2_stream_advance(struct http2_stream *st, struct str data)
     }
 }
 
-/* --- the answer ---------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
 /* let_go gives back what the stream holds beside its memory. */
 static void let_go(struct http2_stream *st)
@@ -375,10 +377,10 @@ void http2_stream_block(struct http2_stream *st)
     list_push_back(&st->h2->blocked, &st->queue);
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
-/* close_stream lets go of a stream that nghttp2 knows no more, and tells a handler that has not answered; the stream may be
- * gone afterwards. */
+/* close_stream lets go of a stream that nghttp2 knows no more, and tells a handler that has not
+ * answered; the stream may be gone afterwards. */
 static void close_stream(struct http2_stream *st)
 {
     struct http2 *h2 = st->h2;
@@ -430,8 +432,8 @@ void http2_stream_close_all(struct http2 *h2)
     }
 }
 
-/* on_timer: no byte of a body has come for so long, or no end of it though it is refused, or no byte of an
- * answer has been wanted. */
+/* on_timer: no byte of a body has come for so long, or no end of it though it is refused, or no
+ * byte of an answer has been wanted. */
 static void on_timer(struct wheel_timer *timer)
 {
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
@@ -455,8 +457,8 @@ size_t http2_stream_count_queued(const struct http2 *h2)
     return h2->queued_bytes + h2->conn->out.len;
 }
 
-/* http2_stream_has_room: a stream whose own queue is short goes on though others fill the connection's share, or it
- * would wait for them. */
+/* http2_stream_has_room: a stream whose own queue is short goes on though others fill the
+ * connection's share, or it would wait for them. */
 bool http2_stream_has_room(const struct http2_stream *st, size_t limit)
 {
     const struct http2 *h2 = st->h2;

@@ -25,9 +25,10 @@ size_t budget_default_bytes(void)
     return bytes > BUDGET_MIN_BYTES ? bytes : BUDGET_MIN_BYTES;
 }
 
-/* --- address space for a malloc that fails ------------------------------------------------------- */
+/* --- address space for a malloc that fails --- */
 
-/* keep_space: pages that cannot be touched take no memory, but count where the address space is limited. */
+/* keep_space: pages that cannot be touched take no memory, but count where the address space is
+ * limited. */
 static void keep_space(struct budget *budget)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -54,7 +55,7 @@ static void on_short(struct quota_pool *pool)
     give_space_back(budget);
 }
 
-/* --- levels -------------------------------------------------------------------------------------- */
+/* --- levels --- */
 
 static uint64_t used_bytes(const struct budget *budget)
 {
@@ -119,7 +120,8 @@ void budget_purge(void)
     }
 }
 
-/* keep_freed: while memory is short, pages that are freed go back at once; at ease they are kept for the next. */
+/* keep_freed: while memory is short, pages that are freed go back at once; at ease they are kept
+ * for the next. */
 static void keep_freed(struct budget *budget, bool is_kept)
 {
     if (is_kept) {
@@ -152,8 +154,8 @@ static void tell_level(struct loop_deferred *news)
     }
 }
 
-/* on_level: told at the end of the turn, for what it would start may be under way. A level that comes and goes
- * within a turn counts, and is not told. */
+/* on_level: told at the end of the turn, for what it would start may be under way. A level that
+ * comes and goes within a turn counts, and is not told. */
 static void on_level(struct quota *quota)
 {
     struct budget *budget = CONTAINER_OF(quota, struct budget, traffic);
@@ -164,10 +166,10 @@ static void on_level(struct quota *quota)
     }
 }
 
-/* --- one look ------------------------------------------------------------------------------------ */
+/* --- one look --- */
 
-/* count_active is what jemalloc has in use, in whole pages: so what is lost between objects counts. Where a
- * sanitizer owns malloc it is not known. */
+/* count_active is what jemalloc has in use, in whole pages: so what is lost between objects counts.
+ * Where a sanitizer owns malloc it is not known. */
 static size_t count_active(void)
 {
     uint64_t epoch = 1;
@@ -249,8 +251,8 @@ static void cut(struct budget *budget, struct conn *conn, size_t held_bytes)
     conn_close(conn);
 }
 
-/* cut_stalled cuts those that hold most and do not move, while all is used: one at least, and as many as it takes
- * for new requests. */
+/* cut_stalled cuts those that hold most and do not move, while all is used: one at least, and as
+ * many as it takes for new requests. */
 static void cut_stalled(struct budget *budget)
 {
     struct stalled stalled = {.count = 0};
@@ -270,7 +272,8 @@ static void cut_stalled(struct budget *budget)
 void budget_tick(struct budget *budget)
 {
     weigh_foreign(budget);
-    /* a malloc that fails just now begins anew: what this look undoes, the next failure does again */
+    /* a malloc that fails just now begins anew: what this look undoes, the next failure does
+     * again */
     const uint8_t ticks = atomic_load_explicit(&budget->short_ticks, memory_order_relaxed);
     if (ticks > 0) {
         atomic_store_explicit(&budget->short_ticks, (uint8_t)(ticks - 1), memory_order_relaxed);
@@ -292,7 +295,7 @@ static void on_tick(struct wheel_timer *timer)
     loop_set_timer(budget->loop, &budget->tick, TICK_MS);
 }
 
-/* --- the beginning and the end ------------------------------------------------------------------- */
+/* --- the beginning and the end --- */
 
 void budget_init(struct budget *budget, size_t max_bytes)
 {

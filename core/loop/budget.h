@@ -2,11 +2,12 @@
  *
  * budget.h - the memory of the process: how much there may be, what happens when it runs short.
  *
- * Flow:    quotas charge what they can (quota.h); once a second the rest - libraries, fragmentation - is
- *          what jemalloc has in use beside. 80 %: no request body is read. 100 %: new requests are refused, and
+ * Flow:    quotas charge what they can (quota.h); once a second the rest - libraries, fragmentation
+ *          - is what jemalloc has in use beside. 80 %: no request body is read. 100 %: new requests
+ *            are refused, and
  *          once a second the connection that holds most and does not move is cut.
- * Failure: a malloc that fails though the budget is not used up counts as 100 %: the address space that was
- *          kept for that is given back.
+ * Failure: a malloc that fails though the budget is not used up counts as 100 %: the address space
+ *          that was kept for that is given back.
  * Thread:  the work loop, but for the quota of diagnostics, which is their loop's.
  */
 #ifndef TOQ_CORE_LOOP_BUDGET_H
@@ -39,7 +40,8 @@ struct budget {
     struct wheel_timer diagnostics_tick;
 };
 
-/* budget_default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of what the system lets us have. */
+/* budget_default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of what the system lets us
+ * have. */
 size_t budget_default_bytes(void);
 
 /* budget_init makes the quotas.
@@ -48,7 +50,8 @@ size_t budget_default_bytes(void);
  */
 void budget_init(struct budget *budget, size_t max_bytes);
 
-/* budget_start begins to look, once a second; conns is the set whose connections wait and are cut. */
+/* budget_start begins to look, once a second; conns is the set whose connections wait and are
+ * cut. */
 void budget_start(struct budget *budget, struct loop *loop, struct conn_set *conns);
 
 /* budget_stop ends that; the quotas stay. */
@@ -69,8 +72,8 @@ void budget_tick(struct budget *budget);
 /* budget_charged_bytes is what is charged; of diagnostics to a whole batch. */
 size_t budget_charged_bytes(const struct budget *budget);
 
-/* budget_purge gives the system the pages back that this thread has freed, after work that took many. Some
- * milliseconds for some dozens of MiB. */
+/* budget_purge gives the system the pages back that this thread has freed, after work that took
+ * many. Some milliseconds for some dozens of MiB. */
 void budget_purge(void);
 
 /* budget_register_metrics adds the families toq_memory_*.

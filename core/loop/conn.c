@@ -20,8 +20,8 @@
 #include "core/loop/task.h"
 
 #define IOV_MAX_COUNT 16
-/* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none of them
- * holds the loop for as long as the kernel takes to copy all it has room for. */
+/* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none of
+ * them holds the loop for as long as the kernel takes to copy all it has room for. */
 #define WRITE_BYTES ((size_t)64 << 10)
 
 enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
@@ -155,8 +155,8 @@ bool conn_has_ended(const struct conn *conn)
 /* --- output --------------------------------------------------------------------------------------
  */
 
-/* count_untaken counts what the peer has not acknowledged: in libuv's queue and in the kernel's, which
- * holds megabytes and tells libuv of room only when a third of them are gone. */
+/* count_untaken counts what the peer has not acknowledged: in libuv's queue and in the kernel's,
+ * which holds megabytes and tells libuv of room only when a third of them are gone. */
 static size_t count_untaken(struct conn *conn)
 {
     uv_os_fd_t fd;

@@ -5,9 +5,9 @@
  *
  * Flow:    conn_open -> on_data... conn_write... -> conn_finish (flush, FIN, drain the peer) or
  *          conn_close -> on_close
- * Failure: the peer's FIN is told once, by on_end with UV_EOF: it is half of an end, and the connection may
- *          still be written to. A connection that is broken closes by itself, with on_end if that has not
- *          run, and on_close.
+ * Failure: the peer's FIN is told once, by on_end with UV_EOF: it is half of an end, and the
+ *          connection may still be written to. A connection that is broken closes by itself, with
+ *          on_end if that has not run, and on_close.
  * Memory:  an idle connection holds no buffer: reads go through one buffer that all share, writes
  *          through pooled blocks. A connection frees itself after on_close.
  * Thread:  the loop.
@@ -38,8 +38,9 @@ struct conn;
 struct conn_events {
     void (*on_data)(struct conn *conn, const char *data,
                     size_t len); /* borrowed until it returns */
-    /* No data follows: status is UV_EOF, or why the connection broke. After UV_EOF the peer may still
-     * read, and the connection stays open until conn_finish or conn_close, or until it breaks. */
+    /* No data follows: status is UV_EOF, or why the connection broke. After UV_EOF the peer may
+     * still read, and the connection stays open until conn_finish or conn_close, or until it
+     * breaks. */
     void (*on_end)(struct conn *conn, int status);
     /* The peer has sent its FIN, but bytes before it are unread because of conn_pause: on_end will
      * tell of it when they are read. NULL for a protocol that can wait. */
@@ -47,8 +48,8 @@ struct conn_events {
     void (*on_drained)(struct conn *conn); /* it was clogged and is no more */
     void (*on_timeout)(struct conn *conn); /* conn_set_timeout's time is up */
     void (*on_close)(struct conn *conn);   /* the last call, exactly once: free what is yours */
-    /* what the protocol holds for this connection beside its output, and how many bytes of it have moved on
-     * so far, with those of conn->moved_bytes; NULL: nothing */
+    /* what the protocol holds for this connection beside its output, and how many bytes of it have
+     * moved on so far, with those of conn->moved_bytes; NULL: nothing */
     struct conn_weight (*weigh)(const struct conn *conn);
     void (*on_eased)(struct conn *conn); /* memory is there again; NULL: it did not wait for that */
 };
@@ -134,8 +135,8 @@ size_t conn_set_close_all(struct conn_set *set);
 MUST_USE int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
                        struct conn_stats *stats, struct conn **ret_conn);
 
-/* conn_ready_ns is when what is read now had arrived: loop_ready_ns, or before it when the loop had been held and
- * did not look. */
+/* conn_ready_ns is when what is read now had arrived: loop_ready_ns, or before it when the loop had
+ * been held and did not look. */
 uint64_t conn_ready_ns(const struct conn *conn);
 
 /* conn_attach names the protocol that gets the events, before the first turn after conn_open, or
@@ -173,8 +174,8 @@ bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len);
 /* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
 bool conn_is_clogged(struct conn *conn);
 
-/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. Meanwhile a look at
- * the kernel's state of the connection, every CONN_WATCH_MS, finds a peer that has left. */
+/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. Meanwhile a
+ * look at the kernel's state of the connection, every CONN_WATCH_MS, finds a peer that has left. */
 void conn_pause(struct conn *conn);
 
 /* conn_resume undoes conn_pause. */
@@ -186,9 +187,10 @@ void conn_resume(struct conn *conn);
  */
 void conn_set_timeout(struct conn *conn, uint64_t timeout_ms);
 
-/* conn_set_user_timeout has the kernel break the connection off when the peer acknowledges nothing, or takes
- * nothing, of what was sent for so long: on_end with UV_ETIMEDOUT. Without a word from the kernel a peer that
- * is gone would be known by conn_set's write timeout alone, once more is queued than the kernel holds.
+/* conn_set_user_timeout has the kernel break the connection off when the peer acknowledges nothing,
+ * or takes nothing, of what was sent for so long: on_end with UV_ETIMEDOUT. Without a word from the
+ * kernel a peer that is gone would be known by conn_set's write timeout alone, once more is queued
+ * than the kernel holds.
  *
  * timeout_ms: up to INT_MAX, which stands for what is longer; 0: as the system has it.
  */

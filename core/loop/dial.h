@@ -34,8 +34,8 @@ void dial_init(struct dial *dial, struct lookups *lookups, const char *host, uin
 
 /* dial_resolve finds the addresses of the host anew.
  *
- * Returns: 0 when they are there; UV_EALREADY when on_resolved will say so; UV_EAI_NONAME: the host is a name, and
- *          there are no lookups; what lookup_start says.
+ * Returns: 0 when they are there; UV_EALREADY when on_resolved will say so; UV_EAI_NONAME: the host
+ *          is a name, and there are no lookups; what lookup_start says.
  */
 MUST_USE int dial_resolve(struct dial *dial);
 
@@ -47,8 +47,8 @@ MUST_USE int dial_resolve(struct dial *dial);
  */
 MUST_USE int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer);
 
-/* dial_forget frees the addresses, and gives a look-up up, which may take until the resolver's own timeout:
- * on_resolved does not run. */
+/* dial_forget frees the addresses, and gives a look-up up, which may take until the resolver's own
+ * timeout: on_resolved does not run. */
 void dial_forget(struct dial *dial);
 
 #endif

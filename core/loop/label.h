@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * label.h - small numbers for the label sets that profiles and logs carry: a route and a method, or an
- * rpc.
+ * label.h - small numbers for the label sets that profiles and logs carry: a route and a method, or
+ * an rpc.
  *
  * A CPU sample is taken in a signal handler, where only a number can be copied; so each set gets
  * one, at start, and keeps it until the process ends.

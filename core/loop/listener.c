@@ -30,7 +30,8 @@ static void on_calm(struct wheel_timer *timer)
     listener->short_count = 0;
 }
 
-/* note_shortage logs one line for a shortage, however often a connection finds room in between. why: a literal. */
+/* note_shortage logs one line for a shortage, however often a connection finds room in between.
+ * why: a literal. */
 static void note_shortage(struct listener *listener, const char *why)
 {
     if (!listener->is_short) {

@@ -6,9 +6,10 @@
  * We accept ourselves, on a polled socket: libuv's own accept drops connections silently when
  * descriptors run out, and retries without pause when memory does.
  *
- * Failure: a connection above the limits is closed, which tells the peer. EMFILE, ENFILE: one connection is
- *          accepted on a reserve descriptor and closed; ENOBUFS, ENOMEM: the listener rests for
- *          LISTENER_REST_MS. All are counted; a shortage is logged when it begins and when it is over.
+ * Failure: a connection above the limits is closed, which tells the peer. EMFILE, ENFILE: one
+ *          connection is accepted on a reserve descriptor and closed; ENOBUFS, ENOMEM: the listener
+ *          rests for LISTENER_REST_MS. All are counted; a shortage is logged when it begins and
+ *          when it is over.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_LISTENER_H
@@ -25,12 +26,11 @@
 
 struct listener;
 
-/* What a listener's connections may take, so that no listener starves another. A descriptor's number is the
- * lowest that is free, so one above the limit tells that no more are left below. */
+/* What a listener's connections may take, so that no listener starves another. A descriptor's
+ * number is the lowest that is free, so one above the limit tells that no more are left below. */
 struct listener_limits {
-    size_t max_count; /* of its connections; 0: any number */
-    size_t
-        kept_fds; /* of RLIMIT_NOFILE, but no more than a quarter of it, that are for others; 0: none */
+    size_t max_count;   /* of its connections; 0: any number */
+    size_t kept_fds;    /* of RLIMIT_NOFILE, at most a quarter of it, kept for others; 0: none */
     size_t own_fds;     /* that the process needs beside its connections */
     size_t share_count; /* listeners that share what is left, a part for each; 0: none is apart */
 };

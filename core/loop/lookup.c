@@ -23,7 +23,7 @@ struct lookup {
     char host[];
 };
 
-/* --- on a thread --------------------------------------------------------------------------------- */
+/* --- on a thread --- */
 
 /* status_of says in our words what getaddrinfo returned. */
 static int status_of(int error)
@@ -59,7 +59,7 @@ static void work(struct pool_job *job)
     }
 }
 
-/* --- on the loop --------------------------------------------------------------------------------- */
+/* --- on the loop --- */
 
 static void finish(struct pool_job *job, int status)
 {

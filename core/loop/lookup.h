@@ -3,8 +3,9 @@
  * lookup.h - names looked up by the system's resolver, which blocks: on threads of a pool.
  *
  * Flow:    lookup_start -> [thread] getaddrinfo -> on_done on the loop
- * Failure: the resolver may take minutes, and cannot be stopped: who gives up leaves the look-up to its thread. So
- *          that one name that hangs does not take all threads, LOOKUPS_MAX of a name run at a time.
+ * Failure: the resolver may take minutes, and cannot be stopped: who gives up leaves the look-up to
+ *          its thread. So that one name that hangs does not take all threads, LOOKUPS_MAX of a name
+ *          run at a time.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_LOOKUP_H
@@ -25,28 +26,32 @@ struct lookups {
     struct list out; /* of struct lookup */
 };
 
-/* A lookup_done_fn gets the addresses, which it frees with freeaddrinfo; when status is negative, a UV_* (UV_EAI_NONAME,
- * UV_EAI_AGAIN ...), NULL. */
+/* A lookup_done_fn gets the addresses, which it frees with freeaddrinfo; when status is negative, a
+ * UV_* (UV_EAI_NONAME, UV_EAI_AGAIN ...), NULL. */
 typedef void (*lookup_done_fn)(void *arg, int status, struct addrinfo *addresses);
 
-/* lookups_init prepares for look-ups on a loop. pool: borrowed; a look-up may keep a thread of it for minutes. */
+/* lookups_init prepares for look-ups on a loop. pool: borrowed; a look-up may keep a thread of it
+ * for minutes. */
 void lookups_init(struct lookups *lookups, struct loop *loop, struct pool *pool);
 
 /* lookup_start looks a name up, for TCP.
  *
- * on_done runs exactly once, on the loop, never from inside lookup_start, unless lookup_cancel came first.
+ * on_done runs exactly once, on the loop, never from inside lookup_start, unless lookup_cancel came
+ * first.
  *
- * Returns: 0 with *ret_lookup set, valid until on_done or lookup_cancel; UV_EBUSY: LOOKUPS_MAX of the name are out;
- *          UV_ENOMEM; what pool_submit says.
+ * Returns: 0 with *ret_lookup set, valid until on_done or lookup_cancel; UV_EBUSY: LOOKUPS_MAX of
+ *          the name are out; UV_ENOMEM; what pool_submit says.
  * Owns:    host is copied.
  */
 MUST_USE int lookup_start(struct lookups *lookups, const char *host, uint16_t port,
                           lookup_done_fn on_done, void *arg, struct lookup **ret_lookup);
 
-/* lookup_cancel gives a look-up up: on_done does not run. One that has begun keeps its thread until it ends. */
+/* lookup_cancel gives a look-up up: on_done does not run. One that has begun keeps its thread until
+ * it ends. */
 void lookup_cancel(struct lookup *lookup);
 
-/* lookup_hints is what an address must be like, here and where one is given as a literal. flags: AI_*. */
+/* lookup_hints is what an address must be like, here and where one is given as a literal. flags:
+ * AI_*. */
 struct addrinfo lookup_hints(int flags);
 
 #endif

@@ -4,8 +4,8 @@
  * calls.
  *
  * Deferred calls run twice a turn: in a prepare handle for what timers queued, in a check handle
- * for what the poll queued. So nothing that is deferred waits for the next event; and where there is
- * more of it than ROUND_NS allow, the rest waits for the next round, behind the next poll.
+ * for what the poll queued. So nothing that is deferred waits for the next event; and where there
+ * is more of it than ROUND_NS allow, the rest waits for the next round, behind the next poll.
  */
 #include "core/loop/loop.h"
 
@@ -21,7 +21,8 @@
 #define ROUND_NS    (2 * NS_PER_MS)
 #define ROUND_CALLS 4 /* between two looks at the clock */
 
-/* A turn that takes so long lets what arrives meanwhile wait; what has waited is read within HOLD_WAKE_MS. */
+/* A turn that takes so long lets what arrives meanwhile wait; what has waited is read within
+ * HOLD_WAKE_MS. */
 #define HOLD_NS      (20 * NS_PER_MS)
 #define HOLD_WAKE_MS 50
 
@@ -299,7 +300,7 @@ uint64_t loop_ready_ns(struct loop *loop)
     return loop->ready_ns;
 }
 
-/* --- what callers owe the loop ------------------------------------------------------------------- */
+/* --- what callers owe the loop --- */
 
 static _Noreturn void fail_caller(const char *what, const char *duty, int line)
 {
@@ -325,7 +326,7 @@ void loop_require_lasting(const struct loop *loop, const void *object, const cha
     }
 }
 
-/* --- timers and deferred calls ------------------------------------------------------------------- */
+/* --- timers and deferred calls --- */
 
 void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeout_ms)
 {
@@ -384,11 +385,12 @@ void loop_undefer(struct loop_deferred *deferred)
     list_unlink(&deferred->link);
 }
 
-/* --- calls from other threads -------------------------------------------------------------------- */
+/* --- calls from other threads --- */
 
 void loop_post(struct loop *loop, struct loop_post *post)
 {
-    /* woken under the lock: once the post runs its loop may go, and this call must be over by then */
+    /* woken under the lock: once the post runs its loop may go, and this call must be over by
+     * then */
     (void)pthread_mutex_lock(&loop->post_lock);
     list_push_back(&loop->posts, &post->link);
     (void)uv_async_send(&loop->wake); /* fails on a closing handle alone */

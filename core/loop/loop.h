@@ -41,15 +41,17 @@ typedef void (*loop_stall_fn)(uint64_t turn, uint64_t held_ns);
  */
 MUST_USE int loop_create(struct loop **ret_loop);
 
-/* loop_destroy closes the loop's own handles and frees it; takes NULL. It turns the loop until nobody keeps it by
- * loop_ref; calls that are still deferred then do not run, nor do posts of others.
+/* loop_destroy closes the loop's own handles and frees it; takes NULL. It turns the loop until
+ * nobody keeps it by loop_ref; calls that are still deferred then do not run, nor do posts of
+ * others.
  *
  * Every other handle must be closed or closing. Handles that are still open afterwards are printed
  * to stderr and abort: they are a leak.
  */
 void loop_destroy(struct loop *loop);
 
-/* loop_run turns the loop until loop_stop, or until no handle is active and no deferred call waits. */
+/* loop_run turns the loop until loop_stop, or until no handle is active and no deferred call
+ * waits. */
 void loop_run(struct loop *loop);
 
 /* loop_stop makes loop_run return after this turn. */
@@ -65,13 +67,14 @@ uint64_t loop_now_ms(const struct loop *loop);
  * now works through became known. What waits behind others in the turn so counts its wait. */
 uint64_t loop_ready_ns(struct loop *loop);
 
-/* loop_was_held tells whether what is read now may have waited, since a turn that took long is just over. */
+/* loop_was_held tells whether what is read now may have waited, since a turn that took long is just
+ * over. */
 bool loop_was_held(const struct loop *loop);
 
 /* loop_held_ns tells for how long the callbacks of this turn have held the loop by now.
  *
- * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn, unless it is NULL, is a number that no
- *          other turn has.
+ * Returns: about 0 while it polls, and 0 when it does not run. *ret_turn, unless it is NULL, is a
+ *          number that no other turn has.
  * Thread:  any.
  */
 uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn);
@@ -83,7 +86,8 @@ uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn);
  */
 MUST_USE bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts);
 
-/* loop_running_route is the route, or the method of gRPC, of the task whose callback runs now; "" when none does.
+/* loop_running_route is the route, or the method of gRPC, of the task whose callback runs now; ""
+ * when none does.
  *
  * Thread: any.
  */
@@ -93,15 +97,16 @@ const char *loop_running_route(const struct loop *loop);
  * nobody. */
 void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall);
 
-/* loop_require_thread aborts when the loop runs and the caller is on another thread, where nothing of the loop may be
- * touched.
+/* loop_require_thread aborts when the loop runs and the caller is on another thread, where nothing
+ * of the loop may be touched.
  *
  * what: who is called, for the message.
  */
 void loop_require_thread(const struct loop *loop, const char *what);
 
-/* loop_require_lasting aborts when `object`, which is used after this turn's callback has returned, lies on the stack
- * of that callback; and as loop_require_thread does. What lies in the frame of loop_run's caller lasts.
+/* loop_require_lasting aborts when `object`, which is used after this turn's callback has returned,
+ * lies on the stack of that callback; and as loop_require_thread does. What lies in the frame of
+ * loop_run's caller lasts.
  *
  * what: who is called, for the message.
  */
@@ -113,24 +118,25 @@ void loop_set_timer(struct loop *loop, struct wheel_timer *timer, uint64_t timeo
 /* loop_http_date is the current date as the Date field has it, at most 100 ms old. */
 struct str loop_http_date(const struct loop *loop);
 
-/* loop_defer runs deferred->run at the end of this turn, or of a later one when others took their time;
- * in the order of the calls. Harmless when it is queued already. */
+/* loop_defer runs deferred->run at the end of this turn, or of a later one when others took their
+ * time; in the order of the calls. Harmless when it is queued already. */
 void loop_defer(struct loop *loop, struct loop_deferred *deferred);
 
 /* loop_undefer takes a deferred call back; harmless when it is not queued. */
 void loop_undefer(struct loop_deferred *deferred);
 
-/* loop_post runs post->run on the loop's thread, in the order of the calls and never before it returns, however
- * often the loop is asked to stop. A post is not a reason for loop_run to go on: what must be heard of wants
- * loop_ref.
+/* loop_post runs post->run on the loop's thread, in the order of the calls and never before it
+ * returns, however often the loop is asked to stop. A post is not a reason for loop_run to go on:
+ * what must be heard of wants loop_ref.
  *
  * Owns:   the post is the loop's until it runs; it cannot be taken back.
- * Thread: any, from loop_create on. The caller sees to it that the loop is there: by a loop_ref that the post
- *         itself takes back, or by ending its threads before loop_destroy.
+ * Thread: any, from loop_create on. The caller sees to it that the loop is there: by a loop_ref
+ *         that the post itself takes back, or by ending its threads before loop_destroy.
  */
 void loop_post(struct loop *loop, struct loop_post *post);
 
-/* loop_ref keeps loop_run, and loop_destroy, turning for a post that is to come, until loop_unref. It counts. */
+/* loop_ref keeps loop_run, and loop_destroy, turning for a post that is to come, until loop_unref.
+ * It counts. */
 void loop_ref(struct loop *loop);
 
 /* loop_unref takes a loop_ref back. */

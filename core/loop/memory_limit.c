@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * memory_limit.c - /proc/self/cgroup says in which cgroup the process is, /proc/self/mountinfo where the tree of
- * cgroups is mounted, and each folder from there up to the mount's root may hold a limit.
+ * memory_limit.c - /proc/self/cgroup says in which cgroup the process is, /proc/self/mountinfo
+ * where the tree of cgroups is mounted, and each folder from there up to the mount's root may hold
+ * a limit.
  */
 #include "core/loop/memory_limit.h"
 
@@ -83,7 +84,8 @@ struct mount {
     struct str point; /* and where */
 };
 
-/* read_mount reads a line of mountinfo (proc(5)): "31 23 0:28 /root /point rw - type source options".
+/* read_mount reads a line of mountinfo (proc(5)): "31 23 0:28 /root /point rw - type source
+ * options".
  *
  * Returns: whether it is the tree that is looked for. */
 static bool read_mount(struct str line, bool is_v2, struct mount *ret_mount)
@@ -110,8 +112,8 @@ static bool find_mount(struct str text, bool is_v2, struct mount *ret_mount)
     return false;
 }
 
-/* below makes a path relative to what is mounted; "" when it is not below it, as in a container that sees its
- * own cgroup as the root. */
+/* below makes a path relative to what is mounted; "" when it is not below it, as in a container
+ * that sees its own cgroup as the root. */
 static struct str below(struct str path, struct str mounted)
 {
     if (mounted.len == 1) {
@@ -200,7 +202,8 @@ static size_t find_mapped(const char *root)
     return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* address_space is what RLIMIT_AS leaves: libraries, stacks of threads and the log's queues are mapped, too. */
+/* address_space is what RLIMIT_AS leaves: libraries, stacks of threads and the log's queues are
+ * mapped, too. */
 static size_t address_space(const char *root)
 {
     struct rlimit limit;

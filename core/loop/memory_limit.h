@@ -7,15 +7,17 @@
 
 #include "core/base/str.h"
 
-/* memory_limit_find is the least of what limits the process: the limits of its cgroup and of all above it,
- * RLIMIT_AS without what is mapped already, and the machine's memory. What cannot be read does not limit.
+/* memory_limit_find is the least of what limits the process: the limits of its cgroup and of all
+ * above it, RLIMIT_AS without what is mapped already, and the machine's memory. What cannot be read
+ * does not limit.
  *
  * root: put before each path, "" but for tests. Never 0.
  * Thread: any; it reads files of /proc and /sys, and so touches no disk.
  */
 size_t memory_limit_find(const char *root);
 
-/* memory_limit_cgroup is the least limit of the process's cgroups, version 1 and 2; SIZE_MAX when there is none.
+/* memory_limit_cgroup is the least limit of the process's cgroups, version 1 and 2; SIZE_MAX when
+ * there is none.
  *
  * Source: cgroups(7), the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
  */

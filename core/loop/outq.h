@@ -3,9 +3,9 @@
  * outq.h - bytes on their way out of one connection: a chain of blocks that many small writes fill,
  * and that leave in one system call.
  *
- * Memory: blocks come from a pool that all connections share, so an idle connection holds none. They are
- *         charged to the pool's quota, also while they are spare. Whoever fills a queue bounds it
- *         (conn.h: watermarks).
+ * Memory: blocks come from a pool that all connections share, so an idle connection holds none.
+ *         They are charged to the pool's quota, also while they are spare. Whoever fills a queue
+ *         bounds it (conn.h: watermarks).
  * Thread: the loop.
  */
 #ifndef TOQ_CORE_LOOP_OUTQ_H

@@ -2,11 +2,11 @@
  *
  * pool.c - a queue under a lock, and threads that wait for it.
  *
- * A thread is `idle` from the moment its job has returned, before the loop hears of it: the job that follows is
- * then given to that thread instead of starting another.
+ * A thread is `idle` from the moment its job has returned, before the loop hears of it: the job
+ * that follows is then given to that thread instead of starting another.
  *
- * Locking: `lock` guards the queue, the links of its jobs and all counts. It may be held while a loop's is taken,
- *          never the other way round.
+ * Locking: `lock` guards the queue, the links of its jobs and all counts. It may be held while a
+ *          loop's is taken, never the other way round.
  */
 #include "core/loop/pool.h"
 
@@ -35,7 +35,7 @@ struct pool {
     pthread_t threads[];
 };
 
-/* --- on the loop --------------------------------------------------------------------------------- */
+/* --- on the loop --- */
 
 static void finish_job(struct loop_post *post)
 {
@@ -44,7 +44,7 @@ static void finish_job(struct loop_post *post)
     job->done(job, job->status);
 }
 
-/* --- on a thread --------------------------------------------------------------------------------- */
+/* --- on a thread --- */
 
 /* take_job waits for a job. The lock is held. Returns: NULL when the thread is to end. */
 static struct pool_job *take_job(struct pool *pool)
@@ -102,7 +102,7 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-/* --- jobs in ------------------------------------------------------------------------------------- */
+/* --- jobs in --- */
 
 static bool is_full(const struct pool *pool)
 {
@@ -188,7 +188,7 @@ bool pool_cancel(struct pool_job *job)
     return is_queued;
 }
 
-/* --- metrics ------------------------------------------------------------------------------------- */
+/* --- metrics --- */
 
 struct pool_stats pool_get_stats(struct pool *pool)
 {
@@ -232,7 +232,7 @@ int pool_register_metrics(struct pool *pool, struct metrics *metrics)
     return metrics_add_collector(metrics, collect, pool);
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int pool_create(const struct pool_options *options, struct pool **ret_pool)
 {
@@ -251,7 +251,8 @@ int pool_create(const struct pool_options *options, struct pool **ret_pool)
     return 0;
 }
 
-/* wait_quiet waits for the jobs that run, the lock held. Returns: false when the time is up first. */
+/* wait_quiet waits for the jobs that run, the lock held. Returns: false when the time is up
+ * first. */
 static bool wait_quiet(struct pool *pool, uint64_t timeout_ms)
 {
     const uint64_t end_ns = clock_now_ns() + timeout_ms * NS_PER_MS;

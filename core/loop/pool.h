@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool.h - threads for what blocks: name look-ups, connects, files, symbols. Each kind of work has a pool of its own,
- * so none waits for another's.
+ * pool.h - threads for what blocks: name look-ups, connects, files, symbols. Each kind of work has
+ * a pool of its own, so none waits for another's.
  *
- * Flow:    pool_submit -> [queue] -> work on a thread of the pool -> loop_post -> done on the loop that submitted
- * Failure: a full queue refuses. A job that runs cannot be stopped: what it reads and writes lives until it returns.
- * Memory:  jobs are their callers', until done runs. Threads start with the work, and stay until pool_destroy.
+ * Flow:    pool_submit -> [queue] -> work on a thread of the pool -> loop_post -> done on the loop
+ *          that submitted
+ * Failure: a full queue refuses. A job that runs cannot be stopped: what it reads and writes lives
+ *          until it returns.
+ * Memory:  jobs are their callers', until done runs. Threads start with the work, and stay until
+ *          pool_destroy.
  * Thread:  any loop's, several at once; unless a function says otherwise.
  */
 #ifndef TOQ_CORE_LOOP_POOL_H
@@ -17,8 +20,9 @@
 
 struct pool;
 
-/* A job: `work` runs on a thread of the pool, under the label of the task that submitted it; `done` on the loop
- * afterwards, exactly once. status is 0, or UV_ECANCELED: work has not run and will not. */
+/* A job: `work` runs on a thread of the pool, under the label of the task that submitted it; `done`
+ * on the loop afterwards, exactly once. status is 0, or UV_ECANCELED: work has not run and will
+ * not. */
 struct pool_job {
     void (*work)(struct pool_job *job);
     void (*done)(struct pool_job *job, int status);
@@ -53,36 +57,39 @@ struct pool_stats {
  */
 MUST_USE int pool_create(const struct pool_options *options, struct pool **ret_pool);
 
-/* pool_destroy calls off the jobs that wait (done runs with UV_ECANCELED), waits for those that run, and ends the
- * threads; takes NULL. No done runs from inside it: the loops still have to turn, or to be destroyed, afterwards.
+/* pool_destroy calls off the jobs that wait (done runs with UV_ECANCELED), waits for those that
+ * run, and ends the threads; takes NULL. No done runs from inside it: the loops still have to turn,
+ * or to be destroyed, afterwards.
  *
  * timeout_ms: for how long it waits.
- * Returns:    true; false when a job still runs: then the pool is there, and takes no more jobs. The caller tries
- *             again later, or ends the process by _exit without freeing what the job may touch.
+ * Returns:    true; false when a job still runs: then the pool is there, and takes no more jobs.
+ *             The caller tries again later, or ends the process by _exit without freeing what the
+ *             job may touch.
  * Thread:     any, when nobody submits or cancels any more.
  */
 MUST_USE bool pool_destroy(struct pool *pool, uint64_t timeout_ms);
 
 /* pool_submit queues a job. The loop keeps running until done has run.
  *
- * Returns: 0; UV_EAGAIN: the queue is full, or no thread can be started; UV_ECANCELED: pool_destroy was called. On
- *          an error neither work nor done runs.
+ * Returns: 0; UV_EAGAIN: the queue is full, or no thread can be started; UV_ECANCELED: pool_destroy
+ *          was called. On an error neither work nor done runs.
  * Owns:    job is the pool's until done runs.
  */
 MUST_USE int pool_submit(struct pool *pool, struct loop *loop, struct pool_job *job);
 
 /* pool_cancel calls off a job that pool_submit has accepted and whose done has not run.
  *
- * Returns: true: done will run with UV_ECANCELED, at the earliest when this has returned; false: it runs, or has
- *          run, and done tells as usual.
+ * Returns: true: done will run with UV_ECANCELED, at the earliest when this has returned; false: it
+ *          runs, or has run, and done tells as usual.
  */
 bool pool_cancel(struct pool_job *job);
 
 /* pool_get_stats reads the account. */
 struct pool_stats pool_get_stats(struct pool *pool);
 
-/* pool_register_metrics adds the pool to toq_threadpool_jobs_total and toq_threadpool_active_jobs, which are read
- * as long as the metrics live or until their collector is dropped: the pool lives longer.
+/* pool_register_metrics adds the pool to toq_threadpool_jobs_total and toq_threadpool_active_jobs,
+ * which are read as long as the metrics live or until their collector is dropped: the pool lives
+ * longer.
  *
  * Returns: 0; UV_ENOMEM.
  */

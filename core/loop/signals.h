@@ -2,8 +2,8 @@
  *
  * signals.h - SIGINT and SIGTERM stop the server gracefully, a second one at once; SIGHUP reloads.
  *
- * The handlers are our own, not libuv's: a signal must end the process even when a callback holds the loop, and
- * libuv would deliver it to the loop.
+ * The handlers are our own, not libuv's: a signal must end the process even when a callback holds
+ * the loop, and libuv would deliver it to the loop.
  *
  * Thread: main.
  */
@@ -16,8 +16,8 @@
 struct signals_options {
     struct loop *loop;
     void (*on_stop)(void *arg, int signo); /* once */
-    /* Once, and ends the process; another signal does, should the loop be held. NULL: the second signal ends it
-     * at once, from its handler. */
+    /* Once, and ends the process; another signal does, should the loop be held. NULL: the second
+     * signal ends it at once, from its handler. */
     void (*on_second_stop)(void *arg, int signo);
     void (*on_reload)(void *arg);
     void *arg;
@@ -29,8 +29,8 @@ struct signals {
     int stop_signo; /* handed to on_stop already */
 };
 
-/* signals_start installs the handlers. SIGHUP and SIGINT stay ignored when they are: nohup, and a shell
- * that starts a background job, want it so. One struct a process.
+/* signals_start installs the handlers. SIGHUP and SIGINT stay ignored when they are: nohup, and a
+ * shell that starts a background job, want it so. One struct a process.
  *
  * Returns: 0; what libuv says.
  */

@@ -125,7 +125,7 @@ static void set_current(struct task *task)
     task_current_label = task == NULL ? LABEL_NONE : task->label;
 }
 
-/* --- the end, and who holds it ------------------------------------------------------------------- */
+/* --- the end, and who holds it --- */
 
 static void free_unheld(struct task *task)
 {

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.h - what is in flight: every request from its first byte to its end, with its state; and the one answer
- * to whether it may still be touched.
+ * task.h - what is in flight: every request from its first byte to its end, with its state; and the
+ * one answer to whether it may still be touched.
  *
- * The current task is the one whose callback runs now; CPU samples take their labels from it, so whoever
- * resumes a task brackets the callback with task_enter and task_leave. Both hold it: a task's memory goes
- * back when the task has ended and nobody holds it, never from inside one of its own callbacks. What outlives
- * a callback holds the task (task_hold), or keeps a reference, {slot, id}, which is stale once the task has ended.
+ * The current task is the one whose callback runs now; CPU samples take their labels from it, so
+ * whoever resumes a task brackets the callback with task_enter and task_leave. Both hold it: a
+ * task's memory goes back when the task has ended and nobody holds it, never from inside one of its
+ * own callbacks. What outlives a callback holds the task (task_hold), or keeps a reference, {slot,
+ * id}, which is stale once the task has ended.
  *
- * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting -> task_end ->
- *          the last task_release -> on_free
+ * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting ->
+ *          task_end -> the last task_release -> on_free
  * Memory:  a task is embedded in its owner, which frees it in on_free and not before.
- * Thread:  a task belongs to the loop, and so to the thread, that it was started on: what is said of all tasks, and
- *          of the current one, is said of the calling thread's. task_current_label and task_swap_label are for
- *          every thread; task_slots.h's copies and task_copy_running are for any.
+ * Thread:  a task belongs to the loop, and so to the thread, that it was started on: what is said
+ *          of all tasks, and of the current one, is said of the calling thread's.
+ *          task_current_label and task_swap_label are for every thread; task_slots.h's copies and
+ *          task_copy_running are for any.
  */
 #ifndef TOQ_CORE_LOOP_TASK_H
 #define TOQ_CORE_LOOP_TASK_H
@@ -30,7 +32,8 @@ struct task;
  */
 typedef void (*task_cancel_fn)(struct task *task, int status);
 
-/* A task_trace_fn tells which trace a task belongs to; it begins its span when nobody has asked before. */
+/* A task_trace_fn tells which trace a task belongs to; it begins its span when nobody has asked
+ * before. */
 typedef const struct trace_context *(*task_trace_fn)(struct task *task);
 
 /* A task_free_fn gives the memory of a task back, which has ended and which nobody holds. */
@@ -41,8 +44,8 @@ struct task {
     const char *kind;    /* "http" */
     const char *state;   /* "write", "sleep" ..., or one of those below: a literal */
     const void *handler; /* code of the function that serves it; NULL: unknown */
-    /* The return addresses of the calls that parked it, the innermost first; none while it runs, and
-     * one alone unless task_keep_await_stacks asked for more. */
+    /* The return addresses of the calls that parked it, the innermost first; none while it runs,
+     * and one alone unless task_keep_await_stacks asked for more. */
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
     uint8_t await_depth;
     uint64_t start_ns; /* clock_now_ns */
@@ -95,11 +98,12 @@ MUST_USE int task_start(struct task *task, const char *kind, uint64_t now_ns,
  */
 void task_describe(struct task *task, const char *kind, uint32_t label, const void *handler);
 
-/* task_end takes a task out of the registry: references to it are stale. Its memory goes when nobody holds it,
- * so perhaps now. Harmless when it has ended and is held. */
+/* task_end takes a task out of the registry: references to it are stale. Its memory goes when
+ * nobody holds it, so perhaps now. Harmless when it has ended and is held. */
 void task_end(struct task *task);
 
-/* task_hold keeps a task's memory until task_release, also when it has ended. NULL: does nothing. */
+/* task_hold keeps a task's memory until task_release, also when it has ended. NULL: does
+ * nothing. */
 static inline void task_hold(struct task *task)
 {
     if (task != NULL) {
@@ -125,10 +129,12 @@ MUST_USE struct task *task_from_ref(struct task_ref ref);
  */
 MUST_USE struct task *task_enter(struct task *task);
 
-/* task_leave makes the task current again that was so before task_enter, and releases the one that was entered. */
+/* task_leave makes the task current again that was so before task_enter, and releases the one that
+ * was entered. */
 void task_leave(struct task *previous);
 
-/* task_swap_label sets the label alone, for work that is done on behalf of a task that may have ended.
+/* task_swap_label sets the label alone, for work that is done on behalf of a task that may have
+ * ended.
  *
  * Returns: the label before, to be set again afterwards.
  * Thread:  any.
@@ -140,8 +146,8 @@ static inline uint32_t task_swap_label(uint32_t label)
     return previous;
 }
 
-/* task_new_id is an id that no task has or gets, for what is listed beside tasks: threads. 1 is never
- * given out: it stands for the main thread.
+/* task_new_id is an id that no task has or gets, for what is listed beside tasks: threads. 1 is
+ * never given out: it stands for the main thread.
  *
  * Thread: any.
  */
@@ -177,8 +183,8 @@ void task_keep_await_stacks(bool is_on);
 /* task_on_wait names who is told of every wait that has ended; NULL: nobody. */
 void task_on_wait(task_wait_fn on_wait);
 
-/* task_on_run names who is told, from now on, how long tasks run; NULL: nobody. It costs a look at the
- * clock each time that a task begins or stops to run. */
+/* task_on_run names who is told, from now on, how long tasks run; NULL: nobody. It costs a look at
+ * the clock each time that a task begins or stops to run. */
 void task_on_run(task_run_fn on_run);
 
 /* task_set_state gives another name to what a task does, and keeps since when and where.
@@ -202,8 +208,8 @@ size_t task_cancel_all(int status);
 /* task_count is the number of living tasks. */
 size_t task_count(void);
 
-/* task_for_each calls `fn` for every living task, in no order; fn may end the task it is given, and start
- * others, which it may or may not be called for. */
+/* task_for_each calls `fn` for every living task, in no order; fn may end the task it is given, and
+ * start others, which it may or may not be called for. */
 void task_for_each(void (*fn)(struct task *task, void *arg), void *arg);
 
 #endif

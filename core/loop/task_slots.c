@@ -42,8 +42,8 @@ static _Atomic uint32_t chunk_count;
 static struct task_thread *threads; /* of all that ever ran tasks; others may still look at them */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds a chunk or a thread */
 
-/* What this thread has, and the slots that it may take: the one that was given back last, which is in the cache, or
- * the next of the newest chunk. */
+/* What this thread has, and the slots that it may take: the one that was given back last, which is
+ * in the cache, or the next of the newest chunk. */
 static _Thread_local struct {
     uint32_t first_free; /* plus 1; 0: none */
     uint32_t next;
@@ -57,7 +57,7 @@ static struct slot *slot_at(uint32_t index)
     return &chunk[index % CHUNK_SLOTS];
 }
 
-/* --- the owner's side ----------------------------------------------------------------------------- */
+/* --- the owner's side --- */
 
 struct task_thread *task_slots_thread(void)
 {
@@ -121,8 +121,8 @@ uint32_t task_slots_take(struct task *task)
     return index;
 }
 
-/* Between open_slot and close_slot a slot is written: each word by a release store, which no reader can see
- * without the odd sequence number. */
+/* Between open_slot and close_slot a slot is written: each word by a release store, which no reader
+ * can see without the odd sequence number. */
 static void open_slot(struct slot *slot)
 {
     const uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
@@ -197,7 +197,7 @@ void task_slots_publish_state(uint32_t index, const struct task *task)
     close_slot(slot);
 }
 
-/* --- everybody's side ---------------------------------------------------------------------------- */
+/* --- everybody's side --- */
 
 uint32_t task_slots_count(void)
 {

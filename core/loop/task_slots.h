@@ -2,15 +2,16 @@
  *
  * task_slots.h - the table of what is in flight: one slot for each task, which any thread may copy.
  *
- * There is one table for all loops. A slot is the thread's that took it, and a loop runs on one thread: it alone
- * writes and looks its tasks up; every other thread copies a slot without a lock and without a signal. A copy is
- * whole or taken again: the slot's sequence number is odd while the slot is written, and another one afterwards.
- * Chunks of slots are never freed, so a reference into the table may be looked up at any time.
+ * There is one table for all loops. A slot is the thread's that took it, and a loop runs on one
+ * thread: it alone writes and looks its tasks up; every other thread copies a slot without a lock
+ * and without a signal. A copy is whole or taken again: the slot's sequence number is odd while the
+ * slot is written, and another one afterwards. Chunks of slots are never freed, so a reference into
+ * the table may be looked up at any time.
  *
  * Memory: TASK_SLOT_BYTES for each task of the greatest number that was ever in flight at once.
  * Thread: the slot's, but for task_slots_count, task_slots_living and task_slots_copy.
- * Source: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012: without
- *         fences, by acquire and release at each word.
+ * Source: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012:
+ *         without fences, by acquire and release at each word.
  */
 #ifndef TOQ_CORE_LOOP_TASK_SLOTS_H
 #define TOQ_CORE_LOOP_TASK_SLOTS_H
@@ -53,7 +54,8 @@ MUST_USE uint32_t task_slots_take(struct task *task);
 /* task_slots_give takes a slot back; references to its task are stale from now on. */
 void task_slots_give(uint32_t index);
 
-/* task_slots_task is the task that has the slot; NULL: none, or the slot is not one of the calling thread's. */
+/* task_slots_task is the task that has the slot; NULL: none, or the slot is not one of the calling
+ * thread's. */
 struct task *task_slots_task(uint32_t index);
 
 /* task_slots_publish shows all that task_facts has of a task, which has the slot. */

@@ -23,10 +23,11 @@ struct redis;
 struct redis_call;
 struct redis_operation;
 
-/* A redis_reply_fn takes the end of a call, exactly once; the call may be sent again or freed by it.
+/* A redis_reply_fn takes the end of a call, exactly once; the call may be sent again or freed by
+ * it.
  *
- * status: 0; UV_EREMOTEIO: the server refused, and reply->text says why ("WRONGTYPE Operation ...");
- *         UV_ETIMEDOUT; UV_ECONNRESET; UV_ECANCELED: redis_close.
+ * status: 0; UV_EREMOTEIO: the server refused, and reply->text says why ("WRONGTYPE Operation
+ *         ..."); UV_ETIMEDOUT; UV_ECONNRESET; UV_ECANCELED: redis_close.
  * reply:  borrowed until it returns; NULL unless status is 0 or UV_EREMOTEIO.
  */
 typedef void (*redis_reply_fn)(struct redis_call *call, int status,
@@ -45,7 +46,7 @@ struct redis_call {
 
 enum redis_health_state {
     REDIS_HEALTH_DOWN,     /* away, or we are not let in */
-    REDIS_HEALTH_DEGRADED, /* it answers that it does not work, or takes no writes: see the reason */
+    REDIS_HEALTH_DEGRADED, /* it reports a fault, or takes no writes: see the reason */
     REDIS_HEALTH_UP,
 };
 
@@ -94,8 +95,8 @@ void redis_call_init(struct redis_call *call, struct task *task, redis_reply_fn 
 MUST_USE int redis_send(struct redis *redis, struct redis_call *call, const struct str *args,
                         size_t count, uint64_t timeout_ms);
 
-/* redis_lend lets a call that is under way go on for another task; the call holds it from now on, and no more the one
- * before.
+/* redis_lend lets a call that is under way go on for another task; the call holds it from now on,
+ * and no more the one before.
  *
  * task: NULL for none.
  */

@@ -252,7 +252,8 @@ static void take_greeting(struct redis_conn *rc, const struct redis_reply *reply
     const struct redis_refusal *refusal =
         reply->type == REDIS_ERROR ? redis_reply_refusal(reply->text) : NULL;
     const bool is_misplaced = refusal != NULL && refusal->is_misplaced;
-    /* a name is decoration, and proxies know no CLIENT; who takes no writes for now may give answers */
+    /* a name is decoration, and proxies know no CLIENT; who takes no writes for now may give
+     * answers */
     const bool may_fail = step == REDIS_STEP_SETNAME || (step == REDIS_STEP_PROBE && !is_misplaced);
     if (reply->type == REDIS_ERROR && !may_fail) {
         redis_conn_drop(rc, UV_EREMOTEIO, reply->text);

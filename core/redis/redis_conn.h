@@ -95,7 +95,8 @@ bool redis_conn_is_ready(const struct redis_conn *rc);
  */
 MUST_USE int redis_conn_write(struct redis_conn *rc, const struct str *args, size_t count);
 
-/* redis_conn_note_refusal takes what the last check says: NULL: the server works. Each way is logged. */
+/* redis_conn_note_refusal takes what the last check says: NULL: the server works. Each way is
+ * logged. */
 void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *refusal);
 
 /* redis_conn_drop gives the connection up and tries again; harmless when there is none.

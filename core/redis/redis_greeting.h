@@ -10,8 +10,8 @@
 
 #define REDIS_GREETING_ARGS_MAX 5
 
-/* In this order. PING is behind the others because a server that loads its data or wants a password lets the
- * others pass. */
+/* In this order. PING is behind the others because a server that loads its data or wants a password
+ * lets the others pass. */
 enum redis_step {
     REDIS_STEP_AUTH,
     REDIS_STEP_SELECT,

@@ -30,8 +30,8 @@ struct news {
 
 typedef void (*tell_fn)(struct redis_subscription *sub, const struct news *news);
 
-/* walk calls `tell` for each subscription that was there when it began, whatever callbacks do to the
- * list: who was told moves to its end, where new ones go too. */
+/* walk calls `tell` for each subscription that was there when it began, whatever callbacks do to
+ * the list: who was told moves to its end, where new ones go too. */
 static void walk(struct redis_pubsub *pubsub, const struct news *news, tell_fn tell)
 {
     pubsub->walk++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_pubsub.h - messages from Redis' channels, over a connection of its own that subscribes again
- * whenever it comes back.
+ * redis_pubsub.h - messages from Redis' channels, over a connection of its own that subscribes
+ * again whenever it comes back.
  *
  * Flow:    redis_pubsub_open -> redis_subscribe -> on_live(true) -> on_message ... -> connection
  *          lost: on_live(false) -> back: on_live(true) ...

@@ -45,9 +45,10 @@ MUST_USE int redis_reader_feed(struct redis_reader *reader, const char *data, si
 
 /* redis_reader_next takes one reply from what was fed.
  *
- * Returns: 1 with *ret_reply set, valid until the next call; 0 when more bytes are needed; UV_EPROTO
- *          when the bytes are no RESP2 or nested more than seven deep; UV_EMSGSIZE when the reply
- *          is too long, or memory is missing. After an error only reset and deinit are left.
+ * Returns: 1 with *ret_reply set, valid until the next call; 0 when more bytes are needed;
+ *          UV_EPROTO when the bytes are no RESP2 or nested more than seven deep; UV_EMSGSIZE when
+ *          the reply is too long, or memory is missing. After an error only reset and deinit are
+ *          left.
  */
 MUST_USE int redis_reader_next(struct redis_reader *reader, const struct redis_reply **ret_reply);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the preface of
- * HTTP/2.
+ * http_server.c - ties a listener to a router; a connection speaks HTTP/1 until it begins with the
+ * preface of HTTP/2.
  */
 #include "core/serve/http_server.h"
 
@@ -18,7 +18,8 @@ static void on_accept(struct listener *listener, struct conn *conn)
     http1_attach(server, conn);
 }
 
-/* run_drain: the requests first, so that a client that watches the health hears of it before the GOAWAY. */
+/* run_drain: the requests first, so that a client that watches the health hears of it before the
+ * GOAWAY. */
 static void run_drain(struct loop_deferred *deferred)
 {
     struct http_server *server = CONTAINER_OF(deferred, struct http_server, drain);

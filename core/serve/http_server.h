@@ -2,8 +2,8 @@
  *
  * http_server.h - one HTTP listener opened, drained and closed.
  *
- * Flow:   http_server_open -> requests ... -> http_server_drain: stop listening, close what is idle,
- *         answer the rest with Connection: close -> conn_set's on_empty
+ * Flow:   http_server_open -> requests ... -> http_server_drain: stop listening, close what is
+ *         idle, answer the rest with Connection: close -> conn_set's on_empty
  * Thread: the loop.
  */
 #ifndef TOQ_CORE_SERVE_HTTP_SERVER_H
@@ -36,9 +36,9 @@ MUST_USE int http_server_open(struct http_server *server, struct conn_set *conns
                               struct router *router, struct http_metrics *metrics,
                               const struct http_server_options *options);
 
-/* http_server_drain stops accepting and lets what is under way end; requests that asked by http_on_drain are
- * told, and the connections behind them. conn_set.on_empty tells when the last connection has closed; on_closed
- * runs once when the listener has. */
+/* http_server_drain stops accepting and lets what is under way end; requests that asked by
+ * http_on_drain are told, and the connections behind them. conn_set.on_empty tells when the last
+ * connection has closed; on_closed runs once when the listener has. */
 void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg);
 
 /* http_server_deinit frees the server's memory; it is drained and has no connections. */

@@ -46,7 +46,8 @@ struct sql_options {
     uint64_t max_lifetime_ms;    /* 240000, less up to a fifth at random */
     uint64_t max_idle_ms;        /* 60000; above min_idle */
     uint64_t ping_ms;            /* 5000 between two health checks; to the next 500 */
-    /* a statement that needs what writes need, and changes nothing; NULL: a server that answers is well */
+    /* a statement that needs what writes need, and changes nothing; NULL: a server that answers is
+     * well */
     const char *probe;
 };
 
@@ -144,14 +145,14 @@ struct sql_stats {
  */
 MUST_USE int sql_open(struct loop *loop, const struct sql_options *options, struct sql **ret_sql);
 
-/* sql_close ends every query and transaction with UV_ECANCELED and closes the connections; on_closed
- * runs once, later, after the last of their callbacks, and the pool is gone then. An attempt to
- * connect that is under way delays it by at most connect_timeout_ms.
+/* sql_close ends every query and transaction with UV_ECANCELED and closes the connections;
+ * on_closed runs once, later, after the last of their callbacks, and the pool is gone then. An
+ * attempt to connect that is under way delays it by at most connect_timeout_ms.
  */
 void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg);
 
-/* sql_query_start runs a statement. A read whose connection breaks runs once more; what the server has
- * undone for another transaction's sake, SQL_TRIES times in all.
+/* sql_query_start runs a statement. A read whose connection breaks runs once more; what the server
+ * has undone for another transaction's sake, SQL_TRIES times in all.
  *
  * Returns: 0: on_done runs exactly once, later, unless sql_query_cancel comes first; UV_EBUSY: the
  *          queue is full; UV_ENOTCONN: the server is down; UV_ECANCELED: the pool is being closed;
@@ -166,8 +167,8 @@ MUST_USE int sql_query_start(struct sql *sql, struct sql_query *query);
  */
 void sql_query_cancel(struct sql_query *query);
 
-/* sql_query_lend lets a query that several tasks wait for go on for another one of them; the query holds it from now
- * on, and no more the one before. Not for the queries of a transaction.
+/* sql_query_lend lets a query that several tasks wait for go on for another one of them; the query
+ * holds it from now on, and no more the one before. Not for the queries of a transaction.
  *
  * task: NULL for none.
  */
@@ -176,8 +177,8 @@ void sql_query_lend(struct sql_query *query, struct task *task);
 /* What a parameter takes in a packet beside its text: type, length, number, date. */
 #define SQL_PARAM_BYTES 16
 
-/* sql_packet_bytes is what one statement may take with its parameters: max_packet_bytes, or what the
- * server takes, which each connection asks for when it is made. */
+/* sql_packet_bytes is what one statement may take with its parameters: max_packet_bytes, or what
+ * the server takes, which each connection asks for when it is made. */
 size_t sql_packet_bytes(const struct sql *sql);
 
 /* sql_query_timeout_ms is the time that a query has which names none itself. */

@@ -110,8 +110,8 @@ static size_t ask_packet_bytes(MYSQL *mysql)
     return (size_t)bytes;
 }
 
-/* explain fills conn->why where the library's words mislead: when the server cannot be reached at all, or
- * says nothing. */
+/* explain fills conn->why where the library's words mislead: when the server cannot be reached at
+ * all, or says nothing. */
 static void explain(struct sql_conn *conn)
 {
     const struct sql_options *options = &conn->sql->options;

@@ -61,8 +61,8 @@ static bool explain_socket(const char *path, char *out, size_t size)
     return true;
 }
 
-/* explain_addresses says of the last address what became of it: where one name has several, it is as
- * good as any. */
+/* explain_addresses says of the last address what became of it: where one name has several, it is
+ * as good as any. */
 static bool explain_addresses(const struct addrinfo *addresses, uint16_t port, uint64_t timeout_ms,
                               char *out, size_t size)
 {

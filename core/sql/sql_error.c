@@ -2,12 +2,13 @@
  *
  * sql_error.c - errors by number, by SQLSTATE and by range; their texts without anybody's data.
  *
- * Source: MariaDB "Error Codes" and sql/share/errmsg-utf8.txt of 10.11 (numbers and SQLSTATEs); MySQL
- *         8.0 "Server Error Message Reference" and "Client Error Message Reference" (2000 to 2999
- *         are the client library's); ISO 9075 (classes of SQLSTATE); Galera "wsrep_ready" (1047);
- *         ProxySQL and TiDB "Error codes" (8000 and above).
+ * Source: MariaDB "Error Codes" and sql/share/errmsg-utf8.txt of 10.11 (numbers and SQLSTATEs);
+ *         MySQL 8.0 "Server Error Message Reference" and "Client Error Message Reference" (2000 to
+ *         2999 are the client library's); ISO 9075 (classes of SQLSTATE); Galera "wsrep_ready"
+ *         (1047); ProxySQL and TiDB "Error codes" (8000 and above).
  *
- * What a client hears of a status is decided at the edge, in listings_respond.c and listings_grpc.c:
+ * What a client hears of a status is decided at the edge, in listings_respond.c and
+ * listings_grpc.c:
  *
  *   ECONNRESET    nobody knows whether a write took place      503  UNAVAILABLE
  *   ENOTCONN      the server did not begin with it             503  UNAVAILABLE
@@ -166,7 +167,7 @@ struct sql_meaning sql_error_meaning(unsigned code, const char *sqlstate)
     return unknown;
 }
 
-/* --- texts ----------------------------------------------------------------------------------------- */
+/* --- texts --- */
 
 static bool is_quote(char c)
 {

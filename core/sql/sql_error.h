@@ -36,8 +36,8 @@ struct sql_meaning sql_error_meaning(unsigned code, const char *sqlstate);
 /* sql_error_text writes an error's message for the log: each text in quotes, which may be
  * somebody's data, becomes '?'.
  *
- * params: of the statement. Where one of them has a quote in it, nobody can tell where its text ends
- *         in the message: then all from the first quote to the last one becomes one '?'.
+ * params: of the statement. Where one of them has a quote in it, nobody can tell where its text
+ *         ends in the message: then all from the first quote to the last one becomes one '?'.
  * out:    SQL_ERROR_TEXT_BYTES; what does not fit is cut off.
  */
 void sql_error_text(struct str message, const struct sql_value *params, size_t param_count,

@@ -49,7 +49,8 @@ static void finish_failed(struct sql_conn *conn)
 
 static void finish_ok(struct sql_conn *conn)
 {
-    /* what a CALL leaves behind, or a command that has rows, would be taken for the next query's answer */
+    /* what a CALL leaves behind, or a command that has rows, would be taken for the next query's
+     * answer */
     const bool has_rows = conn->op == OP_COMMAND && mysql_field_count(conn->mysql) > 0;
     const bool has_more = has_rows || (conn->mysql->server_status & SERVER_MORE_RESULTS_EXIST) != 0;
     sql_query_finish(conn, has_more ? UV_EPROTO : 0, has_more);

@@ -3,12 +3,13 @@
  * sql_health.c - is the server there, and does it take writes? Asked by itself, twice a second.
  *
  * Flow:    upkeep -> ping, before all that wait, on a connection beyond the pool's if all are busy
- *          -> answered: UP, and the probe: START TRANSACTION, a write that changes nothing, ROLLBACK
+ *          -> answered: UP, and the probe: START TRANSACTION, a write that changes nothing,
+ *          ROLLBACK
  * States:  a ping that is not answered, or by an error: DOWN. A ping that finds no connection while
  *          the server greets new ones, or a probe that fails: DEGRADED.
  *
- * A time that is up is looked at once more a moment later: when the loop itself was held up, answers
- * may lie unread in the socket.
+ * A time that is up is looked at once more a moment later: when the loop itself was held up,
+ * answers may lie unread in the socket.
  */
 #include <stdio.h>
 
@@ -20,7 +21,7 @@
 #define PATIENCE_MS UINT64_C(800)
 #define LATE_MS     UINT64_C(100) /* of it: to look once more */
 
-/* --- states -------------------------------------------------------------------------------------- */
+/* --- states --- */
 
 /* enter changes the state, and says so if it is news. */
 static void enter(struct sql *sql, enum sql_state state, const char *reason)
@@ -70,7 +71,7 @@ static void set_degraded(struct sql *sql, const char *reason, unsigned code, con
     enter(sql, SQL_DEGRADED, reason);
 }
 
-/* --- the probe ----------------------------------------------------------------------------------- */
+/* --- the probe --- */
 
 static void on_probe_run(struct sql_tx *tx)
 {
@@ -146,7 +147,7 @@ static void start_probe(struct sql *sql)
     sql->is_probing = sql_tx_start(sql, &sql->probe) == 0; /* else the next ping tries again */
 }
 
-/* --- the ping ------------------------------------------------------------------------------------ */
+/* --- the ping --- */
 
 static void on_pinged(struct sql_query *query)
 {

@@ -175,8 +175,8 @@ void sql_conn_close(struct sql_conn *conn);
 
 /* --- sql_dial.c --- */
 
-/* sql_dial_explain says why a server cannot be connected to: the library's text has neither address nor
- * port, and the number of another error (EINPROGRESS). It tries each address once more.
+/* sql_dial_explain says why a server cannot be connected to: the library's text has neither address
+ * nor port, and the number of another error (EINPROGRESS). It tries each address once more.
  *
  * Returns: true with `out` filled; false when one of them can be connected to by now.
  * Thread:  a worker.
@@ -221,8 +221,8 @@ void sql_stmt_free_params(struct sql_params *params);
  */
 MUST_USE int sql_stmt_bind_row(struct sql_stmt *stmt);
 
-/* sql_stmt_add_row copies the row that was fetched into the query's arena; on an error the result is as
- * before, without it.
+/* sql_stmt_add_row copies the row that was fetched into the query's arena; on an error the result
+ * is as before, without it.
  *
  * Returns: 0; UV_EMSGSIZE: above max_rows or max_bytes; UV_ENOMEM: the arena is full.
  */
@@ -287,11 +287,12 @@ void sql_health_stop(struct sql *sql);
 /* sql_health_ping begins a check, unless one is under way. */
 void sql_health_ping(struct sql *sql);
 
-/* sql_health_set_down notes that the server cannot be used, and why: what waits is refused, and idle
- * connections are closed. */
+/* sql_health_set_down notes that the server cannot be used, and why: what waits is refused, and
+ * idle connections are closed. */
 void sql_health_set_down(struct sql *sql, unsigned code, const char *error);
 
-/* sql_health_set_up notes that the server answers; a degraded one stays that until the probe is well. */
+/* sql_health_set_up notes that the server answers; a degraded one stays that until the probe is
+ * well. */
 void sql_health_set_up(struct sql *sql);
 
 /* --- sql_query.c --- */
@@ -311,7 +312,8 @@ void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms);
 /* sql_query_set_error copies an error into the result, its text into the arena. */
 void sql_query_set_error(struct sql_query *query, const struct sql_error *error);
 
-/* sql_query_log writes a failed statement to the log, unless it is one of the pool's own or runs again.
+/* sql_query_log writes a failed statement to the log, unless it is one of the pool's own or runs
+ * again.
  *
  * error: the server's, or the library's; its code is 0 where neither said anything.
  */

@@ -43,7 +43,8 @@ static size_t wanted(const struct sql *sql)
     if (count == 0 && (is_refusing(sql) || (sql->kill_count > 0 && s->open == 0))) {
         count = 1; /* to see whether the server is back, or to tell it what to stop */
     }
-    /* the ping must not wait for others: it has a connection beyond the others' when they have all */
+    /* the ping must not wait for others: it has a connection beyond the others' when they have
+     * all */
     const size_t max = s->max_connections + (sql->ping.state == QUERY_WAITING ? 1 : 0);
     const size_t room = s->open < max ? max - s->open : 0;
     return count < room ? count : room;
@@ -183,7 +184,8 @@ static void start_kill(struct sql *sql)
     sql_query_set_timer(&sql->kill, sql->options.ping_ms);
 }
 
-/* The pool's own checks may have a connection of their own: what they wait for tells of no request. */
+/* The pool's own checks may have a connection of their own: what they wait for tells of no
+ * request. */
 static bool is_own_check(const struct sql *sql, const struct sql_query *query)
 {
     return query == &sql->ping || query == &sql->probe.control;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_query.c - the life of a query: submitted, waiting, running, done; its deadline and its cancel.
+ * sql_query.c - the life of a query: submitted, waiting, running, done; its deadline and its
+ * cancel.
  */
 #include "core/base/clock.h"
 #include "core/sql/sql_internal.h"
@@ -12,7 +13,8 @@ static bool is_own(const struct sql *sql, const struct sql_query *query)
            query->tx == &sql->probe;
 }
 
-/* can_retry tells whether a statement that failed runs once more; in a transaction, that decides. */
+/* can_retry tells whether a statement that failed runs once more; in a transaction, that
+ * decides. */
 static bool can_retry(const struct sql_query *query)
 {
     if (query->tx != NULL || query->sql->is_closing) {
@@ -22,7 +24,7 @@ static bool can_retry(const struct sql_query *query)
            (query->again != SQL_AGAIN_NEVER && query->is_read && query->tries == 1);
 }
 
-/* --- the log ------------------------------------------------------------------------------------- */
+/* --- the log --- */
 
 static struct str name_of(const struct sql_query *query)
 {

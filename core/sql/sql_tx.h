@@ -2,11 +2,11 @@
  *
  * sql_tx.h - transactions: several queries on one connection, all or nothing.
  *
- * Flow:    sql_tx_start -> a connection, START TRANSACTION -> run -> sql_tx_query ... -> sql_tx_commit
- *          or sql_tx_rollback -> on_done
+ * Flow:    sql_tx_start -> a connection, START TRANSACTION -> run -> sql_tx_query ... ->
+ *          sql_tx_commit or sql_tx_rollback -> on_done
  * Failure: after a deadlock and its like (UV_ECONNABORTED) the server has undone everything: run is
- *          called anew, up to SQL_TRIES times in all; so run starts from scratch and has no effect of
- *          its own.
+ *          called anew, up to SQL_TRIES times in all; so run starts from scratch and has no effect
+ *          of its own.
  * Memory:  struct sql_tx and its queries are the caller's until on_done runs or sql_tx_cancel
  *          returns.
  * Thread:  the loop.
@@ -57,9 +57,9 @@ MUST_USE int sql_tx_start(struct sql *sql, struct sql_tx *tx);
  */
 MUST_USE int sql_tx_query(struct sql_tx *tx, struct sql_query *query);
 
-/* sql_tx_command is sql_tx_query for what the server does not prepare, as MySQL does not CREATE TRIGGER
- * (error 1295): by the text protocol, without parameters. Rows are an error that costs the connection:
- * UV_EPROTO.
+/* sql_tx_command is sql_tx_query for what the server does not prepare, as MySQL does not CREATE
+ * TRIGGER (error 1295): by the text protocol, without parameters. Rows are an error that costs the
+ * connection: UV_EPROTO.
  *
  * Returns: as sql_tx_query.
  */

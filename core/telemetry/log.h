@@ -60,12 +60,12 @@ MUST_USE int log_start(const struct log_options *options);
  */
 void log_stop(uint64_t timeout_ms);
 
-/* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed until the next
- * call; NULL for nothing. It logs nothing itself. */
+/* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed
+ * until the next call; NULL for nothing. It logs nothing itself. */
 typedef const struct trace_context *(*log_trace_fn)(void);
 
-/* log_set_trace says whom the lines of the calling thread ask for their trace_id and span_id, once each line;
- * NULL, as at first: nobody, and they have none.
+/* log_set_trace says whom the lines of the calling thread ask for their trace_id and span_id, once
+ * each line; NULL, as at first: nobody, and they have none.
  *
  * Thread: any.
  */
@@ -92,8 +92,8 @@ bool log_is_on(enum log_level level);
 
 /* log_event queues one line: time, level, `component` (a literal such as "http"), `message` (a
  * literal), the fields in order, and the ids of the trace it belongs to (log_set_trace). Values are
- * copied; control bytes and quotes in them are escaped. A line longer than 4 KiB loses the ends of its
- * longest values and says cut=true. Before log_start the line goes straight to stderr.
+ * copied; control bytes and quotes in them are escaped. A line longer than 4 KiB loses the ends of
+ * its longest values and says cut=true. Before log_start the line goes straight to stderr.
  *
  * fields: `count` of them; NULL when 0.
  * Thread: any.

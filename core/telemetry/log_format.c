@@ -15,7 +15,8 @@
 #include "core/base/hex.h"
 #include "core/telemetry/number.h"
 
-/* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes, `,"trace_id":"","span_id":""` 27. */
+/* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes,
+ * `,"trace_id":"","span_id":""` 27. */
 #define TAIL_BYTES (TRACE_ID_LEN + TRACE_SPAN_ID_LEN + 40)
 
 static const char *const text_levels[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};

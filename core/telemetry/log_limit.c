@@ -2,8 +2,8 @@
  *
  * log_limit.c - a table of the kinds of lines that were written lately.
  *
- * The lock is held while a line is queued: so no count is told before the line that it belongs to. The
- * writer's lock is taken inside it, never the other way round.
+ * The lock is held while a line is queued: so no count is told before the line that it belongs to.
+ * The writer's lock is taken inside it, never the other way round.
  */
 #include "core/telemetry/log_limit.h"
 

@@ -78,7 +78,8 @@ static void gather(struct log_writer *w)
     }
 }
 
-/* rest waits for a line, or for the time to write how often those before were repeated. The lock is held. */
+/* rest waits for a line, or for the time to write how often those before were repeated. The lock is
+ * held. */
 static void rest(struct log_writer *w)
 {
     w->is_waiting = true;

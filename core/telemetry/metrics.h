@@ -3,11 +3,12 @@
  * metrics.h - counters, gauges and histograms, registered once and printed as Prometheus reads
  * them.
  *
- * Flow:    a module registers a family and its series at start -> bumps the series' cells -> now and then
- *          metrics_collect asks the collectors for values that live elsewhere -> a scrape calls metrics_render
+ * Flow:    a module registers a family and its series at start -> bumps the series' cells -> now
+ *          and then metrics_collect asks the collectors for values that live elsewhere -> a scrape
+ *          calls metrics_render
  * Memory:  series live until metrics_destroy; the number of series per family is bounded.
- * Thread:  a registry belongs to one loop, which alone adds to it, writes its cells and runs its collectors;
- *          metrics_render reads registries of other loops as they run.
+ * Thread:  a registry belongs to one loop, which alone adds to it, writes its cells and runs its
+ *          collectors; metrics_render reads registries of other loops as they run.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_H
 #define TOQ_CORE_TELEMETRY_METRICS_H
@@ -77,8 +78,8 @@ MUST_USE double *metric_gauge(struct metric_family *f, const struct str *values)
 MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
                                                    const struct str *values);
 
-/* METRIC_SET and METRIC_ADD write a cell of a counter or a gauge, which is read by other threads meanwhile. A cell
- * has one writer, so adding needs no atomic operation. */
+/* METRIC_SET and METRIC_ADD write a cell of a counter or a gauge, which is read by other threads
+ * meanwhile. A cell has one writer, so adding needs no atomic operation. */
 #define METRIC_SET(cell, value)                                                                    \
     do {                                                                                           \
         const __typeof__(*(cell)) metric_value_ = (value);                                         \
@@ -101,7 +102,8 @@ MUST_USE int metrics_add_collector(struct metrics *m, metrics_collect_fn collect
 /* metrics_count_collectors tells how many there are: the number of the next one. */
 size_t metrics_count_collectors(const struct metrics *m);
 
-/* metrics_drop_collectors ends collectors whose arguments are about to go: the series keep their values.
+/* metrics_drop_collectors ends collectors whose arguments are about to go: the series keep their
+ * values.
  *
  * first, end: numbers, of metrics_count_collectors before the first was added, and behind the last.
  */
@@ -110,9 +112,9 @@ void metrics_drop_collectors(struct metrics *m, size_t first, size_t end);
 /* metrics_collect runs the collectors. */
 void metrics_collect(const struct metrics *m);
 
-/* metrics_render appends the families of one or more registries to `out`; a family without a value is left out.
- * Counters, gauges and histograms of the same name and labels are added up. OpenMetrics ends with "# EOF". When
- * `out` fails, its text is not complete.
+/* metrics_render appends the families of one or more registries to `out`; a family without a value
+ * is left out. Counters, gauges and histograms of the same name and labels are added up.
+ * OpenMetrics ends with "# EOF". When `out` fails, its text is not complete.
  *
  * Thread: any.
  * Source: Prometheus text format 0.0.4; OpenMetrics 1.0.0.

@@ -11,8 +11,8 @@
 #include "core/base/list.h"
 #include "core/telemetry/metrics.h"
 
-/* Families and series are only ever added, at the end, and never move: a release store of the pointer to one lets
- * other threads see it whole. */
+/* Families and series are only ever added, at the end, and never move: a release store of the
+ * pointer to one lets other threads see it whole. */
 struct metrics {
     _Atomic(struct metric_family *) families; /* in the order of registration */
     struct list collectors;                   /* struct metrics_collector, likewise */

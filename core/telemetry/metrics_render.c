@@ -98,7 +98,7 @@ static void append_f64_line(const struct render *r, double value)
     buf_append_char(r->out, '\n');
 }
 
-/* --- values, which their loops write meanwhile ---------------------------------------------------- */
+/* --- values, which their loops write meanwhile --- */
 
 #define READ(cell) __atomic_load_n((cell), __ATOMIC_RELAXED)
 
@@ -190,7 +190,7 @@ static void sum_from(const struct render *r, size_t registry, const struct metri
     }
 }
 
-/* --- series and families -------------------------------------------------------------------------- */
+/* --- series and families --- */
 
 static void append_counter(const struct render *r, const struct metric_series *s, uint64_t value)
 {

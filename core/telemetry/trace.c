@@ -29,7 +29,7 @@ static bool is_zero(const uint8_t *bytes, size_t size)
     return all == 0;
 }
 
-/* --- traceparent --------------------------------------------------------------------------------- */
+/* --- traceparent --- */
 
 /* parse_hex takes lower case alone. */
 static bool parse_hex(const char *text, size_t size, uint8_t *ret_bytes)
@@ -45,8 +45,8 @@ static bool parse_hex(const char *text, size_t size, uint8_t *ret_bytes)
     return true;
 }
 
-/* is_shaped looks at the version, and at the length and the dashes that go with it: a later one than ours may
- * have more parts behind those that we know. */
+/* is_shaped looks at the version, and at the length and the dashes that go with it: a later one
+ * than ours may have more parts behind those that we know. */
 static bool is_shaped(struct str s)
 {
     uint8_t version;
@@ -71,7 +71,7 @@ static bool parse_traceparent(struct str s, struct trace_context *ret_caller)
            !is_zero(ret_caller->span_id, TRACE_SPAN_ID_BYTES);
 }
 
-/* --- tracestate ---------------------------------------------------------------------------------- */
+/* --- tracestate --- */
 
 static bool is_key_part(struct str s, size_t max_bytes)
 {
@@ -152,7 +152,7 @@ bool trace_parse(struct str traceparent, struct str tracestate, struct trace_con
     return true;
 }
 
-/* --- ids ----------------------------------------------------------------------------------------- */
+/* --- ids --- */
 
 /* seed asks the kernel once: an id costs no system call. */
 static void seed(uint64_t state[4])
@@ -168,7 +168,8 @@ static uint64_t rotate(uint64_t value, unsigned bits)
     return (value << bits) | (value >> (64 - bits));
 }
 
-/* draw is xoshiro256** (Blackman and Vigna, Scrambled Linear Pseudorandom Number Generators, 2021). */
+/* draw is xoshiro256** (Blackman and Vigna, Scrambled Linear Pseudorandom Number Generators,
+ * 2021). */
 static uint64_t draw(void)
 {
     static uint64_t s[4];
@@ -216,7 +217,7 @@ bool trace_has_begun(const struct trace_context *context)
     return !is_zero(context->span_id, sizeof(context->span_id));
 }
 
-/* --- as text ------------------------------------------------------------------------------------- */
+/* --- as text --- */
 
 void trace_format(const struct trace_context *context, char *out)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace.h - which trace a piece of work belongs to, and the fields that tell it from server to server.
+ * trace.h - which trace a piece of work belongs to, and the fields that tell it from server to
+ * server.
  *
  * Flow:    traceparent, tracestate -> trace_parse -> trace_begin -> trace_format -> traceparent
- * Failure: a malformed traceparent counts as none, and a new trace begins; a malformed tracestate is left
- *          out alone.
+ * Failure: a malformed traceparent counts as none, and a new trace begins; a malformed tracestate
+ *          is left out alone.
  * Memory:  nothing is allocated.
- * Source:  W3C Trace Context, level 1; of level 2 the random flag, and keys that begin with a digit.
+ * Source:  W3C Trace Context, level 1; of level 2 the random flag, and keys that begin with a
+ *          digit.
  */
 #ifndef TOQ_CORE_TELEMETRY_TRACE_H
 #define TOQ_CORE_TELEMETRY_TRACE_H
@@ -37,14 +39,16 @@ struct trace_context {
  *
  * tracestate: several fields are joined by commas; empty for none.
  * Owns:    ret_caller->tracestate is a part of `tracestate`, empty when that is malformed.
- * Returns: true with *ret_caller set, whose span_id is the caller's; false when traceparent is malformed.
+ * Returns: true with *ret_caller set, whose span_id is the caller's; false when traceparent is
+ *          malformed.
  * Thread:  any.
  */
 MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
                           struct trace_context *ret_caller);
 
-/* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. No two calls give
- * the same span_id but by a chance of 1 in 2^64; whoever has seen some ids may foretell others.
+/* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. No two
+ * calls give the same span_id but by a chance of 1 in 2^64; whoever has seen some ids may foretell
+ * others.
  *
  * caller: NULL for none.
  * Thread: the loop.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * examples.h - the modules of docs/examples: each is a feature in one file, built into the test server.
+ * examples.h - the modules of docs/examples: each is a feature in one file, built into the test
+ * server.
  */
 #ifndef TOQ_DOCS_EXAMPLES_EXAMPLES_H
 #define TOQ_DOCS_EXAMPLES_EXAMPLES_H

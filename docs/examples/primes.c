@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * primes.c - work that would hold the loop is done on a thread; the request waits for it, and others go on.
+ * primes.c - work that would hold the loop is done on a thread; the request waits for it, and
+ * others go on.
  *
  *     curl 'localhost:8080/primes?below=1000000'
  */

@@ -80,7 +80,7 @@ static int open_module(void *state, const struct app_context *context)
     return d->cmdline.is_failed ? UV_ENOMEM : 0;
 }
 
-/* --- routes --------------------------------------------------------------------------------------- */
+/* --- routes --- */
 
 static int add_health(struct diagnostics *d, struct router *router)
 {
@@ -121,7 +121,7 @@ static int add_routes(void *state, struct router *router, enum app_server server
     return rc;
 }
 
-/* --- start and stop ------------------------------------------------------------------------------- */
+/* --- start and stop --- */
 
 static int start_pprof(struct diagnostics *d)
 {

@@ -23,7 +23,7 @@ static void respond_json(struct http_request *req, int status, struct str body)
     http_respond(req, &response);
 }
 
-/* --- what is told ---------------------------------------------------------------------------------- */
+/* --- what is told --- */
 
 static struct health_facts look(const struct health *health)
 {
@@ -62,7 +62,8 @@ static struct health_facts read_facts(struct health *health)
     return facts;
 }
 
-/* Whether a callback holds the work loop, and whose. On the work loop itself it is the one that asks. */
+/* Whether a callback holds the work loop, and whose. On the work loop itself it is the one that
+ * asks. */
 struct hold {
     bool is_held;
     bool is_failed; /* for so long that nothing else helps than a restart */
@@ -85,7 +86,7 @@ static struct hold look_at_loop(const struct health *health)
     return hold;
 }
 
-/* --- what is made of it ---------------------------------------------------------------------------- */
+/* --- what is made of it --- */
 
 static bool is_sql_ready(const struct health_facts *facts)
 {
@@ -142,8 +143,8 @@ static void respond(struct http_request *req, int code, struct buf *body)
     buf_deinit(body);
 }
 
-/* put_dependency writes one member of "dependencies". Why one is down is for the log: the message may
- * tell strangers of hosts and users.
+/* put_dependency writes one member of "dependencies". Why one is down is for the log: the message
+ * may tell strangers of hosts and users.
  *
  * reason: a literal; "" for none. */
 static void put_dependency(struct buf *body, const char *name, const char *state,

@@ -2,8 +2,8 @@
  *
  * health.h - is the server alive, and should it be sent work?
  *
- * It is ready while MySQL answers. Without Redis it serves all but what only Redis can keep apart, and a
- * MySQL that takes no writes serves reads: so both are told, as "degraded", and no more.
+ * It is ready while MySQL answers. Without Redis it serves all but what only Redis can keep apart,
+ * and a MySQL that takes no writes serves reads: so both are told, as "degraded", and no more.
  *
  * Flow:   the work loop's timer -> health_publish -> a copy -> requests, on any loop
  * Thread: any, but for health_publish.
@@ -52,12 +52,13 @@ void health_publish(struct health *health);
 /* health_is_ready tells whether the server should be sent work. */
 bool health_is_ready(struct health *health);
 
-/* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200, or 503
- * when no work should be sent. */
+/* health_handle answers GET /health: status, version, uptime and the dependencies as JSON; 200, or
+ * 503 when no work should be sent. */
 void health_handle(struct http_request *req, void *health);
 
-/* health_handle_live answers GET /health/live: 200 as long as the work loop turns, or has not been held for
- * HELD_LOOP_FAIL_MS. What another loop answers while it is held says so, and by which route. */
+/* health_handle_live answers GET /health/live: 200 as long as the work loop turns, or has not been
+ * held for HELD_LOOP_FAIL_MS. What another loop answers while it is held says so, and by which
+ * route. */
 void health_handle_live(struct http_request *req, void *health);
 
 /* health_handle_ready answers GET /health/ready: 200, or 503 when no work should be sent. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * held.h - says in the log while it lasts that a handler holds the work loop: which one, for how long, and where
- * in it.
+ * held.h - says in the log while it lasts that a handler holds the work loop: which one, for how
+ * long, and where in it.
  *
- * Flow:   held_start -> each tick loop_held_ns -> WARN at HELD_LOOP_WARN_MS, 10 s and 60 s, and a line at the end
- * Thread: the loop of diagnostics. Where that is the work loop, only the end can be seen, and nothing is said.
+ * Flow:   held_start -> each tick loop_held_ns -> WARN at HELD_LOOP_WARN_MS, 10 s and 60 s, and a
+ *         line at the end
+ * Thread: the loop of diagnostics. Where that is the work loop, only the end can be seen, and
+ *         nothing is said.
  */
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_HELD_H
 #define TOQ_HANDLERS_DIAGNOSTICS_HELD_H
@@ -35,8 +37,8 @@ struct held {
 /* held_start begins to look; 0 for warn_ms: it does not. */
 void held_start(struct held *held, const struct held_options *options);
 
-/* held_stop ends it; what was asked for is dropped when it comes, so `held` lives until the loop has ended.
- * Harmless when it was not started. */
+/* held_stop ends it; what was asked for is dropped when it comes, so `held` lives until the loop
+ * has ended. Harmless when it was not started. */
 void held_stop(struct held *held);
 
 #endif

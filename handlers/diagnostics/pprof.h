@@ -52,8 +52,8 @@ void pprof_handle_index(struct http_request *req, void *pprof);
 /* pprof_handle_cmdline answers with the command line. */
 void pprof_handle_cmdline(struct http_request *req, void *pprof);
 
-/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?ago= it answers
- * at once with what the history has of the seconds that began so long ago. */
+/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?ago= it
+ * answers at once with what the history has of the seconds that began so long ago. */
 void pprof_handle_profile(struct http_request *req, void *pprof);
 
 /* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */

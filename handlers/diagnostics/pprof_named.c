@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_named.c - the profiles that have a name: parameters, their errors in Go's order, the answer.
+ * pprof_named.c - the profiles that have a name: parameters, their errors in Go's order, the
+ * answer.
  */
 #include <stdio.h>
 

@@ -9,8 +9,8 @@
 
 #include "core/http/http.h"
 
-/* pprof_past_respond answers with the profile of the seconds that began `ago`: 400 for what is no such
- * time, 404 when it is not covered, both with what can be asked for.
+/* pprof_past_respond answers with the profile of the seconds that began `ago`: 400 for what is no
+ * such time, 404 when it is not covered, both with what can be asked for.
  *
  * ago: a duration, see core/base/duration.h. seconds: without ?seconds= less, so that they end now.
  */

@@ -17,13 +17,15 @@ MUST_USE bool pprof_is_allowed(const struct pprof *pprof, struct http_request *r
  * newline. */
 void pprof_respond_error(struct http_request *req, int status, const char *message);
 
-/* pprof_respond_failure ends the request with 500, what could not be done, and why: profiler_strerror. */
+/* pprof_respond_failure ends the request with 500, what could not be done, and why:
+ * profiler_strerror. */
 void pprof_respond_failure(struct http_request *req, const char *what, int status);
 
 /* pprof_respond_text ends the request with text/plain. */
 void pprof_respond_text(struct http_request *req, struct str body);
 
-/* pprof_respond_file ends the request with a profile as an attachment of that name; it is copied. */
+/* pprof_respond_file ends the request with a profile as an attachment of that name; it is
+ * copied. */
 void pprof_respond_file(struct http_request *req, const char *name, struct str body);
 
 /* pprof_send ends the request with a body of any size, in pieces as the client takes them.

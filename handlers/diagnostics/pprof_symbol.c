@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * pprof_symbol.c - names for addresses, looked up on a worker thread because the first look-up
- * reads files. An address may be one in memory, as the texts have it, or one of the main binary as the
- * profiles show it. Code that has no symbol is answered with the name of its object in brackets.
+ * reads files. An address may be one in memory, as the texts have it, or one of the main binary as
+ * the profiles show it. Code that has no symbol is answered with the name of its object in
+ * brackets.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -59,7 +59,7 @@ bool descriptors_find(const struct descriptors *descriptors, struct str name, si
     return false;
 }
 
-/* --- symbols ------------------------------------------------------------------------------------- */
+/* --- symbols --- */
 
 static bool is_name(const char *name, struct str wanted)
 {
@@ -80,8 +80,8 @@ static bool enter(const char *name, struct str *path)
     return true;
 }
 
-/* has_enum looks through enums; their values are named in the scope around them, and, for those who do not
- * know that, inside them. */
+/* has_enum looks through enums; their values are named in the scope around them, and, for those who
+ * do not know that, inside them. */
 static bool has_enum(enum_type *const *list, size_t count, struct str path)
 {
     for (size_t i = 0; i < count; i++) {
@@ -180,7 +180,7 @@ bool descriptors_find_symbol(const struct descriptors *descriptors, struct str n
     return false;
 }
 
-/* --- extensions ---------------------------------------------------------------------------------- */
+/* --- extensions --- */
 
 static bool is_extension_of(const field_type *field, struct str type)
 {

@@ -38,8 +38,8 @@ size_t descriptors_count(const struct descriptors *descriptors);
 MUST_USE bool descriptors_find(const struct descriptors *descriptors, struct str name,
                                size_t *ret_number);
 
-/* descriptors_find_symbol finds the file that declares a message, enum, service, method, field, value or
- * extension of this full name.
+/* descriptors_find_symbol finds the file that declares a message, enum, service, method, field,
+ * value or extension of this full name.
  * Returns: as descriptors_find.
  */
 MUST_USE bool descriptors_find_symbol(const struct descriptors *descriptors, struct str name,

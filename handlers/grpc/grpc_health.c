@@ -56,7 +56,7 @@ static void handle_check(struct grpc_call *call, const ProtobufCMessage *message
     grpc_respond(call, &response.base);
 }
 
-/* --- List ---------------------------------------------------------------------------------------- */
+/* --- List --- */
 
 static void handle_list(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
@@ -85,7 +85,7 @@ static void handle_list(struct grpc_call *call, const ProtobufCMessage *message,
     grpc_respond(call, &response.base);
 }
 
-/* --- Watch --------------------------------------------------------------------------------------- */
+/* --- Watch --- */
 
 /* tell_watcher sends the status if it is another than the client knows. */
 static void tell_watcher(struct watcher *watcher)
@@ -168,7 +168,7 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
     loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
 }
 
-/* --- mounting ------------------------------------------------------------------------------------ */
+/* --- mounting --- */
 
 int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *loop,
                       struct health *health)

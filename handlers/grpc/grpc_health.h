@@ -2,8 +2,8 @@
  *
  * grpc_health.h - grpc.health.v1: is the server ready, asked once or watched.
  *
- * All services are ready when the server is (health.h): they share its database. Once it drains, none is,
- * and those who watch are told before their stream ends.
+ * All services are ready when the server is (health.h): they share its database. Once it drains,
+ * none is, and those who watch are told before their stream ends.
  *
  * Thread: the loop.
  */

@@ -10,7 +10,8 @@
 
 extern const struct app_module grpc_module;
 
-/* grpc_module_reflection is where a service's own descriptions are added, by grpc_reflection_add. */
+/* grpc_module_reflection is where a service's own descriptions are added, by
+ * grpc_reflection_add. */
 struct grpc_reflection *grpc_module_reflection(const struct app_context *context);
 
 #endif

@@ -47,7 +47,7 @@ static void put_error(struct answer *answer, enum grpc_code code, const char *me
     answer->response.error_response = error;
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files --- */
 
 /* put_file adds a file and what it imports, but for those that the client has.
  *
@@ -103,7 +103,7 @@ static void put_found(struct answer *answer, bool is_found, size_t number)
     }
 }
 
-/* --- the five questions -------------------------------------------------------------------------- */
+/* --- the five questions --- */
 
 static void answer_extension(struct answer *answer,
                              const Grpc__Reflection__V1__ExtensionRequest *extension)
@@ -219,7 +219,7 @@ static void put_answer(struct answer *answer, const reflection_request *request)
     }
 }
 
-/* --- the stream ---------------------------------------------------------------------------------- */
+/* --- the stream --- */
 
 static void on_request(struct grpc_call *call, const ProtobufCMessage *message);
 
@@ -283,7 +283,7 @@ static void handle(struct grpc_call *call, const ProtobufCMessage *request, void
     grpc_receive(call, on_request);
 }
 
-/* --- mounting ------------------------------------------------------------------------------------ */
+/* --- mounting --- */
 
 int grpc_reflection_mount(struct grpc_reflection *reflection, struct grpc *grpc)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_reflection.h - grpc.reflection.v1 and v1alpha: which services there are, and what describes them,
- * for grpcurl and its like.
+ * grpc_reflection.h - grpc.reflection.v1 and v1alpha: which services there are, and what describes
+ * them, for grpcurl and its like.
  *
  * Thread: the loop.
  */
@@ -18,10 +18,11 @@ struct grpc_reflection {
         v1alpha; /* v1's under the older name: they are the same on the wire */
 };
 
-/* grpc_reflection_mount mounts both services, with the descriptions of what the server is built with.
+/* grpc_reflection_mount mounts both services, with the descriptions of what the server is built
+ * with.
  *
- * Owns:    reflection is the caller's, and outlives grpc; grpc_reflection_deinit frees what it holds,
- *          after a failure too.
+ * Owns:    reflection is the caller's, and outlives grpc; grpc_reflection_deinit frees what it
+ *          holds, after a failure too.
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int grpc_reflection_mount(struct grpc_reflection *reflection, struct grpc *grpc);

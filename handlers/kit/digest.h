@@ -13,8 +13,8 @@
 
 #define DIGEST_TEXT_LEN 64 /* SHA-256 in hexadecimal */
 
-/* digest_texts writes the digest of `count` texts; each counts with its length, so that no two lists
- * of texts read alike.
+/* digest_texts writes the digest of `count` texts; each counts with its length, so that no two
+ * lists of texts read alike.
  *
  * out: DIGEST_TEXT_LEN bytes, without a NUL.
  * Returns: true; false when memory is missing.

@@ -108,7 +108,7 @@ bool etag_is_one(struct str field, uint64_t *ret_version)
     return true;
 }
 
-/* --- conditions ---------------------------------------------------------------------------------- */
+/* --- conditions --- */
 
 static bool is_broken(struct str field)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * etag.h - entity tags made of versions, and the conditions of a request that compare them, whatever its method.
+ * etag.h - entity tags made of versions, and the conditions of a request that compare them,
+ * whatever its method.
  *
  * Source: RFC 9110 8.8.3, 13.1.1 (If-Match, compared strongly), 13.1.2 (If-None-Match, weakly),
  * 13.2.2 (precedence).

@@ -35,8 +35,8 @@ static const char begin_text[] =
     "redis.call('HSET', KEYS[1], 'until', now + ARGV[3])\n"
     "return {0, known[2], ''}\n";
 
-/* KEYS: the record. ARGV: the id, the answer; without it, the lease ends. A record that is another's by
- * now, or gone, is left alone. */
+/* KEYS: the record. ARGV: the id, the answer; without it, the lease ends. A record that is
+ * another's by now, or gone, is left alone. */
 static const char finish_text[] = "if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then\n"
                                   "  return 0\n"
                                   "end\n"
@@ -63,9 +63,10 @@ bool idempotency_key_is_valid(struct str key)
     return key.len > 0 && key.len <= IDEMPOTENCY_KEY_MAX_BYTES;
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
-/* name_record makes the record's key, and the body's fingerprint: digests, for a token is not to lie about in Redis. */
+/* name_record makes the record's key, and the body's fingerprint: digests, for a token is not to
+ * lie about in Redis. */
 static bool name_record(struct idempotency_call *call, const struct idempotency_scope *scope)
 {
     static const char prefix[] = IDEMPOTENCY_PREFIX;
@@ -128,7 +129,7 @@ int idempotency_begin(struct idempotency *idempotency, struct idempotency_call *
     return redis_eval_send(idempotency->redis, &call->eval, call->task);
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* A record that is being written, in memory of its own: who asked for it may leave. */
 struct ending {

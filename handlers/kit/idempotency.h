@@ -3,8 +3,8 @@
  * idempotency.h - a request with an Idempotency-Key takes effect once, however often it is sent.
  *
  * Redis holds for each key what was asked, the identifier that the thing to be made was given, and,
- * once it is made, the answer. So after a crash, a timeout or a lost connection the next attempt makes
- * the same thing, or finds it made; never a second one.
+ * once it is made, the answer. So after a crash, a timeout or a lost connection the next attempt
+ * makes the same thing, or finds it made; never a second one.
  *
  * Flow:    idempotency_begin -> NEW: make it under the identifier -> idempotency_finish with the
  *          answer, or idempotency_release when it was not made
@@ -87,8 +87,8 @@ bool idempotency_key_is_valid(struct str key);
 MUST_USE int idempotency_begin(struct idempotency *idempotency, struct idempotency_call *call,
                                const struct idempotency_scope *scope);
 
-/* idempotency_cancel gives up waiting for on_begun. What was claimed stays so until the lease is over,
- * as idempotency_release has it. Harmless when on_begun has run. */
+/* idempotency_cancel gives up waiting for on_begun. What was claimed stays so until the lease is
+ * over, as idempotency_release has it. Harmless when on_begun has run. */
 void idempotency_cancel(struct idempotency_call *call);
 
 /* idempotency_finish stores the answer of a request that was NEW; nobody waits for it. */

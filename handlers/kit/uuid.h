@@ -19,8 +19,8 @@ struct uuid_source {
     uint32_t counter; /* within last_ms; 12 bits */
 };
 
-/* uuid_make makes the text of an identifier that sorts behind all that this source made before, also
- * when the clock has gone back.
+/* uuid_make makes the text of an identifier that sorts behind all that this source made before,
+ * also when the clock has gone back.
  *
  * wall_ns: clock_wall_ns. text: UUID_TEXT_LEN bytes, without a NUL.
  * Returns: 0; what getrandom says, as UV_*.

@@ -2,9 +2,9 @@
  *
  * code.c - versions of the mappings with their readers, and the one unwind table.
  *
- * The worker that has made a new table publishes it, waits until nobody is in the old one, and frees
- * that: readers stay for microseconds, but a reader may have lost its processor, and the loop does
- * not wait for that.
+ * The worker that has made a new table publishes it, waits until nobody is in the old one, and
+ * frees that: readers stay for microseconds, but a reader may have lost its processor, and the loop
+ * does not wait for that.
  */
 #include "profiling/code/code.h"
 

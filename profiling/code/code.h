@@ -35,8 +35,8 @@ void code_stop(void);
 /* code_refresh looks at the mappings on a worker thread, and makes a new table when they have
  * changed.
  *
- * wait->done runs exactly once, on the loop, never from inside code_refresh: with 0, when the tables
- * are as new as this call; what maps_create says, or UV_ENOMEM; UV_ECANCELED.
+ * wait->done runs exactly once, on the loop, never from inside code_refresh: with 0, when the
+ * tables are as new as this call; what maps_create says, or UV_ENOMEM; UV_ECANCELED.
  * Returns: 0; UV_ENOMEM, or what pool_submit says: wait->done does not run.
  */
 MUST_USE int code_refresh(struct code_wait *wait);

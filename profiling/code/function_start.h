@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * function_start.h - where functions begin that no symbol names, by what unwinders are told of them.
+ * function_start.h - where functions begin that no symbol names, by what unwinders are told of
+ * them.
  *
  * Thread: one at a time per module.
  */

@@ -141,8 +141,8 @@ static void end_run(struct maps *maps, const struct run *run)
     }
 }
 
-/* Keeps items sorted and apart: a mapping that grows while the file is read may be told of again, with
- * what was read of it before.
+/* Keeps items sorted and apart: a mapping that grows while the file is read may be told of again,
+ * with what was read of it before.
  *
  * Returns: false when nothing is left of the line. */
 static bool cut_line(struct line *line, uint64_t known_end)

@@ -39,8 +39,8 @@ struct maps {
  */
 MUST_USE int maps_create(struct maps **ret_maps);
 
-/* maps_parse makes a snapshot of a text like /proc/self/maps alone: without build ids, biases, or a main
- * binary. What it does not understand it skips.
+/* maps_parse makes a snapshot of a text like /proc/self/maps alone: without build ids, biases, or a
+ * main binary. What it does not understand it skips.
  *
  * Returns: 0 with *ret_maps set; UV_ENOMEM: too many mappings, or no memory.
  */
@@ -55,9 +55,9 @@ const struct map *maps_find(const struct maps *maps, uint64_t address);
 /* maps_find_object is an executable mapping of the object whose ELF header lies there, or NULL. */
 const struct map *maps_find_object(const struct maps *maps, uint64_t object_start);
 
-/* maps_shift is how much lower profiles show the addresses of a mapping than memory has them: of the
- * main binary they show what its file says, since `go tool pprof` looks that up in the file as it is.
- * Of other objects they show what memory says: by their files the objects would overlap. */
+/* maps_shift is how much lower profiles show the addresses of a mapping than memory has them: of
+ * the main binary they show what its file says, since `go tool pprof` looks that up in the file as
+ * it is. Of other objects they show what memory says: by their files the objects would overlap. */
 uint64_t maps_shift(const struct maps *maps, const struct map *map);
 
 /* maps_unshift is where memory has the address that a profile shows; an address in memory stays. */

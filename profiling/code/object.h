@@ -39,13 +39,13 @@ struct object_loads {
 /* object_loads_changed tells whether any came or went since `known`, and brings that up to date. */
 MUST_USE bool object_loads_changed(struct object_loads *known);
 
-/* object_has_room tells whether the address space has room for what libdw takes to read an object, as
- * under RLIMIT_AS it may not: libdw asserts that its allocations succeed.
+/* object_has_room tells whether the address space has room for what libdw takes to read an object,
+ * as under RLIMIT_AS it may not: libdw asserts that its allocations succeed.
  */
 MUST_USE bool object_has_room(void);
 
-/* object_name writes what code without a symbol is called: "[libuv]" of libuv.so.1.0.0, "[libelf]" of
- * libelf-0.188.so, since Graphviz breaks names at dots. What is no library keeps its name.
+/* object_name writes what code without a symbol is called: "[libuv]" of libuv.so.1.0.0, "[libelf]"
+ * of libelf-0.188.so, since Graphviz breaks names at dots. What is no library keeps its name.
  *
  * out: OBJECT_NAME_BYTES.
  */

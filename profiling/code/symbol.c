@@ -4,8 +4,8 @@
  *
  * Flow:    cache -> DWARF of the object (function, inlined calls, lines) -> its symbol table ->
  *          the object's name in brackets
- * Failure: whatever cannot be read makes the answer poorer. When memory is missing the answer says so,
- *          and is not kept.
+ * Failure: whatever cannot be read makes the answer poorer. When memory is missing the answer says
+ *          so, and is not kept.
  */
 #include "profiling/code/symbol.h"
 
@@ -167,7 +167,7 @@ static Dwfl_Module *find_module(uint64_t addr)
     if (state.dwfl == NULL) {
         return NULL;
     }
-    /* Asked for code alone: libdwfl takes what is mapped into a hole of an object for that object. */
+    /* Asked for code alone: libdwfl takes a mapping in a hole of an object for that object. */
     Dwfl_Module *module = state.maps == NULL || maps_find(state.maps, addr) == NULL
                               ? NULL
                               : dwfl_addrmodule(state.dwfl, addr);
@@ -214,7 +214,7 @@ static void find_place(Dwarf_Die *unit, uint64_t addr, struct symbol_frame *ret_
     }
 }
 
-/* The name that the symbol table has for an address, or NULL; with it, where the function begins. */
+/* The name of an address in the symbol table, or NULL, and where the function begins. */
 static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr, uint64_t *ret_entry)
 {
     GElf_Off offset = 0;
@@ -229,8 +229,9 @@ static const char *find_symbol_name(Dwfl_Module *module, uint64_t addr, uint64_t
     return name;
 }
 
-/* A function of ours that only its own file can call is told apart by that file, with the name that the
- * build gives to its symbol: "listings_load.end". A library's keeps the name that its symbol has. */
+/* A function of ours that only its own file can call is told apart by that file, with the name that
+ * the build gives to its symbol: "listings_load.end". A library's keeps the name that its symbol
+ * has. */
 static const char *name_local(Dwarf_Die *function, const char *name)
 {
     const char *path = dwarf_decl_file(function);
@@ -283,7 +284,8 @@ static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count, cons
     }
 }
 
-/* gcc lists the addresses of each unit in .debug_aranges; clang does not, and its units are asked. */
+/* gcc lists the addresses of each unit in .debug_aranges; clang does not, and its units are
+ * asked. */
 static Dwarf_Die *find_unit(Dwfl_Module *module, uint64_t addr, Dwarf_Addr *ret_bias)
 {
     Dwarf_Die *unit = dwfl_module_addrdie(module, addr, ret_bias);
@@ -500,9 +502,9 @@ static void forget(void)
     atomic_store(&state.used_ns, 0);
 }
 
-/* find_guarded is find_symbol unless memory is missing. libdw asserts that it gets some, so it is asked
- * only where there is room, and should another thread take that meanwhile, its handler jumps back here:
- * what it was making is given up. */
+/* find_guarded is find_symbol unless memory is missing. libdw asserts that it gets some, so it is
+ * asked only where there is room, and should another thread take that meanwhile, its handler jumps
+ * back here: what it was making is given up. */
 static bool find_guarded(uint64_t addr, struct symbol_result *result)
 {
     if (!object_has_room()) {
@@ -516,8 +518,9 @@ static bool find_guarded(uint64_t addr, struct symbol_result *result)
     return result->is_named || object_has_room();
 }
 
-/* libdw keeps what it has read of an object, more with each part of it that is asked for, and the cache
- * grows with each instruction that was ever sampled. Beginning anew now and then bounds both. */
+/* libdw keeps what it has read of an object, more with each part of it that is asked for, and the
+ * cache grows with each instruction that was ever sampled. Beginning anew now and then bounds
+ * both. */
 static void look_up(uint64_t addr, struct symbol_result *ret_result)
 {
     const uint64_t now_ns = clock_now_ns();

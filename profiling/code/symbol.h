@@ -2,8 +2,8 @@
  *
  * symbol.h - from code address to function, file and line, with inlined calls, by libdw.
  *
- * Memory: answers are cached, and DWARF stays open, for a minute at most, until symbol_trim, or until an
- *         object is loaded or unloaded; texts, up to a maximum, until symbol_stop.
+ * Memory: answers are cached, and DWARF stays open, for a minute at most, until symbol_trim, or
+ *         until an object is loaded or unloaded; texts, up to a maximum, until symbol_stop.
  * Thread: a worker thread; one at a time (a lock inside), never the loop: the first look-up reads
  * files.
  */
@@ -39,16 +39,17 @@ struct symbol_result {
  */
 void symbol_lookup(uint64_t addr, struct symbol_result *ret_result);
 
-/* symbol_lookup_shown is symbol_lookup for an address as profiles show it, see maps_shift; one in memory
- * is known as well. */
+/* symbol_lookup_shown is symbol_lookup for an address as profiles show it, see maps_shift; one in
+ * memory is known as well. */
 void symbol_lookup_shown(uint64_t shown, struct symbol_result *ret_result);
 
-/* symbol_is_idle tells whether there is memory for symbol_trim to give back, that no look-up has used for
- * so long.
+/* symbol_is_idle tells whether there is memory for symbol_trim to give back, that no look-up has
+ * used for so long.
  * Thread: any. */
 bool symbol_is_idle(uint64_t idle_ns);
 
-/* symbol_trim gives back the memory that look-ups took; the texts stay. The next look-up reads files. */
+/* symbol_trim gives back the memory that look-ups took; the texts stay. The next look-up reads
+ * files. */
 void symbol_trim(void);
 
 /* symbol_stop frees the cache and closes the DWARF; no look-up may be running. */

@@ -20,8 +20,8 @@ uint64_t synthetic_route(uint32_t label);
 /* synthetic_state is the address that stands for a state of tasks, a literal; never 0. */
 uint64_t synthetic_state(const char *state);
 
-/* synthetic_lost is the address that stands for samples that were lost, "lostProfileEvent" as Go says;
- * never 0. */
+/* synthetic_lost is the address that stands for samples that were lost, "lostProfileEvent" as Go
+ * says; never 0. */
 uint64_t synthetic_lost(void);
 
 /* synthetic_is tells whether an address stands for something that is no code. */

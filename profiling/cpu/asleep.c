@@ -20,14 +20,15 @@
 #define ARGUMENT_COUNT 6
 #define COPY_BYTES     (16 * UNWIND_COPY_BYTES)
 
-/* A thread that is just being woken runs, too, and a signal that comes before it has left poll or select
- * fails these, though their time is over. One that has used so much CPU time has left its call; one that
- * gets no processor would not answer either. */
+/* A thread that is just being woken runs, too, and a signal that comes before it has left poll or
+ * select fails these, though their time is over. One that has used so much CPU time has left its
+ * call; one that gets no processor would not answer either. */
 #define AWAKE_NS (50 * NS_PER_US)
 #define PAUSE_NS (200 * NS_PER_US) /* between two looks */
 
-/* Calls that fail with EINTR after any handler, SA_RESTART or not: those on sockets when the socket has
- * a timeout, which is not to be seen from here. Source: man 7 signal, "Interruption of system calls". */
+/* Calls that fail with EINTR after any handler, SA_RESTART or not: those on sockets when the socket
+ * has a timeout, which is not to be seen from here. Source: man 7 signal, "Interruption of system
+ * calls". */
 static const uint64_t ended_calls[] = {
     ARCH_ENDED_CALLS SYS_accept,
     SYS_accept4,
@@ -97,8 +98,8 @@ static enum what read_call(pid_t tid, struct call *ret_call)
     return parse_call(line, ret_call) ? IN_CALL : UNKNOWN;
 }
 
-/* A futex that is waited for with a timeout is not in the manual's list: the kernel restarts it where no
- * handler ran, alone (futex_wait, ERESTART_RESTARTBLOCK). sem_timedwait fails then. */
+/* A futex that is waited for with a timeout is not in the manual's list: the kernel restarts it
+ * where no handler ran, alone (futex_wait, ERESTART_RESTARTBLOCK). sem_timedwait fails then. */
 static bool is_timed_futex(const struct call *call)
 {
     const uint64_t command = call->arguments[1] & ~(uint64_t)FUTEX_FLAGS;

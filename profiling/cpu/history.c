@@ -19,7 +19,7 @@
 #include "profiling/cpu/sampler.h"
 #include "profiling/write/encode.h"
 
-#define DRAIN_MS        1000 /* wakes an idle process that rarely; the rings hold five times as much */
+#define DRAIN_MS        1000 /* seldom wakes an idle process; the rings hold five times as much */
 #define REFRESH_WINDOWS 6    /* between two looks for new libraries */
 #define COMMENT_BYTES   384
 

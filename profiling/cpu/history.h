@@ -3,13 +3,13 @@
  * history.h - what the CPU did in the last minutes: windows of samples, taken all the time at a low
  * pace, so that there is a profile of an incident that nobody was watching.
  *
- * Flow:    history_start -> the sampler's samples -> a window is full -> the ring keeps it, the oldest
- *          goes; history_read -> code_refresh -> windows merged, named and packed on a worker thread
- *          -> on_done on the loop
+ * Flow:    history_start -> the sampler's samples -> a window is full -> the ring keeps it, the
+ *          oldest goes; history_read -> code_refresh -> windows merged, named and packed on a
+ *          worker thread -> on_done on the loop
  * Failure: samples that found no room are counted as lost.
- * Memory:  the stacks of the windows in the ring at most bytes_max, beyond which the oldest go early;
- *          the window that is being filled, and a reader's sum, as in stacks.h. A window without
- *          samples takes 56 bytes.
+ * Memory:  the stacks of the windows in the ring at most bytes_max, beyond which the oldest go
+ *          early; the window that is being filled, and a reader's sum, as in stacks.h. A window
+ *          without samples takes 56 bytes.
  * Thread:  the loop.
  */
 #ifndef TOQ_PROFILING_CPU_HISTORY_H
@@ -17,7 +17,7 @@
 
 #include "core/loop/pool.h"
 
-#define HISTORY_HZ          19 /* has no period in common with work that comes in whole milliseconds */
+#define HISTORY_HZ          19 /* no common period with work in whole milliseconds */
 #define HISTORY_WINDOW_MS   10000
 #define HISTORY_BYTES_MAX   (64u << 20)
 #define HISTORY_WINDOWS_MAX 360 /* an hour */
@@ -64,11 +64,11 @@ uint64_t history_get_span_ns(void);
 /* history_read begins to make the profile of the windows that overlap an interval that has begun.
  *
  * start_ns: of clock_now_ns. length_ns: not 0; what is yet to come of it is left out. on_done runs
- * exactly once, on the loop, never from inside history_read, unless history_cancel or history_stop came
- * first.
+ * exactly once, on the loop, never from inside history_read, unless history_cancel or history_stop
+ * came first.
  *
- * Returns: 0 with *ret_read set, valid until on_done or history_cancel; UV_ERANGE the oldest window began
- *          later; UV_EBUSY HISTORY_READS_MAX are being read; UV_ENOMEM.
+ * Returns: 0 with *ret_read set, valid until on_done or history_cancel; UV_ERANGE the oldest window
+ *          began later; UV_EBUSY HISTORY_READS_MAX are being read; UV_ENOMEM.
  */
 MUST_USE int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
                           struct history_read **ret_read);

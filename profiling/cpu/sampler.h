@@ -18,8 +18,8 @@
 
 #define SAMPLER_ITIMER_BYTES 160
 
-/* Somebody who wants samples; embedded in its owner, who sets all but the link. Its callbacks add and
- * remove no consumer. */
+/* Somebody who wants samples; embedded in its owner, who sets all but the link. Its callbacks add
+ * and remove no consumer. */
 struct sampler_consumer {
     struct list link;
     uint64_t period_ns; /* CPU time of a thread between two samples, at most */

@@ -62,8 +62,8 @@ static bool withdraw(uint64_t number)
                                           number * THREAD_SIGNAL_PHASES + THREAD_SIGNAL_IDLE);
 }
 
-/* wait_until waits for the answer up to a time of the monotonic clock; it goes on when this thread is
- * sampled, too. */
+/* wait_until waits for the answer up to a time of the monotonic clock; it goes on when this thread
+ * is sampled, too. */
 static bool wait_until(uint64_t end_ns)
 {
     const struct timespec deadline = {(time_t)(end_ns / NS_PER_S), (long)(end_ns % NS_PER_S)};

@@ -229,8 +229,8 @@ static void set_itimer(uint64_t period_ns)
     (void)setitimer(ITIMER_PROF, &times, NULL); /* cannot fail with these arguments */
 }
 
-/* A thread's CPU time counts from cpu_ns on. As with a timer, the first sample comes after a part of
- * the period, at random. */
+/* A thread's CPU time counts from cpu_ns on. As with a timer, the first sample comes after a part
+ * of the period, at random. */
 static void count_from(struct cpu_slot *slot, uint64_t cpu_ns, uint64_t period_ns)
 {
     atomic_store(&slot->sampled_ns, cpu_ns - (period_ns - first_delay_ns(period_ns)));
@@ -275,7 +275,8 @@ static void leave_itimer(const struct threads *threads, struct thread *thread)
 /* ---- arming -----------------------------------------------------------------------------------
  */
 
-/* Has a thread that has a slot sampled: by a timer of its own if one can be made, else by the process's.
+/* Has a thread that has a slot sampled: by a timer of its own if one can be made, else by the
+ * process's.
  *
  * Returns: false when it has ended. */
 static bool start_sampling(struct threads *threads, struct thread *thread)
@@ -396,8 +397,9 @@ static bool may_be_armed(const struct threads *threads, const struct thread *thr
            (is_for_running || threads->timed < THREADS_IDLE_MAX);
 }
 
-/* Arms threads that run, then others; but only some at a time: each takes a file to read and a timer
- * to make. Of many threads most are idle for good, and the few that are not must find a slot. */
+/* Arms threads that run, then others; but only some at a time: each takes a file to read and a
+ * timer to make. Of many threads most are idle for good, and the few that are not must find a
+ * slot. */
 static void arm_some(struct threads *threads)
 {
     size_t budget = ARMED_PER_POLL;

@@ -4,12 +4,13 @@
  *
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm
- * Failure: threads for which no timer can be made (RLIMIT_SIGPENDING) are counted, and the process's
- *          CPU timer has them sampled: each sample's weight is what its thread used by the thread's
- *          clock, so that the sum is right to within a period per thread. Where a thread blocks the
- *          signal, or did not run until now, or there is no slot for it, its CPU time is still accounted
- *          for: by its clock, as samples without a stack, "[signal blocked]" or "[no timer]". So is what
- *          the process's timer has not had sampled at the end and around a change of the period.
+ * Failure: threads for which no timer can be made (RLIMIT_SIGPENDING) are counted, and the
+ *          process's CPU timer has them sampled: each sample's weight is what its thread used by
+ *          the thread's clock, so that the sum is right to within a period per thread. Where a
+ *          thread blocks the signal, or did not run until now, or there is no slot for it, its CPU
+ *          time is still accounted for: by its clock, as samples without a stack, "[signal
+ *          blocked]" or "[no timer]". So is what the process's timer has not had sampled at the end
+ *          and around a change of the period.
  * Memory:  slots live as long as the process and are used again.
  * Thread:  the loop.
  */
@@ -71,8 +72,8 @@ void threads_arm(struct threads *threads);
  * those that ended. */
 void threads_poll(struct threads *threads);
 
-/* threads_set_period changes the CPU time between two samples of every thread, in the future ones as
- * well. A sample carries the period at which it was taken. */
+/* threads_set_period changes the CPU time between two samples of every thread, in the future ones
+ * as well. A sample carries the period at which it was taken. */
 void threads_set_period(struct threads *threads, uint64_t period_ns);
 
 /* threads_retry arms threads that could not be sampled when they were found, if they can now; only

@@ -2,8 +2,8 @@
  *
  * heap.c - jemalloc's sampling on and off, and a look at what it has.
  *
- * jemalloc can only sample when it was told so before main: malloc_conf. Until heap_start sampling is
- * off, and costs nothing that could be measured.
+ * jemalloc can only sample when it was told so before main: malloc_conf. Until heap_start sampling
+ * is off, and costs nothing that could be measured.
  */
 #include "profiling/heap/heap.h"
 
@@ -36,8 +36,8 @@
 #define LG_RATE        19 /* 512 KiB, Go's MemProfileRate */
 
 /* Read by jemalloc before main; what MALLOC_CONF says comes after it. prof_accum: what was freed
- * again stays in the profile of allocations. background_thread: else pages that are free for long are
- * given back by who allocates next, and an idle server keeps those of its last peak. */
+ * again stays in the profile of allocations. background_thread: else pages that are free for long
+ * are given back by who allocates next, and an idle server keeps those of its last peak. */
 const char *malloc_conf = "prof:true,prof_active:false,prof_accum:true,lg_prof_sample:" TEXT(
     LG_RATE) ",background_thread:true,max_background_threads:1";
 
@@ -53,7 +53,7 @@ static struct {
 /* Of the one dump that is made at a time: jemalloc's own is one, heap_known is the other. */
 static pthread_mutex_t dump_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- on and off ---------------------------------------------------------------------------------- */
+/* --- on and off --- */
 
 static void set_active(bool is_active)
 {
@@ -126,7 +126,7 @@ void heap_stop(void)
     }
 }
 
-/* --- a look -------------------------------------------------------------------------------------- */
+/* --- a look --- */
 
 static uint64_t read_rate(void)
 {
@@ -252,7 +252,7 @@ static int take_stacks(struct loop *loop, struct pool *pool, struct source_take 
     return pool_submit(pool, loop, &take->job);
 }
 
-/* --- the two profiles: one and the same, seen from its two ends ---------------------------------- */
+/* --- the two profiles: one and the same, seen from its two ends --- */
 
 static void describe(struct profile_spec *spec)
 {

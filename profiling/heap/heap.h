@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap.h - which code allocates, how much of it is still in use, and for which route: source_heap and
- * source_allocs, from the sampler of jemalloc, which looks at one allocation in 512 KiB.
+ * heap.h - which code allocates, how much of it is still in use, and for which route: source_heap
+ * and source_allocs, from the sampler of jemalloc, which looks at one allocation in 512 KiB.
  *
  * Flow:    heap_start -> [hook in malloc] stack and label -> jemalloc's table; a take -> [worker]
  *          dump into memory -> parse -> scale up -> done on the loop
@@ -25,8 +25,8 @@ struct heap_stats {
     uint64_t dump_ns;   /* spent on worker threads to take them */
 };
 
-/* heap_start begins to sample as soon as stacks can be taken; after code_start. Where that cannot be
- * it does nothing.
+/* heap_start begins to sample as soon as stacks can be taken; after code_start. Where that cannot
+ * be it does nothing.
  *
  * Returns: 0; what code_refresh says.
  */

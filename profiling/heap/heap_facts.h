@@ -7,8 +7,8 @@
 
 #include "core/base/buf.h"
 
-/* heap_facts_flush gives back what jemalloc keeps in store for the calling thread, which counts what
- * the thread has asked for: some tens of microseconds.
+/* heap_facts_flush gives back what jemalloc keeps in store for the calling thread, which counts
+ * what the thread has asked for: some tens of microseconds.
  *
  * Thread: any; the loop, which allocates most, before heap_facts_append.
  */
@@ -18,8 +18,8 @@ void heap_facts_flush(void);
  * there is no counterpart, and under their own.
  *
  * Mallocs and TotalAlloc count requests. Those that other threads than the caller have made since
- * jemalloc last looked at their caches, which it does as they allocate, are not in them yet. Objects
- * in caches are in Alloc and HeapObjects, and Frees is the rest of Mallocs.
+ * jemalloc last looked at their caches, which it does as they allocate, are not in them yet.
+ * Objects in caches are in Alloc and HeapObjects, and Frees is the rest of Mallocs.
  *
  * purges: how often gc=1 was asked for; Go's NumForcedGC.
  * Thread: a worker thread: it visits every arena.

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * heap_hook.h - the stack that jemalloc keeps of an allocation that it samples: that of malloc's
- * caller, and at its outer end a made-up frame for what the thread works for, so that jemalloc keeps
- * the same stack apart per label.
+ * caller, and at its outer end a made-up frame for what the thread works for, so that jemalloc
+ * keeps the same stack apart per label.
  *
- * Memory:  jemalloc keeps each distinct stack until the process ends, and each profile that is being
- *          made has a copy. The profiler's own stacks are many, since libdw allocates wherever it
- *          reads: past the first 256 of them its allocations are kept under the made-up frame alone.
+ * Memory:  jemalloc keeps each distinct stack until the process ends, and each profile that is
+ *          being made has a copy. The profiler's own stacks are many, since libdw allocates
+ *          wherever it reads: past the first 256 of them its allocations are kept under the made-up
+ *          frame alone.
  * Thread:  the hook runs on any, inside malloc: it neither allocates nor locks.
  */
 #ifndef TOQ_PROFILING_HEAP_HEAP_HOOK_H
@@ -21,8 +22,8 @@
  */
 MUST_USE bool heap_hook_install(void);
 
-/* heap_hook_remove gives jemalloc its own unwinder back; harmless when it has it. A thread may still
- * be in the hook afterwards.
+/* heap_hook_remove gives jemalloc its own unwinder back; harmless when it has it. A thread may
+ * still be in the hook afterwards.
  *
  * Thread: as heap_hook_install.
  */

@@ -3,8 +3,8 @@
  * goroutine.h - what is in flight, and what each thread does, printed as a Go program prints its
  * goroutines; the profile of the same is source_goroutine.
  *
- * Flow:    goroutine_dump_start -> the slots of tasks, stacks of the threads, symbols and text on a worker
- *          thread -> on_done on the loop
+ * Flow:    goroutine_dump_start -> the slots of tasks, stacks of the threads, symbols and text on a
+ *          worker thread -> on_done on the loop
  * Memory:  at most GOROUTINE_DUMP_BYTES_MAX per dump, and the copy of the registry.
  * Thread:  the loop.
  */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_look.h - one look at all that is in flight: the way that the profile and the dump share.
+ * goroutine_look.h - one look at all that is in flight: the way that the profile and the dump
+ * share.
  *
- * Flow:    goroutine_look_start -> code_refresh -> [worker] slots of tasks, threads, then `work` -> `done` -> goroutine_look_deinit
+ * Flow:    goroutine_look_start -> code_refresh -> [worker] slots of tasks, threads, then `work` ->
+ *          `done` -> goroutine_look_deinit
  * Thread:  the loop, but for `work`.
  */
 #ifndef TOQ_PROFILING_TASK_GOROUTINE_LOOK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_tasks.h - what is in flight, copied out of the slots of tasks in a few ten nanoseconds each, while the
- * loop goes on. Each copy is whole; all of them together are not of one moment.
+ * goroutine_tasks.h - what is in flight, copied out of the slots of tasks in a few ten nanoseconds
+ * each, while the loop goes on. Each copy is whole; all of them together are not of one moment.
  *
  * Memory: about 180 bytes per task while the copy lives.
  */
@@ -23,7 +23,8 @@ struct goroutine_tasks {
     uint64_t now_ns; /* clock_now_ns, when all were copied */
 };
 
-/* goroutine_tasks_copy copies all tasks that are in flight before it begins and still are when it ends.
+/* goroutine_tasks_copy copies all tasks that are in flight before it begins and still are when it
+ * ends.
  *
  * tasks: an all-zero struct.
  * Returns: 0; UV_ENOMEM.

@@ -75,8 +75,8 @@ static void put_labels(struct buf *out, uint32_t label, const char *thread)
 /* --- frames --------------------------------------------------------------------------------------
  */
 
-/* put_frame prints the functions at an address, the inlined ones first. offset: from the address to the
- * one that the entry shows, a return address. */
+/* put_frame prints the functions at an address, the inlined ones first. offset: from the address to
+ * the one that the entry shows, a return address. */
 static void put_frame(struct buf *out, uint64_t address, uint64_t offset)
 {
     struct symbol_result symbol;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_frames.h - the stack that profiles show for a task: what it waits for <- the calls that parked
- * it <- its handler <- its route.
+ * task_frames.h - the stack that profiles show for a task: what it waits for <- the calls that
+ * parked it <- its handler <- its route.
  *
  * Flow: task_slots_copy -> task_frames_from -> task_frames_list on a worker thread -> stacks_add
  */
@@ -29,7 +29,8 @@ void task_frames_from(const struct task_facts *facts, struct task_frames *ret_fr
 
 /* task_frames_list writes the stack, the innermost frame first. The handler's frame is the place in
  * it where the stack passes through it, and what lies outside of that is left out: how the request
- * got there is the same for all. A task that was resumed by a callback has only its handler's start.
+ * got there is the same for all. A task that was resumed by a callback has only its handler's
+ * start.
  *
  * ret_addresses: TASK_FRAMES_MAX of them.
  * Returns: how many, at least 1.

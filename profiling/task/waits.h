@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * waits.h - what tasks of this process waited for since the profiler started, each wait counted, and
- * how long they ran while somebody wants to know.
+ * waits.h - what tasks of this process waited for since the profiler started, each wait counted,
+ * and how long they ran while somebody wants to know.
  *
  * Flow:   task_park ... task_unpark -> sites_add; waits_take -> copy -> [worker] stacks -> done
  * Thread: the profiler's loop; waits of every loop are counted.
@@ -22,8 +22,8 @@ MUST_USE int waits_start(void);
 /* waits_stop stops and forgets. Harmless when it was not started. */
 void waits_stop(void);
 
-/* waits_measure_runs counts the time that tasks run, too, until as often `false` as `true` was said;
- * between waits_start and waits_stop. */
+/* waits_measure_runs counts the time that tasks run, too, until as often `false` as `true` was
+ * said; between waits_start and waits_stop. */
 void waits_measure_runs(bool is_on);
 
 /* waits_copy copies the table, between waits_start and waits_stop.
@@ -41,9 +41,9 @@ struct waits_stats {
 /* waits_get_stats reads the account. */
 struct waits_stats waits_get_stats(void);
 
-/* waits_is_for_profile tells whether a site is where a request waits for a profile. These waits last as
- * long as their windows: on a quiet server nearly all there is, and nobody is interested in them. They
- * are counted as any other, and left out of what is shown.
+/* waits_is_for_profile tells whether a site is where a request waits for a profile. These waits
+ * last as long as their windows: on a quiet server nearly all there is, and nobody is interested in
+ * them. They are counted as any other, and left out of what is shown.
  * Thread: any. */
 bool waits_is_for_profile(const struct site *site);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * watchdog.h - callbacks that hold the loop: a thread with a loop and a timer of its own looks how
- * long the main loop has not polled, and when that is too long it asks the main thread for its stack,
- * while the callback still runs.
+ * long the main loop has not polled, and when that is too long it asks the main thread for its
+ * stack, while the callback still runs.
  *
  * The delay is the whole time the loop was held, told by the loop itself. Stacks are taken at the
- * threshold and then after each further threshold, later less often. Each stands for the part of the
- * delay that is nearer to it than to the others; the contention counts for the first.
+ * threshold and then after each further threshold, later less often. Each stands for the part of
+ * the delay that is nearer to it than to the others; the contention counts for the first.
  *
  * Flow:    timer of the watchdog -> loop_held_ns -> thread_stack_take -> ... -> loop_on_stall ->
  *          delay to the stacks -> watchdog_add_stalls

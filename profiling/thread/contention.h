@@ -4,8 +4,8 @@
  * table that any thread adds to, in hooks where neither malloc nor a lock may be used.
  *
  * Failure: stacks that find no room are counted and dropped.
- * Memory:  fixed, about 2 MiB, of which only the pages in use are there. The profiler's own stacks are
- *          many, since libc frees its trees by recursion: past 256 of them they are one.
+ * Memory:  fixed, about 2 MiB, of which only the pages in use are there. The profiler's own stacks
+ *          are many, since libc frees its trees by recursion: past 256 of them they are one.
  * Thread:  any.
  */
 #ifndef TOQ_PROFILING_THREAD_CONTENTION_H
@@ -39,8 +39,8 @@ struct contention {
 /* contention_find is the record of a stack and a label, a new one the first time.
  *
  * frames: the innermost first. depth: 1 to CONTENTION_FRAMES_MAX. label: core/loop/label.h.
- * Returns: the record, for LABEL_PROFILER perhaps that of all stacks past its share; NULL when there is
- *          no room. It is the table's and stays.
+ * Returns: the record, for LABEL_PROFILER perhaps that of all stacks past its share; NULL when
+ *          there is no room. It is the table's and stays.
  */
 struct contention_record *contention_find(struct contention *table, const uint64_t *frames,
                                           size_t depth, uint32_t label);

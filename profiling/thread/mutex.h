@@ -10,8 +10,8 @@
 
 #include "profiling/thread/mutex_wait.h"
 
-/* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0: none.
- * After bounds_init. */
+/* mutex_start begins to record one in `fraction` contentions, and counts it `fraction` times; 0:
+ * none. After bounds_init. */
 void mutex_start(uint32_t fraction);
 
 /* mutex_stop ends it; what was recorded stays. */

@@ -33,9 +33,9 @@ static const char *const names[] = {
 
 static _Atomic(void *) reals[ARRAY_COUNT(names)];
 
-/* find_reals looks all of them up, whichever is called first. dlsym takes the loader's lock, but not
- * through us, and allocates only when it fails (glibc 2.36, dlfcn/dlerror.c); an allocator may have
- * called before main, and else the constructor does it while there is one thread. */
+/* find_reals looks all of them up, whichever is called first. dlsym takes the loader's lock, but
+ * not through us, and allocates only when it fails (glibc 2.36, dlfcn/dlerror.c); an allocator may
+ * have called before main, and else the constructor does it while there is one thread. */
 static __attribute__((constructor)) void find_reals(void)
 {
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex_hook.h - pthread_mutex_lock and the calls that let go of a mutex, defined in the executable:
- * so every library that is loaded calls ours, too.
+ * mutex_hook.h - pthread_mutex_lock and the calls that let go of a mutex, defined in the
+ * executable: so every library that is loaded calls ours, too.
  *
  * They do what the C library's do, and pass on to those what mutex_wait.h wants to know. Not seen:
  * what the C library locks by itself (stdio, its malloc, C11's mtx_lock, the lock that a wait for a

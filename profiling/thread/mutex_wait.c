@@ -3,8 +3,8 @@
  * mutex_wait.c - a hash table of waiters, by the mutex that they wait for.
  *
  * A place is written by its waiter, and by whoever lets go of the mutex; since a waiter leaves only
- * when it has the mutex, these never come at the same time, but for uses of mutexes that are errors:
- * so all of it is atomic, and nothing worse than a wrong charge can happen.
+ * when it has the mutex, these never come at the same time, but for uses of mutexes that are
+ * errors: so all of it is atomic, and nothing worse than a wrong charge can happen.
  */
 #include "profiling/thread/mutex_wait.h"
 
@@ -149,8 +149,8 @@ static bool claim(const void *mutex, uint64_t now_ns, uint64_t *ret_delay_ns)
     return is_any;
 }
 
-/* leave_record tells the waiters for a mutex whom the rest of their waiting is charged to; those that
- * came since the claim, too. */
+/* leave_record tells the waiters for a mutex whom the rest of their waiting is charged to; those
+ * that came since the claim, too. */
 static void leave_record(const void *mutex, struct contention_record *record)
 {
     const size_t home = mutex_wait_home(mutex);

@@ -5,16 +5,16 @@
  *
  * Every nanosecond of a wait is charged once, to one unlocker: an unlock is charged with what each
  * waiter has waited since it came or since the last unlock of this mutex, whichever is later; and
- * the last unlock before a waiter gets the mutex also with the time until it has it. So the sum over
- * all unlocks is the time that was waited. An unlock that somebody waits for counts as one
+ * the last unlock before a waiter gets the mutex also with the time until it has it. So the sum
+ * over all unlocks is the time that was waited. An unlock that somebody waits for counts as one
  * contention, however many wait.
  *
  * Flow:    trylock fails -> mutex_wait_begin -> lock -> mutex_wait_end; before each unlock
  *          mutex_wait_is_any -> mutex_wait_release
  * Failure: a waiter for whom there is no place, and one that saw no unlock for MUTEX_UNSEEN_NS and
- *          longer (it was not ours to see, or had looked for waiters just before), is counted as lost.
- *          One that saw none for less than that came in the last instant and had the mutex without
- *          sleeping, or nearly so: it is neither lost nor charged to anybody.
+ *          longer (it was not ours to see, or had looked for waiters just before), is counted as
+ *          lost. One that saw none for less than that came in the last instant and had the mutex
+ *          without sleeping, or nearly so: it is neither lost nor charged to anybody.
  * Memory:  fixed: MUTEX_WAITERS_MAX waiters and a struct contention.
  * Thread:  any, inside malloc too: no lock, no allocation, no waiting, and errno is kept.
  */
@@ -28,9 +28,9 @@
 #define MUTEX_WAITERS_BITS 10
 #define MUTEX_WAITERS_MAX  (1u << MUTEX_WAITERS_BITS) /* threads that wait at a time */
 
-/* Whoever had to sleep for a mutex has waited for two switches between threads, of 1.8 us each on one
- * processor and 23 us between two, by futex on the machine where it was measured; whoever had not, and
- * saw no unlock, for 0.04 to 1.4 us. */
+/* Whoever had to sleep for a mutex has waited for two switches between threads, of 1.8 us each on
+ * one processor and 23 us between two, by futex on the machine where it was measured; whoever had
+ * not, and saw no unlock, for 0.04 to 1.4 us. */
 #define MUTEX_UNSEEN_NS 5000
 
 struct mutex_stats {
@@ -74,8 +74,8 @@ static inline bool mutex_wait_is_any(const void *mutex)
     return atomic_load_explicit(&home->waiters, memory_order_relaxed) != 0;
 }
 
-/* mutex_wait_set_fraction records, on average, one in `fraction` contentions from now on, and counts
- * it `fraction` times; 0: none. */
+/* mutex_wait_set_fraction records, on average, one in `fraction` contentions from now on, and
+ * counts it `fraction` times; 0: none. */
 void mutex_wait_set_fraction(uint32_t fraction);
 
 /* mutex_wait_begin says that the calling thread waits for a mutex from now on.

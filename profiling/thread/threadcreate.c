@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * threadcreate.c - the stacks that created this process's threads, from the first thread on: whether
- * profiling starts later or not at all, a few threads cost nothing worth saving.
+ * threadcreate.c - the stacks that created this process's threads, from the first thread on:
+ * whether profiling starts later or not at all, a few threads cost nothing worth saving.
  *
- * The program's own pthread_create comes before libc's, for its libraries, too. What libc creates for
- * itself goes past it, and so do the threads of jemalloc, which looks up libc's.
+ * The program's own pthread_create comes before libc's, for its libraries, too. What libc creates
+ * for itself goes past it, and so do the threads of jemalloc, which looks up libc's.
  *
- * Memory:  CREATOR_STACKS_MAX distinct stacks, static; threads of further ones are counted as dropped.
+ * Memory:  CREATOR_STACKS_MAX distinct stacks, static; threads of further ones are counted as
+ *          dropped.
  * Thread:  any.
  */
 #include <dlfcn.h>
@@ -97,8 +98,8 @@ static size_t unwind_by_libc(uint64_t *ret_frames)
     return found > 0 ? (size_t)found : 0;
 }
 
-/* read_stack reads the stack from the caller of pthread_create on, which is known by its return address:
- * how many frames lie in between depends on how the program was built. */
+/* read_stack reads the stack from the caller of pthread_create on, which is known by its return
+ * address: how many frames lie in between depends on how the program was built. */
 static void read_stack(const void *return_address, struct creator *creator)
 {
     uint64_t frames[CREATOR_FRAMES_MAX];

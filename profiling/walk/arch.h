@@ -2,8 +2,8 @@
  *
  * arch.h - what differs between the processors: chosen here, nowhere else.
  *
- * Each file gives the DWARF numbers ARCH_DWARF_SP, _FP and _RA, ARCH_ENDED_CALLS, ARCH_SAVE_FP, and for
- * struct arch_regs: arch_regs_interrupted, arch_regs_here, arch_code_address.
+ * Each file gives the DWARF numbers ARCH_DWARF_SP, _FP and _RA, ARCH_ENDED_CALLS, ARCH_SAVE_FP, and
+ * for struct arch_regs: arch_regs_interrupted, arch_regs_here, arch_code_address.
  */
 #ifndef TOQ_PROFILING_WALK_ARCH_H
 #define TOQ_PROFILING_WALK_ARCH_H

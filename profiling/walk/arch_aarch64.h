@@ -15,8 +15,8 @@
 
 #define ARCH_ENDED_CALLS /* none beside those that both have; see profiling/cpu/asleep.c */
 
-/* __wrap_NAME calls a function of the C library, of eight arguments at most, and has saved the frame
- * pointer in a frame that is found without it. All of it is the one line of the source. */
+/* __wrap_NAME calls a function of the C library, of eight arguments at most, and has saved the
+ * frame pointer in a frame that is found without it. All of it is the one line of the source. */
 #define ARCH_TEXT(number) #number
 #define ARCH_LINE(number) "# " ARCH_TEXT(number) " \"" __FILE__ "\"\n\t"
 #define ARCH_SAVE_FP(name)                                                                         \

@@ -13,7 +13,8 @@
 #define ARCH_DWARF_SP 7
 #define ARCH_DWARF_RA 16
 
-/* System calls that arm64 does not have, each with a comma behind it; see profiling/cpu/asleep.c. */
+/* System calls that arm64 does not have, each with a comma behind it; see
+ * profiling/cpu/asleep.c. */
 #define ARCH_ENDED_CALLS SYS_epoll_wait, SYS_pause, SYS_poll, SYS_select,
 
 /* __wrap_NAME calls a function of the C library, of six arguments at most, and has saved the frame

@@ -11,8 +11,8 @@
 
 #include "core/base/base.h"
 
-/* backtrace_take collects the stack from the caller of backtrace_take on: for each frame the address
- * in its call instruction, the innermost first.
+/* backtrace_take collects the stack from the caller of backtrace_take on: for each frame the
+ * address in its call instruction, the innermost first.
  *
  * max: at least 2; one of them is used on the way.
  * Returns: how many; 0 before bounds_init and while no unwind table is published. *ret_is_complete

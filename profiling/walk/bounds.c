@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * bounds.c - libc puts a thread's block of thread data at the top of the stack that it made, so that
- * block's address is the stack's upper bound; where the main thread's stack lies has been told.
+ * bounds.c - libc puts a thread's block of thread data at the top of the stack that it made, so
+ * that block's address is the stack's upper bound; where the main thread's stack lies has been
+ * told.
  */
 #include "profiling/walk/bounds.h"
 

@@ -24,8 +24,8 @@ bool bounds_is_main(void);
 
 /* bounds_find finds the stack that libc or the kernel made for the calling thread.
  *
- * Returns: from `sp` to the stack's end; empty (low == high) when sp lies elsewhere, as on a coroutine's
- *          stack.
+ * Returns: from `sp` to the stack's end; empty (low == high) when sp lies elsewhere, as on a
+ *          coroutine's stack.
  */
 struct unwind_stack bounds_find(uint64_t sp);
 

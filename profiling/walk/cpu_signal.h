@@ -46,8 +46,8 @@ struct cpu_slot {
 
 /* cpu_signal_install puts the handler in place, once; it stays for the life of the process.
  *
- * read_label: tells what the calling thread works for; async-signal-safe. key: a number at random, for
- * cpu_signal_value; of the first call it counts.
+ * read_label: tells what the calling thread works for; async-signal-safe. key: a number at random,
+ * for cpu_signal_value; of the first call it counts.
  * Returns: 0, or a negative errno.
  * Thread:  the loop.
  */
@@ -60,16 +60,16 @@ MUST_USE int cpu_signal_install(uint32_t (*read_label)(void), uint32_t key);
  */
 MUST_USE bool cpu_signal_add_slot(struct cpu_slot *slot);
 
-/* cpu_signal_value is what the signal of a slot's timer carries: the slot's number and a random key.
- * Other code of the process may have timers with this signal: what they carry is never taken for a
- * slot, let alone for an address.
+/* cpu_signal_value is what the signal of a slot's timer carries: the slot's number and a random
+ * key. Other code of the process may have timers with this signal: what they carry is never taken
+ * for a slot, let alone for an address.
  *
  * Thread: the loop.
  */
 union sigval cpu_signal_value(const struct cpu_slot *slot);
 
-/* cpu_signal_take_periods counts the periods that a thread without a timer used and no sample stands for
- * yet; the caller makes one of that weight.
+/* cpu_signal_take_periods counts the periods that a thread without a timer used and no sample
+ * stands for yet; the caller makes one of that weight.
  *
  * cpu_ns: what the thread's clock says.
  * Thread:  any, signal.

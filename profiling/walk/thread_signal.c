@@ -34,7 +34,8 @@ static void take(struct thread_stack *stack, const struct unwind_table *table,
                                                THREAD_STACK_FRAMES_MAX, &stack->is_complete);
 }
 
-/* begin_answer takes the question to the calling thread: nobody else answers it, and the asker waits.
+/* begin_answer takes the question to the calling thread: nobody else answers it, and the asker
+ * waits.
  *
  * Returns: false when it is not asked. */
 static bool begin_answer(uint64_t *ret_number)

@@ -3,9 +3,9 @@
  * thread_signal.h - the answer of a thread that is asked for its stack by a signal. The question
  * is thread_stack.c's.
  *
- * The question names the thread, the signal carries nothing: what it carries is lost when the process
- * may queue no more signals (RLIMIT_SIGPENDING), and one that finds another pending is that one. So
- * any SIGPROF on the thread that is asked answers.
+ * The question names the thread, the signal carries nothing: what it carries is lost when the
+ * process may queue no more signals (RLIMIT_SIGPENDING), and one that finds another pending is that
+ * one. So any SIGPROF on the thread that is asked answers.
  *
  * Failure: a signal that comes too late, or to a thread that is not asked, does nothing.
  * Memory:  one question at a time, static: a late signal finds the question gone.
@@ -50,8 +50,8 @@ struct thread_signal {
 
 extern struct thread_signal thread_signal;
 
-/* thread_signal_answer writes the stack of the interrupted thread into thread_signal, when that thread
- * is asked for it.
+/* thread_signal_answer writes the stack of the interrupted thread into thread_signal, when that
+ * thread is asked for it.
  *
  * table: NULL: the answer is an empty stack.
  */

@@ -38,8 +38,8 @@ MUST_USE const struct unwind_table *unwind_enter(void);
 /* unwind_exit ends what unwind_enter began. */
 void unwind_exit(void);
 
-/* unwind_is_used tells whether some thread is between unwind_enter and unwind_exit. Once it has said
- * no, nobody uses a table that was published before the last unwind_publish.
+/* unwind_is_used tells whether some thread is between unwind_enter and unwind_exit. Once it has
+ * said no, nobody uses a table that was published before the last unwind_publish.
  *
  * Thread: any.
  */

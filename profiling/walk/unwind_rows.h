@@ -33,8 +33,9 @@ struct unwind_row {
     int16_t ra_slot; /* the same for the return address */
 };
 
-/* Stacks come back: which row a pc was found in is kept in the cell of its low bits, beside its high
- * bits. A search through all rows touches a dozen cache lines, and nobody has kept them warm. */
+/* Stacks come back: which row a pc was found in is kept in the cell of its low bits, beside its
+ * high bits. A search through all rows touches a dozen cache lines, and nobody has kept them
+ * warm. */
 #define UNWIND_MEMO_BITS 12
 #define UNWIND_ROW_BITS  28
 
@@ -42,8 +43,8 @@ struct unwind_table {
     struct unwind_row *rows; /* by pc; the first has pc 0 */
     size_t count;            /* below 1 << UNWIND_ROW_BITS */
     size_t object_count;     /* objects whose rules are in */
-    /* 1 << UNWIND_MEMO_BITS of them: pc >> UNWIND_MEMO_BITS above, the row's number below; 0 is empty,
-     * or says that the first pages are row 0. NULL: none. Written by whoever walks. */
+    /* 1 << UNWIND_MEMO_BITS of them: pc >> UNWIND_MEMO_BITS above, the row's number below; 0 is
+     * empty, or says that the first pages are row 0. NULL: none. Written by whoever walks. */
     _Atomic uint64_t *memo;
 };
 

@@ -2,8 +2,8 @@
  *
  * gzip.h - bytes in, piece by piece; a gzip file out, in one piece.
  *
- * Failure: when memory is missing, or the maximum reached, the file is marked failed and gzip_finish
- *          says so: a writer writes freely and asks once.
+ * Failure: when memory is missing, or the maximum reached, the file is marked failed and
+ *          gzip_finish says so: a writer writes freely and asks once.
  * Memory:  256 KiB while it is open, and the packed bytes.
  * Thread:  any, one at a time.
  */

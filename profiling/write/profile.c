@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * profile.c - each text, function and location is entered once and then referred to by number, as the
- * format has it. Samples are written as they come, the tables that they refer to at the end: protobuf
- * takes the fields of a message in any order.
+ * profile.c - each text, function and location is entered once and then referred to by number, as
+ * the format has it. Samples are written as they come, the tables that they refer to at the end:
+ * protobuf takes the fields of a message in any order.
  *
  * Source: google/pprof proto/profile.proto.
  */
@@ -220,8 +220,8 @@ static uint64_t find_or_add_location(struct profile *profile, uint64_t address)
                : 0;
 }
 
-/* A message in `field` of the profile, which is written at once and not kept: a profile of many deep
- * stacks is several times what a worker should hold. */
+/* A message in `field` of the profile, which is written at once and not kept: a profile of many
+ * deep stacks is several times what a worker should hold. */
 static void write_message(struct profile *profile, uint8_t field, const ProtobufCMessage *message)
 {
     const size_t len = protobuf_c_message_get_packed_size(message);

@@ -6,8 +6,8 @@
  * Flow:    profile_create -> profile_add_sample ... -> profile_encode -> profile_destroy
  * Failure: when memory is missing, or the maximum reached, the profile is marked failed and
  *          profile_encode says so: a writer adds freely and asks once.
- * Memory:  texts, functions and locations in one arena of PROFILE_BYTES_MAX; samples are packed as they
- *          come, into PROFILE_BYTES_MAX at most.
+ * Memory:  texts, functions and locations in one arena of PROFILE_BYTES_MAX; samples are packed as
+ *          they come, into PROFILE_BYTES_MAX at most.
  * Thread:  a worker thread, one at a time: naming an address reads files.
  */
 #ifndef TOQ_PROFILING_WRITE_PROFILE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * source.h - what a named profile (heap, goroutine, mutex ...) has to offer; named.c makes answers of
- * it: protobuf, text, the difference between two moments.
+ * source.h - what a named profile (heap, goroutine, mutex ...) has to offer; named.c makes answers
+ * of it: protobuf, text, the difference between two moments.
  *
  * Flow:    take -> [worker, when files or locks are involved] -> done on the loop -> encode
  * Thread:  the loop, unless a member says otherwise.
@@ -45,21 +45,22 @@ struct source {
      * The member itself may be NULL: it always can. */
     const char *(*check)(void);
 
-    /* take fills take->stacks with absolute values: cumulative ones since the start, or those of this
-     * moment. take->done runs exactly once, on the loop, never from inside take, with 0 or a negative
-     * UV_* or errno; it cannot be cancelled. What blocks or takes long is done by `pool`. Returns: 0, or such
-     * an error: take->done does not run. */
+    /* take fills take->stacks with absolute values: cumulative ones since the start, or those of
+     * this moment. take->done runs exactly once, on the loop, never from inside take, with 0 or a
+     * negative UV_* or errno; it cannot be cancelled. What blocks or takes long is done by `pool`.
+     * Returns: 0, or such an error: take->done does not run. */
     int (*take)(struct loop *loop, struct pool *pool, struct source_take *take);
 
-    /* begin and end bracket a window for which the source must do more than it does always; NULL: it
-     * need not. take is called after begin and before end. Windows may overlap. */
+    /* begin and end bracket a window for which the source must do more than it does always; NULL:
+     * it need not. take is called after begin and before end. Windows may overlap. */
     void (*begin)(void);
     void (*end)(void);
 
     /* count is the number on the index page; cheap. */
     uint64_t (*count)(void);
 
-    /* append_facts adds the "# name = value" lines at the end of debug=1. NULL: none. Thread: worker. */
+    /* append_facts adds the "# name = value" lines at the end of debug=1. NULL: none. Thread:
+     * worker. */
     void (*append_facts)(struct buf *out);
 };
 

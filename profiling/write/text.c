@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * text.c - one entry per stack: a line of numbers and return addresses, then a line per frame, whose
- * columns are aligned with tabs.
+ * text.c - one entry per stack: a line of numbers and return addresses, then a line per frame,
+ * whose columns are aligned with tabs.
  */
 #include "profiling/write/text.h"
 
@@ -142,7 +142,8 @@ static bool is_zero(const struct text *text, const int64_t *values)
     return true;
 }
 
-/* What is too much is dropped once it is sorted; the keys are shorter than the text made of them. */
+/* What is too much is dropped once it is sorted; the keys are shorter than the text made of
+ * them. */
 static bool collect_entries(struct text *text)
 {
     const struct stacks *stacks = text->stacks;

@@ -12,8 +12,8 @@
 
 #define TEXT_BYTES_MAX (64u << 20) /* as much as Go gives for debug=2 */
 
-/* text_encode writes the stacks whose values are not all zero, the one with the highest value first.
- * What would pass TEXT_BYTES_MAX is left out: the smallest ones.
+/* text_encode writes the stacks whose values are not all zero, the one with the highest value
+ * first. What would pass TEXT_BYTES_MAX is left out: the smallest ones.
  *
  * spec:    source->describe's.
  * Owns:    the caller frees *ret_data with free().

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_grpc_frame.c - any bytes as a stream of messages: however they are split, the same messages come
- * out, and none is longer than the limit, inflated or not.
+ * fuzz_grpc_frame.c - any bytes as a stream of messages: however they are split, the same messages
+ * come out, and none is longer than the limit, inflated or not.
  *
  * Input: one byte for the size of the pieces, then the stream.
  */

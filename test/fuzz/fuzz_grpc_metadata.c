@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_grpc_metadata.c - any text as each of the header fields that gRPC has its own encoding for; and what
- * it encodes itself, decoded again.
+ * fuzz_grpc_metadata.c - any text as each of the header fields that gRPC has its own encoding for;
+ * and what it encodes itself, decoded again.
  */
 #include "core/grpc/grpc_codec.h"
 #include "core/http/http.h"

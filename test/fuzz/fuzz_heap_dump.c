@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_heap_dump.c - any bytes as a dump of jemalloc's: stacks with frames and amounts within bounds.
+ * fuzz_heap_dump.c - any bytes as a dump of jemalloc's: stacks with frames and amounts within
+ * bounds.
  */
 #include <uv.h>
 

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What the handlers saw. */
 static struct buf transcript;
 
-/* --- what an accepted request must look like ------------------------------------------------------
+/* --- what an accepted request must look like
+ * ------------------------------------------------------
  */
 
 static bool is_token(struct str s)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_http2.c - any frames behind a preface and SETTINGS, in pieces of any size: no request reaches a
- * handler that breaks what http.h promises, and every one of them ends with its connection.
+ * fuzz_http2.c - any frames behind a preface and SETTINGS, in pieces of any size: no request
+ * reaches a handler that breaks what http.h promises, and every one of them ends with its
+ * connection.
  *
- * Input: one byte of flags and the largest piece, then frames. Bit 7: the connection is reset in the end,
- * not closed; bit 6: what the server sends is never read. A frame of the type COMMAND is not sent: its stream
- * id says what happens then.
+ * Input: one byte of flags and the largest piece, then frames. Bit 7: the connection is reset in
+ *        the end,
+ * not closed; bit 6: what the server sends is never read. A frame of the type COMMAND is not sent:
+ * its stream id says what happens then.
  */
 #include "core/http2/http2.h"
 #include "core/http2/http2_session.h"
@@ -33,7 +35,7 @@ enum {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* --- handlers: what they are promised ------------------------------------------------------------- */
+/* --- handlers: what they are promised --- */
 
 static void check_request(const struct http_request *req)
 {
@@ -183,7 +185,7 @@ static void handle_reset(struct http_request *req, void *arg)
     http_reset(req, HTTP_RESET_INTERNAL);
 }
 
-/* --- commands ------------------------------------------------------------------------------------- */
+/* --- commands --- */
 
 static void fire(struct wheel_timer *timer)
 {
@@ -258,7 +260,7 @@ static void obey(struct http_fixture *f, struct peer *peer, uint8_t command)
     (void)uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
 }
 
-/* --- one connection ------------------------------------------------------------------------------- */
+/* --- one connection --- */
 
 static struct http_fixture *fixture(void)
 {

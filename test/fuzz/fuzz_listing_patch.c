@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_listing_patch.c - any bytes as a merge patch over a listing: refused with a reason, or a listing
- *                        that may be stored, and which the same patch does not change again.
+ * fuzz_listing_patch.c - any bytes as a merge patch over a listing: refused with a reason, or a
+ *                        listing that may be stored, and which the same patch does not change
+ *                        again.
  */
 #include "handlers/listings/model/listing.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_listing_stored.c - any bytes as what Redis holds: an entry, news, a listing or a page. What is
- *                         taken is the same when it comes round again.
+ * fuzz_listing_stored.c - any bytes as what Redis holds: an entry, news, a listing or a page. What
+ *                         is taken is the same when it comes round again.
  */
 #include "handlers/listings/model/listing_stored.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_listings_query.c - lines of NAME=VALUE as a query: refused with a reason, or a statement whose
- *                         parameters fit, a key, and a cursor that the next page takes.
+ * fuzz_listings_query.c - lines of NAME=VALUE as a query: refused with a reason, or a statement
+ *                         whose parameters fit, a key, and a cursor that the next page takes.
  */
 #include "handlers/listings/model/listings_page.h"
 #include "handlers/listings/store/listings_sql.h"

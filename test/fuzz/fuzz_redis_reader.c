@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_redis_reader.c - any bytes as what Redis says: refused, or the same replies however the bytes
- *                       are cut.
+ * fuzz_redis_reader.c - any bytes as what Redis says: refused, or the same replies however the
+ *                       bytes are cut.
  */
 #include "core/base/buf.h"
 #include "core/redis/redis_reader.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_trace.c - any text as traceparent and tracestate: what is taken from it goes out as it came in.
+ * fuzz_trace.c - any text as traceparent and tracestate: what is taken from it goes out as it came
+ * in.
  *
  * Input: the traceparent, a newline, the tracestate.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_rig.h - for fuzzers: a connection to the server of a fixture, bytes sent in pieces, and its end.
+ * http_rig.h - for fuzzers: a connection to the server of a fixture, bytes sent in pieces, and its
+ * end.
  */
 #ifndef TOQ_TEST_FUZZ_HTTP_RIG_H
 #define TOQ_TEST_FUZZ_HTTP_RIG_H
@@ -23,8 +24,8 @@ static inline void http_rig_connect(struct http_fixture *f, struct peer *peer)
     peer_init(peer, f->loop, fds[1]);
 }
 
-/* http_rig_send sends in pieces of up to piece_max bytes, always the same for the same data; 0: in one
- * piece. With is_read, what comes back is read in between. */
+/* http_rig_send sends in pieces of up to piece_max bytes, always the same for the same data; 0: in
+ * one piece. With is_read, what comes back is read in between. */
 static inline void http_rig_send(struct peer *peer, struct str data, size_t piece_max, bool is_read)
 {
     uint32_t state = 1;

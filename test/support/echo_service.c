@@ -40,7 +40,7 @@ static void set_timer(struct echo *echo, uint64_t timeout_ms,
     task_park(&grpc_request(echo->call)->task, "sleep");
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void end(struct echo *echo, struct grpc_status status)
 {
@@ -83,7 +83,7 @@ static void end_as_asked(struct echo *echo, const echo_request *request)
     google__rpc__status__free_unpacked(details, NULL);
 }
 
-/* --- replies ------------------------------------------------------------------------------------- */
+/* --- replies --- */
 
 static void make_reply(struct echo *echo, const echo_request *request, echo_reply *reply)
 {
@@ -133,7 +133,7 @@ static struct echo *start(struct grpc_call *call, const ProtobufCMessage *reques
     return echo;
 }
 
-/* --- Unary --------------------------------------------------------------------------------------- */
+/* --- Unary --- */
 
 static void answer(struct echo *echo)
 {
@@ -179,7 +179,7 @@ static void handle_unary(struct grpc_call *call, const ProtobufCMessage *message
     }
 }
 
-/* --- Collect: bytes of all payloads -------------------------------------------------------------- */
+/* --- Collect: bytes of all payloads --- */
 
 static void collect(struct grpc_call *call, const ProtobufCMessage *message);
 
@@ -219,7 +219,7 @@ static void handle_collect(struct grpc_call *call, const ProtobufCMessage *messa
     }
 }
 
-/* --- Spread: as many replies as asked for -------------------------------------------------------- */
+/* --- Spread: as many replies as asked for --- */
 
 static void spread(struct grpc_call *call);
 
@@ -228,7 +228,8 @@ static void spread_more(struct wheel_timer *timer)
     spread(CONTAINER_OF(timer, struct echo, timer)->call);
 }
 
-/* spread sends all that there is room for; with sleep_ms, which is for few, one in so long, room or no room. */
+/* spread sends all that there is room for; with sleep_ms, which is for few, one in so long, room or
+ * no room. */
 static void spread(struct grpc_call *call)
 {
     struct echo *echo = grpc_user(call);
@@ -263,7 +264,7 @@ static void handle_spread(struct grpc_call *call, const ProtobufCMessage *messag
     }
 }
 
-/* --- Chat: a reply to each message --------------------------------------------------------------- */
+/* --- Chat: a reply to each message --- */
 
 static void chat(struct grpc_call *call, const ProtobufCMessage *message);
 
@@ -321,7 +322,7 @@ static void handle_counts(struct grpc_call *call, const ProtobufCMessage *messag
     grpc_respond(call, &counts.base);
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 int echo_service_mount(struct grpc *grpc, const struct app_context *context)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * interop_service.c - calls whose answers are as long, as late and as compressed as the client says.
+ * interop_service.c - calls whose answers are as long, as late and as compressed as the client
+ * says.
  *
- * Flow: request -> a list of replies -> one after the other, at the client's pace -> the next request, or
- *       the end. HalfDuplexCall makes one list of all requests first.
+ * Flow: request -> a list of replies -> one after the other, at the client's pace -> the next
+ *       request, or the end. HalfDuplexCall makes one list of all requests first.
  */
 #include "test/support/interop_service.h"
 
@@ -33,7 +34,7 @@ struct interop {
 /* Every payload is a part of this; it is never written, so it takes no memory. */
 static uint8_t zeros[SIZE_MAX_BYTES];
 
-/* --- what all calls have ------------------------------------------------------------------------- */
+/* --- what all calls have --- */
 
 static void end(struct grpc_call *call, struct grpc_status status)
 {
@@ -89,7 +90,8 @@ static struct grpc_status status_of(const Grpc__Testing__EchoStatus *echo)
     return (struct grpc_status){(enum grpc_code)echo->code, str_from(echo->message), NULL};
 }
 
-/* is_as_expected tells whether a request is compressed where it says so, and plain where it says that. */
+/* is_as_expected tells whether a request is compressed where it says so, and plain where it says
+ * that. */
 static bool is_as_expected(const struct grpc_call *call, const Grpc__Testing__BoolValue *expected)
 {
     return expected == NULL || (expected->value != 0) == grpc_is_compressed(call);
@@ -114,7 +116,7 @@ static void choose_compression(struct grpc_call *call, const Grpc__Testing__Bool
     }
 }
 
-/* --- EmptyCall, UnaryCall ------------------------------------------------------------------------- */
+/* --- EmptyCall, UnaryCall --- */
 
 static void handle_empty(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
@@ -146,7 +148,7 @@ static void handle_unary(struct grpc_call *call, const ProtobufCMessage *message
     }
 }
 
-/* --- StreamingInputCall --------------------------------------------------------------------------- */
+/* --- StreamingInputCall --- */
 
 static void add_up(struct grpc_call *call, const ProtobufCMessage *message)
 {
@@ -182,7 +184,7 @@ static void handle_input(struct grpc_call *call, const ProtobufCMessage *message
     }
 }
 
-/* --- replies of a stream -------------------------------------------------------------------------- */
+/* --- replies of a stream --- */
 
 /* is_time_for tells whether a reply may go; else the timer goes on. */
 static bool is_time_for(struct interop *interop, const reply_spec *spec)
@@ -252,7 +254,7 @@ static void end_well(struct grpc_call *call)
     end(call, (struct grpc_status){0});
 }
 
-/* --- StreamingOutputCall, FullDuplexCall ---------------------------------------------------------- */
+/* --- StreamingOutputCall, FullDuplexCall --- */
 
 static void handle_output(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
@@ -287,7 +289,7 @@ static void handle_full_duplex(struct grpc_call *call, const ProtobufCMessage *m
     }
 }
 
-/* --- HalfDuplexCall ------------------------------------------------------------------------------- */
+/* --- HalfDuplexCall --- */
 
 static bool grow(struct interop *interop)
 {
@@ -353,7 +355,7 @@ static void handle_half_duplex(struct grpc_call *call, const ProtobufCMessage *m
     }
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table --- */
 
 int interop_service_mount(struct grpc *grpc)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * resolver.c - a resolver that never answers, for names that end with ".hang.test": the program's own getaddrinfo
- * comes before libc's, for its libraries, too.
+ * resolver.c - a resolver that never answers, for names that end with ".hang.test": the program's
+ * own getaddrinfo comes before libc's, for its libraries, too.
  *
  * Thread: any.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * routes_block.c - requests that wait for Redis or MySQL, and requests that hold the loop. Each answers
- * with the nanoseconds that it measured itself: "NAME N" a line for each part.
+ * routes_block.c - requests that wait for Redis or MySQL, and requests that hold the loop. Each
+ * answers with the nanoseconds that it measured itself: "NAME N" a line for each part.
  */
 #include "test/support/routes_block.h"
 
@@ -16,7 +16,8 @@
 #define PARTS_MAX  4
 #define TEXT_BYTES 64
 
-/* The asm statements keep the calls from becoming jumps, which would take the callers off the stack. */
+/* The asm statements keep the calls from becoming jumps, which would take the callers off the
+ * stack. */
 #define STAYS_ON_STACK __asm__ volatile("")
 
 /* One request. */
@@ -75,7 +76,7 @@ static void respond(struct visit *visit)
     http_respond(visit->req, &response);
 }
 
-/* --- /test/wait/mysql?ms=N, /test/wait/redis?ms=N, /test/wait/both?ms=N ---------------------------- */
+/* --- /test/wait/mysql?ms=N, /test/wait/redis?ms=N, /test/wait/both?ms=N --- */
 
 static void on_waited_for_mysql(struct sql_query *query)
 {
@@ -188,7 +189,7 @@ static void handle_both(struct http_request *req, void *context)
     STAYS_ON_STACK;
 }
 
-/* --- /test/hold/burn?ms=N, and .../sleep, .../two, .../once: the loop is held ----------------------- */
+/* --- /test/hold/burn?ms=N, and .../sleep, .../two, .../once: the loop is held --- */
 
 static volatile uint64_t sink;
 

@@ -2,9 +2,10 @@
  *
  * routes_drip.c - streamed answers that a timer writes, whatever the peer does meanwhile.
  *
- * /test/drip?count=N&bytes=B&ms=M&mark=C&late=L: N pieces of B bytes, all of the letter C, one each M ms;
- * when it is cancelled it goes on writing and ends L ms later, or at once without L. POST takes a body, too:
- * the bytes of one tick are consumed in the next; it ends with a trailer, body or no body.
+ * /test/drip?count=N&bytes=B&ms=M&mark=C&late=L: N pieces of B bytes, all of the letter C, one each
+ * M ms; when it is cancelled it goes on writing and ends L ms later, or at once without L. POST
+ * takes a body, too: the bytes of one tick are consumed in the next; it ends with a trailer, body
+ * or no body.
  * /test/early?status=S: answers before the body has come.
  */
 #include "test/support/routes_drip.h"

@@ -3,14 +3,18 @@
  * routes_misuse.c - handlers that are wrong, one mistake a route.
  *
  * /test/misuse/field?name=N&value=V: sends a field of the client's making; POST, as a trailer, too.
- * /test/misuse/forget: returns, and nothing will ever answer; /test/misuse/forget-cancel: is cancelled, and does not end.
- * /test/misuse/query-on-stack, command-on-stack: ask MySQL or Redis with a struct that is gone when the answer
- * comes. AddressSanitizer puts locals elsewhere, and finds their use itself: not so here.
+ * /test/misuse/forget: returns, and nothing will ever answer; /test/misuse/forget-cancel: is
+ * cancelled, and does not end.
+ * /test/misuse/query-on-stack, command-on-stack: ask MySQL or Redis with a struct that is gone when
+ * the answer comes. AddressSanitizer puts locals elsewhere, and finds their use itself: not so
+ * here.
  * /test/misuse/twice, end-twice: answer twice. twice-later: again, from a timer.
- * /test/misuse/late?ms=N, late-ref?ms=N: when it is cancelled on_cancel ends the request, and a timer goes on, which
- * holds the request, or has a reference; /test/misuse/stale: how many references were stale.
+ * /test/misuse/late?ms=N, late-ref?ms=N: when it is cancelled on_cancel ends the request, and a
+ * timer goes on, which holds the request, or has a reference; /test/misuse/stale: how many
+ * references were stale.
  * /test/misuse/query-goes-on: as late, with a statement in place of the timer.
- * /test/misuse/thread: answers from a thread. /test/misuse/status?code=N: answers with a status that may be none.
+ * /test/misuse/thread: answers from a thread. /test/misuse/status?code=N: answers with a status
+ * that may be none.
  */
 #include "test/support/routes_misuse.h"
 
@@ -104,7 +108,7 @@ ON_THE_STACK static void handle_command_on_stack(struct http_request *req, void 
     }
 }
 
-/* --- answers that are one too many ---------------------------------------------------------------- */
+/* --- answers that are one too many --- */
 
 static void respond_text(struct http_request *req, struct str body)
 {
@@ -239,7 +243,7 @@ static void handle_query_goes_on(struct http_request *req, void *arg)
     }
 }
 
-/* --- answers that are none ------------------------------------------------------------------------ */
+/* --- answers that are none --- */
 
 static void *respond_on_thread(void *arg)
 {

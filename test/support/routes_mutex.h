@@ -7,8 +7,8 @@
 
 #include "core/http/http.h"
 
-/* contend_handle lets two threads wait until a third one, which is in contend_hold, has held a mutex
- * for N ms. It answers with the nanoseconds that the two have waited, by their own clocks. */
+/* contend_handle lets two threads wait until a third one, which is in contend_hold, has held a
+ * mutex for N ms. It answers with the nanoseconds that the two have waited, by their own clocks. */
 void contend_handle(struct http_request *req, void *arg);
 
 #endif

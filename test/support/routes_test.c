@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * routes_test.c - routes that exist in the test server only: known amounts of work, waiting and output.
+ * routes_test.c - routes that exist in the test server only: known amounts of work, waiting and
+ * output.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void respond_text(struct http_request *req, struct str body)
     http_respond(req, &response);
 }
 
-/* --- /test/burn?ms=N: CPU time in two functions, 3 to 1 ------------------------------------------- */
+/* --- /test/burn?ms=N: CPU time in two functions, 3 to 1 --- */
 
 static _Thread_local volatile uint64_t burn_sink;
 
@@ -53,7 +54,8 @@ static void burn(uint64_t cpu_ns)
     }
 }
 
-/* The asm statements keep the calls from becoming jumps, which would take the callers off the stack. */
+/* The asm statements keep the calls from becoming jumps, which would take the callers off the
+ * stack. */
 static void __attribute__((noinline)) burn_three_parts(uint64_t part_ns)
 {
     burn(3 * part_ns);
@@ -75,7 +77,7 @@ static void handle_burn(struct http_request *req, void *arg)
     respond_text(req, STR("burnt\n"));
 }
 
-/* --- /test/thread?ms=N: burns on a thread that ends with it --------------------------------------- */
+/* --- /test/thread?ms=N: burns on a thread that ends with it --- */
 
 static void *burn_on_thread(void *arg)
 {
@@ -97,8 +99,9 @@ static void handle_thread(struct http_request *req, void *arg)
     respond_text(req, STR("started\n"));
 }
 
-/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled; /test/long?ms=N:
- * as long as its client stays ----------------------------------------------------------------------- */
+/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled;
+ * /test/long?ms=N: as long as its client stays
+ * ----------------------------------------------------------------------- */
 
 struct sleeper {
     uv_timer_t timer;
@@ -163,7 +166,7 @@ static void handle_cancelled(struct http_request *req, void *arg)
     respond_text(req, (struct str){digits, str_format_u64(digits, cancelled_count)});
 }
 
-/* --- /test/echo: the body back; /test/params/:a/:b: the parameters -------------------------------- */
+/* --- /test/echo: the body back; /test/params/:a/:b: the parameters --- */
 
 static void handle_echo(struct http_request *req, void *arg)
 {
@@ -171,7 +174,7 @@ static void handle_echo(struct http_request *req, void *arg)
     respond_text(req, req->body);
 }
 
-/* --- /test/big?bytes=N: a whole answer of that length ---------------------------------------------- */
+/* --- /test/big?bytes=N: a whole answer of that length --- */
 
 static void handle_big(struct http_request *req, void *arg)
 {
@@ -192,7 +195,7 @@ static void handle_params(struct http_request *req, void *arg)
     buf_deinit(&body);
 }
 
-/* --- /test/header?value=V: a response field of the client's making --------------------------------- */
+/* --- /test/header?value=V: a response field of the client's making --- */
 
 static void handle_header(struct http_request *req, void *arg)
 {
@@ -211,7 +214,7 @@ static void handle_header(struct http_request *req, void *arg)
     http_respond(req, &response);
 }
 
-/* --- /test/stream?bytes=N: a streamed answer that stops when the client does not read -------------- */
+/* --- /test/stream?bytes=N: a streamed answer that stops when the client does not read --- */
 
 struct stream {
     uint64_t left_bytes;
@@ -260,7 +263,8 @@ static void handle_stream(struct http_request *req, void *arg)
     pump(req);
 }
 
-/* --- /test/events: a stream of events, none of which comes, until its client leaves or the server stops --- */
+/* --- /test/events: a stream of events, none of which comes, until its client leaves or the server
+ * stops --- */
 
 static void on_events_drain(struct http_request *req)
 {
@@ -288,7 +292,8 @@ static void handle_streamed(struct http_request *req, void *arg)
     respond_text(req, (struct str){digits, str_format_u64(digits, streamed_bytes)});
 }
 
-/* --- /test/relay: the body back as it comes, at the pace of the slower side; its length as a trailer --- */
+/* --- /test/relay: the body back as it comes, at the pace of the slower side; its length as a
+ * trailer --- */
 
 struct relay {
     uint64_t total_bytes;
@@ -364,7 +369,7 @@ static void handle_relay(struct http_request *req, void *arg)
     http_on_body(req, on_relay_body);
 }
 
-/* --- /test/hold: takes a body and uses none of it, until it has all; /test/reset?code=N ------------- */
+/* --- /test/hold: takes a body and uses none of it, until it has all; /test/reset?code=N --- */
 
 static void on_held_body(struct http_request *req, struct str data, bool is_end)
 {
@@ -395,7 +400,7 @@ static void handle_reset(struct http_request *req, void *arg)
     http_reset(req, (enum http_reset)query_number(req, STR("code"), HTTP_RESET_INTERNAL));
 }
 
-/* --- /test/tasks: what is in flight, a line each: method, route, state, handler ------------- */
+/* --- /test/tasks: what is in flight, a line each: method, route, state, handler --- */
 
 /* All tasks are requests: nothing else makes tasks yet. */
 static void put_task(struct task *task, void *arg)
@@ -418,7 +423,8 @@ static void handle_tasks(struct http_request *req, void *arg)
     buf_deinit(&body);
 }
 
-/* --- /test/leak?count=N&bytes=B: blocks that stay until /test/unleak; /test/churn: some that do not - */
+/* --- /test/leak?count=N&bytes=B: blocks that stay until /test/unleak; /test/churn: some that do
+ * not - */
 
 #define LEAKED_MAX 4096
 
@@ -464,7 +470,7 @@ static void handle_churn(struct http_request *req, void *arg)
     respond_text(req, STR("churned\n"));
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table --- */
 
 int routes_test_add(struct router *router)
 {

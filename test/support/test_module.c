@@ -2,8 +2,8 @@
  *
  * test_module.c - the module, and its line in the list.
  *
- * The test server is the server's own main and archive, linked with --wrap=modules_list: what main calls is the
- * function below, which adds to the real list.
+ * The test server is the server's own main and archive, linked with --wrap=modules_list: what main
+ * calls is the function below, which adds to the real list.
  */
 #include "test/support/test_module.h"
 

@@ -11,8 +11,8 @@
 #include "handlers/listings/model/listings_page.h"
 
 #define SHUN_MS 1000 /* after a timeout: as often as it costs timeout_ms again */
-/* How far behind a late one may be: a write adds 1, and a count that begins anew does so at the time in
- * us, by which it differs by far more. */
+/* How far behind a late one may be: a write adds 1, and a count that begins anew does so at the
+ * time in us, by which it differs by far more. */
 #define GENERATION_LATE_MAX 100000
 #define PAGE_KEY_MAX_BYTES  4096
 #define KEPT_MAX_BYTES      (1u << 20) /* of one entry in Redis */
@@ -22,10 +22,10 @@ static uint64_t now_ms(const struct listings_cache *cache)
     return loop_now_ms(cache->options.loop);
 }
 
-/* --- what a load brought goes to Redis ----------------------------------------------------------- */
+/* --- what a load brought goes to Redis --- */
 
-/* left_ms is how long an entry may stay: from when MySQL was asked, for what it said may be old since,
- * and a little less at random, so that what came together does not go together. */
+/* left_ms is how long an entry may stay: from when MySQL was asked, for what it said may be old
+ * since, and a little less at random, so that what came together does not go together. */
 static uint64_t left_ms(uint64_t ttl_ms, uint64_t start_ns)
 {
     const uint64_t now_ns = clock_now_ns();
@@ -53,7 +53,7 @@ static void on_load(struct listings_loads *loads, const struct listings_loaded *
     }
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static void count(struct listings_read *read, enum listings_cache_result result)
 {
@@ -157,8 +157,8 @@ static void on_learnt(struct redis_call *call, int status, const struct redis_re
     }
 }
 
-/* learn asks for the generation, if news of the next one will arrive. When it fails, the next read of a
- * page asks again: one of the two connections may be back before the other. */
+/* learn asks for the generation, if news of the next one will arrive. When it fails, the next read
+ * of a page asks again: one of the two connections may be back before the other. */
 static void learn(struct listings_cache *cache)
 {
     const struct str args[] = {STR("GET"), STR(LISTINGS_GENERATION)};
@@ -210,7 +210,7 @@ void listings_cache_cancel(struct listings_read *read)
     }
 }
 
-/* --- news ---------------------------------------------------------------------------------------- */
+/* --- news --- */
 
 void listings_cache_note(struct listings_cache *cache, struct str id, uint64_t version)
 {
@@ -265,7 +265,7 @@ static void on_live(struct redis_subscription *sub, bool is_live)
     }
 }
 
-/* --- opening ------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static uint64_t *counter(struct metrics *metrics, const char *name, const char *help,
                          const char *const *labels, const struct str *values)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_cache.h - the door to the listings: MySQL, with Redis before it and word of each write to all
- * processes behind it.
+ * listings_cache.h - the door to the listings: MySQL, with Redis before it and word of each write
+ * to all processes behind it.
  *
  * Reads:   Redis has it: as it lies there. Else MySQL, once for all who ask (listings_load.h), then
  *          Redis for the next one, with a TTL that is up to a tenth shorter at random.
  * Writes:  MySQL; once that has committed, Redis gets the new version and every process its news.
  * Pages:   the generation, which each write moves on, is part of their keys. Without the connection
  *          that tells of it no page is taken from Redis.
- * Time:    what Redis holds is believed until the time that is written in it, by the wall clock of who
- *          put it there: the clocks of processes that share a Redis differ by LISTINGS_CACHE_SKEW_MS at
- *          most.
- * Failure: a Redis that is down, slow or talks nonsense costs at most timeout_ms, then is left alone
- *          for a while; MySQL serves. What a write could not tell it is older than the TTL at worst.
+ * Time:    what Redis holds is believed until the time that is written in it, by the wall clock of
+ *          who put it there: the clocks of processes that share a Redis differ by
+ *          LISTINGS_CACHE_SKEW_MS at most.
+ * Failure: a Redis that is down, slow or talks nonsense costs at most timeout_ms, then is left
+ *          alone for a while; MySQL serves. What a write could not tell it is older than the TTL at
+ *          worst.
  * Memory:  a read or a write is its caller's until on_done runs or its cancel returns.
  * Thread:  the loop.
  */
@@ -64,9 +65,9 @@ struct listings_cache {
     uint64_t *invalidations[2]; /* from here, from elsewhere */
 };
 
-/* listings_cache_move_on takes a generation that a reply or news bring. They come over two connections,
- * so one may be late: a number that is a little lower is older. One that is much lower is newer: Redis
- * has lost its data, and the count began anew, by another clock. */
+/* listings_cache_move_on takes a generation that a reply or news bring. They come over two
+ * connections, so one may be late: a number that is a little lower is older. One that is much lower
+ * is newer: Redis has lost its data, and the count began anew, by another clock. */
 void listings_cache_move_on(struct listings_cache *cache, uint64_t generation);
 
 /* One read. */
@@ -120,7 +121,8 @@ MUST_USE int listings_cache_init(struct listings_cache *cache, struct metrics *m
 /* listings_cache_deinit frees what it remembers, when nothing is under way any more. */
 void listings_cache_deinit(struct listings_cache *cache);
 
-/* listings_cache_note says that a version exists, or may: nothing older is believed from then on. */
+/* listings_cache_note says that a version exists, or may: nothing older is believed from then
+ * on. */
 void listings_cache_note(struct listings_cache *cache, struct str id, uint64_t version);
 
 /* listings_cache_get reads one listing.
@@ -158,11 +160,12 @@ MUST_USE int listings_cache_update(struct listings_cache *cache, struct listings
 MUST_USE int listings_cache_remove(struct listings_cache *cache, struct listings_write *write,
                                    uint64_t expected_version);
 
-/* listings_cache_tell does what is left of a write that was carried out past the cache: write->op.listing
- * is what has been stored, and what others were that are new as well, their pages know from it.
+/* listings_cache_tell does what is left of a write that was carried out past the cache:
+ * write->op.listing is what has been stored, and what others were that are new as well, their pages
+ * know from it.
  *
- * Returns: 0: on_done runs once, later; else nobody could be told, which the TTLs make good, and on_done
- *          never runs.
+ * Returns: 0: on_done runs once, later; else nobody could be told, which the TTLs make good, and
+ *          on_done never runs.
  */
 MUST_USE int listings_cache_tell(struct listings_cache *cache, struct listings_write *write);
 
@@ -171,8 +174,9 @@ MUST_USE int listings_cache_tell(struct listings_cache *cache, struct listings_w
  * version: which it would have made. */
 void listings_cache_doubt(struct listings_cache *cache, struct str id, uint64_t version);
 
-/* listings_cache_cancel_write gives a write up: on_done never runs. Whether it took effect is unknown
- * unless it had not begun; nothing older than it is cached from then on. Harmless when it has ended. */
+/* listings_cache_cancel_write gives a write up: on_done never runs. Whether it took effect is
+ * unknown unless it had not begun; nothing older than it is cached from then on. Harmless when it
+ * has ended. */
 void listings_cache_cancel_write(struct listings_write *write);
 
 #endif

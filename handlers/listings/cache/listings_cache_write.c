@@ -2,8 +2,9 @@
  *
  * listings_cache_write.c - a write: MySQL first, then whoever may hold what it made old.
  *
- * When nobody knows whether it took effect, an entry without content takes the place of the listing:
- * MySQL alone is asked until the version is there that the write would have made, or the TTL is over.
+ * When nobody knows whether it took effect, an entry without content takes the place of the
+ * listing: MySQL alone is asked until the version is there that the write would have made, or the
+ * TTL is over.
  */
 #include "handlers/listings/cache/listings_cache.h"
 

@@ -9,9 +9,9 @@
 #include "core/base/clock.h"
 
 /* KEYS: the entry, and for a write the generation. ARGV: version, text, TTL in ms; for a write also
- * the channel, the id, and what a generation that is not there starts from: the time in us, so that it
- * is beyond all that were used before, whose number grows by one a write. Numbers of that size need a
- * format: Lua's own has 14 digits. What is no entry of ours, of whatever type, gives way. */
+ * the channel, the id, and what a generation that is not there starts from: the time in us, so that
+ * it is beyond all that were used before, whose number grows by one a write. Numbers of that size
+ * need a format: Lua's own has 14 digits. What is no entry of ours, of whatever type, gives way. */
 static const char script_text[] =
     "local old = redis.pcall('GET', KEYS[1])\n"
     "local version = type(old) == 'string' and tonumber(string.match(old, '^(%d+) ')) or -1\n"

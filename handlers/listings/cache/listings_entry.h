@@ -3,10 +3,10 @@
  * listings_entry.h - what Redis holds of listings: under which key, in which form, and how it gets
  * there.
  *
- * Form:    VERSION ' ' UNTIL ' ' and the JSON text, or '-' for one that was deleted, or '?' for one of
- *          which nothing is known but that nothing older may be put there. Pages have version 0. UNTIL
- *          is the end of its time in ms since 1970: Redis counts the TTL from when it carries the
- *          command out, which may be long after it was sent.
+ * Form:    VERSION ' ' UNTIL ' ' and the JSON text, or '-' for one that was deleted, or '?' for one
+ *          of which nothing is known but that nothing older may be put there. Pages have version 0.
+ *          UNTIL is the end of its time in ms since 1970: Redis counts the TTL from when it carries
+ *          the command out, which may be long after it was sent.
  * Flow:    listings_entry_put -> a script that keeps what is newer; for a write it also moves the
  *          generation on and tells the other processes, in one step -> on_put
  * Memory:  what is put is copied, and lives until Redis has answered, whoever waits for it or left.
@@ -50,8 +50,8 @@ struct listings_entries {
 
 struct listings_put;
 
-/* A listings_put_fn hears how a put ended, once. status: as redis_reply_fn. generation: the new one of a
- * write. */
+/* A listings_put_fn hears how a put ended, once. status: as redis_reply_fn. generation: the new one
+ * of a write. */
 typedef void (*listings_put_fn)(void *arg, int status, uint64_t generation);
 
 struct listings_put_options {

@@ -10,7 +10,7 @@
 #include "core/base/clock.h"
 
 #define ARENA_MAX_BYTES (16u << 20)
-#define TELL_NS         NS_PER_MS /* those who wait are told in turns of the loop, so long in each */
+#define TELL_NS         NS_PER_MS /* of answers to waiting requests in one turn of the loop */
 
 static struct listings_get *first_of(const struct list *gets)
 {
@@ -34,7 +34,7 @@ static void flush_later(struct listings_gather *gather)
     }
 }
 
-/* --- the end of a query -------------------------------------------------------------------------- */
+/* --- the end of a query --- */
 
 static void tell(struct listings_get *get, int status, const struct listing *listing)
 {
@@ -91,7 +91,7 @@ static void on_looked_up(struct listings_lookup *lookup, int status)
     end(lookup->arg, status);
 }
 
-/* --- its beginning ------------------------------------------------------------------------------- */
+/* --- its beginning --- */
 
 /* take_waiting moves gets that wait to the query. Returns: how many. */
 static size_t take_waiting(struct listings_gather_query *query, struct str *ids)
@@ -168,7 +168,7 @@ int listings_gather_start(struct listings_gather *gather, struct listings_get *g
     return 0;
 }
 
-/* --- who leaves ---------------------------------------------------------------------------------- */
+/* --- who leaves --- */
 
 static void lend(struct listings_gather_query *query, struct task *task)
 {
@@ -213,7 +213,7 @@ void listings_gather_cancel(struct listings_get *get)
     get->gather = NULL;
 }
 
-/* --- opening ------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static void collect(void *arg)
 {

@@ -7,8 +7,8 @@
  *
  * Flow:    listings_gather_start -> the end of the turn, or of a query -> listings_lookup_start ->
  *          on_got for each
- * Failure: what a query fails with, all of its gets do. Each has the time of a query for itself, which
- *          begins when it comes.
+ * Failure: what a query fails with, all of its gets do. Each has the time of a query for itself,
+ *          which begins when it comes.
  * Memory:  a get is its caller's until on_got runs or listings_gather_cancel returns.
  * Thread:  the loop.
  */
@@ -78,13 +78,13 @@ MUST_USE int listings_gather_init(struct listings_gather *gather, struct loop *l
 
 /* listings_gather_start reads one listing.
  *
- * Returns: 0: on_got runs once, later, unless listings_gather_cancel comes first; UV_EBUSY: too many
- *          wait, and on_got never runs.
+ * Returns: 0: on_got runs once, later, unless listings_gather_cancel comes first; UV_EBUSY: too
+ *          many wait, and on_got never runs.
  */
 MUST_USE int listings_gather_start(struct listings_gather *gather, struct listings_get *get);
 
-/* listings_gather_cancel gives a get up: on_got never runs. With the last one its query ends. Harmless
- * when it has ended. */
+/* listings_gather_cancel gives a get up: on_got never runs. With the last one its query ends.
+ * Harmless when it has ended. */
 void listings_gather_cancel(struct listings_get *get);
 
 /* listings_gather_lend lets another task wait for a get that has not ended; the one before is not

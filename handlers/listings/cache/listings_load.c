@@ -2,8 +2,8 @@
  *
  * listings_load.c - loads by key, each with those that wait for it.
  *
- * The first who waits lends its task to the load, so that the time spent there is its route's. When it
- * leaves, the next one does.
+ * The first who waits lends its task to the load, so that the time spent there is its route's. When
+ * it leaves, the next one does.
  */
 #include "handlers/listings/cache/listings_load.h"
 
@@ -13,7 +13,7 @@
 #include "handlers/listings/model/listings_page.h"
 
 #define ARENA_MAX_BYTES (16u << 20)
-#define TELL_NS         NS_PER_MS /* those who wait are told in turns of the loop, so long in each */
+#define TELL_NS         NS_PER_MS  /* of answers to waiting requests in one turn of the loop */
 #define JSON_MAX_BYTES  (8u << 20) /* a page of the longest listings takes about half */
 
 /* What a load of either kind begins with. */
@@ -70,7 +70,7 @@ static void free_load(struct listings_load *load)
     }
 }
 
-/* --- the end of a load --------------------------------------------------------------------------- */
+/* --- the end of a load --- */
 
 static void tell(struct listings_waiter *waiter, int status, const struct listings_loaded *loaded)
 {
@@ -101,8 +101,8 @@ static int keep_listing(struct listings_load *load)
     return is_kept ? 0 : UV_ENOMEM;
 }
 
-/* tell_some tells those who wait, as long as there is time in this turn, and frees the load after the
- * last one: an answer may be of megabytes, and hundreds may wait for it. */
+/* tell_some tells those who wait, as long as there is time in this turn, and frees the load after
+ * the last one: an answer may be of megabytes, and hundreds may wait for it. */
 static void tell_some(struct listings_load *load)
 {
     const uint64_t start_ns = clock_now_ns();
@@ -169,7 +169,7 @@ static void on_listed(struct listings_op *op, int status)
     end(&page->load, status);
 }
 
-/* --- its beginning ------------------------------------------------------------------------------- */
+/* --- its beginning --- */
 
 static struct list *bucket_of(struct listings_loads *loads, struct str key)
 {
@@ -281,7 +281,7 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
     return 0;
 }
 
-/* --- who leaves ---------------------------------------------------------------------------------- */
+/* --- who leaves --- */
 
 /* lend_task lets the load go on for another one who waits. */
 static void lend_task(struct listings_load *load, struct task *task)

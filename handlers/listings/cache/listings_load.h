@@ -2,8 +2,8 @@
  *
  * listings_load.h - one load from MySQL for each thing that is missing, however many ask for it.
  *
- * Flow:    listings_load_join: the first one starts the load, the others wait for it -> on_load once,
- *          for the cache -> on_loaded for each who waits
+ * Flow:    listings_load_join: the first one starts the load, the others wait for it -> on_load
+ *          once, for the cache -> on_loaded for each who waits
  * Turns:   those who wait are told one after the other, a millisecond in each turn of the loop.
  * Failure: who leaves takes nobody along; the last one to leave ends the load.
  * Memory:  a load owns its memory; nothing of it is in that of who waits.
@@ -29,8 +29,8 @@ struct listings_loaded {
     bool is_kept;                  /* as the wish says */
 };
 
-/* A listings_loaded_fn gets the end of a load, once. status: 0; UV_ENOENT; else as sql_query_fn. loaded:
- * NULL unless status is 0. */
+/* A listings_loaded_fn gets the end of a load, once. status: 0; UV_ENOENT; else as sql_query_fn.
+ * loaded: NULL unless status is 0. */
 typedef void (*listings_loaded_fn)(struct listings_waiter *waiter, int status,
                                    const struct listings_loaded *loaded);
 

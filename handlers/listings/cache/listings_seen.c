@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_seen.c - chains by hash over chunks of entries, which also stand in a queue by their end.
+ * listings_seen.c - chains by hash over chunks of entries, which also stand in a queue by their
+ * end.
  *
- * All entries live equally long, so the queue is in the order of the notes, and a note makes room for
- * itself: it drops two whose time is over. Nothing is ever moved, so no note takes longer than others.
+ * All entries live equally long, so the queue is in the order of the notes, and a note makes room
+ * for itself: it drops two whose time is over. Nothing is ever moved, so no note takes longer than
+ * others.
  */
 #include "handlers/listings/cache/listings_seen.h"
 
@@ -35,7 +37,7 @@ static uint32_t *link_to(const struct listings_seen *seen, uint64_t hash)
     return link;
 }
 
-/* --- the queue ----------------------------------------------------------------------------------- */
+/* --- the queue --- */
 
 static void leave_queue(struct listings_seen *seen, const struct listings_seen_entry *entry)
 {
@@ -86,7 +88,7 @@ static void drop_ended(struct listings_seen *seen, uint64_t now_ms)
     }
 }
 
-/* --- room ---------------------------------------------------------------------------------------- */
+/* --- room --- */
 
 /* make_chunk adds a chunk to the free chain; false when there are all, or memory is missing. */
 static bool make_chunk(struct listings_seen *seen)
@@ -128,7 +130,7 @@ static uint32_t take_free(struct listings_seen *seen, uint64_t hash)
     return number;
 }
 
-/* --- what callers do ----------------------------------------------------------------------------- */
+/* --- what callers do --- */
 
 void listings_seen_note(struct listings_seen *seen, struct str id, uint64_t version,
                         uint64_t now_ms, uint64_t until_ms)

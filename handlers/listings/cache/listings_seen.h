@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_seen.h - which version of a listing is known to exist, so that an older one is not believed.
+ * listings_seen.h - which version of a listing is known to exist, so that an older one is not
+ * believed.
  *
- * A write tells its version here, whether it was made by this process or heard of from another. What
- * Redis still holds of an older version is then no hit: also when Redis was away as it was to be told.
+ * A write tells its version here, whether it was made by this process or heard of from another.
+ * What Redis still holds of an older version is then no hit: also when Redis was away as it was to
+ * be told.
  *
- * Failure: at LISTINGS_SEEN_MAX, or when memory is missing, a version that cannot be remembered makes
- *          all of Redis doubtful for as long as it mattered: nothing is believed meanwhile.
- * Memory:  grows in chunks with what is remembered, which ends with its time; none while nothing is.
+ * Failure: at LISTINGS_SEEN_MAX, or when memory is missing, a version that cannot be remembered
+ *          makes all of Redis doubtful for as long as it mattered: nothing is believed meanwhile.
+ * Memory:  grows in chunks with what is remembered, which ends with its time; none while nothing
+ *          is.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_CACHE_LISTINGS_SEEN_H

@@ -65,7 +65,7 @@ void listings_grpc_respond_json(struct grpc_call *call, struct str json)
     }
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 static const struct grpc_method methods[] = {
     {"GetListing", GRPC_UNARY, listings_grpc_get},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_grpc.h - toq.v1.ListingService: the listings over gRPC, from the same store, cache, checks and
- * tokens as over HTTP.
+ * listings_grpc.h - toq.v1.ListingService: the listings over gRPC, from the same store, cache,
+ * checks and tokens as over HTTP.
  *
  * Flow:    interceptor: token -> handler: request -> store or cache -> message
  * Failure: what went wrong below is given a status in one table, listings_grpc_fail.
@@ -23,7 +23,7 @@ struct ProtobufCMessage;
  */
 MUST_USE int listings_grpc_mount(struct grpc *grpc, struct listings *listings);
 
-/* --- between the files of the service ------------------------------------------------------------ */
+/* --- between the files of the service --- */
 
 /* listings_grpc_fail ends the call with what a status of the store or the cache is. */
 void listings_grpc_fail(struct grpc_call *call, int status);

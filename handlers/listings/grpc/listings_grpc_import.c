@@ -2,10 +2,11 @@
  *
  * listings_grpc_import.c - ImportListings: rows into batches, batches into MySQL.
  *
- * Flow:    row -> check -> batch -> full, or the client has sent all: one transaction -> news -> next row
- *          While a batch is stored no row is asked for, so that the client's window closes.
- * Failure: a row that is refused is counted and told; a batch that fails ends the call, with what is in by
- *          then in the trailer imported-count.
+ * Flow:    row -> check -> batch -> full, or the client has sent all: one transaction -> news ->
+ *          next row While a batch is stored no row is asked for, so that the client's window
+ *          closes.
+ * Failure: a row that is refused is counted and told; a batch that fails ends the call, with what
+ *          is in by then in the trailer imported-count.
  */
 #include "core/base/clock.h"
 #include "handlers/listings/grpc/listings_grpc.h"
@@ -68,7 +69,7 @@ static void on_cancel(struct grpc_call *call, int status)
     fail(import, status);
 }
 
-/* --- the summary --------------------------------------------------------------------------------- */
+/* --- the summary --- */
 
 /* fill_error makes a message of a row's errors; false when memory is missing. */
 static bool fill_error(struct grpc_call *call, const struct row_error *error,
@@ -134,7 +135,7 @@ static void respond(struct import *import)
     grpc_respond(import->call, &response.base);
 }
 
-/* --- batches ------------------------------------------------------------------------------------- */
+/* --- batches --- */
 
 static void next(struct import *import)
 {
@@ -218,9 +219,10 @@ static void store(struct import *import)
     }
 }
 
-/* --- rows ---------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
-/* keep_error remembers what is wrong with a row, if it is one of the first; false when memory is missing. */
+/* keep_error remembers what is wrong with a row, if it is one of the first; false when memory is
+ * missing. */
 static bool keep_error(struct import *import, uint64_t index, const struct listing_errors *errors)
 {
     import->refused_count++;

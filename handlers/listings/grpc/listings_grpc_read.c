@@ -46,7 +46,7 @@ static void begun(struct grpc_call *call, int status)
     }
 }
 
-/* --- one ----------------------------------------------------------------------------------------- */
+/* --- one --- */
 
 static void on_one(struct listings_read *read, int status)
 {
@@ -77,7 +77,7 @@ void listings_grpc_get(struct grpc_call *call, const struct ProtobufCMessage *re
     }
 }
 
-/* --- a page -------------------------------------------------------------------------------------- */
+/* --- a page --- */
 
 /* respond_page makes messages of the listings, in the call's arena. */
 static void respond_page(struct grpc_call *call, const struct listings_page *page,

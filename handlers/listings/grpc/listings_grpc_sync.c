@@ -2,10 +2,10 @@
  *
  * listings_grpc_sync.c - SyncListings: what the client has, in; what differs from it, out.
  *
- * Flow:    pairs of id and version -> while a lookup runs, they gather -> lookup of their versions -> of
- *          those that differ -> responses -> the next pairs
- * Failure: at most one lookup and one more of its size are in flight; then no pair is asked for, and
- *          while the client does not read, none is looked up.
+ * Flow:    pairs of id and version -> while a lookup runs, they gather -> lookup of their versions
+ *          -> of those that differ -> responses -> the next pairs
+ * Failure: at most one lookup and one more of its size are in flight; then no pair is asked for,
+ *          and while the client does not read, none is looked up.
  */
 #include "handlers/listings/grpc/listings_grpc.h"
 #include "handlers/listings/grpc/listings_message.h"
@@ -66,7 +66,7 @@ static void on_cancel(struct grpc_call *call, int status)
     stop(grpc_user(call), status);
 }
 
-/* --- answers ------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 /* send_one says what there is of an id now; NULL: nothing. */
 static void send_one(struct sync *sync, const struct pair *pair, const struct listing *listing)
@@ -82,7 +82,8 @@ static void send_one(struct sync *sync, const struct pair *pair, const struct li
     sync->is_clogged = !grpc_send(sync->call, &response.base);
 }
 
-/* tell_difference says what differs, as far as the client reads; what is still the same is not in the lookup. */
+/* tell_difference says what differs, as far as the client reads; what is still the same is not in
+ * the lookup. */
 static void tell_difference(struct sync *sync)
 {
     while (sync->told_count < sync->pair_count && !sync->is_clogged) {
@@ -102,7 +103,7 @@ static void on_writable(struct grpc_call *call)
     proceed(sync);
 }
 
-/* --- lookups ------------------------------------------------------------------------------------- */
+/* --- lookups --- */
 
 static void on_looked_up(struct sync *sync, int status)
 {
@@ -180,7 +181,7 @@ static bool look_up_gathered(struct sync *sync)
     return status == 0;
 }
 
-/* --- pairs --------------------------------------------------------------------------------------- */
+/* --- pairs --- */
 
 /* take lets a pair gather with others; false when memory is missing. */
 static bool take(struct sync *sync, const Toq__V1__SyncListingsRequest *request)

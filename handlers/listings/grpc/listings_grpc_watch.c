@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_grpc_watch.c - WatchListings: changes, first those that a client has missed, then as they
- * happen.
+ * listings_grpc_watch.c - WatchListings: changes, first those that a client has missed, then as
+ * they happen.
  *
  * Flow:    [the city's key, what the log has] -> join the feed -> [read the log up to its end] ->
  *          POSITION -> the feed's events ...
- * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the trailer
- *          resume-position says where to go on from.
- * Memory:  one read of the log for each of LISTINGS_SLOTS_MAX calls; while its client does not read, a call
- *          may have to drop what it has read, and reads it again. The feed's events are shared.
+ * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the
+ *          trailer resume-position says where to go on from.
+ * Memory:  one read of the log for each of LISTINGS_SLOTS_MAX calls; while its client does not
+ *          read, a call may have to drop what it has read, and reads it again. The feed's events
+ *          are shared.
  */
 #include "handlers/listings/grpc/listings_grpc.h"
 #include "handlers/listings/grpc/listings_message.h"
@@ -55,7 +56,7 @@ static void free_read(struct watch *watch)
     listings_slots_give(&watch->listings->slots, &watch->slot);
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* leave stops all that runs for a watch, and says where to go on from. */
 static void leave(struct watch *watch)
@@ -94,7 +95,7 @@ static void on_drain(struct grpc_call *call)
     fail(grpc_user(call), UV_ECANCELED);
 }
 
-/* --- events -------------------------------------------------------------------------------------- */
+/* --- events --- */
 
 static bool is_wanted(const struct watch *watch, const struct listings_event *event)
 {
@@ -143,7 +144,7 @@ static void send_position(struct watch *watch, uint64_t position)
     send_response(watch, &response);
 }
 
-/* --- what was missed ----------------------------------------------------------------------------- */
+/* --- what was missed --- */
 
 static bool is_missed(const struct listings_changes_read *read, const struct listings_event *event)
 {
@@ -165,8 +166,8 @@ static void on_read(struct listings_changes_read *read, int status)
     pump(watch);
 }
 
-/* read_log reads the log behind what was read. What the feed hears of from now on comes afterwards; and what it
- * has heard of before, where that may be a change behind which was read already. */
+/* read_log reads the log behind what was read. What the feed hears of from now on comes afterwards;
+ * and what it has heard of before, where that may be a change behind which was read already. */
 static void read_log(struct watch *watch)
 {
     const uint64_t after = watch->read.last;
@@ -253,7 +254,7 @@ static bool pump_read(struct watch *watch)
     return true;
 }
 
-/* --- as they happen ------------------------------------------------------------------------------ */
+/* --- as they happen --- */
 
 /* take sends what the feed has; false when that is all for now, or the call has ended. */
 static bool take(struct watch *watch)
@@ -302,7 +303,7 @@ static void on_events(struct listings_follower *follower)
     task_leave(previous);
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 static void on_ready(struct listings_follower *follower, int status)
 {
@@ -329,7 +330,8 @@ static uint64_t bound_of(const struct sql_value *value)
     return value->type == SQL_NULL ? 0 : value->u64;
 }
 
-/* on_asked goes on if the log still has what comes behind the position; 0 is the oldest that there is. */
+/* on_asked goes on if the log still has what comes behind the position; 0 is the oldest that there
+ * is. */
 static void on_asked(struct sql_query *query)
 {
     struct watch *watch = query->arg;

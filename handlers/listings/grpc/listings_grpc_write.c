@@ -10,7 +10,7 @@
 
 #define CREATE_PATH "toq.v1.ListingService/CreateListing" /* of keys: no key of HTTP's */
 
-/* --- Create -------------------------------------------------------------------------------------- */
+/* --- Create --- */
 
 static void end_created(struct listings_creation *creation, const struct listings_created *created)
 {
@@ -56,7 +56,8 @@ static struct str key_of(struct grpc_call *call, const Toq__V1__CreateListingReq
     return grpc_metadata(call, STR("idempotency-key"), 0);
 }
 
-/* body_of is the listing's bytes, by which two requests are the same; ptr NULL when memory is missing. */
+/* body_of is the listing's bytes, by which two requests are the same; ptr NULL when memory is
+ * missing. */
 static struct str body_of(struct grpc_call *call, const listing_message *message)
 {
     const size_t len = toq__v1__listing__get_packed_size(message);
@@ -124,7 +125,7 @@ void listings_grpc_create(struct grpc_call *call, const struct ProtobufCMessage 
     }
 }
 
-/* --- Update -------------------------------------------------------------------------------------- */
+/* --- Update --- */
 
 /* One write, in the call's arena. */
 struct writing {
@@ -226,7 +227,7 @@ void listings_grpc_update(struct grpc_call *call, const struct ProtobufCMessage 
     }
 }
 
-/* --- Delete -------------------------------------------------------------------------------------- */
+/* --- Delete --- */
 
 void listings_grpc_delete(struct grpc_call *call, const struct ProtobufCMessage *request,
                           void *listings)

@@ -50,7 +50,7 @@ static struct str text_of(ProtobufCBinaryData data)
     return (struct str){data.len == 0 ? "" : (const char *)data.data, data.len};
 }
 
-/* --- out ----------------------------------------------------------------------------------------- */
+/* --- out --- */
 
 static void write_time(uint64_t time_us, Google__Protobuf__Timestamp *message)
 {
@@ -82,7 +82,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
     message->updated_at = &ret_message->updated_at;
 }
 
-/* --- in ------------------------------------------------------------------------------------------ */
+/* --- in --- */
 
 static void add_error(struct listing_errors *errors, const char *field, const char *message)
 {
@@ -154,7 +154,7 @@ bool listings_message_read(const listing_message *message, struct listing *listi
     return errors->count == 0;
 }
 
-/* --- a patch ------------------------------------------------------------------------------------- */
+/* --- a patch --- */
 
 /* add_unknown names a path that is no field; whoever sent it chose it, so not a long one. */
 static void add_unknown(const char *path, struct listing_errors *errors)
@@ -214,7 +214,7 @@ void listings_patch_apply(const struct listings_patch *patch, struct listing *li
     }
 }
 
-/* --- what a page is asked for by ----------------------------------------------------------------- */
+/* --- what a page is asked for by --- */
 
 /* One parameter: how HTTP names it and how the message does. */
 struct param {
@@ -279,7 +279,7 @@ bool listings_message_query(struct arena *arena, const Toq__V1__ListListingsRequ
     return errors->count == 0;
 }
 
-/* --- errors -------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 typedef Google__Rpc__BadRequest__FieldViolation violation_message;
 

@@ -33,8 +33,9 @@ static inline ProtobufCBinaryData listings_message_data(struct str text)
 /* listings_message_write makes a message of a listing. */
 void listings_message_write(const struct listing *listing, struct listings_message *ret_message);
 
-/* listings_message_read takes the fields of a new listing, as listing_from_json does in LISTING_WHOLE:
- * an absent field takes its fallback, or is an error, as is a value of what the server sets.
+/* listings_message_read takes the fields of a new listing, as listing_from_json does in
+ * LISTING_WHOLE: an absent field takes its fallback, or is an error, as is a value of what the
+ * server sets.
  *
  * message: NULL is one without fields.
  * Returns: true with the fields set and errors->count 0; false with errors filled.
@@ -50,9 +51,9 @@ struct listings_patch {
 
 #define LISTINGS_PATCH_ALL ((1U << LISTING_FIELD_COUNT) - 1)
 
-/* listings_message_patch takes the fields that a mask names, "*" being all; without a mask, those that are
- * present. One that is named and absent takes its fallback, or is an error; what the server sets is
- * ignored unless it is named.
+/* listings_message_patch takes the fields that a mask names, "*" being all; without a mask, those
+ * that are present. One that is named and absent takes its fallback, or is an error; what the
+ * server sets is ignored unless it is named.
  *
  * mask:    NULL or empty: none.
  * Returns: as listings_message_read.

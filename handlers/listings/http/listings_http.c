@@ -47,7 +47,7 @@ static void begun(struct http_request *req, int status)
     }
 }
 
-/* --- one ----------------------------------------------------------------------------------------- */
+/* --- one --- */
 
 static void respond_one(struct http_request *req, const struct listings_read *read)
 {
@@ -90,7 +90,7 @@ void listings_handle_get(struct http_request *req, void *arg)
     }
 }
 
-/* --- a page -------------------------------------------------------------------------------------- */
+/* --- a page --- */
 
 static void on_page(struct listings_read *read, int status)
 {

@@ -11,7 +11,7 @@
 #define LOCATION       "/v1/listings/"
 #define LOCATION_BYTES (sizeof(LOCATION) - 1 + LISTING_ID_LEN)
 
-/* --- answers ------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static void respond(struct http_request *req, const struct listings_created *created)
 {
@@ -65,7 +65,7 @@ static void on_done(struct listings_creation *creation, const struct listings_cr
     }
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 static void on_cancel(struct http_request *req, int status)
 {

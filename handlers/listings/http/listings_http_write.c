@@ -52,10 +52,10 @@ static bool merge(struct listings_change *change, struct listing *listing)
     return listings_read_body(change->arg, LISTING_PATCH, listing);
 }
 
-/* --- the beginning ------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
-/* has_condition finds the conditions, and ends the request with 428 or 400 when If-Match is missing or one is
- * broken. A listing may be deleted whatever its version. */
+/* has_condition finds the conditions, and ends the request with 428 or 400 when If-Match is missing
+ * or one is broken. A listing may be deleted whatever its version. */
 static bool has_condition(struct writing *writing)
 {
     struct http_request *req = writing->req;

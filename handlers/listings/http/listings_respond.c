@@ -68,7 +68,7 @@ void listings_respond(struct http_request *req, const struct listings_answer *an
     http_respond(req, &response);
 }
 
-/* --- checks -------------------------------------------------------------------------------------- */
+/* --- checks --- */
 
 bool listings_may_write(const struct listings *listings, struct http_request *req,
                         struct str *ret_token)
@@ -125,7 +125,8 @@ static bool is_json(struct str type, enum listing_mode mode)
     return true;
 }
 
-/* check_encoding tells whether a body came as it is: Content-Encoding is a list, of which "identity" changes nothing.
+/* check_encoding tells whether a body came as it is: Content-Encoding is a list, of which
+ * "identity" changes nothing.
  *
  * Returns: 0 it did; UV_EINVAL it is encoded; UV_ENOMEM. */
 static int check_encoding(struct http_request *req)

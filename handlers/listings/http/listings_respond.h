@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_respond.h - what the listings' handlers have in common: checks that may answer, and answers.
+ * listings_respond.h - what the listings' handlers have in common: checks that may answer, and
+ * answers.
  *
  * Thread: the loop.
  */
@@ -24,7 +25,8 @@ struct listings_answer {
  * is. */
 void listings_respond_status(struct http_request *req, int status);
 
-/* listings_respond_problem ends the request with a problem that has no more to it than a sentence. */
+/* listings_respond_problem ends the request with a problem that has no more to it than a
+ * sentence. */
 void listings_respond_problem(struct http_request *req, int status, const char *detail);
 
 /* listings_respond ends the request with a listing and its tag. */
@@ -43,21 +45,23 @@ MUST_USE bool listings_may_write(const struct listings *listings, struct http_re
  */
 MUST_USE bool listings_has_id(struct http_request *req);
 
-/* listings_has_conditions reads the conditions, and ends the request with 400 when one is broken, or 503.
+/* listings_has_conditions reads the conditions, and ends the request with 400 when one is broken,
+ * or 503.
  *
  * Returns: as listings_may_write; true with *ret_conditions set, of which none may be there.
  */
 MUST_USE bool listings_has_conditions(struct http_request *req,
                                       struct etag_conditions *ret_conditions);
 
-/* listings_has_json checks the body's type and encoding, and ends the request with 415 when it is no JSON as it is.
+/* listings_has_json checks the body's type and encoding, and ends the request with 415 when it is
+ * no JSON as it is.
  *
  * Returns: as listings_may_write.
  */
 MUST_USE bool listings_has_json(struct http_request *req, enum listing_mode mode);
 
-/* listings_read_body reads the body as listing_from_json does, and ends the request with 400, 415, 422
- * or 503 when it is not what was wanted.
+/* listings_read_body reads the body as listing_from_json does, and ends the request with 400, 415,
+ * 422 or 503 when it is not what was wanted.
  *
  * Returns: as listings_may_write.
  */

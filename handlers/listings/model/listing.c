@@ -83,7 +83,7 @@ bool listing_find_field(struct str name, enum listing_field *ret_field)
     return false;
 }
 
-/* --- checking ------------------------------------------------------------------------------------ */
+/* --- checking --- */
 
 /* is_postal_code: a CEP, "13083-970" or "13083970". */
 static bool is_postal_code(struct str s)
@@ -100,7 +100,8 @@ static bool is_postal_code(struct str s)
     return true;
 }
 
-/* has_control tells whether a text holds a control character; the lines of a description are none. */
+/* has_control tells whether a text holds a control character; the lines of a description are
+ * none. */
 static bool has_control(enum listing_field field, struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -161,7 +162,7 @@ const char *listing_check(enum listing_field field, const struct listing_value *
     }
 }
 
-/* --- from JSON ----------------------------------------------------------------------------------- */
+/* --- from JSON --- */
 
 static const char out_of_memory[] = "out of memory"; /* told apart by its address */
 
@@ -197,8 +198,8 @@ static void set_fallback(enum listing_field field, struct listing_value *value)
     *value = (struct listing_value){.text = str_from(infos[field].fallback)};
 }
 
-/* read_text finds the text of a JSON string, where it lies or, with escapes, in the arena: as much of it as tells
- * that it is too long. */
+/* read_text finds the text of a JSON string, where it lies or, with escapes, in the arena: as much
+ * of it as tells that it is too long. */
 static bool read_text(struct arena *arena, enum listing_field field, struct str raw,
                       struct str *ret_text)
 {
@@ -333,7 +334,7 @@ bool listing_from_json(struct arena *arena, struct str json, enum listing_mode m
     return errors->count == 0;
 }
 
-/* --- to JSON ------------------------------------------------------------------------------------- */
+/* --- to JSON --- */
 
 static void append_time(struct buf *out, const char *name, uint64_t time_us)
 {

@@ -87,12 +87,12 @@ const struct listing_field_info *listing_field_info(enum listing_field field);
  */
 MUST_USE bool listing_find_field(struct str name, enum listing_field *ret_field);
 
-/* listing_from_json reads a JSON object into `listing`, strictly: an unknown field, a doubled key, a
- * wrong type or a value out of bounds is an error that names the field.
+/* listing_from_json reads a JSON object into `listing`, strictly: an unknown field, a doubled key,
+ * a wrong type or a value out of bounds is an error that names the field.
  *
  * listing: its fields are the patch's base in LISTING_PATCH; id, version and times are not touched.
- * Returns: true with the fields set and errors->count 0; false with errors filled, or with none when
- *          memory is missing. The fields are undefined then.
+ * Returns: true with the fields set and errors->count 0; false with errors filled, or with none
+ *          when memory is missing. The fields are undefined then.
  */
 MUST_USE bool listing_from_json(struct arena *arena, struct str json, enum listing_mode mode,
                                 struct listing *listing, struct listing_errors *errors);

@@ -62,7 +62,7 @@ static uint64_t read_number(struct reader *reader)
     return value;
 }
 
-/* --- texts --------------------------------------------------------------------------------------- */
+/* --- texts --- */
 
 static int hex_of(char c)
 {
@@ -133,10 +133,10 @@ static struct str read_text(struct reader *reader)
     return is_escaped ? unescape(reader, raw) : raw;
 }
 
-/* --- times --------------------------------------------------------------------------------------- */
+/* --- times --- */
 
-/* days_until counts the days from 1970-01-01 to a date of the Gregorian calendar, whose year is taken to
- * begin in March, so that the day that leap years have more is its last. */
+/* days_until counts the days from 1970-01-01 to a date of the Gregorian calendar, whose year is
+ * taken to begin in March, so that the day that leap years have more is its last. */
 static int64_t days_until(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;
@@ -183,7 +183,7 @@ static uint64_t read_time(struct reader *reader)
     return (uint64_t)(seconds * 1000000 + parts[6]);
 }
 
-/* --- listings ------------------------------------------------------------------------------------ */
+/* --- listings --- */
 
 static void read_listing(struct reader *reader, struct listing *listing)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_page.h - a page of listings as text: its JSON, and the key that names what was asked for.
+ * listings_page.h - a page of listings as text: its JSON, and the key that names what was asked
+ * for.
  *
  * Thread: any.
  */
@@ -17,7 +18,8 @@ struct listings_page {
     uint64_t total;
 };
 
-/* listings_page_to_json appends {"items":[...],"next_cursor":...} and, when it was asked for, "total".
+/* listings_page_to_json appends {"items":[...],"next_cursor":...} and, when it was asked for,
+ * "total".
  *
  * arena: for the cursor. When memory is missing, `out` is marked failed.
  */

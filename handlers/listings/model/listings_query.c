@@ -36,7 +36,7 @@ void listings_query_init(struct listings_query *query)
     };
 }
 
-/* --- parameters ---------------------------------------------------------------------------------- */
+/* --- parameters --- */
 
 struct param {
     const char *name;
@@ -191,7 +191,7 @@ const char *listings_query_set(struct arena *arena, struct listings_query *query
            "max_price_cents, min_area_m2, max_area_m2, min_bedrooms, sort, limit, total and cursor";
 }
 
-/* --- cursor -------------------------------------------------------------------------------------- */
+/* --- cursor --- */
 
 static uint64_t hash_more(uint64_t hash, struct str bytes)
 {

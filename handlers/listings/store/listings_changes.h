@@ -2,8 +2,8 @@
  *
  * listings_changes.h - reads the log of changes that MySQL keeps (listings_schema.c).
  *
- * A position is taken when a change is made and seen when it is committed, so one may appear behind a
- * higher one, within LISTINGS_CHANGES_GRACE_MS; those of one listing never do. Some never appear.
+ * A position is taken when a change is made and seen when it is committed, so one may appear behind
+ * a higher one, within LISTINGS_CHANGES_GRACE_MS; those of one listing never do. Some never appear.
  *
  * Memory: a read is the caller's until on_done runs or its cancel returns; events lie in its arena.
  * Thread: the loop.

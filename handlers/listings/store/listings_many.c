@@ -2,8 +2,8 @@
  *
  * listings_many.c - statements for many rows.
  *
- * Statements stay prepared, so there are few: an INSERT has as many rows as a power of two; a SELECT
- * names as many ids as one, and where there are fewer, the last of them again.
+ * Statements stay prepared, so there are few: an INSERT has as many rows as a power of two; a
+ * SELECT names as many ids as one, and where there are fewer, the last of them again.
  */
 #include "handlers/listings/store/listings_many.h"
 
@@ -31,7 +31,7 @@
 _Static_assert(PARAMS_IN_BATCH <= SQL_PARAMS_MAX, "an INSERT's parameters");
 _Static_assert(LISTINGS_LOOKUP_MAX == 64, "SELECTS has as many");
 
-/* --- new ones ------------------------------------------------------------------------------------ */
+/* --- new ones --- */
 
 static void store_more(struct listings_batch *batch);
 
@@ -156,7 +156,7 @@ void listings_batch_cancel(struct listings_batch *batch)
     sql_tx_cancel(&batch->tx);
 }
 
-/* --- those that there are ------------------------------------------------------------------------ */
+/* --- those that there are --- */
 
 static void read_row(const struct listings_lookup *lookup, const struct sql_row *row,
                      struct listing *listing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_many.h - many listings at once: new ones in one transaction, and those that have one of some
- * ids.
+ * listings_many.h - many listings at once: new ones in one transaction, and those that have one of
+ * some ids.
  *
  * Memory: an operation is the caller's until on_done runs or its cancel returns.
  * Thread: the loop.
@@ -22,8 +22,8 @@ struct listings_batch {
     struct task *task;
     struct listing *list; /* each with its id */
     size_t count;         /* 1 to LISTINGS_BATCH_MAX */
-    /* status: 0: all are stored, with version 1 and their times; UV_EEXIST: an id is there already; else
-     * as sql_query_fn: none is, or, when the connection broke, nobody knows. */
+    /* status: 0: all are stored, with version 1 and their times; UV_EEXIST: an id is there already;
+     * else as sql_query_fn: none is, or, when the connection broke, nobody knows. */
     void (*on_done)(struct listings_batch *batch, int status);
     void *arg;
 
@@ -41,8 +41,8 @@ struct listings_batch {
  */
 MUST_USE int listings_batch_start(struct sql *sql, struct listings_batch *batch);
 
-/* listings_batch_cancel gives a batch up: on_done never runs. It is undone, unless it was about to be
- * committed. Harmless when it has ended. */
+/* listings_batch_cancel gives a batch up: on_done never runs. It is undone, unless it was about to
+ * be committed. Harmless when it has ended. */
 void listings_batch_cancel(struct listings_batch *batch);
 
 struct listings_lookup {

@@ -10,8 +10,9 @@
  * the newest collation that MariaDB and MySQL both have; older ones take all emoji for the same.
  * The ids are ASCII of fixed length, readable in any client, and grow with time.
  *
- * Each change of a listing, whoever makes it, leaves a row in listing_changes by a trigger: in the same
- * transaction, so it is there when the change is, and in the order of the changes of that listing.
+ * Each change of a listing, whoever makes it, leaves a row in listing_changes by a trigger: in the
+ * same transaction, so it is there when the change is, and in the order of the changes of that
+ * listing.
  */
 #include "handlers/listings/store/listings_store.h"
 

@@ -32,7 +32,7 @@ bool listings_id_is_valid(struct str id)
     return uuid_parse(id, bytes);
 }
 
-/* --- rows ---------------------------------------------------------------------------------------- */
+/* --- rows --- */
 
 static struct str text_of(const struct sql_value *value)
 {
@@ -67,7 +67,7 @@ void listings_store_row(const struct sql_row *row, struct listing *ret_listing)
     ret_listing->updated_us = time_of(&value[2]);
 }
 
-/* --- queries ------------------------------------------------------------------------------------- */
+/* --- queries --- */
 
 /* end is the last step of each operation; the caller may free it or start the next with it. */
 static void end(struct listings_op *op, int status)
@@ -130,7 +130,7 @@ void listings_store_bind(const struct listing *listing, struct sql_value *params
     params[count + 1] = sql_datetime((int64_t)listing->updated_us);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static void on_got(struct sql_query *query)
 {
@@ -227,7 +227,7 @@ int listings_store_list(struct sql *sql, struct listings_op *op, const struct li
     return run_read(op, text, param_count, on_listed);
 }
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static uint64_t now_us(void)
 {
@@ -353,7 +353,8 @@ int listings_store_update(struct sql *sql, struct listings_op *op, uint64_t expe
     if (op->listing.created_us != 0) {
         return update(op);
     }
-    /* before the write, not behind it: a read that failed then would leave a write without answer */
+    /* before the write, not behind it: a read that failed then would leave a write without
+     * answer */
     op->name = "listings.version";
     op->params[0] = sql_text(op->listing.id);
     return run_read(op, STR(TEXT_VERSION), 1, on_base_read);

@@ -72,8 +72,9 @@ MUST_USE int listings_store_list(struct sql *sql, struct listings_op *op,
  */
 MUST_USE int listings_store_create(struct sql *sql, struct listings_op *op);
 
-/* listings_store_update writes op->listing's fields over the listing op->listing.id, if it still has
- * `expected_version`, which then grows by one. When op->listing.created_us is 0, it is read first.
+/* listings_store_update writes op->listing's fields over the listing op->listing.id, if it still
+ * has `expected_version`, which then grows by one. When op->listing.created_us is 0, it is read
+ * first.
  *
  * Returns: as listings_store_get.
  */

@@ -3,9 +3,10 @@
  * listings_change.h - a write over a listing, or its removal, whoever asks for it.
  *
  * Flow:    the version is known -> write, which MySQL refuses when it is another by then
- *          else, or to merge -> what is stored -> does its version do? -> merge -> write over that one
- * Memory:  a change is its caller's until on_done runs, merge has refused, or listings_change_cancel
- *          returns.
+ *          else, or to merge -> what is stored -> does its version do? -> merge -> write over that
+ *          one
+ * Memory:  a change is its caller's until on_done runs, merge has refused, or
+ *          listings_change_cancel returns.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_WORK_LISTINGS_CHANGE_H

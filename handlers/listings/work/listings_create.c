@@ -78,7 +78,7 @@ static void replay(struct listings_creation *creation)
     end(creation, &created);
 }
 
-/* --- creating ------------------------------------------------------------------------------------ */
+/* --- creating --- */
 
 static void on_loaded(struct listings_op *op, int status)
 {
@@ -136,7 +136,7 @@ static int create(struct listings_creation *creation)
     return listings_cache_create(&creation->listings->cache, write);
 }
 
-/* --- once for each key --------------------------------------------------------------------------- */
+/* --- once for each key --- */
 
 static void create_new(struct listings_creation *creation)
 {

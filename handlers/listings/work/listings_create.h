@@ -3,8 +3,8 @@
  * listings_create.h - a new listing, and with an Idempotency-Key one alone, whoever asks for it.
  *
  * Flow:    [claim the key] -> create under an id of our own -> [keep the answer] -> on_done
- * Failure: with a key, an attempt that ends in doubt leaves its id behind: the next one creates under
- *          the same id, and when that is there already, it is the listing that was asked for.
+ * Failure: with a key, an attempt that ends in doubt leaves its id behind: the next one creates
+ *          under the same id, and when that is there already, it is the listing that was asked for.
  * Memory:  a creation is its caller's until on_done runs or listings_create_cancel returns.
  * Thread:  the loop.
  */
@@ -58,8 +58,8 @@ struct listings_creation {
 /* listings_create_start begins.
  *
  * scope:   what makes two requests the same; NULL: there is no key.
- * Returns: 0: on_done runs once, later; else as listings_cache_create, and on_done never runs. With a
- *          scope, any error means LISTINGS_KEY_UNKNOWN.
+ * Returns: 0: on_done runs once, later; else as listings_cache_create, and on_done never runs. With
+ *          a scope, any error means LISTINGS_KEY_UNKNOWN.
  */
 MUST_USE int listings_create_start(struct listings_creation *creation,
                                    const struct idempotency_scope *scope);

@@ -2,8 +2,9 @@
  *
  * listings_feed.c - the end of the log, in memory.
  *
- * What is known of the log: all up to `settled`, and by a bit each which positions behind it were seen. A
- * position that is missing keeps `settled` back until it appears, or is older than any transaction.
+ * What is known of the log: all up to `settled`, and by a bit each which positions behind it were
+ * seen. A position that is missing keeps `settled` back until it appears, or is older than any
+ * transaction.
  */
 #include "handlers/listings/work/listings_feed.h"
 
@@ -27,9 +28,9 @@
     "INTERVAL " AS_TEXT(                                                                           \
         LISTINGS_CHANGES_GRACE_S) " SECOND ORDER BY changed_at DESC,position DESC LIMIT 1"
 #define OLD "changed_at < UTC_TIMESTAMP(6) - INTERVAL " AS_TEXT(LISTINGS_CHANGES_KEEP_S) " SECOND"
-/* The newest one stays, so that the log always tells where it ends. What is too old is looked up by a
- * SELECT, which takes no locks: those of a DELETE that finds it by itself would reach into what is being
- * written, wait for it, and let all writers wait meanwhile. */
+/* The newest one stays, so that the log always tells where it ends. What is too old is looked up by
+ * a SELECT, which takes no locks: those of a DELETE that finds it by itself would reach into what
+ * is being written, wait for it, and let all writers wait meanwhile. */
 #define TEXT_OLD                                                                                   \
     "SELECT MAX(position) FROM (SELECT position FROM listing_changes WHERE " OLD                   \
     " AND position < (SELECT MAX(position) FROM listing_changes) ORDER BY changed_at,position "    \
@@ -64,7 +65,7 @@ static struct listings_feed_batch *batch_at(struct list *link)
     return CONTAINER_OF(link, struct listings_feed_batch, link);
 }
 
-/* --- positions ----------------------------------------------------------------------------------- */
+/* --- positions --- */
 
 static bool is_seen(const struct listings_feed *feed, uint64_t position)
 {
@@ -126,7 +127,7 @@ static void settle_old(struct listings_feed *feed)
     settle_seen(feed);
 }
 
-/* --- those who follow ---------------------------------------------------------------------------- */
+/* --- those who follow --- */
 
 /* stop drops everything, for nobody follows any more. */
 static void stop(struct listings_feed *feed)
@@ -183,8 +184,8 @@ static void tell_one(struct listings_feed *feed, struct listings_follower *follo
     }
 }
 
-/* tell_some tells those who are due, as long as there is time in this turn. Any of them may leave, and
- * others come, meanwhile. */
+/* tell_some tells those who are due, as long as there is time in this turn. Any of them may leave,
+ * and others come, meanwhile. */
 static void tell_some(struct listings_feed *feed)
 {
     const uint64_t start_ns = clock_now_ns();
@@ -217,7 +218,7 @@ static void tell(struct listings_feed *feed, int status, bool has_events)
     tell_some(feed);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static bool is_new(const struct listings_changes_read *read, const struct listings_event *event)
 {
@@ -275,7 +276,8 @@ static void on_read(struct listings_changes_read *read, int status)
     }
 }
 
-/* fail_soon lets those who wait to be ready hear that they will not be, but not from inside a call. */
+/* fail_soon lets those who wait to be ready hear that they will not be, but not from inside a
+ * call. */
 static void fail_soon(struct listings_feed *feed, int status)
 {
     feed->status = status;
@@ -338,7 +340,7 @@ static void on_news(struct redis_subscription *sub, struct str channel, struct s
     }
 }
 
-/* --- the start ----------------------------------------------------------------------------------- */
+/* --- the start --- */
 
 static void on_settled(struct sql_query *query)
 {
@@ -395,7 +397,7 @@ void listings_feed_join(struct listings_feed *feed, struct listings_follower *fo
     }
 }
 
-/* --- trimming ------------------------------------------------------------------------------------ */
+/* --- trimming --- */
 
 static void trim(struct wheel_timer *timer);
 
@@ -452,7 +454,7 @@ static void trim(struct wheel_timer *timer)
     }
 }
 
-/* --- what followers ask -------------------------------------------------------------------------- */
+/* --- what followers ask --- */
 
 void listings_feed_init(struct listings_feed *feed, struct loop *loop, struct sql *sql,
                         struct redis_pubsub *pubsub)

@@ -2,12 +2,14 @@
  *
  * listings_feed.h - changes as they happen, read from the log once for all who follow them.
  *
- * Flow:    first follower -> where does the log end? -> on_ready -> news by Redis, or every second -> one
- *          read of the log -> on_events -> listings_feed_take ...
+ * Flow:    first follower -> where does the log end? -> on_ready -> news by Redis, or every second
+ *          -> one read of the log -> on_events -> listings_feed_take ...
  * Order:   each change at least once, those of one listing in their order.
- * Failure: without Redis changes come within about a second; without MySQL, once it is back. Who takes
- *          too slowly loses what is dropped when more than LISTINGS_FEED_BYTES are kept, and is told.
- * Memory:  a follower is its caller's until listings_feed_leave. While there is none, nothing is kept.
+ * Failure: without Redis changes come within about a second; without MySQL, once it is back. Who
+ *          takes too slowly loses what is dropped when more than LISTINGS_FEED_BYTES are kept, and
+ *          is told.
+ * Memory:  a follower is its caller's until listings_feed_leave. While there is none, nothing is
+ *          kept.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_WORK_LISTINGS_FEED_H
@@ -78,8 +80,8 @@ struct listings_follower {
 /* What listings_feed_take has. */
 enum listings_taken { LISTINGS_TAKEN_EVENT, LISTINGS_TAKEN_NONE, LISTINGS_TAKEN_LOST };
 
-/* listings_feed_init prepares a feed, and trims the log every ten minutes, and when somebody begins to
- * follow. */
+/* listings_feed_init prepares a feed, and trims the log every ten minutes, and when somebody begins
+ * to follow. */
 void listings_feed_init(struct listings_feed *feed, struct loop *loop, struct sql *sql,
                         struct redis_pubsub *pubsub);
 

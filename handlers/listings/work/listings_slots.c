@@ -9,8 +9,8 @@ static struct listings_slot *slot_at(struct list *link)
     return CONTAINER_OF(link, struct listings_slot, link);
 }
 
-/* drop_one makes room at the cost of who is parked for longest; false when that would be too early, and the
- * timer is set. */
+/* drop_one makes room at the cost of who is parked for longest; false when that would be too early,
+ * and the timer is set. */
 static bool drop_one(struct listings_slots *slots)
 {
     if (list_is_empty(&slots->parked)) {

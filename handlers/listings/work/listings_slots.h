@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_slots.h - how many may hold rows that they have read from MySQL, for clients who may not read
- * them.
+ * listings_slots.h - how many may hold rows that they have read from MySQL, for clients who may not
+ * read them.
  *
- * Flow:    take -> on_granted -> read, send -> park, while the client does not read -> on_dropped, if others
- *          have to wait for it, or unpark -> send ... -> give
- * Order:   who waits is served in turn. Of those who are parked the one that has been so for longest is
- *          dropped, and none that has been for less than LISTINGS_SLOTS_GRACE_MS: that is no more than a
- *          client a moment behind.
+ * Flow:    take -> on_granted -> read, send -> park, while the client does not read -> on_dropped,
+ *          if others have to wait for it, or unpark -> send ... -> give
+ * Order:   who waits is served in turn. Of those who are parked the one that has been so for
+ *          longest is dropped, and none that has been for less than LISTINGS_SLOTS_GRACE_MS: that
+ *          is no more than a client a moment behind.
  * Memory:  a slot is its owner's until listings_slots_give.
  * Thread:  the loop.
  */
@@ -57,7 +57,8 @@ void listings_slots_park(struct listings_slots *slots, struct listings_slot *slo
 /* listings_slots_unpark says that it can again; harmless when it has the slot no more. */
 void listings_slots_unpark(struct listings_slot *slot);
 
-/* listings_slots_give gives a slot back, or the place among those who wait; harmless without either. */
+/* listings_slots_give gives a slot back, or the place among those who wait; harmless without
+ * either. */
 void listings_slots_give(struct listings_slots *slots, struct listings_slot *slot);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_base64.c - the vectors of RFC 4648, every length, every byte in every place, every ending; and the
- * room that is written to.
+ * test_base64.c - the vectors of RFC 4648, every length, every byte in every place, every ending;
+ * and the room that is written to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

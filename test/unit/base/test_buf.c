@@ -136,7 +136,8 @@ static void test_json_escapes(void **state)
 
 #define FFFD "\xEF\xBF\xBD"
 
-/* assert_json_at puts a byte between plain ones: what follows it must not change what it becomes. */
+/* assert_json_at puts a byte between plain ones: what follows it must not change what it
+ * becomes. */
 static void assert_json_at(char byte, size_t place)
 {
     char text[20];

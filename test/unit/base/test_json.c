@@ -14,7 +14,8 @@
 
 #include "core/base/json.h"
 
-/* read reads a document whole, from memory of its own size, so that a sanitizer sees what reads behind it.
+/* read reads a document whole, from memory of its own size, so that a sanitizer sees what reads
+ * behind it.
  *
  * Returns: how many members it has; -1 when it is no JSON, or no object. */
 static int read(struct str text)

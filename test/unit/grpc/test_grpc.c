@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_grpc.c - calls over a transport of the test's own: what no real client provokes, and memory that is
- * missing at each place.
+ * test_grpc.c - calls over a transport of the test's own: what no real client provokes, and memory
+ * that is missing at each place.
  *
  * The sources that allocate are included, with an allocator that fails on demand.
  */
@@ -39,7 +39,7 @@ static struct http_request req;
 static struct http_header headers[16];
 static struct grpc_call *held_call; /* a handler's that does not end its call */
 
-/* --- a service ------------------------------------------------------------------------------------- */
+/* --- a service --- */
 
 static void handle_check(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
@@ -107,7 +107,7 @@ static const struct grpc_method methods[] = {
 static const struct grpc_service service = {&grpc__health__v1__health__descriptor, methods,
                                             ARRAY_COUNT(methods), NULL, false};
 
-/* --- calls ----------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static void setup_server(void)
 {
@@ -189,7 +189,8 @@ static struct grpc *start_call(const char *path)
     return grpc;
 }
 
-/* converse makes a server, and a call whose bytes come in two pieces, with so many allocations granted.
+/* converse makes a server, and a call whose bytes come in two pieces, with so many allocations
+ * granted.
  *
  * Returns: whether none was refused. */
 static bool converse(size_t granted, const char *path)
@@ -259,8 +260,8 @@ static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state
     teardown_server(grpc);
 }
 
-/* A handler that waits for something else as well is told that the client sends nonsense, and ends the call
- * in its own time. */
+/* A handler that waits for something else as well is told that the client sends nonsense, and ends
+ * the call in its own time. */
 static void test_a_bad_message_cancels_the_handler(void **state)
 {
     static const struct str bad[] = {STR("\2\0\0\0\0"), STR("\0\0\0\0\2\x0A\xFF"),
@@ -323,7 +324,7 @@ static void test_metadata_that_may_not_be(void **state)
     teardown_server(grpc);
 }
 
-/* --- interceptors ---------------------------------------------------------------------------------- */
+/* --- interceptors --- */
 
 static char trace[256];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_offload.c - work on threads: done on the loop, called off with its request, refused by a full pool.
+ * test_offload.c - work on threads: done on the loop, called off with its request, refused by a
+ * full pool.
  */
 #include <setjmp.h>
 #include <stdarg.h>

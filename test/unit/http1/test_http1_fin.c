@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_http1_fin.c - what a FIN means behind, within and before requests; and what ends those that are
- * waited for behind it.
+ * test_http1_fin.c - what a FIN means behind, within and before requests; and what ends those that
+ * are waited for behind it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@ static struct http_request *parked;
 static uint64_t cancelled_count;
 static uint64_t writable_count;
 
-/* --- handlers ------------------------------------------------------------------------------------ */
+/* --- handlers --- */
 
 static void on_cancel(struct http_request *req, int status)
 {
@@ -92,7 +92,7 @@ static void assert_end(size_t answer_count)
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
 }
 
-/* --- behind whole requests ------------------------------------------------------------------------ */
+/* --- behind whole requests --- */
 
 static void test_all_are_answered(void **state)
 {
@@ -134,7 +134,7 @@ static void test_a_reset_behind_it(void **state)
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
 }
 
-/* --- within a request, and without one ------------------------------------------------------------- */
+/* --- within a request, and without one --- */
 
 static void test_within_a_body(void **state)
 {
@@ -169,7 +169,7 @@ static void test_alone(void **state)
     assert_end(0);
 }
 
-/* --- behind what takes as long as its client stays -------------------------------------------------- */
+/* --- behind what takes as long as its client stays --- */
 
 static void test_it_ends_what_is_long(void **state)
 {

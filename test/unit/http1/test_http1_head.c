@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_http1_head.c - the raw lines of a head: each byte is looked at once, however they are cut, and blanks of both
- * kinds reach the parser as one.
+ * test_http1_head.c - the raw lines of a head: each byte is looked at once, however they are cut,
+ * and blanks of both kinds reach the parser as one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 static const struct http_limits limits = {
     .header_bytes = 16384, .header_count = 100, .target_bytes = 8192};
 
-/* What is behind a byte that was seen is written over with LFs: whoever looks at it again finds lines there, and
- * refuses them. */
+/* What is behind a byte that was seen is written over with LFs: whoever looks at it again finds
+ * lines there, and refuses them. */
 static void test_a_head_that_drips_is_scanned_once(void **state)
 {
     (void)state;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_http2.c - what no real peer provokes: memory that is missing at each place, streams that are used
- * again; and how fields become what handlers see.
+ * test_http2.c - what no real peer provokes: memory that is missing at each place, streams that are
+ * used again; and how fields become what handlers see.
  *
- * http2.c, http2_session.c and http2_stream.c are included, with their allocator, which is nghttp2's too,
- * replaced by one that fails on demand and counts.
+ * http2.c, http2_session.c and http2_stream.c are included, with their allocator, which is
+ * nghttp2's too, replaced by one that fails on demand and counts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static struct peer peer;
 static struct buf out; /* what the peer is about to send */
 static size_t released_bytes;
 
-/* --- handlers ------------------------------------------------------------------------------------- */
+/* --- handlers --- */
 
 static void handle_hello(struct http_request *req, void *arg)
 {
@@ -83,7 +83,7 @@ static void handle_stream(struct http_request *req, void *arg)
     http_on_body(req, on_body);
 }
 
-/* --- frames --------------------------------------------------------------------------------------- */
+/* --- frames --- */
 
 static void put_frame(uint8_t type, uint8_t flags, uint32_t id, struct str payload)
 {
@@ -139,7 +139,7 @@ static void send_out(void)
     buf_clear(&out);
 }
 
-/* --- the fixture ---------------------------------------------------------------------------------- */
+/* --- the fixture --- */
 
 static int setup(void **state)
 {
@@ -167,7 +167,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 static void test_one_stream_serves_all_in_turn(void **state)
 {
@@ -221,7 +221,8 @@ static unsigned user_timeout_ms(void)
     return value;
 }
 
-/* assert_user_timeout begins a connection, with these limits, and looks before and after it speaks HTTP/2. */
+/* assert_user_timeout begins a connection, with these limits, and looks before and after it speaks
+ * HTTP/2. */
 static void assert_user_timeout(const struct http2_keepalive_limits *limits, uint64_t expected_ms)
 {
     f.server.limits.http2.keepalive = *limits;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_budget.c - what is cut when all is used, who hears that memory is there again, and a malloc that fails.
+ * test_budget.c - what is cut when all is used, who hears that memory is there again, and a malloc
+ * that fails.
  *
  * The budget's look is called, not waited for.
  */

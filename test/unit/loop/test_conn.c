@@ -208,7 +208,7 @@ static void await_in(size_t len)
     }
 }
 
-/* --- bytes ------------------------------------------------------------------------------------ */
+/* --- bytes --- */
 
 static void test_bytes_go_both_ways(void **state)
 {
@@ -273,7 +273,7 @@ static void test_pause_and_resume(void **state)
     assert_int_equal(side.in.len, 5);
 }
 
-/* --- the end ---------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void test_finish_writes_all_then_drains_the_peer(void **state)
 {
@@ -464,7 +464,7 @@ static void test_finish_in_on_drained(void **state)
     assert_big(BIG_BYTES);
 }
 
-/* --- timeouts --------------------------------------------------------------------------------- */
+/* --- timeouts --- */
 
 static void test_a_timeout_can_be_unset(void **state)
 {
@@ -501,7 +501,7 @@ static void test_a_stalled_write_ends_it_after_finish_too(void **state)
     assert_int_equal(stats.write_timeouts, 1);
 }
 
-/* --- many, and memory ------------------------------------------------------------------------- */
+/* --- many, and memory --- */
 
 static void on_empty(void *arg)
 {

@@ -31,8 +31,8 @@ static struct lookups lookups;
 
 /* --- the resolver --------------------------------------------------------------------------------
  *
- * names: "here.test" is 127.0.0.1; "none.test" does not exist; "broken.test" is a system error; "hang*.test" is
- * 127.0.0.1 after a post to `gate`. */
+ * names: "here.test" is 127.0.0.1; "none.test" does not exist; "broken.test" is a system error;
+ * "hang*.test" is 127.0.0.1 after a post to `gate`. */
 
 typedef int (*resolve_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
@@ -65,7 +65,7 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
     return next("127.0.0.1", service, hints, ret_addresses);
 }
 
-/* --- who dials ----------------------------------------------------------------------------------- */
+/* --- who dials --- */
 
 struct dialer {
     struct dial dial;
@@ -127,7 +127,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- tests --------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 static void test_an_address_needs_no_look_up(void **state)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_loop.c - deferred calls, calls from other threads, the wheel's clock, and a loop that ends with nothing open.
+ * test_loop.c - deferred calls, calls from other threads, the wheel's clock, and a loop that ends
+ * with nothing open.
  *
  * loop.c is included, with its calloc replaced by one that fails on demand.
  */

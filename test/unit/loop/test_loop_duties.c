@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_loop_duties.c - what is given to a loop outlives the callback, and is given on the loop's thread: else the
- * process ends with a line that names the call.
+ * test_loop_duties.c - what is given to a loop outlives the callback, and is given on the loop's
+ * thread: else the process ends with a line that names the call.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static void on_timer(struct wheel_timer *timer)
     (void)timer;
 }
 
-/* --- mistakes ------------------------------------------------------------------------------------- */
+/* --- mistakes --- */
 
 /* AddressSanitizer puts locals elsewhere, so that it finds them itself. */
 #define ON_THE_STACK __attribute__((no_sanitize("address")))
@@ -69,7 +69,7 @@ static void set_timer_on_a_thread(struct loop_deferred *deferred)
     }
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 /* assert_dies runs a mistake in a process of its own. */
 static void assert_dies(void (*run)(struct loop_deferred *deferred), const char *line)

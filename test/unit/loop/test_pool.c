@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_pool.c - jobs in order, refused, called off, on the loop that submitted them, and the end of a pool.
+ * test_pool.c - jobs in order, refused, called off, on the loop that submitted them, and the end of
+ * a pool.
  *
  * pool.c is included, with its calloc replaced by one that fails on demand.
  */
@@ -108,7 +109,7 @@ static void submit(struct job *job)
     assert_int_equal(pool_submit(pool, loop, &job->job), 0);
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------- */
+/* --- jobs --- */
 
 static void test_a_job_works_and_is_done_once(void **state)
 {
@@ -205,7 +206,7 @@ static void test_threads_are_as_nice_as_asked(void **state)
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)gettid()), own);
 }
 
-/* --- refused and called off ---------------------------------------------------------------------- */
+/* --- refused and called off --- */
 
 /* A pool of one thread, which is busy until `gate` is posted. */
 struct busy {
@@ -279,7 +280,7 @@ static void test_a_job_that_waits_can_be_called_off(void **state)
     end_busy(&busy);
 }
 
-/* --- two loops on two threads -------------------------------------------------------------------- */
+/* --- two loops on two threads --- */
 
 struct submitter {
     struct loop *loop;
@@ -338,7 +339,7 @@ static void test_each_job_is_done_on_the_loop_that_submitted_it(void **state)
     }
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void test_a_pool_that_is_destroyed_waits_for_what_runs_and_calls_off_the_rest(void **state)
 {
@@ -408,7 +409,7 @@ static void test_an_unused_pool_has_no_threads_to_end(void **state)
     assert_true(pool_destroy(NULL, 0));
 }
 
-/* --- metrics, memory ----------------------------------------------------------------------------- */
+/* --- metrics, memory --- */
 
 static void test_metrics_count_jobs_of_each_pool(void **state)
 {

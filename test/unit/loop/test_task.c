@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_task.c - the registry and its slots, who holds a task, the current one and its label, cancelling once.
+ * test_task.c - the registry and its slots, who holds a task, the current one and its label,
+ * cancelling once.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_named.c - queries of a source of the test's own, on a real loop: what the answers contain, how
- * many there may be, what ends them in each state.
+ * test_named.c - queries of a source of the test's own, on a real loop: what the answers contain,
+ * how many there may be, what ends them in each state.
  *
  * named.c is included with an allocator that fails on demand.
  */

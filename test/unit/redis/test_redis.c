@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_redis.c - commands, replies, deadlines and limits against a server that says what it is told to.
+ * test_redis.c - commands, replies, deadlines and limits against a server that says what it is told
+ * to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

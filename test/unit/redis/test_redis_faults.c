@@ -107,7 +107,8 @@ static void test_silence(void **state)
     turn_until_ready();
 }
 
-/* What a broken proxy sends may look like the beginning of a long reply, which all others become a part of. */
+/* What a broken proxy sends may look like the beginning of a long reply, which all others become a
+ * part of. */
 static void test_a_reply_without_an_end(void **state)
 {
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_sql_error.c - what errors mean by number, SQLSTATE and range, and what of their texts is logged.
+ * test_sql_error.c - what errors mean by number, SQLSTATE and range, and what of their texts is
+ * logged.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static void test_by_range(void **state)
     check(65000, "HY000", UV_EIO, false, SQL_AGAIN_NEVER);
 }
 
-/* Whatever the number: what is run again by itself when it may have taken effect is a read alone. */
+/* Whatever the number: what is run again by itself when it may have taken effect is a read
+ * alone. */
 static void test_no_write_runs_twice(void **state)
 {
     (void)state;

@@ -65,7 +65,8 @@ static void turn_until_state(enum sql_state state)
     }
 }
 
-/* turn_until_running turns the loop until the server executes the statement; on which connection. */
+/* turn_until_running turns the loop until the server executes the statement; on which
+ * connection. */
 static long turn_until_running(const char *text)
 {
     long id = -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arena_rig.h - an arena for a test, or a group of tests: new in set_up_arena, gone in tear_down_arena.
+ * arena_rig.h - an arena for a test, or a group of tests: new in set_up_arena, gone in
+ * tear_down_arena.
  */
 #ifndef TOQ_TEST_UNIT_SUPPORT_ARENA_RIG_H
 #define TOQ_TEST_UNIT_SUPPORT_ARENA_RIG_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * failing_arena.h - an arena that fails on demand, for a source that a test includes; used like and with
- * failing_alloc.h, whose count it takes from.
+ * failing_arena.h - an arena that fails on demand, for a source that a test includes; used like and
+ * with failing_alloc.h, whose count it takes from.
  */
 #ifndef TOQ_TEST_UNIT_SUPPORT_FAILING_ARENA_H
 #define TOQ_TEST_UNIT_SUPPORT_FAILING_ARENA_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fake_transport.h - for tests: requests without a connection; what they are answered with is counted.
+ * fake_transport.h - for tests: requests without a connection; what they are answered with is
+ * counted.
  */
 #ifndef TOQ_TEST_UNIT_SUPPORT_FAKE_TRANSPORT_H
 #define TOQ_TEST_UNIT_SUPPORT_FAKE_TRANSPORT_H

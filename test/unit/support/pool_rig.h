@@ -34,7 +34,8 @@ static inline void pool_rig_look_at(uv_handle_t *handle, void *arg)
     *is_waiting = *is_waiting || (handle->type == UV_ASYNC && uv_has_ref(handle));
 }
 
-/* pool_rig_is_waiting tells whether a loop still waits for jobs: its only async handle is the one that they wake. */
+/* pool_rig_is_waiting tells whether a loop still waits for jobs: its only async handle is the one
+ * that they wake. */
 static inline bool pool_rig_is_waiting(struct loop *of)
 {
     bool is_waiting = false;

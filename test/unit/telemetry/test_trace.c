@@ -20,7 +20,7 @@
 
 static const uint8_t no_span[TRACE_SPAN_ID_BYTES];
 
-/* --- traceparent --------------------------------------------------------------------------------- */
+/* --- traceparent --- */
 
 static bool is_taken(const char *traceparent)
 {
@@ -105,7 +105,7 @@ static void test_malformed_traceparents(void **state)
     assert_int_equal(caller.flags, 7);
 }
 
-/* --- tracestate ---------------------------------------------------------------------------------- */
+/* --- tracestate --- */
 
 /* is_kept parses a tracestate and tells whether it is to be passed on. */
 static bool is_kept(const char *tracestate)
@@ -183,7 +183,7 @@ static void test_limits_of_a_tracestate(void **state)
     assert_false(is_kept(text));
 }
 
-/* --- spans --------------------------------------------------------------------------------------- */
+/* --- spans --- */
 
 static void test_a_trace_goes_on(void **state)
 {

@@ -91,7 +91,8 @@ static void test_while_it_drains(void **state)
     assert_int_equal(peer_count(&peer, "{\"status\":\"draining\""), 2);
 }
 
-/* What a request sees of a loop that a callback holds: here its own turn, which has lasted since it began. */
+/* What a request sees of a loop that a callback holds: here its own turn, which has lasted since it
+ * began. */
 static void test_of_a_loop_that_is_held(void **state)
 {
     (void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_idempotency.c - who is first, who comes again, and what remains of attempts that were given up.
+ * test_idempotency.c - who is first, who comes again, and what remains of attempts that were given
+ * up.
  */
 #include "test/unit/handlers/listings/cache/cache_rig.h"
 

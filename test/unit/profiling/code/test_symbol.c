@@ -95,8 +95,8 @@ static void test_a_library_function_is_named_by_its_symbol(void **state)
     assert_int_equal(result.entry, (uintptr_t)uv_version_string);
 }
 
-/* Start-up code, PLTs and local functions: the library is stripped of all but its exported symbols. Two
- * functions have two names, and all of one has the same. */
+/* Start-up code, PLTs and local functions: the library is stripped of all but its exported symbols.
+ * Two functions have two names, and all of one has the same. */
 static void test_code_without_a_symbol_is_named_by_its_function(void **state)
 {
     (void)state;

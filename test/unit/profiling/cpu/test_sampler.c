@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_sampler.c - consumers of different pace beside each other: each has the CPU time of its time.
+ * test_sampler.c - consumers of different pace beside each other: each has the CPU time of its
+ * time.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_thread_stack.c - stacks of other threads: one that burns, one that waits, those that sleep, one
- * that is deaf, one that is gone.
+ * test_thread_stack.c - stacks of other threads: one that burns, one that waits, those that sleep,
+ * one that is deaf, one that is gone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,7 +165,8 @@ static void test_a_thread_that_waits_goes_on_waiting(void **state)
     end_thread(thread);
 }
 
-/* --- threads that sleep in one call -----------------------------------------------------------------
+/* --- threads that sleep in one call
+ * -----------------------------------------------------------------
  */
 
 #define SLEEP_MS  300

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_heap.c - known amounts of memory, allocated, kept and freed: the profile of this process finds
- * them, under the function that called malloc and the label of the task it worked for.
+ * test_heap.c - known amounts of memory, allocated, kept and freed: the profile of this process
+ * finds them, under the function that called malloc and the label of the task it worked for.
  *
  * A sanitizer has its own malloc; there the profile says that it cannot be had, and nothing else of
  * this can be tested.
@@ -69,7 +69,8 @@ static struct look look_at(const struct source *source, bool is_raw)
     return look;
 }
 
-/* The sum of all samples whose innermost frame is in `function`; with ret_sample, of the only one. */
+/* The sum of all samples whose innermost frame is in `function`; with ret_sample, of the only
+ * one. */
 static int64_t sum_of(const struct stacks *stacks, const char *function, size_t value,
                       struct stacks_sample *ret_sample)
 {
@@ -215,8 +216,8 @@ static void test_what_is_kept_is_in_use_until_it_is_freed(void **state)
     stacks_deinit(&look.take.stacks);
 }
 
-/* The estimate's standard deviation is sqrt(n (1 - p) / p) of n blocks that are each sampled with p:
- * 355 blocks. Six of them are 52 %. */
+/* The estimate's standard deviation is sqrt(n (1 - p) / p) of n blocks that are each sampled with
+ * p: 355 blocks. Six of them are 52 %. */
 static void test_small_blocks_are_estimated(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_heap_dump.c - dumps as jemalloc writes them and as it does not, the scaling that Go's tool does
- * too, and what is remembered of a stack.
+ * test_heap_dump.c - dumps as jemalloc writes them and as it does not, the scaling that Go's tool
+ * does too, and what is remembered of a stack.
  *
  * lookup.c, which allocates for heap_known.c, is included with an allocator that fails on demand.
  */

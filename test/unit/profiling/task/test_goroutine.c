@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_goroutine.c - tasks and threads in the profile and in the dump: states, ages, stacks, ids; ten
- * thousand tasks of a server that has run for hours.
+ * test_goroutine.c - tasks and threads in the profile and in the dump: states, ages, stacks, ids;
+ * ten thousand tasks of a server that has run for hours.
  */
 #include <setjmp.h>
 #include <stdarg.h>

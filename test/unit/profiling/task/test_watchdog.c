@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_watchdog.c - callbacks that hold the loop, burning or sleeping: the time they held it, and
- * where they were. The times are compared with what the callbacks measured. What a stall is made of is
- * tested with samples made up.
+ * where they were. The times are compared with what the callbacks measured. What a stall is made of
+ * is tested with samples made up.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_mutex.c - who holds mutexes that others wait for is found: in our code, through libuv, around
- * conditions.
+ * test_mutex.c - who holds mutexes that others wait for is found: in our code, through libuv,
+ * around conditions.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -195,7 +195,8 @@ static void test_a_copy_ends_where_memory_ends(void **state)
     assert_true(last.high <= end);
 }
 
-/* ---- the real stack --------------------------------------------------------------------------- */
+/* ---- the real stack
+ * --------------------------------------------------------------------------- */
 
 static struct unwind_table *real_table;
 static struct unwind_stack real_stack;
@@ -242,8 +243,8 @@ static __attribute__((noinline)) void note_stack(char *aligned, char *sized)
     (void)note_stacks(&values[0], &values[1]);
 }
 
-/* As libraries are compiled, without a frame pointer: with a size that only the caller knows, and more
- * alignment than the stack has, gcc keeps the CFA in a word of the frame. */
+/* As libraries are compiled, without a frame pointer: with a size that only the caller knows, and
+ * more alignment than the stack has, gcc keeps the CFA in a word of the frame. */
 static __attribute__((noinline, optimize("omit-frame-pointer"))) int realign(size_t bytes)
 {
     _Alignas(64) char aligned[64];

@@ -111,7 +111,7 @@ static inline void node_close(struct node *node)
     metrics_destroy(node->metrics);
 }
 
-/* --- plain commands ------------------------------------------------------------------------------- */
+/* --- plain commands --- */
 
 struct plain {
     struct redis_call call;
@@ -155,7 +155,7 @@ static inline void keep(struct node *node, struct str id, const char *text)
     (void)say(node, args, ARRAY_COUNT(args));
 }
 
-/* --- reads and writes ------------------------------------------------------------------------------ */
+/* --- reads and writes --- */
 
 static inline void on_read(struct listings_read *read, int status)
 {
@@ -261,7 +261,7 @@ static inline bool has_text(struct str text, const char *part)
     return text.ptr != NULL && memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
-/* --- two of them ---------------------------------------------------------------------------------- */
+/* --- two of them --- */
 
 static struct node a;
 static struct node b;

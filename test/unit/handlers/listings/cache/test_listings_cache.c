@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_cache.c - hits, misses, one load for many, writes that two processes hear of, and a Redis
- * that has nonsense in it or is gone.
+ * test_listings_cache.c - hits, misses, one load for many, writes that two processes hear of, and a
+ * Redis that has nonsense in it or is gone.
  */
 #include "test/unit/handlers/listings/cache/cache_rig.h"
 
 #include "core/base/clock.h"
 
-/* --- reads --------------------------------------------------------------------------------------- */
+/* --- reads --- */
 
 static void test_a_miss_and_then_hits(void **state)
 {
@@ -121,7 +121,7 @@ static bool is_entry(struct str text, const char *version, const char *beginning
            entry.until_ms > clock_wall_ns() / NS_PER_MS;
 }
 
-/* --- writes -------------------------------------------------------------------------------------- */
+/* --- writes --- */
 
 static void test_writes_are_seen_everywhere(void **state)
 {
@@ -258,7 +258,7 @@ static void test_a_write_in_doubt_leaves_nothing_old(void **state)
     assert_true(attempt.version == 1 ? is_entry(now, "2", "?") : is_entry(now, "2", "{"));
 }
 
-/* --- pages --------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 static uint64_t pages(const struct node *node, enum listings_cache_result result)
 {
@@ -304,7 +304,7 @@ static void test_pages_need_the_news(void **state)
     assert_int_equal(pages(&a, LISTINGS_CACHE_MISS), 1);
 }
 
-/* --- a Redis that is no help ----------------------------------------------------------------------- */
+/* --- a Redis that is no help --- */
 
 static void test_nonsense_in_redis_is_no_hit(void **state)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_load.c - one load for many who wait: who shares it, who leaves, and in which turns they are told.
+ * test_listings_load.c - one load for many who wait: who shares it, who leaves, and in which turns
+ * they are told.
  */
 #include "test/unit/handlers/listings/cache/cache_rig.h"
 
@@ -49,7 +50,8 @@ static void on_slow_read(struct listings_read *read, int status)
     }
 }
 
-/* Who waits with many others is told in a later turn; what was read is still there, and another may leave. */
+/* Who waits with many others is told in a later turn; what was read is still there, and another may
+ * leave. */
 static void test_many_are_told_in_many_turns(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_grpc.c - each method with memory missing at each place: the call ends once, nothing is stored
- * by halves, and the next call goes well.
+ * test_listings_grpc.c - each method with memory missing at each place: the call ends once, nothing
+ * is stored by halves, and the next call goes well.
  *
  * All arenas, and the feed's own memory, fail on demand. Redis is away, as it may be.
  */
@@ -55,7 +55,7 @@ static struct listings listings;
 static struct grpc *grpc;
 static unsigned closed_count;
 
-/* --- a server without listeners -------------------------------------------------------------------- */
+/* --- a server without listeners --- */
 
 static int set_up_calls(void **state)
 {
@@ -115,7 +115,7 @@ static int tear_down_calls(void **state)
     return tear_down(state);
 }
 
-/* --- calls ----------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 static void begin(const char *path)
 {
@@ -160,7 +160,8 @@ static void await_end(void)
     }
 }
 
-/* is_pool_busy tells whether a connection has something to do, such as to kill a query that was given up. */
+/* is_pool_busy tells whether a connection has something to do, such as to kill a query that was
+ * given up. */
 static bool is_pool_busy(void)
 {
     const struct sql_stats stats = sql_get_stats(rig.sql);
@@ -214,7 +215,7 @@ static void fail_each(void (*converse)(void), void (*check)(void))
     assert_true(granted > 5);
 }
 
-/* --- import ---------------------------------------------------------------------------------------- */
+/* --- import --- */
 
 static Toq__V1__ImportListingsRequest good_row = TOQ__V1__IMPORT_LISTINGS_REQUEST__INIT;
 static Toq__V1__ImportListingsRequest bad_row = TOQ__V1__IMPORT_LISTINGS_REQUEST__INIT;
@@ -260,7 +261,7 @@ static void test_import(void **state)
     fail_each(import_three, check_import);
 }
 
-/* --- sync ------------------------------------------------------------------------------------------ */
+/* --- sync --- */
 
 static void store_one(void)
 {
@@ -301,7 +302,7 @@ static void test_sync(void **state)
     fail_each(sync_three, check_sync);
 }
 
-/* --- watch ----------------------------------------------------------------------------------------- */
+/* --- watch --- */
 
 static bool has_ended(void)
 {
@@ -411,7 +412,7 @@ static void test_a_change_while_memory_is_missing(void **state)
     assert_true(granted > 5);
 }
 
-/* --- one request ----------------------------------------------------------------------------------- */
+/* --- one request --- */
 
 static const char *asked_path;
 static const ProtobufCMessage *asked;

@@ -137,7 +137,7 @@ static void test_a_text_is_as_long_as_it_says(void **state)
     assert_true(has_error("title", "must be UTF-8"));
 }
 
-/* --- patches ------------------------------------------------------------------------------------- */
+/* --- patches --- */
 
 static bool read_patch(const listing_message *message, const char *const *paths, size_t count,
                        struct listings_patch *patch)
@@ -210,7 +210,7 @@ static void test_many_errors_are_cut(void **state)
     assert_int_equal(errors.count, LISTING_ERRORS_MAX);
 }
 
-/* --- queries ------------------------------------------------------------------------------------- */
+/* --- queries --- */
 
 static void test_queries(void **state)
 {
@@ -270,7 +270,7 @@ static void test_tokens_lead_on_and_belong_to_their_query(void **state)
     assert_true(has_error("page_token", NULL));
 }
 
-/* --- details ------------------------------------------------------------------------------------- */
+/* --- details --- */
 
 static void test_details(void **state)
 {

@@ -144,7 +144,7 @@ static void test_a_byte_more_or_another_one(void **state)
     assert_int_equal(listing_stored_one(&arena, buf_str(&json), &got), UV_EPROTO);
 }
 
-/* --- pages --------------------------------------------------------------------------------------- */
+/* --- pages --- */
 
 static void write_page(size_t count, bool has_more, bool has_total)
 {

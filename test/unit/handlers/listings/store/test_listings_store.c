@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_store.c - a listing into a real server and out of it again: its fields, its version.
+ * test_listings_store.c - a listing into a real server and out of it again: its fields, its
+ * version.
  */
 #include "test/unit/handlers/listings/store/listings_rig.h"
 

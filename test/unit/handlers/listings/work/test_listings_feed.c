@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_listings_feed.c - which positions of the log are settled: in order, late, never, and far away.
+ * test_listings_feed.c - which positions of the log are settled: in order, late, never, and far
+ * away.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,7 +125,7 @@ static void test_every_third(void **state)
     assert_int_equal(feed.seen_count, 1000);
 }
 
-/* --- ready ----------------------------------------------------------------------------------------- */
+/* --- ready --- */
 
 static int ready_status;
 static unsigned ready_count;
