@@ -135,7 +135,7 @@ OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
 LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
 MAIN_OBJECT := $(B)/handlers/main.o
 LIBRARY     := $(B)/libtoq.a
-# What reads the configuration at the start has the largest frame, 80 KiB; a sanitizer's are larger.
+# What reads the configuration at the start has the largest frame, 90 KiB; a sanitizer's are larger.
 $(OBJECTS): WARNINGS += $(if $(SANITIZE),,-Wframe-larger-than=98304)
 
 HEADERS := $(filter %.h,$(OURS)) $(wildcard test/support/*.h)

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "config/config_error.h"
-#include "config/config_options.h"
 #include "config/config_rules.h"
 #include "config/config_value.h"
 #include "config/envfile.h"
@@ -30,8 +29,8 @@ struct setting {
 /* One source of settings; the values are views into it. */
 struct layer {
     const char *path; /* for messages; NULL is the environment */
-    struct setting plain[CONFIG_OPTION_COUNT];
-    struct setting by_file[CONFIG_OPTION_COUNT]; /* NAME_FILE: the value is a path */
+    struct setting plain[CONFIG_OPTIONS_MAX];
+    struct setting by_file[CONFIG_OPTIONS_MAX]; /* NAME_FILE: the value is a path */
 };
 
 struct sources {
@@ -46,33 +45,35 @@ const char *config_env_name(enum config_env env)
     return env == CONFIG_PRODUCTION ? "production" : "development";
 }
 
-static size_t index_of(const struct config_option *option)
-{
-    return (size_t)(option - config_options);
-}
-
 static struct setting *setting_of(struct layer *layer, struct config_name name)
 {
     struct setting *settings = name.is_file ? layer->by_file : layer->plain;
-    return &settings[index_of(name.option)];
+    return &settings[name.index];
 }
 
-static const struct config_option *option_named(struct str literal)
+static size_t index_of(const struct config_set *set, const char *literal)
 {
     struct config_name name;
-    const bool is_found = config_options_find(literal, &name);
+    const bool is_found = config_set_find(set, str_from(literal), &name);
     INVARIANT(is_found);
-    return name.option;
+    return name.index;
 }
 
-static void read_environment(const char *const *variables, struct layer *layer)
+void config_set_init(struct config_set *set, struct config *config)
+{
+    *set = (struct config_set){0};
+    config_set_add(set, config_core_options, config_core_option_count, config);
+}
+
+static void read_environment(const struct config_set *set, const char *const *variables,
+                             struct layer *layer)
 {
     for (size_t i = 0; variables[i] != NULL; i++) {
         struct str value = str_from(variables[i]);
         struct str name;
         struct config_name known;
         if (!str_next_field(&value, '=', &name) || value.ptr == NULL ||
-            !config_options_find(name, &known)) {
+            !config_set_find(set, name, &known)) {
             continue;
         }
         struct setting *setting = setting_of(layer, known);
@@ -123,11 +124,12 @@ static bool refuse_value(const struct layer *layer, const struct config_option *
                             STR_ARG(shown), allowed);
 }
 
-static bool refuse_name(const char *path, unsigned line, struct str name, char *error)
+static bool refuse_name(const struct config_set *set, const char *path, unsigned line,
+                        struct str name, char *error)
 {
     const struct str shown = config_error_clip(name);
     struct config_name near;
-    if (!config_options_nearest(name, &near)) {
+    if (!config_set_nearest(set, name, &near)) {
         return config_error_set(error, "%s:%u: %" STR_FMT " is not a variable; --help lists them",
                                 path, line, STR_ARG(shown));
     }
@@ -136,14 +138,13 @@ static bool refuse_name(const char *path, unsigned line, struct str name, char *
                             near.is_file ? "_FILE" : "");
 }
 
-/* add_entry takes one line of the env file into the layer; `scratch` shows whether its value could
- * be stored. */
-static bool add_entry(struct layer *layer, unsigned line, const struct envfile_entry *entry,
-                      struct config *scratch, char *error)
+/* add_entry takes one line of the env file into the layer, when its value can be stored. */
+static bool add_entry(const struct config_set *set, struct layer *layer, unsigned line,
+                      const struct envfile_entry *entry, char *error)
 {
     struct config_name name;
-    if (!config_options_find(entry->name, &name)) {
-        return refuse_name(layer->path, line, entry->name, error);
+    if (!config_set_find(set, entry->name, &name)) {
+        return refuse_name(set, layer->path, line, entry->name, error);
     }
     if (name.option->is_env_only) {
         return config_error_set(error,
@@ -156,20 +157,19 @@ static bool add_entry(struct layer *layer, unsigned line, const struct envfile_e
                                 layer->path, line, STR_ARG(entry->name), setting->line);
     }
     *setting = (struct setting){entry->value, line};
-    if (entry->value.len == 0 || name.is_file ||
-        config_value_store(name.option, entry->value, scratch)) {
+    if (entry->value.len == 0 || name.is_file || config_value_check(name.option, entry->value)) {
         return true;
     }
     return refuse_value(layer, name.option, setting, error);
 }
 
-static bool parse_layer(struct str text, struct layer *layer, char *error)
+static bool parse_layer(const struct config_set *set, struct str text, struct layer *layer,
+                        char *error)
 {
     if (text.len > ENVFILE_MAX_BYTES) {
         return config_error_set(error, "%s: larger than %d bytes", layer->path, ENVFILE_MAX_BYTES);
     }
     struct envfile file = {.rest = text};
-    struct config scratch;
     for (;;) {
         struct envfile_entry entry;
         const char *problem;
@@ -179,21 +179,22 @@ static bool parse_layer(struct str text, struct layer *layer, char *error)
         case ENVFILE_PROBLEM:
             return config_error_set(error, "%s:%u: %s", layer->path, file.line, problem);
         case ENVFILE_ENTRY:
-            if (!add_entry(layer, file.line, &entry, &scratch, error)) {
+            if (!add_entry(set, layer, file.line, &entry, error)) {
                 return false;
             }
         }
     }
 }
 
-bool config_parse_file(const char *path, struct str text, char *error)
+bool config_parse_file(const struct config_set *set, const char *path, struct str text, char *error)
 {
     struct layer layer = {.path = path};
-    return parse_layer(text, &layer, error);
+    return parse_layer(set, text, &layer, error);
 }
 
 /* load_env_file fills the file's layer from $CONFIG_DIR/$ENV.env. */
-static bool load_env_file(struct sources *sources, const struct config *where, char *error)
+static bool load_env_file(const struct config_set *set, struct sources *sources,
+                          const struct config *where, char *error)
 {
     (void)snprintf(sources->path, sizeof(sources->path), "%s/%s.env", where->config_dir,
                    config_env_name(where->env));
@@ -201,9 +202,9 @@ static bool load_env_file(struct sources *sources, const struct config *where, c
     size_t len = 0;
     const int error_number = read_file(sources->path, sources->text, sizeof(sources->text), &len);
     if (error_number == 0) {
-        return parse_layer((struct str){sources->text, len}, &sources->file, error);
+        return parse_layer(set, (struct str){sources->text, len}, &sources->file, error);
     }
-    const size_t dir_index = index_of(option_named(STR("CONFIG_DIR")));
+    const size_t dir_index = index_of(set, "CONFIG_DIR");
     if (error_number == ENOENT && sources->environment.plain[dir_index].value.len == 0) {
         return true;
     }
@@ -233,8 +234,8 @@ static int read_secret(struct str path, char *out, size_t out_bytes, size_t *ret
 }
 
 /* store_from_file takes an option's value from the file that NAME_FILE names. */
-static bool store_from_file(const struct config_option *option, struct str path,
-                            struct config *config, char *error)
+static bool store_from_file(const struct config_option *option, struct str path, void *values,
+                            char *error)
 {
     char text[CONFIG_LIST_BYTES + 2]; /* the longest value and CRLF; more is refused as too long */
     size_t len = 0;
@@ -247,7 +248,7 @@ static bool store_from_file(const struct config_option *option, struct str path,
                                 "%s_FILE: \"%" STR_FMT "\" is not allowed: cannot read it: %s",
                                 option->name, STR_ARG(shown), why);
     }
-    if (config_value_store(option, cut_newline((struct str){text, len}), config)) {
+    if (config_value_store(option, cut_newline((struct str){text, len}), values)) {
         return true;
     }
     char allowed[CONFIG_TEXT_BYTES];
@@ -260,77 +261,89 @@ static bool store_from_file(const struct config_option *option, struct str path,
  *
  * Returns: true, with *ret_is_set telling whether it did; false with `error` set.
  */
-static bool store_from_layer(const struct layer *layer, const struct config_option *option,
-                             struct config *config, bool *ret_is_set, char *error)
+static bool store_from_layer(const struct layer *layer, size_t index,
+                             const struct config_entry *entry, bool *ret_is_set, char *error)
 {
-    const struct setting *plain = &layer->plain[index_of(option)];
-    const struct setting *by_file = &layer->by_file[index_of(option)];
+    const struct config_option *option = entry->option;
+    const struct setting *plain = &layer->plain[index];
+    const struct setting *by_file = &layer->by_file[index];
     *ret_is_set = plain->value.len > 0 || by_file->value.len > 0;
     if (plain->value.len > 0 && by_file->value.len > 0) {
         return config_error_set(error, "%s: \"***\" is not allowed: %s_FILE is set too; set one",
                                 option->name, option->name);
     }
     if (by_file->value.len > 0) {
-        return store_from_file(option, by_file->value, config, error);
+        return store_from_file(option, by_file->value, entry->values, error);
     }
-    if (plain->value.len > 0 && !config_value_store(option, plain->value, config)) {
+    if (plain->value.len > 0 && !config_value_store(option, plain->value, entry->values)) {
         return refuse_value(layer, option, plain, error);
     }
     return true;
 }
 
-static bool store_option(const struct sources *sources, const struct config_option *option,
-                         struct config *config, char *error)
+/* store_option stores one option from the first source that sets it. */
+static bool store_option(const struct sources *sources, size_t index,
+                         const struct config_entry *entry, enum config_env env, char *error)
 {
     bool is_set = false;
-    if (!store_from_layer(&sources->environment, option, config, &is_set, error)) {
+    if (!store_from_layer(&sources->environment, index, entry, &is_set, error)) {
         return false;
     }
-    if (!is_set && !store_from_layer(&sources->file, option, config, &is_set, error)) {
+    if (!is_set && !store_from_layer(&sources->file, index, entry, &is_set, error)) {
         return false;
     }
-    const char *value = config_options_default(option, config->env);
+    const char *value = config_option_default(entry->option, env);
     if (!is_set && value != NULL) {
-        const bool is_stored = config_value_store(option, str_from(value), config);
+        const bool is_stored = config_value_store(entry->option, str_from(value), entry->values);
         INVARIANT(is_stored);
     }
     return true;
 }
 
-bool config_load_from(const char *const *variables, struct config *ret_config, char *error)
+/* store_named stores one of the core's options in a struct other than the set's. */
+static bool store_named(const struct config_set *set, const struct sources *sources,
+                        const char *name, struct config *config, char *error)
+{
+    const size_t index = index_of(set, name);
+    const struct config_entry entry = {set->entries[index].option, config};
+    return store_option(sources, index, &entry, config->env, error);
+}
+
+bool config_load_from(const struct config_set *set, const char *const *variables, char *error)
 {
     struct sources sources;
     sources.environment = (struct layer){0};
     sources.file = (struct layer){0};
-    *ret_config = (struct config){0};
-    read_environment(variables, &sources.environment);
-    if (!store_option(&sources, option_named(STR("ENV")), ret_config, error) ||
-        !store_option(&sources, option_named(STR("CONFIG_DIR")), ret_config, error) ||
-        !load_env_file(&sources, ret_config, error)) {
+    struct config *config = set->entries[0].values; /* the core's come first */
+    *config = (struct config){0};
+    read_environment(set, variables, &sources.environment);
+    if (!store_named(set, &sources, "ENV", config, error) ||
+        !store_named(set, &sources, "CONFIG_DIR", config, error) ||
+        !load_env_file(set, &sources, config, error)) {
         return false;
     }
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        if (!store_option(&sources, &config_options[i], ret_config, error)) {
+    for (size_t i = 0; i < set->count; i++) {
+        if (!store_option(&sources, i, &set->entries[i], config->env, error)) {
             return false;
         }
     }
-    return config_rules_check(ret_config, error);
+    return config_rules_check(config, error);
 }
 
-bool config_load(struct config *ret_config, char *error)
+bool config_load(const struct config_set *set, char *error)
 {
-    return config_load_from((const char *const *)environ, ret_config, error);
+    return config_load_from(set, (const char *const *)environ, error);
 }
 
-bool config_read_log_level(const struct config *config, int *ret_level, char *error)
+bool config_read_log_level(const struct config_set *set, int *ret_level, char *error)
 {
     struct sources sources;
     sources.environment = (struct layer){0};
     sources.file = (struct layer){0};
-    read_environment((const char *const *)environ, &sources.environment);
-    struct config fresh = *config;
-    if (!load_env_file(&sources, &fresh, error) ||
-        !store_option(&sources, option_named(STR("LOG_LEVEL")), &fresh, error)) {
+    read_environment(set, (const char *const *)environ, &sources.environment);
+    struct config fresh = *(const struct config *)set->entries[0].values;
+    if (!load_env_file(set, &sources, &fresh, error) ||
+        !store_named(set, &sources, "LOG_LEVEL", &fresh, error)) {
         return false;
     }
     *ret_level = fresh.log_level;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.h - what the server is told: environment over $CONFIG_DIR/$ENV.env over defaults, in one
- *            flat struct.
+ * config.h - what the server is told: environment over $CONFIG_DIR/$ENV.env over defaults. The
+ *            core's values are in one flat struct, a module's in its state.
  *
- * Flow:    config_load -> every option read, checked, stored -> the struct never changes again
+ * Flow:    config_load -> every option read, checked, stored -> the values never change again
  * Failure: one line that names the variable, the value and what is allowed; the caller exits 78.
- * Memory:  nothing is allocated; a load takes about 80 KiB of stack, for the file's text.
+ * Memory:  nothing is allocated; a load takes about 90 KiB of stack, for the file's text.
  * Thread:  main, before the loop runs; config_read_log_level: any.
  */
 #ifndef TOQ_CONFIG_CONFIG_H
@@ -13,14 +13,11 @@
 
 #include <stdio.h>
 
-#include "core/base/str.h"
+#include "config/config_set.h"
 
-#define CONFIG_TEXT_BYTES  256
-#define CONFIG_LIST_BYTES  4096
 #define CONFIG_ERROR_BYTES 1024
 
-enum config_env { CONFIG_DEVELOPMENT, CONFIG_PRODUCTION };
-
+/* The values of the core's options. */
 struct config {
     enum config_env env;
     char config_dir[CONFIG_TEXT_BYTES]; /* CONFIG_DIR: where $ENV.env lies */
@@ -50,10 +47,6 @@ struct config {
     char pprof_host[CONFIG_TEXT_BYTES];
     uint64_t pprof_port;
     char pprof_token[CONFIG_TEXT_BYTES]; /* secret; required when pprof_host is not loopback */
-    uint64_t pprof_max_seconds;
-    uint64_t pprof_mutex_fraction; /* contentions per sample; 0: no samples */
-    uint64_t pprof_history_windows;
-    uint64_t pprof_block_ms;
 
     char mysql_host[CONFIG_TEXT_BYTES]; /* a name is resolved at each connect */
     uint64_t mysql_port;
@@ -69,16 +62,9 @@ struct config {
     char redis_password[CONFIG_TEXT_BYTES]; /* secret; empty: none */
     uint64_t redis_db;
 
-    char api_tokens[CONFIG_LIST_BYTES]; /* secrets with commas between them; empty: none */
-    uint64_t cache_ttl_ms;              /* of a listing in Redis; 0: none is kept there */
-    uint64_t cache_page_ttl_ms;         /* of a page of listings; 0: none is kept there */
-    uint64_t cache_timeout_ms;          /* what Redis may take */
-
     int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
 
-    int diagnostics_loop;       /* DIAGNOSTICS_LOOP; 0: own, 1: shared with all else */
-    uint64_t held_loop_warn_ms; /* 0: never */
-    uint64_t held_loop_fail_ms; /* 0: never */
+    int diagnostics_loop; /* DIAGNOSTICS_LOOP; 0: own, 1: shared with all else */
 
     uint64_t shutdown_delay_ms; /* of shutdown_timeout_ms */
     uint64_t shutdown_timeout_ms;
@@ -109,20 +95,24 @@ struct config {
     uint64_t http2_reset_rate;
 };
 
-/* config_load fills *ret_config from the process's environment and the env file.
+/* config_set_init makes a set of the core's options alone; config_set_add adds those of modules. */
+void config_set_init(struct config_set *set, struct config *config);
+
+/* config_load fills the structs of a set from the process's environment and the env file.
  *
  * An empty value counts as unset. The env file may be missing unless CONFIG_DIR names its folder.
  *
+ * set:   made by config_set_init.
  * error: CONFIG_ERROR_BYTES; on failure one line without a newline.
- * Returns: true; false with `error` set and *ret_config undefined.
+ * Returns: true; false with `error` set and the structs undefined.
  */
-MUST_USE bool config_load(struct config *ret_config, char *error);
+MUST_USE bool config_load(const struct config_set *set, char *error);
 
 /* config_load_from is config_load with `variables` in place of the process's environment.
  *
  * variables: "NAME=value" each, NULL behind the last; unknown names are ignored.
  */
-MUST_USE bool config_load_from(const char *const *variables, struct config *ret_config,
+MUST_USE bool config_load_from(const struct config_set *set, const char *const *variables,
                                char *error);
 
 /* config_parse_file checks the text of an env file against the options without using it; it opens
@@ -131,7 +121,8 @@ MUST_USE bool config_load_from(const char *const *variables, struct config *ret_
  * path: for messages. error: as config_load.
  * Returns: true; false with `error` set.
  */
-MUST_USE bool config_parse_file(const char *path, struct str text, char *error);
+MUST_USE bool config_parse_file(const struct config_set *set, const char *path, struct str text,
+                                char *error);
 
 /* config_read_log_level reads LOG_LEVEL again as config_load would: environment, then file, then
  * default. It reads a file: not for the loop.
@@ -139,14 +130,14 @@ MUST_USE bool config_parse_file(const char *path, struct str text, char *error);
  * Returns: true with *ret_level set; false with `error` set.
  * Thread:  any; the environment must not be changing.
  */
-MUST_USE bool config_read_log_level(const struct config *config, int *ret_level, char *error);
+MUST_USE bool config_read_log_level(const struct config_set *set, int *ret_level, char *error);
 
 /* config_print writes every option as NAME=value, one a line, secrets masked as ***. The output is
  * an env file; ENV and CONFIG_DIR, which no env file may set, are comments in it. */
-void config_print(const struct config *config, FILE *out);
+void config_print(const struct config_set *set, FILE *out);
 
 /* config_print_help lists every variable with its default, what it does and what it may be. */
-void config_print_help(FILE *out);
+void config_print_help(const struct config_set *set, FILE *out);
 
 /* config_env_name is "development" or "production". */
 const char *config_env_name(enum config_env env);

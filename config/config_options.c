@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_options.c - the table, and finding names in it.
+ * config_options.c - the options of the core: what every server has, whatever its modules.
  */
 #include "config/config_options.h"
 
+#include "config/config.h"
+
 #define TIMEOUT_MAX_MS   3600000    /* an hour: longer is a unit mistaken for another */
 #define KEEPALIVE_MAX_MS 2592000000 /* 30 days */
-#define NAME_MAX_BYTES   64
-#define FILE_SUFFIX      "_FILE"
-#define NEAREST_CHANGES  3 /* and no more than a third of what was typed */
 
 /* the order is that of the enums: config_env here, log_level and log_format in core/telemetry,
  * sql_tls in core/sql */
@@ -23,7 +22,7 @@ static const char *const tls_names[] = {"off", "required", "verify", NULL};
 
 /* clang-format would put each field on a line of its own and make three screens of these two */
 /* clang-format off */
-const struct config_option config_options[CONFIG_OPTION_COUNT] = {
+const struct config_option config_core_options[] = {
     {.name = "ENV", .kind = CONFIG_CHOICE, .offset = FIELD(env), .is_env_only = true,
      .value = "development", .choices = env_names,
      .help = "chooses the env file and the defaults"},
@@ -118,19 +117,6 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "PPROF_TOKEN", .kind = CONFIG_SECRET, .offset = FIELD(pprof_token),
      .min = 16, .max = CONFIG_TEXT_BYTES - 1,
      .help = "what a profiler must present; required when PPROF_HOST is not loopback"},
-    {.name = "PPROF_MAX_SECONDS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_max_seconds),
-     .value = "300", .min = 1, .max = 3600, .unit = "seconds",
-     .help = "longest capture"},
-    {.name = "PPROF_MUTEX_FRACTION", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_mutex_fraction),
-     .value = "1", .value_prod = "0", .max = 1000000, .unit = "contentions per sample",
-     .zero = "samples none",
-     .help = "how rare samples of the mutex profile are"},
-    {.name = "PPROF_HISTORY_WINDOWS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_history_windows),
-     .value = "60", .max = 360, .unit = "windows", .zero = "keeps none",
-     .help = "10 s each of the CPU profile that is always taken, for /debug/pprof/profile?ago="},
-    {.name = "PPROF_BLOCK_MS", .kind = CONFIG_NUMBER, .offset = FIELD(pprof_block_ms),
-     .value = "20", .max = 60000, .unit = "milliseconds", .zero = "looks for none",
-     .help = "a callback that holds the loop for so long is in the block profile"},
 
     {.name = "MYSQL_HOST", .kind = CONFIG_TEXT, .offset = FIELD(mysql_host),
      .value = "localhost", .min = 1, .max = CONFIG_TEXT_BYTES - 1,
@@ -170,19 +156,6 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
      .value = "0", .max = 1000000, .unit = "a number", .zero = "is the one that is always there",
      .help = "the database that is used in Redis"},
 
-    {.name = "API_TOKENS", .kind = CONFIG_SECRETS, .offset = FIELD(api_tokens),
-     .min = 16, .max = CONFIG_TEXT_BYTES - 1,
-     .help = "who may write listings; unset: anybody in development, nobody in production"},
-    {.name = "CACHE_TTL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_ttl_ms),
-     .value = "60000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
-     .help = "how long Redis keeps a listing; the same in every process that shares it"},
-    {.name = "CACHE_PAGE_TTL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_page_ttl_ms),
-     .value = "5000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
-     .help = "how long Redis keeps a page of listings"},
-    {.name = "CACHE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = FIELD(cache_timeout_ms),
-     .value = "50", .min = 1, .max = 60000, .unit = "milliseconds",
-     .help = "what Redis may take before MySQL is asked instead, to the next 100 ms"},
-
     {.name = "MISUSE", .kind = CONFIG_CHOICE, .offset = FIELD(misuse),
      .value = "abort", .value_prod = "log", .choices = misuse_names,
      .help = "what a handler's second answer to a request does, which is dropped either way"},
@@ -190,12 +163,6 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
     {.name = "DIAGNOSTICS_LOOP", .kind = CONFIG_CHOICE, .offset = FIELD(diagnostics_loop),
      .value = "own", .choices = loop_names,
      .help = "whether metrics and pprof have a thread, and answer while a handler holds the loop"},
-    {.name = "HELD_LOOP_WARN_MS", .kind = CONFIG_NUMBER, .offset = FIELD(held_loop_warn_ms),
-     .value = "1000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "never warns",
-     .help = "how long a handler may hold the loop before the log says so"},
-    {.name = "HELD_LOOP_FAIL_MS", .kind = CONFIG_NUMBER, .offset = FIELD(held_loop_fail_ms),
-     .value = "60000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds", .zero = "never does",
-     .help = "how long before /health/live of the diagnostic ports turns 503"},
 
     {.name = "SHUTDOWN_DELAY_MS", .kind = CONFIG_NUMBER, .offset = FIELD(shutdown_delay_ms),
      .value = "0", .value_prod = "5000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
@@ -284,95 +251,4 @@ const struct config_option config_options[CONFIG_OPTION_COUNT] = {
 };
 /* clang-format on */
 
-static struct str cut_file_suffix(struct str name)
-{
-    const struct str suffix = STR(FILE_SUFFIX);
-    if (name.len <= suffix.len) {
-        return (struct str){name.ptr, 0};
-    }
-    const size_t len = name.len - suffix.len;
-    const bool has_suffix = memcmp(name.ptr + len, suffix.ptr, suffix.len) == 0;
-    return (struct str){name.ptr, has_suffix ? len : 0};
-}
-
-bool config_options_find(struct str name, struct config_name *ret_name)
-{
-    const struct str stem = cut_file_suffix(name);
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *option = &config_options[i];
-        const struct str option_name = str_from(option->name);
-        if (str_equal(name, option_name)) {
-            *ret_name = (struct config_name){option, false};
-            return true;
-        }
-        if (config_option_is_secret(option) && str_equal(stem, option_name)) {
-            *ret_name = (struct config_name){option, true};
-            return true;
-        }
-    }
-    return false;
-}
-
-static char to_upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-static size_t min_of(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* count_changes is the Levenshtein distance: letters to insert, drop or replace. */
-static size_t count_changes(struct str typed, struct str name)
-{
-    size_t row[NAME_MAX_BYTES + 1]; /* row[j]: distance of what is typed so far to name[0..j) */
-    for (size_t j = 0; j <= name.len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 0; i < typed.len; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < name.len; j++) {
-            const size_t replaced = diagonal + (to_upper(typed.ptr[i]) == name.ptr[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = min_of(replaced, 1 + min_of(row[j], row[j + 1]));
-        }
-    }
-    return row[name.len];
-}
-
-bool config_options_nearest(struct str name, struct config_name *ret_name)
-{
-    if (name.len > NAME_MAX_BYTES) {
-        return false;
-    }
-    const size_t too_many = min_of(NEAREST_CHANGES, name.len / 3) + 1;
-    size_t best = too_many;
-    for (size_t i = 0; i < 2 * CONFIG_OPTION_COUNT; i++) {
-        const struct config_name candidate = {&config_options[i / 2], i % 2 == 1};
-        if (candidate.is_file && !config_option_is_secret(candidate.option)) {
-            continue;
-        }
-        char full[NAME_MAX_BYTES + 1];
-        (void)snprintf(full, sizeof(full), "%s%s", candidate.option->name,
-                       candidate.is_file ? FILE_SUFFIX : "");
-        const size_t changes = count_changes(name, str_from(full));
-        if (changes < best) {
-            best = changes;
-            *ret_name = candidate;
-        }
-    }
-    return best < too_many;
-}
-
-bool config_option_is_secret(const struct config_option *option)
-{
-    return option->kind == CONFIG_SECRET || option->kind == CONFIG_SECRETS;
-}
-
-const char *config_options_default(const struct config_option *option, enum config_env env)
-{
-    const bool is_prod = env == CONFIG_PRODUCTION && option->value_prod != NULL;
-    return is_prod ? option->value_prod : option->value;
-}
+const size_t config_core_option_count = ARRAY_COUNT(config_core_options);

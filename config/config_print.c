@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_print.c - the option table for people: as it is in force, and as help.
+ * config_print.c - the options for people: as it is in force, and as help.
  */
+#include "config/config.h"
 #include "config/config_value.h"
 
-void config_print(const struct config *config, FILE *out)
+void config_print(const struct config_set *set, FILE *out)
 {
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *option = &config_options[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct config_option *option = set->entries[i].option;
         (void)fprintf(out, "%s%s=", option->is_env_only ? "# " : "", option->name);
-        config_value_print(option, config, out);
+        config_value_print(option, set->entries[i].values, out);
         (void)fputc('\n', out);
     }
 }
 
 static void print_option_help(const struct config_option *option, FILE *out)
 {
-    const char *value = config_options_default(option, CONFIG_DEVELOPMENT);
+    const char *value = config_option_default(option, CONFIG_DEVELOPMENT);
     (void)fprintf(out, "  %s=%s", option->name, value == NULL ? "" : value);
     if (option->value_prod != NULL) {
         (void)fprintf(out, " (production: %s)", option->value_prod);
@@ -29,13 +30,13 @@ static void print_option_help(const struct config_option *option, FILE *out)
     }
 }
 
-void config_print_help(FILE *out)
+void config_print_help(const struct config_set *set, FILE *out)
 {
     (void)fputs("Variables, with their defaults; the environment goes over $CONFIG_DIR/$ENV.env, "
                 "and that over these:\n",
                 out);
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        print_option_help(&config_options[i], out);
+    for (size_t i = 0; i < set->count; i++) {
+        print_option_help(set->entries[i].option, out);
     }
     (void)fputs("Read by a library, from the environment alone: MALLOC_CONF (jemalloc).\n", out);
 }

@@ -10,15 +10,13 @@
 
 _Static_assert(sizeof(enum config_env) == sizeof(int), "a choice is stored as an int");
 
-static void *field_of(const struct config_option *option, struct config *config)
-{
-    return (char *)config + option->offset;
-}
-
-static const void *const_field_of(const struct config_option *option, const struct config *config)
-{
-    return (const char *)config + option->offset;
-}
+/* A field of any kind. */
+union any_field {
+    int choice;
+    bool is_true;
+    uint64_t number;
+    char text[CONFIG_LIST_BYTES];
+};
 
 static bool store_choice(const struct config_option *option, struct str text, int *field)
 {
@@ -124,25 +122,36 @@ static bool store_secrets(const struct config_option *option, struct str text, c
     return true;
 }
 
-bool config_value_store(const struct config_option *option, struct str text, struct config *config)
+static bool store(const struct config_option *option, struct str text, void *field)
 {
     switch (option->kind) {
     case CONFIG_CHOICE:
-        return store_choice(option, text, field_of(option, config));
+        return store_choice(option, text, field);
     case CONFIG_BOOL:
-        return store_bool(text, field_of(option, config));
+        return store_bool(text, field);
     case CONFIG_NUMBER:
-        return store_number(option, text, field_of(option, config));
+        return store_number(option, text, field);
     case CONFIG_SECRETS:
-        return store_secrets(option, text, field_of(option, config));
+        return store_secrets(option, text, field);
     default:
-        return store_text(option, text, field_of(option, config));
+        return store_text(option, text, field);
     }
 }
 
-void config_value_print(const struct config_option *option, const struct config *config, FILE *out)
+bool config_value_store(const struct config_option *option, struct str text, void *values)
 {
-    const void *field = const_field_of(option, config);
+    return store(option, text, (char *)values + option->offset);
+}
+
+bool config_value_check(const struct config_option *option, struct str text)
+{
+    union any_field scratch;
+    return store(option, text, &scratch);
+}
+
+void config_value_print(const struct config_option *option, const void *values, FILE *out)
+{
+    const void *field = (const char *)values + option->offset;
     switch (option->kind) {
     case CONFIG_CHOICE:
         (void)fputs(option->choices[*(const int *)field], out);

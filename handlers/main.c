@@ -15,7 +15,7 @@
 #include "core/app/inherit.h"
 #include "handlers/modules.h"
 
-static void print_help(void)
+static void print_help(const struct config_set *set)
 {
     (void)puts(
         "usage: toq_server [--check-config | --print-config | --migrate | --version | --help]\n\n"
@@ -23,7 +23,7 @@ static void print_help(void)
         "log level again. --migrate brings the schema in MySQL up to date and ends.\n\n"
         "It is configured by environment variables, over the file\n"
         "CONFIG_DIR/$ENV.env, over these defaults:\n");
-    config_print_help(stdout);
+    config_print_help(set, stdout);
 }
 
 /* end_output is the exit code of an option whose answer went to stdout. */
@@ -35,13 +35,13 @@ static int end_output(void)
 /* run_option does what a command line option asks for.
  *
  * Returns: the exit code. */
-static int run_option(const struct config *config, const char *option)
+static int run_option(const struct config *config, const struct config_set *set, const char *option)
 {
     if (strcmp(option, "--migrate") == 0) {
         return app_migrate(config, modules_list());
     }
     if (strcmp(option, "--print-config") == 0) {
-        config_print(config, stdout);
+        config_print(set, stdout);
     } else {
         (void)puts("toq: the configuration is valid");
     }
@@ -62,7 +62,10 @@ static bool is_option(const char *text)
 
 int main(int argc, char **argv)
 {
-    static struct config config; /* big, and alive as long as the process */
+    /* big, and alive as long as the process */
+    static struct config config;
+    static struct config_set set;
+    static struct app_modules modules;
     inherit_settle();
     const char *option = argc > 1 ? argv[1] : "";
     if (argc > 2 || (argc == 2 && !is_option(option))) {
@@ -73,23 +76,30 @@ int main(int argc, char **argv)
         (void)puts("toq " TOQ_VERSION);
         return end_output();
     }
+    if (app_modules_create(&modules, modules_list()) < 0) {
+        (void)fputs("toq: out of memory\n", stderr);
+        return EX_OSERR;
+    }
+    config_set_init(&set, &config);
+    app_modules_add_options(&modules, &set);
     if (strcmp(option, "--help") == 0) {
-        print_help();
+        print_help(&set);
         return end_output();
     }
     char error[CONFIG_ERROR_BYTES];
-    if (!config_load(&config, error)) {
+    if (!config_load(&set, error)) {
         (void)fprintf(stderr, "toq: %s\n", error);
         return EX_CONFIG;
     }
     if (argc > 1) {
-        return run_option(&config, option);
+        return run_option(&config, &set, option);
     }
     const struct app_options options = {
         .config = &config,
         .program = argv[0],
         .version = TOQ_VERSION,
-        .modules = modules_list(),
+        .set = &set,
+        .modules = &modules,
     };
     bool is_clean;
     const int code = app_serve(&options, &is_clean);

@@ -36,7 +36,7 @@ struct app {
     struct loop *loop;     /* the work loop */
     struct diag_loop diag; /* that of diagnostics */
     struct app_context context;
-    struct app_modules modules;
+    struct app_modules *modules;
     struct app_pools pools;
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
@@ -121,7 +121,7 @@ static void on_second_stop(void *arg, int signo)
 static void read_level(struct pool_job *job)
 {
     struct app *app = CONTAINER_OF(job, struct app, reload);
-    app->is_level_read = config_read_log_level(app->config, &app->level, app->level_error);
+    app->is_level_read = config_read_log_level(app->options->set, &app->level, app->level_error);
 }
 
 static void tell_level(enum log_level level)
@@ -239,7 +239,7 @@ static int start_base(struct app *app)
                                     .diag_conns = &app->conns[APP_DIAGNOSTICS_SIDE],
                                     .servers = &app->servers,
                                     .data = &app->data,
-                                    .modules = &app->modules,
+                                    .modules = app->modules,
                                     .is_draining = &app->context.is_draining,
                                 });
     return rc < 0 ? complain("cannot start", rc) : 0;
@@ -259,8 +259,8 @@ static int open_modules(struct app *app)
     context->sql = app->data.sql;
     context->redis = app->data.redis;
     context->pubsub = app->data.pubsub;
-    context->modules = &app->modules;
-    const int rc = app_modules_open(&app->modules, app->options->modules, context);
+    context->modules = app->modules;
+    const int rc = app_modules_open(app->modules, context);
     return rc < 0 ? complain("cannot open the modules", rc) : 0;
 }
 
@@ -271,7 +271,7 @@ static int open_servers(struct app *app)
         .conns = app->conns,
         .metrics = app->context.metrics,
         .budget = &app->budget,
-        .modules = &app->modules,
+        .modules = app->modules,
     };
     return app_servers_open(&app->servers, &served);
 }
@@ -294,7 +294,7 @@ static int start(struct app *app)
     code = code != 0 ? code : open_modules(app);
     code = code != 0 ? code : open_servers(app);
     code = code != 0 ? code : start_log(app->config);
-    code = code != 0 ? code : app_modules_start(&app->modules);
+    code = code != 0 ? code : app_modules_start(app->modules);
     if (code != 0) {
         return code;
     }
@@ -306,7 +306,7 @@ static void log_ready(const struct app *app)
 {
     inherit_log();
     app_servers_log(&app->servers);
-    app_modules_ready(&app->modules);
+    app_modules_ready(app->modules);
     LOG(LOG_INFO, "main", "ready", log_cstr("version", app->options->version),
         log_cstr("env", config_env_name(app->config->env)),
         log_u64("memory_max_bytes", app->budget.pool.max_bytes));
@@ -329,7 +329,7 @@ static bool stop(struct app *app)
     budget_stop(&app->budget);
     budget_stop_diagnostics(&app->budget);
     forgotten_stop(&app->forgotten);
-    app_modules_stop(&app->modules);
+    app_modules_stop(app->modules);
     LOG(LOG_INFO, "main", "stopped", log_u64("requests_left", requests_left));
     log_stop(LOG_FLUSH_MS);
     signals_stop(&app->signals);
@@ -339,7 +339,7 @@ static bool stop(struct app *app)
     diag_loop_destroy(&app->diag);
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
-    app_modules_close(&app->modules);
+    app_modules_close(app->modules);
     conn_set_deinit(&app->conns[APP_TRAFFIC_SIDE]);
     conn_set_deinit(&app->conns[APP_DIAGNOSTICS_SIDE]);
     metrics_destroy(app->context.metrics[APP_TRAFFIC_SIDE]);
@@ -356,6 +356,7 @@ int app_serve(const struct app_options *options, bool *ret_is_clean)
     wheel_timer_init(&app.overdue, on_overdue);
     app.options = options;
     app.config = options->config;
+    app.modules = options->modules;
     const int code = start(&app);
     if (code != 0) {
         return code;

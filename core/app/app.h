@@ -5,13 +5,14 @@
 #ifndef TOQ_CORE_APP_APP_H
 #define TOQ_CORE_APP_APP_H
 
-#include "core/app/app_module.h"
+#include "core/app/app_modules.h"
 
 struct app_options {
     const struct config *config;
     const char *program; /* argv[0] */
     const char *version;
-    const struct app_module *const *modules; /* NULL at its end */
+    const struct config_set *set; /* what `config` was read by, for reading it again */
+    struct app_modules *modules;
 };
 
 /* app_serve runs the server until a signal has ended it.

@@ -3,9 +3,10 @@
  * app_module.h - what a server is put together from: a module is a table of what it brings. A
  * feature is a folder with such a table, and a line in handlers/modules.c.
  *
- * Flow:   open -> add_routes for each listener, add_services -> start -> the loops run ->
- *         on_data_close -> the loops have stopped: stop -> close
- * Memory: a module's state is made and freed by core/app; all zero before open.
+ * Flow:   the options are read -> open -> add_routes for each listener, add_services -> start ->
+ *         the loops run -> on_data_close -> the loops have stopped: stop -> close
+ * Memory: a module's state is made and freed by core/app. It is all zero, but for the values of the
+ *         module's options, when open is called.
  * Thread: main while the loops do not run; what routes and services run on is the loop of their
  *         listener.
  */
@@ -62,6 +63,9 @@ struct app_context {
 struct app_module {
     const char *name;
     size_t state_bytes;
+    /* Its variables. Their offsets are of its state, which holds the values when open is called. */
+    const struct config_option *options;
+    size_t option_count;
     /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the
      * database's, so one module of a server may have some. */
     const char *const *(*schema)(size_t *ret_count);

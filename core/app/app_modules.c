@@ -6,25 +6,36 @@
 
 #include <stdlib.h>
 
-static int open_one(struct app_modules *modules, const struct app_module *module,
-                    const struct app_context *context)
+int app_modules_create(struct app_modules *modules, const struct app_module *const *list)
 {
-    REQUIRE(modules->count < APP_MODULES_MAX);
-    void *state = calloc(1, module->state_bytes == 0 ? 1 : module->state_bytes);
-    if (state == NULL) {
-        return UV_ENOMEM;
+    *modules = (struct app_modules){.list = list};
+    for (; list[modules->count] != NULL; modules->count++) {
+        const size_t bytes = list[modules->count]->state_bytes;
+        REQUIRE(modules->count < APP_MODULES_MAX);
+        void *state = calloc(1, bytes == 0 ? 1 : bytes);
+        if (state == NULL) {
+            return UV_ENOMEM;
+        }
+        modules->states[modules->count] = state;
     }
-    modules->states[modules->count++] = state;
-    return module->open == NULL ? 0 : module->open(state, context);
+    return 0;
 }
 
-int app_modules_open(struct app_modules *modules, const struct app_module *const *list,
-                     const struct app_context *context)
+void app_modules_add_options(const struct app_modules *modules, struct config_set *set)
+{
+    for (size_t i = 0; i < modules->count; i++) {
+        const struct app_module *module = modules->list[i];
+        config_set_add(set, module->options, module->option_count, modules->states[i]);
+    }
+}
+
+int app_modules_open(struct app_modules *modules, const struct app_context *context)
 {
     int rc = 0;
-    modules->list = list;
-    for (size_t i = 0; rc == 0 && list[i] != NULL; i++) {
-        rc = open_one(modules, list[i], context);
+    while (rc == 0 && modules->open_count < modules->count) {
+        const size_t i = modules->open_count++;
+        rc = modules->list[i]->open == NULL ? 0
+                                            : modules->list[i]->open(modules->states[i], context);
     }
     return rc;
 }
@@ -92,7 +103,7 @@ void app_modules_close(struct app_modules *modules)
 {
     for (; modules->count > 0; modules->count--) {
         const size_t last = modules->count - 1;
-        if (modules->list[last]->close != NULL) {
+        if (last < modules->open_count && modules->list[last]->close != NULL) {
             modules->list[last]->close(modules->states[last]);
         }
         free(modules->states[last]);

@@ -12,16 +12,25 @@
 struct app_modules {
     const struct app_module *const *list; /* NULL at its end */
     void *states[APP_MODULES_MAX];
-    size_t count; /* that are open */
+    size_t count;
+    size_t open_count;
 };
+
+/* app_modules_create makes the states of all in a list.
+ *
+ * list:    borrowed; at most APP_MODULES_MAX.
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int app_modules_create(struct app_modules *modules, const struct app_module *const *list);
+
+/* app_modules_add_options adds the options of all to a set; their values go to the states. */
+void app_modules_add_options(const struct app_modules *modules, struct config_set *set);
 
 /* app_modules_open opens them.
  *
- * list:    borrowed; at most APP_MODULES_MAX.
- * Returns: 0; UV_ENOMEM, or what a module says: app_modules_close is due as well.
+ * Returns: 0; what a module says: app_modules_close is due as well.
  */
-MUST_USE int app_modules_open(struct app_modules *modules, const struct app_module *const *list,
-                              const struct app_context *context);
+MUST_USE int app_modules_open(struct app_modules *modules, const struct app_context *context);
 
 /* app_modules_add_routes adds what they serve on a listener. Returns: 0; what a module says. */
 MUST_USE int app_modules_add_routes(const struct app_modules *modules, struct router *router,
@@ -42,7 +51,7 @@ void app_modules_data_close(const struct app_modules *modules);
 /* app_modules_stop stops them, when the loops have stopped. */
 void app_modules_stop(const struct app_modules *modules);
 
-/* app_modules_close closes those that are open, and frees their states. */
+/* app_modules_close closes those that are open, and frees the states of all. */
 void app_modules_close(struct app_modules *modules);
 
 /* app_modules_schema collects the steps of all: so far of one module at most.

@@ -14,8 +14,20 @@
 #include "handlers/diagnostics/pprof.h"
 
 #define CMDLINE_MAX_BYTES (1u << 20)
+#define HELD_MAX_MS       3600000 /* an hour: longer is a unit mistaken for another */
+
+/* The values of its options. */
+struct diagnostics_settings {
+    uint64_t pprof_max_seconds;
+    uint64_t pprof_mutex_fraction; /* contentions per sample; 0: no samples */
+    uint64_t pprof_history_windows;
+    uint64_t pprof_block_ms;
+    uint64_t held_loop_warn_ms; /* 0: never */
+    uint64_t held_loop_fail_ms; /* 0: never */
+};
 
 struct diagnostics {
+    struct diagnostics_settings settings;
     const struct app_context *context;
     struct health health;
     struct metrics_scrape scrape;
@@ -24,6 +36,33 @@ struct diagnostics {
     struct buf cmdline;
     struct wheel_timer publish; /* what other loops are to know of the work loop */
 };
+
+#define SETTING(name) offsetof(struct diagnostics, settings.name)
+
+/* clang-format off */
+static const struct config_option options[] = {
+    {.name = "PPROF_MAX_SECONDS", .kind = CONFIG_NUMBER, .offset = SETTING(pprof_max_seconds),
+     .value = "300", .min = 1, .max = 3600, .unit = "seconds",
+     .help = "longest capture"},
+    {.name = "PPROF_MUTEX_FRACTION", .kind = CONFIG_NUMBER, .offset = SETTING(pprof_mutex_fraction),
+     .value = "1", .value_prod = "0", .max = 1000000, .unit = "contentions per sample",
+     .zero = "samples none",
+     .help = "how rare samples of the mutex profile are"},
+    {.name = "PPROF_HISTORY_WINDOWS", .kind = CONFIG_NUMBER,
+     .offset = SETTING(pprof_history_windows),
+     .value = "60", .max = 360, .unit = "windows", .zero = "keeps none",
+     .help = "10 s each of the CPU profile that is always taken, for /debug/pprof/profile?ago="},
+    {.name = "PPROF_BLOCK_MS", .kind = CONFIG_NUMBER, .offset = SETTING(pprof_block_ms),
+     .value = "20", .max = 60000, .unit = "milliseconds", .zero = "looks for none",
+     .help = "a callback that holds the loop for so long is in the block profile"},
+    {.name = "HELD_LOOP_WARN_MS", .kind = CONFIG_NUMBER, .offset = SETTING(held_loop_warn_ms),
+     .value = "1000", .max = HELD_MAX_MS, .unit = "milliseconds", .zero = "never warns",
+     .help = "how long a handler may hold the loop before the log says so"},
+    {.name = "HELD_LOOP_FAIL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(held_loop_fail_ms),
+     .value = "60000", .max = HELD_MAX_MS, .unit = "milliseconds", .zero = "never does",
+     .help = "how long before /health/live of the diagnostic ports turns 503"},
+};
+/* clang-format on */
 
 struct health *diagnostics_health(const struct app_context *context)
 {
@@ -44,7 +83,7 @@ static void on_publish(struct wheel_timer *timer)
 static int open_module(void *state, const struct app_context *context)
 {
     struct diagnostics *d = state;
-    const struct config *config = context->config;
+    const struct diagnostics_settings *settings = &d->settings;
     struct metrics *const *metrics = context->metrics;
     d->context = context;
     buf_init(&d->cmdline, CMDLINE_MAX_BYTES);
@@ -55,8 +94,8 @@ static int open_module(void *state, const struct app_context *context)
         .sql = context->sql,
         .redis = context->redis,
         .work = context->loops[APP_TRAFFIC_SIDE],
-        .held_warn_ms = config->held_loop_warn_ms,
-        .held_fail_ms = config->held_loop_fail_ms,
+        .held_warn_ms = settings->held_loop_warn_ms,
+        .held_fail_ms = settings->held_loop_fail_ms,
         .is_draining = &context->is_draining,
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
@@ -68,12 +107,12 @@ static int open_module(void *state, const struct app_context *context)
         .loop = context->loops[APP_DIAGNOSTICS_SIDE],
         .pool = context->diagnostics,
         .work = context->loops[APP_TRAFFIC_SIDE],
-        .token = str_from(config->pprof_token),
+        .token = str_from(context->config->pprof_token),
         .cmdline = buf_str(&d->cmdline),
-        .max_seconds = config->pprof_max_seconds,
-        .mutex_fraction = config->pprof_mutex_fraction,
-        .history_windows = config->pprof_history_windows,
-        .block_ms = config->pprof_block_ms,
+        .max_seconds = settings->pprof_max_seconds,
+        .mutex_fraction = settings->pprof_mutex_fraction,
+        .history_windows = settings->pprof_history_windows,
+        .block_ms = settings->pprof_block_ms,
     };
     wheel_timer_init(&d->publish, on_publish);
     on_publish(&d->publish);
@@ -141,15 +180,14 @@ static int start_pprof(struct diagnostics *d)
 static int start(void *state)
 {
     struct diagnostics *d = state;
-    const struct config *config = d->context->config;
-    const int code = config->enable_pprof ? start_pprof(d) : 0;
+    const int code = d->context->config->enable_pprof ? start_pprof(d) : 0;
     if (code == 0) {
         held_start(&d->held, &(struct held_options){
                                  .loop = d->context->loops[APP_DIAGNOSTICS_SIDE],
                                  .work = d->context->loops[APP_TRAFFIC_SIDE],
                                  .work_tid = gettid(),
                                  .pprof = &d->pprof,
-                                 .warn_ms = config->held_loop_warn_ms,
+                                 .warn_ms = d->settings.held_loop_warn_ms,
                              });
     }
     return code;
@@ -182,6 +220,8 @@ static void close_module(void *state)
 const struct app_module diagnostics_module = {
     .name = "diagnostics",
     .state_bytes = sizeof(struct diagnostics),
+    .options = options,
+    .option_count = ARRAY_COUNT(options),
     .open = open_module,
     .add_routes = add_routes,
     .start = start,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_module.c - the table, and what the configuration says of listings.
+ * listings_module.c - the table, and the options of listings.
  */
 #include "handlers/listings/listings_module.h"
 
@@ -8,28 +8,57 @@
 #include "handlers/listings/http/listings_http.h"
 #include "handlers/listings/store/listings_store.h"
 
+struct listings_module {
+    struct listings listings;
+    /* the values of its options */
+    char api_tokens[CONFIG_LIST_BYTES]; /* secrets with commas between them; empty: none */
+    uint64_t cache_ttl_ms;              /* of a listing in Redis; 0: none is kept there */
+    uint64_t cache_page_ttl_ms;         /* of a page of listings; 0: none is kept there */
+    uint64_t cache_timeout_ms;          /* what Redis may take */
+};
+
+#define SETTING(name) offsetof(struct listings_module, name)
+
+/* clang-format off */
+static const struct config_option options[] = {
+    {.name = "API_TOKENS", .kind = CONFIG_SECRETS, .offset = SETTING(api_tokens),
+     .min = 16, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "who may write listings; unset: anybody in development, nobody in production"},
+    {.name = "CACHE_TTL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_ttl_ms),
+     .value = "60000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
+     .help = "how long Redis keeps a listing; the same in every process that shares it"},
+    {.name = "CACHE_PAGE_TTL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_page_ttl_ms),
+     .value = "5000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
+     .help = "how long Redis keeps a page of listings"},
+    {.name = "CACHE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_timeout_ms),
+     .value = "50", .min = 1, .max = 60000, .unit = "milliseconds",
+     .help = "what Redis may take before MySQL is asked instead, to the next 100 ms"},
+};
+/* clang-format on */
+
 static int open_module(void *state, const struct app_context *context)
 {
+    struct listings_module *module = state;
     const struct config *config = context->config;
-    const struct listings_options options = {
+    const struct listings_options listings_options = {
         .cache =
             {
                 .loop = context->loops[APP_TRAFFIC_SIDE],
                 .sql = context->sql,
                 .redis = context->redis,
                 .pubsub = context->pubsub,
-                .ttl_ms = config->cache_ttl_ms,
-                .page_ttl_ms = config->cache_page_ttl_ms,
-                .timeout_ms = config->cache_timeout_ms,
+                .ttl_ms = module->cache_ttl_ms,
+                .page_ttl_ms = module->cache_page_ttl_ms,
+                .timeout_ms = module->cache_timeout_ms,
             },
         .tokens =
             {
-                .list = str_from(config->api_tokens),
-                .is_open = config->env == CONFIG_DEVELOPMENT && config->api_tokens[0] == '\0',
+                .list = str_from(module->api_tokens),
+                .is_open = config->env == CONFIG_DEVELOPMENT && module->api_tokens[0] == '\0',
             },
         .request_timeout_ms = config->request_timeout_ms,
     };
-    return listings_init(state, context->metrics[APP_TRAFFIC_SIDE], &options);
+    return listings_init(&module->listings, context->metrics[APP_TRAFFIC_SIDE], &listings_options);
 }
 
 static int add_routes(void *state, struct router *router, enum app_server server)
@@ -42,27 +71,35 @@ static int add_routes(void *state, struct router *router, enum app_server server
         {METHOD_PATCH, "/v1/listings/:id", listings_handle_patch, ROUTE_BODY},
         {METHOD_DELETE, "/v1/listings/:id", listings_handle_delete, 0},
     };
-    return server == APP_SERVER_HTTP ? router_add_rows(router, rows, ARRAY_COUNT(rows), state) : 0;
+    struct listings_module *module = state;
+    return server == APP_SERVER_HTTP
+               ? router_add_rows(router, rows, ARRAY_COUNT(rows), &module->listings)
+               : 0;
 }
 
 static int add_services(void *state, struct grpc *grpc)
 {
-    return listings_grpc_mount(grpc, state);
+    struct listings_module *module = state;
+    return listings_grpc_mount(grpc, &module->listings);
 }
 
 static void on_ready(void *state)
 {
-    listings_log(state);
+    const struct listings_module *module = state;
+    listings_log(&module->listings);
 }
 
 static void close_module(void *state)
 {
-    listings_deinit(state);
+    struct listings_module *module = state;
+    listings_deinit(&module->listings);
 }
 
 const struct app_module listings_module = {
     .name = "listings",
-    .state_bytes = sizeof(struct listings),
+    .state_bytes = sizeof(struct listings_module),
+    .options = options,
+    .option_count = ARRAY_COUNT(options),
     .schema = listings_migrations,
     .open = open_module,
     .add_routes = add_routes,

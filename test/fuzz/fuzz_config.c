@@ -8,8 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct config config;
+    struct config_set set;
     char error[CONFIG_ERROR_BYTES] = "";
-    if (config_parse_file("fuzz.env", (struct str){(const char *)data, size}, error)) {
+    config_set_init(&set, &config);
+    if (config_parse_file(&set, "fuzz.env", (struct str){(const char *)data, size}, error)) {
         return 0;
     }
     const size_t len = strnlen(error, sizeof(error));

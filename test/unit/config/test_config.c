@@ -2,8 +2,7 @@
  *
  * test_config.c - environment over file over defaults, secrets, and the line that refuses.
  *
- * Each test has a folder of its own for env files; the working folder is the tree's top, whose
- * config/ is tested too.
+ * Each test has a folder of its own for env files.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +17,44 @@
 #include <unistd.h>
 
 #include "config/config.h"
-#include "config/config_options.h"
 #include "config/envfile.h"
+
+/* A module's table, beside the core's. */
+struct greeting {
+    char word[CONFIG_TEXT_BYTES];
+    uint64_t count;
+    char tokens[CONFIG_LIST_BYTES];
+};
+
+static const struct config_option greeting_options[] = {
+    {.name = "GREETING_WORD",
+     .kind = CONFIG_TEXT,
+     .offset = offsetof(struct greeting, word),
+     .value = "Hello",
+     .min = 1,
+     .max = 8,
+     .help = "how it greets"},
+    {.name = "GREETING_COUNT",
+     .kind = CONFIG_NUMBER,
+     .offset = offsetof(struct greeting, count),
+     .value = "2",
+     .value_prod = "3",
+     .min = 1,
+     .max = 9,
+     .unit = "times",
+     .help = "how often it greets"},
+    {.name = "GREETING_TOKENS",
+     .kind = CONFIG_SECRETS,
+     .offset = offsetof(struct greeting, tokens),
+     .min = 16,
+     .max = 32,
+     .help = "who may greet"},
+};
+
+/* All that is loaded goes here. */
+static struct config_set set;
+static struct config loaded;
+static struct greeting greeting;
 
 struct fixture {
     char dir[32];
@@ -33,6 +68,8 @@ static int set_up(void **state)
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/toq-config-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->config_dir, sizeof(f->config_dir), "CONFIG_DIR=%s", f->dir);
+    config_set_init(&set, &loaded);
+    config_set_add(&set, greeting_options, ARRAY_COUNT(greeting_options), &greeting);
     *state = f;
     return 0;
 }
@@ -70,21 +107,19 @@ static void write_env_file(const struct fixture *f, const char *text)
 
 static struct config load(const char *const *variables)
 {
-    struct config config;
     char error[CONFIG_ERROR_BYTES] = "";
-    if (!config_load_from(variables, &config, error)) {
+    if (!config_load_from(&set, variables, error)) {
         fail_msg("refused: %s", error);
     }
-    return config;
+    return loaded;
 }
 
 /* assert_refused checks the whole line; "@" in `expected` stands for the fixture's folder. */
 static void assert_refused(const struct fixture *f, const char *const *variables,
                            const char *expected)
 {
-    struct config config;
     char error[CONFIG_ERROR_BYTES] = "";
-    assert_false(config_load_from(variables, &config, error));
+    assert_false(config_load_from(&set, variables, error));
     char line[CONFIG_ERROR_BYTES] = "";
     size_t len = 0;
     for (const char *p = expected; *p != '\0'; p++) {
@@ -176,9 +211,8 @@ static void test_a_long_value_leaves_room_for_what_is_allowed(void **state)
     char variable[5000] = "LOG_LEVEL=";
     memset(variable + 10, 'x', sizeof(variable) - 11);
     const char *variables[] = {f->config_dir, variable, NULL};
-    struct config config;
     char error[CONFIG_ERROR_BYTES];
-    assert_false(config_load_from(variables, &config, error));
+    assert_false(config_load_from(&set, variables, error));
     assert_non_null(strstr(error, "x\" is not allowed: debug, info, warn or error"));
 }
 
@@ -328,13 +362,13 @@ static void test_rules_are_checked(void **state)
                    "so set a token, or PPROF_HOST to 127.0.0.1 or ::1");
 }
 
-static char *print(const struct config *config)
+static char *print(void)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     assert_non_null(out);
-    config_print(config, out);
+    config_print(&set, out);
     assert_int_equal(fclose(out), 0);
     return text;
 }
@@ -345,13 +379,13 @@ static void test_print_is_an_env_file(void **state)
     write_env_file(f, "HTTP_PORT=1\nHTTP_HOST=::1\nLOG_LEVEL=warn\nENABLE_METRICS=false\n"
                       "MAX_BODY_BYTES=0");
     const char *variables[] = {f->config_dir, NULL};
-    const struct config config = load(variables);
-    char *printed = print(&config);
+    (void)load(variables);
+    char *printed = print();
     assert_non_null(strstr(printed, "# ENV=development\n"));
     assert_non_null(strstr(printed, "\nHTTP_PORT=1\n"));
     write_env_file(f, printed);
-    const struct config again = load(variables);
-    char *reprinted = print(&again);
+    (void)load(variables);
+    char *reprinted = print();
     assert_string_equal(printed, reprinted);
     free(printed);
     free(reprinted);
@@ -362,8 +396,8 @@ static void test_print_masks_secrets(void **state)
     struct fixture *f = *state;
     write_env_file(f, "PPROF_TOKEN=0123456789abcdef");
     const char *variables[] = {f->config_dir, NULL};
-    const struct config config = load(variables);
-    char *printed = print(&config);
+    (void)load(variables);
+    char *printed = print();
     assert_non_null(strstr(printed, "\nPPROF_TOKEN=***\n"));
     assert_null(strstr(printed, "0123456789abcdef"));
     free(printed);
@@ -376,11 +410,11 @@ static void test_help_names_every_variable(void **state)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     assert_non_null(out);
-    config_print_help(out);
+    config_print_help(&set, out);
     assert_int_equal(fclose(out), 0);
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+    for (size_t i = 0; i < set.count; i++) {
         char start[64];
-        (void)snprintf(start, sizeof(start), "\n  %s=", config_options[i].name);
+        (void)snprintf(start, sizeof(start), "\n  %s=", set.entries[i].option->name);
         assert_non_null(strstr(text, start));
     }
     assert_non_null(strstr(text, "\n  LOG_LEVEL=debug (production: info)\n"));
@@ -388,61 +422,56 @@ static void test_help_names_every_variable(void **state)
     free(text);
 }
 
-/* assert_shipped checks config/ENV.env of the tree: it names every variable and changes none. */
-static void assert_shipped(const struct fixture *f, const char *env)
+static void test_a_module_has_its_values_in_its_own_struct(void **state)
 {
-    char name[64];
-    char variable[64];
-    (void)snprintf(name, sizeof(name), "%s.env", env);
-    (void)snprintf(variable, sizeof(variable), "ENV=%s", env);
-    write_file(f, name, STR(""));
-    const char *of_tree[] = {variable, "CONFIG_DIR=config", NULL};
-    const char *of_nothing[] = {variable, f->config_dir, NULL};
-    const struct config shipped = load(of_tree);
-    struct config defaults = load(of_nothing);
-    memcpy(defaults.config_dir, shipped.config_dir, sizeof(defaults.config_dir));
-    char *expected = print(&defaults);
-    char *printed = print(&shipped);
-    assert_string_equal(printed, expected);
-    free(expected);
+    struct fixture *f = *state;
+    write_env_file(f, "GREETING_COUNT=7\nHTTP_PORT=1\n");
+    write_file(f, "production.env", STR(""));
+    const char *variables[] = {f->config_dir, "GREETING_TOKENS=0123456789abcdef", NULL};
+    assert_int_equal(load(variables).http_port, 1);
+    assert_string_equal(greeting.word, "Hello");
+    assert_int_equal(greeting.count, 7);
+    assert_string_equal(greeting.tokens, "0123456789abcdef");
+    char *printed = print();
+    assert_non_null(strstr(printed, "\nGREETING_WORD=Hello\nGREETING_COUNT=7\n"));
+    assert_non_null(strstr(printed, "\nGREETING_TOKENS=***\n"));
     free(printed);
-
-    char text[ENVFILE_MAX_BYTES];
-    (void)snprintf(name, sizeof(name), "config/%s.env", env);
-    FILE *file = fopen(name, "r");
-    assert_non_null(file);
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    assert_int_equal(fclose(file), 0);
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        char set[64];
-        char commented[64];
-        (void)snprintf(set, sizeof(set), "\n%s=", config_options[i].name);
-        (void)snprintf(commented, sizeof(commented), "\n# %s=", config_options[i].name);
-        assert_true(strstr(text, set) != NULL || strstr(text, commented) != NULL);
-    }
+    const char *production[] = {f->config_dir, "ENV=production", NULL};
+    (void)load(production);
+    assert_int_equal(greeting.count, 3);
 }
 
-static void test_shipped_files_are_the_defaults(void **state)
+static void test_a_modules_values_are_refused_as_the_cores(void **state)
 {
-    assert_shipped(*state, "development");
-    assert_shipped(*state, "production");
+    struct fixture *f = *state;
+    assert_file_refused(f, "GREETING_WROD=Hi",
+                        "@/development.env:1: GREETING_WROD is not a variable; did you mean "
+                        "GREETING_WORD?");
+    assert_file_refused(
+        f, "\nGREETING_COUNT=10",
+        "@/development.env:2: GREETING_COUNT: \"10\" is not allowed: times, 1 to 9");
+    write_env_file(f, "");
+    const char *variables[] = {f->config_dir, "GREETING_WORD=Good_morning", NULL};
+    assert_refused(f, variables,
+                   "GREETING_WORD: \"Good_morning\" is not allowed: 1 to 8 printable ASCII "
+                   "characters without blanks");
 }
 
 static void test_parse_file_opens_nothing(void **state)
 {
     (void)state;
     char error[CONFIG_ERROR_BYTES] = "";
-    assert_true(config_parse_file("x.env", STR("PPROF_TOKEN_FILE=/nowhere\n"), error));
-    assert_true(config_parse_file("x.env", STR(""), error));
-    assert_false(config_parse_file("x.env", STR("A\0=b"), error));
+    assert_true(config_parse_file(&set, "x.env", STR("PPROF_TOKEN_FILE=/nowhere\n"), error));
+    assert_true(config_parse_file(&set, "x.env", STR(""), error));
+    assert_false(config_parse_file(&set, "x.env", STR("A\0=b"), error));
     assert_string_equal(error, "x.env:1: a NUL byte is not allowed");
 }
 
 /* the two below go through the process's own environment, as main does */
 static void clear_variables(void)
 {
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        assert_int_equal(unsetenv(config_options[i].name), 0);
+    for (size_t i = 0; i < set.count; i++) {
+        assert_int_equal(unsetenv(set.entries[i].option->name), 0);
     }
     assert_int_equal(unsetenv("PPROF_TOKEN_FILE"), 0);
 }
@@ -454,12 +483,11 @@ static void test_load_reads_the_process_environment(void **state)
     write_env_file(f, "HTTP_PORT=1111");
     assert_int_equal(setenv("CONFIG_DIR", f->dir, 1), 0);
     assert_int_equal(setenv("METRICS_PORT", "2222", 1), 0);
-    struct config config;
     char error[CONFIG_ERROR_BYTES];
-    assert_true(config_load(&config, error));
-    assert_int_equal(config.http_port, 1111);
-    assert_int_equal(config.metrics_port, 2222);
-    assert_string_equal(config.config_dir, f->dir);
+    assert_true(config_load(&set, error));
+    assert_int_equal(loaded.http_port, 1111);
+    assert_int_equal(loaded.metrics_port, 2222);
+    assert_string_equal(loaded.config_dir, f->dir);
     clear_variables();
 }
 
@@ -469,22 +497,21 @@ static void test_log_level_is_read_again(void **state)
     clear_variables();
     write_env_file(f, "LOG_LEVEL=warn");
     assert_int_equal(setenv("CONFIG_DIR", f->dir, 1), 0);
-    struct config config;
     char error[CONFIG_ERROR_BYTES];
-    assert_true(config_load(&config, error));
+    assert_true(config_load(&set, error));
     int level = -1;
     write_env_file(f, "LOG_LEVEL=error\nPPROF_TOKEN_FILE=/gone");
-    assert_true(config_read_log_level(&config, &level, error));
+    assert_true(config_read_log_level(&set, &level, error));
     assert_int_equal(level, 3);
     write_env_file(f, "LOG_LEVEL=loud");
-    assert_false(config_read_log_level(&config, &level, error));
+    assert_false(config_read_log_level(&set, &level, error));
     assert_non_null(strstr(error, "LOG_LEVEL: \"loud\" is not allowed"));
     assert_int_equal(level, 3);
     write_env_file(f, "");
-    assert_true(config_read_log_level(&config, &level, error));
+    assert_true(config_read_log_level(&set, &level, error));
     assert_int_equal(level, 0);
     assert_int_equal(setenv("LOG_LEVEL", "info", 1), 0);
-    assert_true(config_read_log_level(&config, &level, error));
+    assert_true(config_read_log_level(&set, &level, error));
     assert_int_equal(level, 1);
     clear_variables();
 }
@@ -512,7 +539,8 @@ int main(void)
         TEST(test_print_is_an_env_file),
         TEST(test_print_masks_secrets),
         TEST(test_help_names_every_variable),
-        TEST(test_shipped_files_are_the_defaults),
+        TEST(test_a_module_has_its_values_in_its_own_struct),
+        TEST(test_a_modules_values_are_refused_as_the_cores),
         TEST(test_parse_file_opens_nothing),
         TEST(test_load_reads_the_process_environment),
         TEST(test_log_level_is_read_again),
