@@ -32,6 +32,14 @@ bool config_host_parse(struct str text, struct in6_addr *ret_address)
     return true;
 }
 
+struct in6_addr config_host_stored(const char *host)
+{
+    struct in6_addr address;
+    const bool is_parsed = config_host_parse(str_from(host), &address);
+    INVARIANT(is_parsed);
+    return address;
+}
+
 bool config_host_is_loopback(const struct in6_addr *address)
 {
     return IN6_IS_ADDR_LOOPBACK(address) ||

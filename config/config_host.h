@@ -16,6 +16,9 @@
  */
 MUST_USE bool config_host_parse(struct str text, struct in6_addr *ret_address);
 
+/* config_host_stored parses the value of a *_HOST option, which was checked when it was stored. */
+struct in6_addr config_host_stored(const char *host);
+
 /* config_host_is_loopback tells whether only this machine reaches the address: 127/8 or ::1. */
 bool config_host_is_loopback(const struct in6_addr *address);
 

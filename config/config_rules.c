@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_rules.c - listeners against each other and against the world, and what one number cannot
- * say alone.
+ * config_rules.c - rules between variables: ports of their own, a token where others can connect,
+ * a delay within its timeout.
  */
 #include "config/config_rules.h"
 
@@ -9,64 +9,53 @@
 
 #include "config/config_error.h"
 #include "config/config_host.h"
+#include "config/config_listeners.h"
 
 #define MEMORY_MIN_BYTES (64u << 20) /* what the server needs itself, and its reserve */
 
-struct listener {
-    const char *prefix; /* of its variables */
-    const char *host;
-    uint64_t port;
-    bool is_on;
-};
-
-static struct in6_addr address_of(const char *host)
+static bool check_tokens(const struct config *config, char *error)
 {
-    struct in6_addr address;
-    const bool is_parsed = config_host_parse(str_from(host), &address);
-    INVARIANT(is_parsed); /* nothing else is ever stored in a host field */
-    return address;
-}
-
-static bool check_token(const struct config *config, char *error)
-{
-    const struct in6_addr address = address_of(config->pprof_host);
-    if (!config->enable_pprof || config->pprof_token[0] != '\0' ||
-        config_host_is_loopback(&address)) {
-        return true;
+    for (size_t i = 0; i < CONFIG_LISTENER_COUNT; i++) {
+        const struct config_listener *row = &config_listeners[i];
+        if (config_listener_lacks_token(row, config)) {
+            return config_error_set(error,
+                                    "%s_TOKEN: \"\" is not allowed: %s_HOST \"%s\" is not a "
+                                    "loopback address, so set a token, or %s_HOST to 127.0.0.1 or "
+                                    "::1",
+                                    row->prefix, row->prefix, config_listener_host(row, config),
+                                    row->prefix);
+        }
     }
-    return config_error_set(error,
-                            "PPROF_TOKEN: \"\" is not allowed: PPROF_HOST \"%s\" is not a loopback "
-                            "address, so set a token, or PPROF_HOST to 127.0.0.1 or ::1",
-                            config->pprof_host);
+    return true;
 }
 
-static bool collides(const struct listener *a, const struct listener *b)
+static bool collides(const struct config *config, const struct config_listener *a,
+                     const struct config_listener *b)
 {
-    if (!a->is_on || !b->is_on || a->port == 0 || a->port != b->port) {
+    const uint16_t port = config_listener_port(a, config);
+    if (!config_listener_is_on(a, config) || !config_listener_is_on(b, config) || port == 0 ||
+        port != config_listener_port(b, config)) {
         return false;
     }
-    const struct in6_addr address_a = address_of(a->host);
-    const struct in6_addr address_b = address_of(b->host);
+    const struct in6_addr address_a = config_host_stored(config_listener_host(a, config));
+    const struct in6_addr address_b = config_host_stored(config_listener_host(b, config));
     return config_host_overlaps(&address_a, &address_b);
 }
 
-static bool check_listeners(const struct config *config, char *error)
+static bool check_ports(const struct config *config, char *error)
 {
-    const struct listener listeners[] = {
-        {"HTTP", config->http_host, config->http_port, true},
-        {"GRPC", config->grpc_host, config->grpc_port, true},
-        {"METRICS", config->metrics_host, config->metrics_port, config->enable_metrics},
-        {"PPROF", config->pprof_host, config->pprof_port, config->enable_pprof},
-    };
-    for (size_t i = 1; i < ARRAY_COUNT(listeners); i++) {
+    for (size_t i = 1; i < CONFIG_LISTENER_COUNT; i++) {
         for (size_t j = 0; j < i; j++) {
-            if (collides(&listeners[i], &listeners[j])) {
-                return config_error_set(error,
-                                        "%s_PORT: \"%" PRIu64
-                                        "\" is not allowed: a port of its own, or 0; "
-                                        "%s_HOST and %s_PORT take %s port %" PRIu64,
-                                        listeners[i].prefix, listeners[i].port, listeners[j].prefix,
-                                        listeners[j].prefix, listeners[j].host, listeners[j].port);
+            const struct config_listener *later = &config_listeners[i];
+            const struct config_listener *earlier = &config_listeners[j];
+            if (collides(config, later, earlier)) {
+                return config_error_set(
+                    error,
+                    "%s_PORT: \"%u\" is not allowed: a port of its own, or 0; %s_HOST and %s_PORT "
+                    "take %s port %u",
+                    later->prefix, (unsigned)config_listener_port(later, config), earlier->prefix,
+                    earlier->prefix, config_listener_host(earlier, config),
+                    (unsigned)config_listener_port(earlier, config));
             }
         }
     }
@@ -98,6 +87,6 @@ static bool check_shutdown(const struct config *config, char *error)
 
 bool config_rules_check(const struct config *config, char *error)
 {
-    return check_token(config, error) && check_listeners(config, error) &&
+    return check_tokens(config, error) && check_ports(config, error) &&
            check_shutdown(config, error) && check_memory(config, error);
 }

@@ -40,12 +40,10 @@ struct app_draining {
 
 struct app_drain {
     struct app_draining what;
-    enum app_phase phase;
-    uint64_t start_ms;
+    struct phases phases; /* enum app_phase */
     struct wheel_timer delay;
     struct wheel_timer timeout;
     struct wheel_timer data_timeout;
-    struct wheel_timer report;
     bool is_cancelled; /* the requests that were left when the time was up */
     bool is_cut;       /* ... and then their connections */
     bool is_data_closed;

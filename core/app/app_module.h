@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-#include "config/config.h"
+#include "config/config_listeners.h"
 #include "core/grpc/grpc.h"
 #include "core/http/router.h"
 #include "core/loop/pool.h"
@@ -25,16 +25,16 @@
 
 #define APP_MODULES_MAX 32
 
-/* The listeners. */
+/* The listeners: rows of config_listeners. */
 enum app_server {
-    APP_SERVER_HTTP,
-    APP_SERVER_GRPC,
-    APP_SERVER_METRICS,
-    APP_SERVER_PPROF,
-    APP_SERVER_COUNT
+    APP_SERVER_HTTP = CONFIG_LISTENER_HTTP,
+    APP_SERVER_GRPC = CONFIG_LISTENER_GRPC,
+    APP_SERVER_METRICS = CONFIG_LISTENER_METRICS,
+    APP_SERVER_PPROF = CONFIG_LISTENER_PPROF,
+    APP_SERVER_COUNT = CONFIG_LISTENER_COUNT
 };
 
-/* What listeners do, and on which loop. */
+/* What a listener does, by its row's is_diagnostics, and on which loop. */
 enum app_side {
     APP_TRAFFIC_SIDE,     /* on the work loop */
     APP_DIAGNOSTICS_SIDE, /* on that of diagnostics, which may be the same */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_servers.c - one router and one listener for each of the server's faces.
+ * app_servers.c - opens each row of config_listeners that is on: a router with the routes of all
+ * modules, and a listener.
  */
 #include "core/app/app_servers.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "config/config_host.h"
 #include "core/app/port_owner.h"
 
 #define DIAGNOSTICS_FDS 32 /* kept for scrapes, dumps, captures and the files they read */
@@ -31,7 +31,7 @@ static int add_grpc(struct router *router, struct app_servers *servers,
 static int add_routes(struct router *router, struct app_servers *servers,
                       const struct app_served *served, enum app_server which)
 {
-    const int rc = which == APP_SERVER_GRPC ? add_grpc(router, servers, served) : 0;
+    const int rc = config_listeners[which].has_grpc ? add_grpc(router, servers, served) : 0;
     return rc < 0 ? rc : app_modules_add_routes(served->modules, router, which);
 }
 
@@ -73,16 +73,6 @@ static struct http_limits limits_of(const struct config *c)
     };
 }
 
-/* Where a listener is to listen, and the variable that says so. */
-struct face {
-    enum app_server which;
-    const char *name;
-    const char *host;
-    uint64_t port;
-    const char *variable;
-    bool is_on;
-};
-
 /* describe_owner writes who holds a port: "process 1234 (nginx)", or "the other process". */
 static void describe_owner(uint16_t port, char *out, size_t size)
 {
@@ -94,25 +84,27 @@ static void describe_owner(uint16_t port, char *out, size_t size)
     }
 }
 
-static int refuse(const struct face *face, int error)
+/* refuse says on stderr why a listener cannot be opened. Returns: the exit code. */
+static int refuse(const struct config_listener *row, const struct config *config, int error)
 {
+    const uint16_t port = config_listener_port(row, config);
     char advice[128] = "";
     if (error == UV_EADDRINUSE) {
         char owner[64];
-        describe_owner((uint16_t)face->port, owner, sizeof(owner));
+        describe_owner(port, owner, sizeof(owner));
         (void)snprintf(advice, sizeof(advice), "; stop %s, or choose a free port, or 0", owner);
     }
-    (void)fprintf(stderr, "toq: %s: cannot listen on %s port %u: %s%s\n", face->variable,
-                  face->host, (unsigned)face->port, uv_strerror(error), advice);
+    (void)fprintf(stderr, "toq: %s_PORT: cannot listen on %s port %u: %s%s\n", row->prefix,
+                  config_listener_host(row, config), (unsigned)port, uv_strerror(error), advice);
     return error == UV_EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR;
 }
 
 /* limits_for adds what differs between listeners: gRPC has rules of its own for connections. */
-static struct http_limits limits_for(const struct config *c, enum app_server which)
+static struct http_limits limits_for(const struct config_listener *row, const struct config *c)
 {
     struct http_limits limits = limits_of(c);
     limits.http2.idle_timeout_ms = c->idle_timeout_ms;
-    if (which == APP_SERVER_GRPC) {
+    if (row->has_grpc) {
         limits.http2.idle_timeout_ms = c->grpc_max_connection_idle_ms;
         limits.http2.keepalive = (struct http2_keepalive_limits){
             .time_ms = c->grpc_keepalive_time_ms,
@@ -128,62 +120,64 @@ static struct http_limits limits_for(const struct config *c, enum app_server whi
 
 static enum app_side side_of(enum app_server which)
 {
-    return which == APP_SERVER_METRICS || which == APP_SERVER_PPROF ? APP_DIAGNOSTICS_SIDE
-                                                                    : APP_TRAFFIC_SIDE;
+    return config_listeners[which].is_diagnostics ? APP_DIAGNOSTICS_SIDE : APP_TRAFFIC_SIDE;
 }
 
-/* listener_limits_for: the two listeners of traffic share the descriptors that are left when those
- * of the clients of MySQL and Redis, and some for diagnostics, are kept. */
-static struct listener_limits listener_limits_for(const struct config *c, enum app_server which)
+/* count_traffic is the number of listeners that share descriptors. */
+static size_t count_traffic(void)
 {
-    if (side_of(which) == APP_DIAGNOSTICS_SIDE) {
-        return (struct listener_limits){.max_count = c->diagnostics_max_connections};
+    size_t count = 0;
+    for (size_t i = 0; i < CONFIG_LISTENER_COUNT; i++) {
+        count += !config_listeners[i].is_diagnostics;
     }
-    return (struct listener_limits){
-        .max_count = c->max_connections,
-        .kept_fds = DIAGNOSTICS_FDS + c->mysql_pool_size + REDIS_FDS,
-        .own_fds = OWN_FDS,
-        .share_count = 2,
-    };
+    return count;
 }
 
-/* is_local tells whether a listener is for this machine alone. */
-static bool is_local(const struct face *face)
+/* listener_limits_for: the listeners of traffic share the descriptors that are left when those of
+ * the clients of MySQL and Redis, and some for diagnostics, are kept. */
+static struct listener_limits listener_limits_for(const struct config_listener *row,
+                                                  const struct config *c)
 {
-    struct in6_addr address;
-    return config_host_parse(str_from(face->host), &address) && config_host_is_loopback(&address);
+    struct listener_limits limits = {.max_count = config_listener_max_connections(row, c)};
+    if (!row->is_diagnostics) {
+        limits.kept_fds = DIAGNOSTICS_FDS + c->mysql_pool_size + REDIS_FDS;
+        limits.own_fds = OWN_FDS;
+        limits.share_count = count_traffic();
+    }
+    return limits;
 }
 
-static int open_face(struct app_servers *servers, const struct app_served *served,
-                     const struct face *face)
+static int open_server(struct app_servers *servers, const struct app_served *served,
+                       enum app_server which)
 {
     const struct config *c = served->config;
-    const enum app_side side = side_of(face->which);
+    const struct config_listener *row = &config_listeners[which];
+    const enum app_side side = side_of(which);
     const struct http_server_options options = {
-        .name = face->name,
-        .host = face->host,
-        .port = (uint16_t)face->port,
+        .name = row->name,
+        .host = config_listener_host(row, c),
+        .port = config_listener_port(row, c),
         .backlog = (int)c->listen_backlog,
-        .limits = limits_for(c, face->which),
-        .listener_limits = listener_limits_for(c, face->which),
+        .limits = limits_for(row, c),
+        .listener_limits = listener_limits_for(row, c),
         .budget = served->budget,
-        .is_vital = side == APP_DIAGNOSTICS_SIDE,
-        .is_host_checked = side == APP_DIAGNOSTICS_SIDE && is_local(face),
+        .is_vital = row->is_diagnostics,
+        .is_host_checked = row->is_diagnostics && config_listener_is_local(row, c),
         .allowed_hosts = str_from(c->allowed_hosts),
         .http2_cuts = &servers->sides[side].http2_cuts,
         .access_every = c->log_access_every,
         .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
     };
     struct router *router = NULL;
-    int rc = make_router(servers, served, face->which, &router);
+    int rc = make_router(servers, served, which, &router);
     if (rc == 0) {
-        rc = http_server_open(&servers->list[face->which], &served->conns[side], router,
+        rc = http_server_open(&servers->list[which], &served->conns[side], router,
                               &servers->sides[side].http_metrics, &options);
     }
     if (rc < 0) {
-        return refuse(face, rc);
+        return refuse(row, c, rc);
     }
-    servers->is_serving[face->which] = true;
+    servers->is_serving[which] = true;
     return 0;
 }
 
@@ -211,24 +205,18 @@ static int init_side(struct app_servers *servers, const struct app_served *serve
                      enum app_side side)
 {
     struct app_server_side *own = &servers->sides[side];
+    own->conns = &served->conns[side];
     const int rc = http_metrics_init(&own->http_metrics, served->metrics[side]);
     return rc < 0 ? rc : http2_cuts_init(&own->http2_cuts, served->metrics[side]);
 }
 
 int app_servers_open(struct app_servers *servers, const struct app_served *served)
 {
-    const struct config *c = served->config;
-    const struct face faces[] = {
-        {APP_SERVER_HTTP, "http", c->http_host, c->http_port, "HTTP_PORT", true},
-        {APP_SERVER_GRPC, "grpc", c->grpc_host, c->grpc_port, "GRPC_PORT", true},
-        {APP_SERVER_METRICS, "metrics", c->metrics_host, c->metrics_port, "METRICS_PORT",
-         c->enable_metrics},
-        {APP_SERVER_PPROF, "pprof", c->pprof_host, c->pprof_port, "PPROF_PORT", c->enable_pprof},
-    };
     int rc = init_side(servers, served, APP_TRAFFIC_SIDE);
     rc = rc < 0 ? rc : init_side(servers, served, APP_DIAGNOSTICS_SIDE);
-    for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(faces); i++) {
-        const int code = faces[i].is_on ? open_face(servers, served, &faces[i]) : 0;
+    for (int i = 0; rc == 0 && i < APP_SERVER_COUNT; i++) {
+        const bool is_on = config_listener_is_on(&config_listeners[i], served->config);
+        const int code = is_on ? open_server(servers, served, (enum app_server)i) : 0;
         if (code != 0) {
             return code;
         }
@@ -266,12 +254,19 @@ void app_servers_drain(struct app_servers *servers, enum app_side side,
     struct app_server_side *own = &servers->sides[side];
     own->on_closed = on_closed;
     own->on_closed_arg = arg;
+    own->conns->on_empty = on_closed;
+    own->conns->on_empty_arg = arg;
     for (int i = 0; i < APP_SERVER_COUNT; i++) {
         if (is_of(servers, i, side)) {
             own->draining_count++;
             http_server_drain(&servers->list[i], on_listener_closed, own);
         }
     }
+}
+
+bool app_servers_have_drained(const struct app_servers *servers, enum app_side side)
+{
+    return servers->sides[side].draining_count == 0 && servers->sides[side].conns->count == 0;
 }
 
 void app_servers_deinit(struct app_servers *servers)

@@ -28,7 +28,8 @@ struct app_server_side {
     struct http_metrics http_metrics;
     struct http2_cuts http2_cuts;
     struct listener_metrics listener_metrics;
-    size_t draining_count; /* listeners that were told to close and have not */
+    struct conn_set *conns; /* theirs */
+    size_t draining_count;  /* listeners that were told to close and have not */
     void (*on_closed)(void *arg);
     void *on_closed_arg;
 };
@@ -51,12 +52,15 @@ MUST_USE int app_servers_open(struct app_servers *servers, const struct app_serv
 void app_servers_log(const struct app_servers *servers);
 
 /* app_servers_drain has the servers of a side stop listening; on_closed runs for each listener that
- * has closed.
+ * has closed, and when the last of their connections has.
  *
  * Thread: the side's loop.
  */
 void app_servers_drain(struct app_servers *servers, enum app_side side,
                        void (*on_closed)(void *arg), void *arg);
+
+/* app_servers_have_drained tells whether a drained side has no listener and no connection left. */
+bool app_servers_have_drained(const struct app_servers *servers, enum app_side side);
 
 /* app_servers_deinit frees their memory; all are drained and have no connections. */
 void app_servers_deinit(struct app_servers *servers);

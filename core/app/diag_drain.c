@@ -7,8 +7,7 @@
 #include "core/base/clock.h"
 #include "core/http/request.h"
 
-#define REPORT_MS 5000
-#define LOOK_MS   WHEEL_TICK_MS
+#define LOOK_MS WHEEL_TICK_MS
 
 static const char *const phase_names[] = {
     [DIAG_SERVING] = "serving",
@@ -43,26 +42,27 @@ static struct waiting look(const struct diag_drain *drain)
     return waiting;
 }
 
-static void on_report(struct wheel_timer *timer)
+static void log_waiting(const struct phases *phases, enum log_level level, const char *message)
 {
-    struct diag_drain *drain = CONTAINER_OF(timer, struct diag_drain, report);
+    const struct diag_drain *drain = CONTAINER_OF(phases, struct diag_drain, phases);
     const struct waiting waiting = look(drain);
-    LOG(LOG_INFO, "main", "still shutting down, waiting",
-        log_cstr("phase", phase_names[drain->phase]),
-        log_u64("elapsed_ms", loop_now_ms(drain->what.loop) - drain->start_ms),
-        log_u64("requests", waiting.requests), log_u64("connections", drain->what.conns->count));
-    loop_set_timer(drain->what.loop, timer, REPORT_MS);
+    struct log_field fields[] = {
+        {0},
+        {0},
+        log_u64("requests", waiting.requests),
+        log_u64("connections", drain->what.conns->count),
+    };
+    phases_fill(phases, fields);
+    log_event(level, "main", message, fields, ARRAY_COUNT(fields));
 }
 
 /* --- the phases --- */
-
-static void advance(void *arg);
 
 static void on_look(struct wheel_timer *timer)
 {
     struct diag_drain *drain = CONTAINER_OF(timer, struct diag_drain, look);
     loop_set_timer(drain->what.loop, timer, LOOK_MS);
-    advance(drain);
+    phases_advance(&drain->phases);
 }
 
 static void cancel_capture(struct task *task, void *arg)
@@ -76,72 +76,64 @@ static void cancel_capture(struct task *task, void *arg)
 
 static void close_servers(struct diag_drain *drain)
 {
-    struct conn_set *conns = drain->what.conns;
     task_for_each(cancel_capture, NULL);
-    conns->on_empty = advance;
-    conns->on_empty_arg = drain;
-    app_servers_drain(drain->what.servers, APP_DIAGNOSTICS_SIDE, advance, drain);
+    app_servers_drain(drain->what.servers, APP_DIAGNOSTICS_SIDE, phases_advance, &drain->phases);
     if (drain->is_cut) {
-        (void)conn_set_close_all(conns);
+        (void)conn_set_close_all(drain->what.conns);
     }
 }
 
-static void enter(struct diag_drain *drain, enum diag_phase phase)
+static void enter(struct phases *phases, int phase)
 {
-    const struct diag_draining *what = &drain->what;
-    drain->phase = phase;
+    struct diag_drain *drain = CONTAINER_OF(phases, struct diag_drain, phases);
     switch (phase) {
     case DIAG_CAPTURES:
-        drain->start_ms = loop_now_ms(what->loop);
         drain->captures_ns = clock_now_ns();
-        loop_set_timer(what->loop, &drain->look, LOOK_MS);
-        loop_set_timer(what->loop, &drain->report, REPORT_MS);
+        loop_set_timer(phases->loop, &drain->look, LOOK_MS);
         break;
     case DIAG_CLOSING:
         wheel_unset(&drain->look);
         close_servers(drain);
         break;
     case DIAG_ENDED:
-        wheel_unset(&drain->report);
-        if (what->loop != what->work) {
-            loop_stop(what->loop);
+        phases_stop(phases);
+        if (phases->loop != drain->what.work) {
+            loop_stop(phases->loop);
         }
-        loop_post(what->work, &drain->over);
+        loop_post(drain->what.work, &drain->over);
         break;
     default:
         break;
     }
 }
 
-/* is_over tells whether a phase has nothing to wait for any more. */
-static bool is_over(const struct diag_drain *drain)
+static bool is_over(const struct phases *phases, int phase)
 {
-    switch (drain->phase) {
+    const struct diag_drain *drain = CONTAINER_OF(phases, struct diag_drain, phases);
+    switch (phase) {
     case DIAG_CAPTURES:
         return drain->is_cut || look(drain).captures == 0;
     case DIAG_CLOSING:
-        return drain->what.servers->sides[APP_DIAGNOSTICS_SIDE].draining_count == 0 &&
-               drain->what.conns->count == 0;
+        return app_servers_have_drained(drain->what.servers, APP_DIAGNOSTICS_SIDE);
     default:
         return false;
     }
 }
 
-static void advance(void *arg)
-{
-    struct diag_drain *drain = arg;
-    while (is_over(drain)) {
-        enter(drain, drain->phase + 1);
-    }
-}
+static const struct phases_rules rules = {
+    .names = phase_names,
+    .enter = enter,
+    .is_over = is_over,
+    .report = log_waiting,
+};
 
 /* --- from the work loop, and back --- */
 
 static void on_begin(struct loop_post *post)
 {
     struct diag_drain *drain = CONTAINER_OF(post, struct diag_drain, begin);
-    enter(drain, DIAG_CAPTURES);
-    advance(drain);
+    phases_begin(&drain->phases);
+    phases_advance(&drain->phases);
 }
 
 static void on_cancel(struct loop_post *post)
@@ -155,7 +147,7 @@ static void on_cut(struct loop_post *post)
     struct diag_drain *drain = CONTAINER_OF(post, struct diag_drain, cut);
     drain->is_cut = true;
     (void)conn_set_close_all(drain->what.conns);
-    advance(drain);
+    phases_advance(&drain->phases);
 }
 
 static void on_over(struct loop_post *post)
@@ -174,7 +166,7 @@ void diag_drain_init(struct diag_drain *drain, const struct diag_draining *what)
         .over = {.run = on_over},
     };
     wheel_timer_init(&drain->look, on_look);
-    wheel_timer_init(&drain->report, on_report);
+    phases_init(&drain->phases, &rules, what->loop);
 }
 
 void diag_drain_begin(struct diag_drain *drain)

@@ -11,6 +11,7 @@
 #define TOQ_CORE_APP_DIAG_DRAIN_H
 
 #include "core/app/app_servers.h"
+#include "core/app/phases.h"
 
 enum diag_phase {
     DIAG_SERVING,
@@ -31,11 +32,9 @@ struct diag_draining {
 
 struct diag_drain {
     struct diag_draining what;
-    enum diag_phase phase;
-    uint64_t start_ms;
+    struct phases phases; /* enum diag_phase */
     uint64_t captures_ns; /* when DIAG_CAPTURES began */
     struct wheel_timer look;
-    struct wheel_timer report;
     bool is_cut; /* nobody is waited for any more */
     struct loop_post begin;
     struct loop_post cancel;
