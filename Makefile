@@ -128,11 +128,17 @@ PROTOS  += $(shell find profiling -name '*.proto')
 endif
 LLHTTP_SOURCES := api http llhttp
 
+# The page at /debug/pprof/ui/: bundled, compressed, and in the binary.
+UI        := handlers/diagnostics/ui
+UI_NPM    := build/npm/ui
+UI_ASSETS := index.html ui.css ui.js icon.svg
+
 GENERATED   := $(PROTOS:%.proto=$(B)/gen/%.pb-c.c)
 GENERATED_H := $(GENERATED:.c=.h)
 DESCRIPTORS := $(B)/gen/descriptors.o
 OBJECTS     := $(SOURCES:%.c=$(B)/%.o)
-LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o)
+LIB_OBJECTS := $(OBJECTS) $(GENERATED:.c=.o) $(DESCRIPTORS) $(LLHTTP_SOURCES:%=$(B)/llhttp/%.o) \
+               $(if $(filter no,$(PROFILING)),,$(B)/gen/ui_assets.o)
 MAIN_OBJECT := $(B)/handlers/main.o
 LIBRARY     := $(B)/libtoq.a
 # What reads the configuration at the start has the largest frame, 90 KiB; a sanitizer's are larger.
@@ -236,6 +242,25 @@ $(B)/gen/test_descriptors.set: $(TEST_PROTOS:%=$(TEST_PROTO_ROOT)/%)
 
 $(B)/gen/%.c: $(B)/gen/%.set scripts/embed
 	$(Q)scripts/embed $* $< >$@
+
+# Pinned by a lock file; what is installed lies beside the builds of all variants.
+$(UI_NPM)/installed.json: $(UI)/package.json $(UI)/package-lock.json scripts/npm-ci
+	$(call say,NPM)
+	$(Q)scripts/npm-ci $(UI) $(UI_NPM)
+
+# main.js imports the other scripts and the styles.
+$(B)/gen/ui/ui.js $(B)/gen/ui/ui.css &: $(wildcard $(UI)/*.js $(UI)/*.css) $(UI_NPM)/installed.json Makefile
+	$(call say,BUNDLE)
+	$(Q)NODE_PATH=$(UI_NPM)/node_modules $(UI_NPM)/node_modules/.bin/esbuild $(UI)/main.js --bundle \
+	    --minify --format=iife --target=es2022 --log-level=warning --outfile=$(B)/gen/ui/ui.js
+
+$(B)/gen/ui/%: $(UI)/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(B)/gen/ui_assets.c: $(UI_ASSETS:%=$(B)/gen/ui/%) scripts/embed
+	$(Q)for asset in $(UI_ASSETS); do gzip -9nc $(B)/gen/ui/$$asset >$(B)/gen/ui/$$asset.gz && \
+	    scripts/embed ui_$$(echo $$asset | tr . _) $(B)/gen/ui/$$asset.gz; done >$@
 
 $(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)): | $(TEST_GENERATED:.c=.h)
 

@@ -66,6 +66,19 @@ void pprof_handle_named(struct http_request *req, void *pprof);
 /* pprof_handle_unknown answers for a path below /debug/pprof/ that can be no profile's. */
 void pprof_handle_unknown(struct http_request *req, void *pprof);
 
+/* pprof_handle_ui_redirect sends /debug/pprof/ui to /debug/pprof/ui/, whatever prefix a proxy puts
+ * before it. */
+void pprof_handle_ui_redirect(struct http_request *req, void *pprof);
+
+/* pprof_handle_ui_page answers with the page that draws profiles. */
+void pprof_handle_ui_page(struct http_request *req, void *pprof);
+
+/* pprof_handle_ui_asset answers with a file of the page: the one that the path names. */
+void pprof_handle_ui_asset(struct http_request *req, void *pprof);
+
+/* pprof_handle_ui_profiles tells the page what there is to draw, as JSON. */
+void pprof_handle_ui_profiles(struct http_request *req, void *pprof);
+
 /* pprof_handle_wall answers as fgprof does: where requests spend ?seconds=. */
 void pprof_handle_wall(struct http_request *req, void *pprof);
 

@@ -67,3 +67,23 @@ void pprof_handle_wall(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);
 }
+
+void pprof_handle_ui_redirect(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_ui_page(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_ui_asset(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_ui_profiles(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
