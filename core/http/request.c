@@ -290,6 +290,7 @@ void http_request_dispatch(struct http_request *req)
         return;
     }
     task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
+    task_arrived(&req->task);
     struct task *previous = task_enter(&req->task);
     route->handler(req, route->arg);
     if (http_is_unanswered(req) && (route->flags & ROUTE_NO_DEADLINE) == 0) {
@@ -552,6 +553,7 @@ const struct trace_context *http_trace(struct http_request *req)
         const bool has_caller = trace_parse(join_or_none(req, STR("traceparent")),
                                             join_or_none(req, STR("tracestate")), &caller);
         trace_begin(has_caller ? &caller : NULL, &req->trace);
+        task_show_trace(&req->task, &req->trace);
     }
     return &req->trace;
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/arrival.h"
 #include "core/loop/task.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
@@ -90,11 +91,17 @@ static void on_idle(uv_idle_t *handle)
     (void)handle; /* its presence alone makes the poll return at once */
 }
 
+/* read_idle_ns is what the loop has waited in its polls; any thread may ask, and libuv locks what
+ * it reads. */
+static uint64_t read_idle_ns(const struct loop *loop)
+{
+    return uv_metrics_idle_time((uv_loop_t *)&loop->uv);
+}
+
 static uint64_t read_busy_ns(const struct loop *loop)
 {
     const uint64_t now_ns = clock_now_ns(); /* libuv's clock, too */
-    /* any thread may ask, and libuv locks what it reads */
-    return now_ns - uv_metrics_idle_time((uv_loop_t *)&loop->uv);
+    return now_ns - read_idle_ns(loop);
 }
 
 /* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
@@ -102,11 +109,14 @@ static uint64_t read_busy_ns(const struct loop *loop)
 static void count_turn(struct loop *loop)
 {
     const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
-    const uint64_t busy_ns = read_busy_ns(loop);
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t idle_ns = read_idle_ns(loop);
+    const uint64_t busy_ns = now_ns - idle_ns;
     const uint64_t held_ns = turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
     atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
+    arrival_poll_begins(now_ns, idle_ns);
     if (UNLIKELY(held_ns >= HOLD_NS)) {
-        loop->hold_ms = clock_now_ns() / NS_PER_MS;
+        loop->hold_ms = now_ns / NS_PER_MS;
     }
     if (loop->turn_seconds != NULL) {
         METRIC_ADD(loop->turns_total, 1);
@@ -261,6 +271,7 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+    uv_loop_t *outer = arrival_follow(&loop->uv);
     loop->thread = __builtin_thread_pointer();
     atomic_store_explicit(&loop->tasks, task_slots_thread(), memory_order_release);
     loop->run_frame = __builtin_frame_address(0);
@@ -271,6 +282,7 @@ void loop_run(struct loop *loop)
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
     loop->is_stopped = false;
+    (void)arrival_follow(outer);
     loop->run_frame = NULL;
     atomic_store_explicit(&loop->tasks, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->busy_ns, 0, memory_order_relaxed);

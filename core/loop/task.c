@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/loop/arrival.h"
 #include "core/loop/own_stack.h"
 
 #define IDS_PER_BLOCK 1024
@@ -28,6 +29,15 @@ static _Thread_local struct {
 const char task_state_receiving[] = "receive";
 const char task_state_running[] = "running";
 const char task_state_waiting[] = "waiting";
+const char task_state_loop[] = "[loop]";
+
+const char task_note_hit[] = "cache hit";
+const char task_note_miss[] = "cache miss";
+const char task_note_batch[] = "batch";
+const char task_note_error[] = "error";
+
+/* A wait for the loop that is shorter is not worth a place in the trail. */
+#define LOOP_WAIT_MIN_NS (20 * NS_PER_US)
 
 static _Atomic uint64_t next_new_id = 2;
 static _Atomic(task_wait_fn) on_wait;
@@ -174,12 +184,65 @@ struct task *task_from_ref(struct task_ref ref)
     return task;
 }
 
+/* --- the trail --- */
+
+static void add_change(const struct task *task, uint64_t when_ns, const char *state,
+                       const char *what)
+{
+    task_slots_add_change(task->slot,
+                          &(struct task_change){.when_ns = when_ns, .state = state, .what = what});
+}
+
+/* add_resume adds that a task which has waited since since_ns runs: what it waited for was there
+ * when the loop's poll was woken, and since then it has waited for the loop. */
+static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_ns)
+{
+    const uint64_t arrived_ns = arrival_ns();
+    const uint64_t ended_ns = arrived_ns > since_ns ? arrived_ns : since_ns;
+    if (ended_ns < now_ns && now_ns - ended_ns >= LOOP_WAIT_MIN_NS) {
+        add_change(task, ended_ns, task_state_loop, NULL);
+    }
+    add_change(task, now_ns, task_state_running, NULL);
+}
+
+void task_arrived(struct task *task)
+{
+    if (UNLIKELY(task->start_ns < arrival_poll_began_ns() && task->slot != TASK_NO_SLOT)) {
+        add_change(task, task->start_ns, task_state_receiving, NULL);
+        add_resume(task, task->start_ns, clock_now_ns());
+    }
+}
+
+void task_note(struct task *task, const char *note, uint64_t number)
+{
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_add_change(
+            task->slot,
+            &(struct task_change){.when_ns = clock_now_ns(), .state = note, .number = number});
+    }
+}
+
+void task_show_trace(struct task *task, const struct trace_context *trace)
+{
+    struct task_span span = {.flags = trace->flags};
+    memcpy(span.trace_id, trace->trace_id, sizeof(span.trace_id));
+    memcpy(&span.span_id, trace->span_id, sizeof(span.span_id));
+    memcpy(&span.parent_id, trace->parent_id, sizeof(span.parent_id));
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_publish_span(task->slot, &span);
+    }
+}
+
 struct task *task_enter(struct task *task)
 {
     struct task *previous = own.current;
     task_hold(task);
     set_current(task);
     if (task != NULL && task->await_depth == 0) {
+        if (UNLIKELY(task->state == task_state_waiting && task->slot != TASK_NO_SLOT &&
+                     task_slots_has_room(task->slot))) {
+            add_resume(task, task->state_ns, clock_now_ns());
+        }
         task->state = task_state_running; /* readers of its slot see who is current */
     }
     return previous;
@@ -193,6 +256,7 @@ void task_leave(struct task *previous)
         left->state = task_state_waiting;
         left->state_ns = clock_now_ns();
         task_slots_publish_state(left->slot, left);
+        add_change(left, left->state_ns, task_state_waiting, NULL);
     }
     task_release(left);
 }
@@ -240,7 +304,9 @@ static void tell_change(const struct task *task, uint64_t now_ns)
     }
 }
 
-void task_park(struct task *task, const char *state)
+/* park is told where its caller was called from, as it stands on the stack. */
+static inline __attribute__((always_inline)) void park(struct task *task, const char *state,
+                                                       const char *what)
 {
     if (task->slot == TASK_NO_SLOT) {
         return; /* it has ended, and waits for nothing */
@@ -258,6 +324,17 @@ void task_park(struct task *task, const char *state)
         }
     }
     task_slots_publish_state(task->slot, task);
+    add_change(task, now_ns, state, what);
+}
+
+void task_park(struct task *task, const char *state)
+{
+    park(task, state, NULL);
+}
+
+void task_park_for(struct task *task, const char *state, const char *what)
+{
+    park(task, state, what);
 }
 
 void task_set_state(struct task *task, const char *state)
@@ -275,6 +352,7 @@ void task_unpark(struct task *task)
     }
     const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
+    add_resume(task, task->state_ns, now_ns);
     task->state = task_state_running;
     task->state_ns = now_ns;
     task->await_depth = 0;

@@ -71,6 +71,16 @@ extern const char task_state_receiving[]; /* until its first callback */
 extern const char task_state_running[];
 extern const char task_state_waiting[]; /* between two callbacks: for what its handler knows */
 
+/* Notes in a task's trail, with what their number is. */
+extern const char task_note_hit[];   /* the cache had it: of how many things */
+extern const char task_note_miss[];  /* the cache did not: of how many */
+extern const char task_note_batch[]; /* it joined a read for several tasks: how many things */
+extern const char task_note_error[]; /* what it waited for failed: the other server's code */
+
+/* The state between the moment when what a task waited for was there and its callback: it waits for
+ * the loop, which works for others. */
+extern const char task_state_loop[];
+
 /* A task_wait_fn is told that a task has waited in task->state, at its await stack, since
  * task->state_ns; now_ns is clock_now_ns. It does not touch the task. */
 typedef void (*task_wait_fn)(const struct task *task, uint64_t now_ns);
@@ -175,6 +185,25 @@ const struct trace_context *task_current_trace(void);
  * state: a literal.
  */
 void task_park(struct task *task, const char *state);
+
+/* task_park_for is task_park with the name of the statement or command that is waited for.
+ *
+ * what: a literal; NULL for none.
+ */
+void task_park_for(struct task *task, const char *state, const char *what);
+
+/* task_note writes something into the trail that the task met.
+ *
+ * note: one of the task_note_*.
+ */
+void task_note(struct task *task, const char *note, uint64_t number);
+
+/* task_arrived tells that the task is whole and about to run for the first time: what took more
+ * than one turn to arrive has that in its trail. */
+void task_arrived(struct task *task);
+
+/* task_show_trace shows other threads which trace the task belongs to. */
+void task_show_trace(struct task *task, const struct trace_context *trace);
 
 /* task_keep_await_stacks makes task_park keep up to TASK_AWAIT_FRAMES_MAX frames instead of its
  * caller alone. */

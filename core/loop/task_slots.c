@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +29,25 @@ struct slot {
     _Atomic uint64_t state_ns;
     _Atomic(const void *) await_stack[TASK_AWAIT_FRAMES_MAX];
     _Atomic uint32_t await_depth;
+    _Atomic uint32_t change_count; /* all; the first TASK_CHANGES_MAX of them are kept */
+    _Atomic uint64_t trace_id[2];
+    _Atomic uint64_t span_id; /* 0: none, and what else there is of the span is an earlier task's */
     /* its owner's alone: */
-    uint32_t next_free; /* as own.first_free */
+    uint32_t next_free;           /* as own.first_free */
+    _Atomic uint32_t trace_flags; /* shown */
     struct task *task;
+    /* shown; a task that never waits writes nothing here */
+    _Atomic uint64_t parent_id;
+    struct {
+        _Atomic uint64_t when_ns;
+        _Atomic(const char *) state;
+        _Atomic uint64_t what;
+    } changes[TASK_CHANGES_MAX];
 } __attribute__((aligned(64)));
 
-_Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is three cache lines");
+_Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is ten cache lines");
+_Static_assert(offsetof(struct slot, changes) <= 208, "without its trail it is three");
+_Static_assert(sizeof(struct task_change) == 24, "sixteen of them fit");
 
 /* A chunk's slots are all one thread's. */
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
@@ -175,6 +189,8 @@ void task_slots_publish(uint32_t index, const struct task *task)
     PUT(slot, task, handler);
     PUT(slot, task, start_ns);
     PUT(slot, task, label);
+    atomic_store_explicit(&slot->change_count, 0, memory_order_release);
+    atomic_store_explicit(&slot->span_id, 0, memory_order_release);
     put_state(slot, task);
     close_slot(slot);
 }
@@ -194,6 +210,38 @@ void task_slots_publish_state(uint32_t index, const struct task *task)
     struct slot *slot = slot_at(index);
     open_slot(slot);
     put_state(slot, task);
+    close_slot(slot);
+}
+
+bool task_slots_has_room(uint32_t index)
+{
+    return atomic_load_explicit(&slot_at(index)->change_count, memory_order_relaxed) <
+           TASK_CHANGES_MAX;
+}
+
+void task_slots_add_change(uint32_t index, const struct task_change *change)
+{
+    struct slot *slot = slot_at(index);
+    const uint32_t count = atomic_load_explicit(&slot->change_count, memory_order_relaxed);
+    open_slot(slot);
+    if (count < TASK_CHANGES_MAX) {
+        atomic_store_explicit(&slot->changes[count].when_ns, change->when_ns, memory_order_release);
+        atomic_store_explicit(&slot->changes[count].state, change->state, memory_order_release);
+        atomic_store_explicit(&slot->changes[count].what, change->number, memory_order_release);
+    }
+    atomic_store_explicit(&slot->change_count, count + (count < UINT32_MAX), memory_order_release);
+    close_slot(slot);
+}
+
+void task_slots_publish_span(uint32_t index, const struct task_span *span)
+{
+    struct slot *slot = slot_at(index);
+    open_slot(slot);
+    PUT(slot, span, trace_id[0]);
+    PUT(slot, span, trace_id[1]);
+    PUT(slot, span, span_id);
+    PUT(slot, span, parent_id);
+    atomic_store_explicit(&slot->trace_flags, span->flags, memory_order_release);
     close_slot(slot);
 }
 
@@ -243,13 +291,43 @@ uint32_t task_slots_living(void)
     return living;
 }
 
-bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
+static void read_span(struct slot *slot, struct task_span *span)
+{
+    *span = (struct task_span){0};
+    GET(slot, span, span_id);
+    if (span->span_id != 0) {
+        GET(slot, span, trace_id[0]);
+        GET(slot, span, trace_id[1]);
+        GET(slot, span, parent_id);
+        span->flags = atomic_load_explicit(&slot->trace_flags, memory_order_acquire);
+    }
+}
+
+static void read_trail(struct slot *slot, struct task_trail *trail)
+{
+    const uint32_t count = atomic_load_explicit(&slot->change_count, memory_order_acquire);
+    trail->change_count = count < TASK_CHANGES_MAX ? count : TASK_CHANGES_MAX;
+    trail->lost_count = count - trail->change_count;
+    for (uint32_t i = 0; i < trail->change_count; i++) {
+        GET(&slot->changes[i], &trail->changes[i], when_ns);
+        GET(&slot->changes[i], &trail->changes[i], state);
+        trail->changes[i].number =
+            atomic_load_explicit(&slot->changes[i].what, memory_order_acquire);
+    }
+    read_span(slot, &trail->span);
+}
+
+/* copy_slot copies the facts, and the trail unless that is NULL. */
+static bool copy_slot(uint32_t index, struct task_facts *ret_facts, struct task_trail *ret_trail)
 {
     struct slot *slot = slot_at(index);
     for (int i = 0; i < TRIES_MAX; i++) {
         const uint32_t before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         if (before % 2 == 0) {
             read_slot(slot, ret_facts);
+            if (ret_trail != NULL) {
+                read_trail(slot, ret_trail);
+            }
             if (atomic_load_explicit(&slot->sequence, memory_order_relaxed) == before) {
                 correct_state(index, ret_facts);
                 return ret_facts->id != 0;
@@ -258,4 +336,14 @@ bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
         (void)sched_yield();
     }
     return false;
+}
+
+bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
+{
+    return copy_slot(index, ret_facts, NULL);
+}
+
+bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail)
+{
+    return copy_slot(index, &ret_trail->facts, ret_trail);
 }

@@ -9,7 +9,8 @@
  * the table may be looked up at any time.
  *
  * Memory: TASK_SLOT_BYTES for each task of the greatest number that was ever in flight at once.
- * Thread: the slot's, but for task_slots_count, task_slots_living and task_slots_copy.
+ * Thread: the slot's, but for task_slots_count, task_slots_living, task_slots_copy and
+ *         task_slots_copy_trail.
  * Source: H.-J. Boehm, "Can seqlocks get along with programming language memory models?", 2012:
  *         without fences, by acquire and release at each word.
  */
@@ -19,7 +20,8 @@
 #include "core/base/base.h"
 
 #define TASK_AWAIT_FRAMES_MAX 12
-#define TASK_SLOT_BYTES       192
+#define TASK_CHANGES_MAX      16 /* that a trail keeps; the others are counted */
+#define TASK_SLOT_BYTES       640
 
 struct task;
 
@@ -27,6 +29,14 @@ struct task;
 struct task_thread {
     _Atomic uint32_t slot; /* the current task's; UINT32_MAX: none is */
     struct task_thread *next;
+};
+
+/* Which trace a task belongs to; all zero: nobody has asked yet. */
+struct task_span {
+    uint64_t trace_id[2]; /* in the order of their bytes: as 16 bytes they are the id */
+    uint64_t span_id;     /* as 8 bytes */
+    uint64_t parent_id;
+    uint32_t flags; /* TRACE_SAMPLED ... */
 };
 
 /* A copy of what a task shows. */
@@ -40,6 +50,26 @@ struct task_facts {
     uint32_t label;
     uint8_t await_depth; /* 0: it runs */
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
+};
+
+/* A change of state, or a note: something that a task met without changing its state. */
+struct task_change {
+    uint64_t when_ns;  /* clock_now_ns */
+    const char *state; /* a literal; of a note one of the task_note_* of task.h */
+    union {
+        const char *what; /* of a change: the statement or command it waits for, a literal; NULL */
+        uint64_t number;  /* of a note */
+    };
+};
+
+/* A copy of a task with its trail: what it did from its start on. Up to the first change it is
+ * received and run at once; the last change lasts, unless others were lost. */
+struct task_trail {
+    struct task_facts facts;
+    struct task_span span;
+    uint32_t change_count; /* in `changes`, the oldest first */
+    uint32_t lost_count;   /* later ones, for which there was no room */
+    struct task_change changes[TASK_CHANGES_MAX];
 };
 
 /* task_slots_thread is the calling thread's; NULL when memory is missing. */
@@ -67,6 +97,15 @@ void task_slots_publish_server(uint32_t index, const struct task *task);
 /* task_slots_publish_state shows the state, its time and the await stack alone. */
 void task_slots_publish_state(uint32_t index, const struct task *task);
 
+/* task_slots_add_change adds to the task's trail, or counts a change for which there is no room. */
+void task_slots_add_change(uint32_t index, const struct task_change *change);
+
+/* task_slots_has_room tells whether the task's trail takes another change. */
+bool task_slots_has_room(uint32_t index);
+
+/* task_slots_publish_span shows which trace the task belongs to. */
+void task_slots_publish_span(uint32_t index, const struct task_span *span);
+
 /* task_slots_count is the number of slots that there are: indexes are below it.
  *
  * Thread: any.
@@ -85,5 +124,12 @@ uint32_t task_slots_living(void);
  * Thread:  any.
  */
 MUST_USE bool task_slots_copy(uint32_t index, struct task_facts *ret_facts);
+
+/* task_slots_copy_trail copies what task_slots_copy does, and the trail.
+ *
+ * Returns: as task_slots_copy.
+ * Thread:  any.
+ */
+MUST_USE bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail);
 
 #endif

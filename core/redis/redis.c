@@ -141,7 +141,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
                    timeout_ms == 0 ? redis->conn.options.command_timeout_ms : timeout_ms);
     if (call->task != NULL) {
         task_hold(call->task);
-        task_park(call->task, "redis");
+        task_park_for(call->task, "redis", redis_metrics_name(call->operation));
     }
     return 0;
 }

@@ -4,13 +4,15 @@
  */
 #include "core/redis/redis_metrics.h"
 
+#include "core/base/literal.h"
+
 static const char *const error_types[REDIS_RESULT_COUNT] = {"", "server_error", "timeout",
                                                             "connection", "cancelled"};
 
 static void add_operation(struct redis_metrics *rm, struct str name)
 {
     struct redis_operation *operation = &rm->operations[rm->operation_count++];
-    *operation = (struct redis_operation){.name_len = name.len};
+    *operation = (struct redis_operation){.name_len = name.len, .kept_name = literal_keep(name)};
     memcpy(operation->name, name.ptr, name.len);
 }
 
@@ -61,6 +63,11 @@ struct redis_operation *redis_metrics_operation(struct redis_metrics *rm, struct
     }
     add_operation(rm, name);
     return &rm->operations[rm->operation_count - 1];
+}
+
+const char *redis_metrics_name(const struct redis_operation *operation)
+{
+    return operation == NULL ? NULL : operation->kept_name;
 }
 
 void redis_metrics_count(struct redis_metrics *rm, struct redis_operation *operation,

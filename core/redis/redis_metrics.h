@@ -28,6 +28,7 @@ enum redis_result {
 struct redis_operation {
     char name[REDIS_OPERATION_NAME_MAX];
     size_t name_len;
+    const char *kept_name;                                /* literal_keep's */
     struct metric_histogram *seconds[REDIS_RESULT_COUNT]; /* NULL until the first */
 };
 
@@ -54,6 +55,10 @@ MUST_USE int redis_metrics_register(struct redis_metrics *rm, struct metrics *me
 /* redis_metrics_operation finds the series of a command by its name; NULL when nothing is counted.
  */
 struct redis_operation *redis_metrics_operation(struct redis_metrics *rm, struct str name);
+
+/* redis_metrics_name is a command's name, which lives as long as the process; NULL when nothing is
+ * counted. */
+const char *redis_metrics_name(const struct redis_operation *operation);
 
 /* redis_metrics_count counts one command that has ended; harmless when operation is NULL. */
 void redis_metrics_count(struct redis_metrics *rm, struct redis_operation *operation,

@@ -157,7 +157,7 @@ static void give(struct sql_query *query)
         query->tx->conn = conn;
     }
     if (query->task != NULL) {
-        task_park(query->task, "mysql");
+        task_park_for(query->task, "mysql", query->name);
     }
     sql_exec_start(conn, query);
 }
@@ -289,7 +289,7 @@ static void enqueue(struct sql *sql, struct sql_query *query)
     sql->stats.waiters++;
     sql->stats.waits += is_own_check(sql, query) ? 0 : 1;
     if (query->task != NULL) {
-        task_park(query->task, "mysql pool");
+        task_park_for(query->task, "mysql pool", query->name);
     }
 }
 

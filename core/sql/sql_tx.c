@@ -78,11 +78,12 @@ static void run_on_conn(struct sql_tx *tx, struct sql_query *query)
         sql_query_set_timer(query, query->timeout_ms);
     }
     if (tx->task != NULL) {
-        task_park(tx->task, "mysql");
+        task_park_for(tx->task, "mysql", query->is_command ? query->text.ptr : query->name);
     }
     sql_exec_start(tx->conn, query);
 }
 
+/* control runs a text that is a literal. */
 static void control(struct sql_tx *tx, enum tx_state state, const char *text)
 {
     if (tx->conn == NULL) {

@@ -146,6 +146,7 @@ static const struct trace_context *trace_with(struct http_header *headers, size_
     req.headers = headers;
     req.header_count = count;
     req.trace = (struct trace_context){.flags = 0};
+    req.task.slot = TASK_NO_SLOT; /* it is not in flight */
     return http_trace(&req);
 }
 
