@@ -63,9 +63,10 @@ static uint64_t used_bytes(const struct budget *budget)
            atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed);
 }
 
-static void tell(const struct budget *budget, enum log_level level, const char *message)
+static void tell(const struct budget *budget, enum log_level level, const char *message,
+                 uint64_t used)
 {
-    LOG(level, "memory", message, log_u64("used_bytes", used_bytes(budget)),
+    LOG(level, "memory", message, log_u64("used_bytes", used),
         log_u64("max_bytes", budget->pool.max_bytes),
         log_u64("failed_mallocs", atomic_load_explicit(&budget->short_count, memory_order_relaxed)),
         log_u64("refused_requests", budget->refused));
@@ -131,36 +132,45 @@ static void keep_freed(struct budget *budget, bool is_kept)
     }
 }
 
-/* tell_level: each step and its end are one line. */
+/* tell_level logs each step up, also one that has ended within its turn, and each step down. */
 static void tell_level(struct loop_deferred *news)
 {
     struct budget *budget = CONTAINER_OF(news, struct budget, news);
     const enum quota_level before = budget->told;
     const enum quota_level now = budget->traffic.level;
+    const enum quota_level peak = budget->peak > now ? budget->peak : now;
     budget->told = now;
+    budget->peak = now;
     if ((now == QUOTA_EASY) != (before == QUOTA_EASY)) {
         keep_freed(budget, now == QUOTA_EASY);
     }
-    if (now > before) {
+    if (peak > before) {
         tell(budget, LOG_WARN,
-             now == QUOTA_FULL ? "out of memory: new requests are refused"
-                               : "memory runs short: request bodies wait");
-    } else if (now < before) {
+             peak == QUOTA_FULL ? "out of memory: new requests are refused"
+                                : "memory runs short: request bodies wait",
+             budget->peak_bytes);
+    }
+    if (now < peak) {
         tell(budget, LOG_INFO,
-             now == QUOTA_EASY ? "enough memory again" : "requests are taken again");
+             now == QUOTA_EASY ? "enough memory again" : "requests are taken again",
+             used_bytes(budget));
         if (now == QUOTA_EASY && budget->conns != NULL) {
             ease(budget->conns);
         }
     }
 }
 
-/* on_level: told at the end of the turn, for what it would start may be under way. A level that
- * comes and goes within a turn counts, and is not told. */
+/* on_level counts at once and logs at the end of the turn: what the log line's step would start may
+ * be under way. */
 static void on_level(struct quota *quota)
 {
     struct budget *budget = CONTAINER_OF(quota, struct budget, traffic);
     budget->tight_count += quota->level == QUOTA_TIGHT && budget->told == QUOTA_EASY ? 1 : 0;
     budget->full_count += quota->level == QUOTA_FULL ? 1 : 0;
+    if (quota->level > budget->peak) {
+        budget->peak = quota->level;
+        budget->peak_bytes = used_bytes(budget);
+    }
     if (budget->loop != NULL) {
         loop_defer(budget->loop, &budget->news);
     }

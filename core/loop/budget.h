@@ -28,6 +28,8 @@ struct budget {
     struct wheel_timer tick;
     struct loop_deferred news; /* tells of a level, outside of the call that has reached it */
     enum quota_level told;
+    enum quota_level peak; /* the highest level since the last line, and what was in use then */
+    uint64_t peak_bytes;
     uint64_t tight_count; /* times that a level was reached */
     uint64_t full_count;
     _Atomic uint64_t short_count; /* mallocs that failed, on any thread */
