@@ -5,6 +5,7 @@
 #include "core/telemetry/log.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -39,6 +40,30 @@ void log_stop(uint64_t timeout_ms)
 {
     log_limit_flush(UINT64_MAX);
     log_writer_stop(timeout_ms);
+}
+
+enum log_format log_choose_format(enum log_format configured, int fd)
+{
+    if (configured != LOG_TEXT || isatty(fd) == 0) {
+        return configured;
+    }
+    const char *no_colour = getenv("NO_COLOR"); /* any value but none counts; see no-color.org */
+    const char *term = getenv("TERM");
+    const bool is_plain = (no_colour != NULL && no_colour[0] != '\0') || term == NULL ||
+                          str_equal(str_from(term), STR("dumb"));
+    return is_plain ? LOG_TERMINAL : LOG_TERMINAL_COLOUR;
+}
+
+bool log_is_watched(void)
+{
+    return atomic_load(&format) >= LOG_TERMINAL;
+}
+
+void log_note(struct str lines)
+{
+    if (log_is_watched()) {
+        log_writer_push(lines.ptr, lines.len);
+    }
 }
 
 void log_set_trace(log_trace_fn fn)

@@ -17,13 +17,27 @@
 #include "core/telemetry/trace.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_TEXT, LOG_JSON };
+enum log_format {
+    LOG_TEXT,
+    LOG_JSON,
+    LOG_TERMINAL,       /* text for a person who watches: short, and LOG_TERMINAL_COLUMNS wide */
+    LOG_TERMINAL_COLOUR /* the same in colours */
+};
 
 /* What a field holds; made by the helpers below. */
 enum log_field_kind { LOG_FIELD_STR, LOG_FIELD_U64, LOG_FIELD_I64, LOG_FIELD_F64 };
 
+/* How a terminal shows a field; text and JSON have all of them as pairs. */
+enum log_show {
+    LOG_SHOW_PAIR,  /* key=value */
+    LOG_SHOW_VALUE, /* the value alone, with the key's unit behind a number */
+    LOG_SHOW_CLIP,  /* the value alone, and no more of it than leaves room for the rest */
+    LOG_SHOW_NOT,
+};
+
 struct log_field {
     const char *key; /* a literal: [a-z_]+, units suffixed */
+    enum log_show show;
     enum log_field_kind kind;
     union {
         struct str str;
@@ -63,6 +77,26 @@ void log_stop(uint64_t timeout_ms);
 /* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed
  * until the next call; NULL for nothing. It logs nothing itself. */
 typedef const struct trace_context *(*log_trace_fn)(void);
+
+/* log_choose_format is the format that suits a descriptor: text becomes LOG_TERMINAL where the
+ * descriptor is a terminal, in colours unless NO_COLOR is set or TERM is dumb.
+ *
+ * Thread: main.
+ */
+enum log_format log_choose_format(enum log_format configured, int fd);
+
+/* log_is_watched tells whether the log goes to a terminal in LOG_TERMINAL or its colours.
+ *
+ * Thread: any.
+ */
+bool log_is_watched(void);
+
+/* log_note queues lines as they are, for the person who watches; without one it does nothing.
+ *
+ * lines: each but the last begins with a blank or is empty; ends with a newline.
+ * Thread: any.
+ */
+void log_note(struct str lines);
 
 /* log_set_trace says whom the lines of the calling thread ask for their trace_id and span_id, once
  * each line; NULL, as at first: nobody, and they have none.
@@ -144,6 +178,13 @@ static inline struct log_field log_i64(const char *key, int64_t value)
 static inline struct log_field log_f64(const char *key, double value)
 {
     return (struct log_field){.key = key, .kind = LOG_FIELD_F64, .f64 = value};
+}
+
+/* log_show is `field`, shown on a terminal as `show` says. */
+static inline struct log_field log_show(enum log_show show, struct log_field field)
+{
+    field.show = show;
+    return field;
 }
 
 #endif

@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/hex.h"
+#include "core/telemetry/log_terminal.h"
 #include "core/telemetry/number.h"
 
 /* Kept free for the tail: `,"cut":true}` and the newline are 13 bytes,
@@ -42,11 +42,11 @@ static void append_f64(struct buf *line, enum log_format format, double value)
     buf_append_cstr(line, is_null ? "null" : number);
 }
 
-static void append_value(struct buf *line, enum log_format format, const struct log_field *field)
+void log_format_value(struct buf *line, enum log_format format, const struct log_field *field)
 {
     switch (field->kind) {
     case LOG_FIELD_STR:
-        if (format == LOG_TEXT && is_bare(field->str)) {
+        if (format != LOG_JSON && is_bare(field->str)) {
             buf_append_str(line, field->str);
         } else {
             buf_append_json(line, field->str);
@@ -75,7 +75,7 @@ static void append_field(struct buf *line, enum log_format format, const struct 
         buf_append_cstr(line, field->key);
         buf_append_char(line, '=');
     }
-    append_value(line, format, field);
+    log_format_value(line, format, field);
 }
 
 /* append_fitting appends as much of a field as the line has room for.
@@ -156,6 +156,9 @@ static void append_tail(struct buf *line, enum log_format format, const struct t
 
 size_t log_format_line(enum log_format format, const struct log_record *record, char *out)
 {
+    if (format >= LOG_TERMINAL) {
+        return log_terminal_line(record, format == LOG_TERMINAL_COLOUR, out);
+    }
     /* capacity and maximum are equal, so the buffer never grows: it stays in `out` */
     struct buf line = {
         .data = out, .cap = LOG_LINE_MAX_BYTES, .max_bytes = LOG_LINE_MAX_BYTES - TAIL_BYTES};

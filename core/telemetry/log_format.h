@@ -8,6 +8,7 @@
 #ifndef TOQ_CORE_TELEMETRY_LOG_FORMAT_H
 #define TOQ_CORE_TELEMETRY_LOG_FORMAT_H
 
+#include "core/base/buf.h"
 #include "core/telemetry/log.h"
 
 #define LOG_LINE_MAX_BYTES 4096 /* with the newline */
@@ -23,12 +24,20 @@ struct log_record {
     const struct trace_context *trace; /* whose ids stand behind the fields; NULL: none */
 };
 
+#define LOG_TERMINAL_COLUMNS 120
+
+/* log_format_value appends the value of a field, quoted where the format wants it. */
+void log_format_value(struct buf *line, enum log_format format, const struct log_field *field);
+
 /* log_format_line writes the record as one line with its newline and no other, without a NUL.
  *
  * Text: `2026-11-22T23:59:59.123456Z INFO  http: listening address=127.0.0.1:8080`; a value that
  * is not plain printable ASCII is written as JSON writes it. JSON: one object, valid UTF-8,
  * numbers as numbers, null for one that JSON cannot hold. A field that does not fit is shortened
  * or left out, and the line then ends with the field cut=true. The ids always fit.
+ *
+ * Terminal: `23:59:59.123 INFO  http: listening address=127.0.0.1:8080`; what does not fit into
+ * LOG_TERMINAL_COLUMNS goes on in further lines that begin with blanks.
  *
  * out: LOG_LINE_MAX_BYTES.
  * Returns: the bytes written.

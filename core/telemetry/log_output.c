@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/telemetry/log_format.h"
 
+/* count_lines counts events: a line that begins with a blank goes on with the one before. */
 static size_t count_lines(struct str bytes)
 {
     const char *end = bytes.ptr + bytes.len;
@@ -23,7 +24,7 @@ static size_t count_lines(struct str bytes)
         if (at == NULL) {
             break;
         }
-        count++;
+        count += at + 1 == end || at[1] != ' ' ? 1 : 0;
     }
     return count;
 }
