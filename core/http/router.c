@@ -90,6 +90,30 @@ void router_destroy(struct router *router)
     }
 }
 
+static void each_route(const struct node *node, void (*fn)(void *arg, const struct route *route),
+                       void *arg)
+{
+    if (node == NULL) {
+        return;
+    }
+    for (int m = 0; m < METHOD_COUNT; m++) {
+        if (node->routes[m] != NULL) {
+            fn(arg, node->routes[m]);
+        }
+    }
+    for (const struct node *child = node->children; child != NULL; child = child->next) {
+        each_route(child, fn, arg);
+    }
+    each_route(node->parameter, fn, arg);
+    each_route(node->rest, fn, arg);
+}
+
+void router_each(const struct router *router, void (*fn)(void *arg, const struct route *route),
+                 void *arg)
+{
+    each_route(&router->root, fn, arg);
+}
+
 /* --- building ------------------------------------------------------------------------------------
  */
 

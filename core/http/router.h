@@ -118,6 +118,10 @@ void router_format_allow(unsigned allow, char *out);
 /* router_all_methods is the mask of all methods of all routes, for OPTIONS *. */
 unsigned router_all_methods(const struct router *router);
 
+/* router_each calls `fn` for each route, in no order that means anything. */
+void router_each(const struct router *router, void (*fn)(void *arg, const struct route *route),
+                 void *arg);
+
 /* router_unmatched is the route that stands for requests of `method` that match none. */
 struct route *router_unmatched(struct router *router, enum http_method method);
 

@@ -43,6 +43,12 @@ void pprof_stop(struct pprof *pprof);
 MUST_USE int pprof_ask_stack(const struct pprof *pprof, pid_t tid,
                              void (*done)(void *arg, const char *line), void *arg);
 
+/* pprof_handle_debug lists what this listener serves, as HTML or text. */
+void pprof_handle_debug(struct http_request *req, void *pprof);
+
+/* pprof_handle_trace says what to use in place of Go's execution trace. */
+void pprof_handle_trace(struct http_request *req, void *pprof);
+
 /* pprof_handle_redirect sends /debug/pprof to /debug/pprof/. */
 void pprof_handle_redirect(struct http_request *req, void *pprof);
 

@@ -169,6 +169,16 @@ static void respond_unknown(struct http_request *req)
     pprof_respond_error(req, 404, "Unknown profile");
 }
 
+void pprof_handle_trace(struct http_request *req, void *arg)
+{
+    if (pprof_is_allowed(arg, req)) {
+        pprof_respond_error(
+            req, 404,
+            "There is no execution trace: /debug/fgprof?seconds=5 shows where requests "
+            "spend their time, /debug/pprof/goroutine?debug=2 what is in flight");
+    }
+}
+
 void pprof_handle_unknown(struct http_request *req, void *arg)
 {
     if (pprof_is_allowed(arg, req)) {

@@ -38,6 +38,16 @@ void pprof_handle_unknown(struct http_request *req, void *pprof)
     pprof_handle_named(req, pprof);
 }
 
+void pprof_handle_debug(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_trace(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
 void pprof_handle_redirect(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);
