@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config/config_error.h"
+#include "config/config_foreign.h"
 #include "config/config_rules.h"
 #include "config/config_value.h"
 #include "config/envfile.h"
@@ -29,6 +30,7 @@ struct setting {
 /* One source of settings; the values are views into it. */
 struct layer {
     const char *path; /* for messages; NULL is the environment */
+    uint32_t foreign; /* config_foreign.h's bits */
     struct setting plain[CONFIG_OPTIONS_MAX];
     struct setting by_file[CONFIG_OPTIONS_MAX]; /* NAME_FILE: the value is a path */
 };
@@ -65,6 +67,15 @@ void config_set_init(struct config_set *set, struct config *config)
     config_set_add(set, config_core_options, config_core_option_count, config);
 }
 
+/* add_foreign notes a variable of another program; false when it is not known as one. */
+static bool add_foreign(struct layer *layer, struct str name)
+{
+    uint32_t bit = 0;
+    const bool is_known = config_foreign_find(name, &bit);
+    layer->foreign |= bit;
+    return is_known;
+}
+
 static void read_environment(const struct config_set *set, const char *const *variables,
                              struct layer *layer)
 {
@@ -72,8 +83,11 @@ static void read_environment(const struct config_set *set, const char *const *va
         struct str value = str_from(variables[i]);
         struct str name;
         struct config_name known;
-        if (!str_next_field(&value, '=', &name) || value.ptr == NULL ||
-            !config_set_find(set, name, &known)) {
+        if (!str_next_field(&value, '=', &name) || value.ptr == NULL) {
+            continue;
+        }
+        if (!config_set_find(set, name, &known)) {
+            (void)add_foreign(layer, name);
             continue;
         }
         struct setting *setting = setting_of(layer, known);
@@ -144,7 +158,8 @@ static bool add_entry(const struct config_set *set, struct layer *layer, unsigne
 {
     struct config_name name;
     if (!config_set_find(set, entry->name, &name)) {
-        return refuse_name(set, layer->path, line, entry->name, error);
+        return add_foreign(layer, entry->name) ||
+               refuse_name(set, layer->path, line, entry->name, error);
     }
     if (name.option->is_env_only) {
         return config_error_set(error,
@@ -327,6 +342,7 @@ bool config_load_from(const struct config_set *set, const char *const *variables
             return false;
         }
     }
+    config->foreign = sources.environment.foreign | sources.file.foreign;
     return config_rules_check(config, error);
 }
 

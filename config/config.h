@@ -20,11 +20,13 @@
 /* The values of the core's options. */
 struct config {
     enum config_env env;
+    uint32_t foreign; /* variables of other programs that are set: config_foreign.h's bits */
     char config_dir[CONFIG_TEXT_BYTES]; /* CONFIG_DIR: where $ENV.env lies */
 
-    int log_level;             /* LOG_LEVEL: enum log_level */
-    int log_format;            /* LOG_FORMAT: enum log_format */
-    uint64_t log_access_every; /* LOG_ACCESS_EVERY: 1 = each request, N = one in N, 0 = none */
+    int log_level;                 /* LOG_LEVEL: enum log_level */
+    int log_format;                /* LOG_FORMAT: enum log_format */
+    uint64_t log_access_every;     /* LOG_ACCESS_EVERY: 1 = each request, N = one in N, 0 = none */
+    uint64_t log_access_max_per_s; /* LOG_ACCESS_MAX_PER_S: 0 = all of them */
 
     char http_host[CONFIG_TEXT_BYTES];
     uint64_t http_port;

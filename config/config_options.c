@@ -40,6 +40,10 @@ const struct config_option config_core_options[] = {
      .value = "1", .value_prod = "0", .max = 1000000, .unit = "requests per line",
      .zero = "logs none",
      .help = "how rare access lines are"},
+    {.name = "LOG_ACCESS_MAX_PER_S", .kind = CONFIG_NUMBER, .offset = FIELD(log_access_max_per_s),
+     .value = "100", .value_prod = "0", .max = 1000000, .unit = "access lines of a listener",
+     .zero = "sets no limit",
+     .help = "how many are written in a second; the rest are counted in one line"},
 
     {.name = "HTTP_HOST", .kind = CONFIG_HOST, .offset = FIELD(http_host),
      .value = "0.0.0.0",

@@ -12,6 +12,7 @@
 
 #include "core/app/app_data.h"
 #include "core/app/app_drain.h"
+#include "core/app/app_greeting.h"
 #include "core/app/app_pools.h"
 #include "core/app/app_servers.h"
 #include "core/app/diag_loop.h"
@@ -279,9 +280,9 @@ static int open_servers(struct app *app)
 static int start_log(const struct config *c)
 {
     const struct log_options options = {
-        .fd = 1,
+        .fd = STDOUT_FILENO,
         .level = (enum log_level)c->log_level,
-        .format = (enum log_format)c->log_format,
+        .format = log_choose_format((enum log_format)c->log_format, STDOUT_FILENO),
     };
     log_set_trace(task_current_trace);
     const int rc = log_start(&options);
@@ -305,11 +306,13 @@ static int start(struct app *app)
 static void log_ready(const struct app *app)
 {
     inherit_log();
+    app_greeting_warn(app->config);
     app_servers_log(&app->servers);
     app_modules_ready(app->modules);
     LOG(LOG_INFO, "main", "ready", log_cstr("version", app->options->version),
         log_cstr("env", config_env_name(app->config->env)),
         log_u64("memory_max_bytes", app->budget.pool.max_bytes));
+    app_greeting_show(&app->servers, app->options->modules);
 }
 
 /* --- run --- */

@@ -41,6 +41,14 @@ enum app_side {
     APP_SIDE_COUNT
 };
 
+/* Something to try on a server that has started; the port stands between `before` and `after`. */
+struct app_example {
+    enum app_server server; /* shown when it serves */
+    bool is_page;           /* to open in a browser, not to type */
+    const char *before;
+    const char *after;
+};
+
 struct app_module;
 
 /* What modules are given: all of it outlives them. */
@@ -66,6 +74,8 @@ struct app_module {
     /* Its variables. Their offsets are of its state, which holds the values when open is called. */
     const struct config_option *options;
     size_t option_count;
+    const struct app_example
+        *examples; /* up to one without `before`; shown to whoever watches a start */
     /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the
      * database's, so one module of a server may have some. */
     const char *const *(*schema)(size_t *ret_count);

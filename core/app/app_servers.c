@@ -165,8 +165,13 @@ static int open_server(struct app_servers *servers, const struct app_served *ser
         .is_host_checked = row->is_diagnostics && config_listener_is_local(row, c),
         .allowed_hosts = str_from(c->allowed_hosts),
         .http2_cuts = &servers->sides[side].http2_cuts,
-        .access_every = c->log_access_every,
-        .access_level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
+        .access =
+            {
+                .name = row->name,
+                .every = c->log_access_every,
+                .max_per_s = c->log_access_max_per_s,
+                .level = c->env == CONFIG_DEVELOPMENT ? LOG_DEBUG : LOG_INFO,
+            },
     };
     struct router *router = NULL;
     int rc = make_router(servers, served, which, &router);

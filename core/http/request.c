@@ -58,18 +58,19 @@ static void log_access(struct http_request *req, uint64_t now_ns)
     char peer[CONN_PEER_BYTES];
     req->transport->format_peer(req, peer);
     const struct log_field fields[] = {
-        log_cstr("server", req->server->listener.name),
-        log_cstr("method", http_method_name(req->method)),
-        log_str("target", req->target),
-        log_cstr("route", req->route->path),
-        log_i64("status", req->status),
-        log_u64("body_bytes", req->sent_body_bytes),
-        log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US),
-        log_cstr("peer", peer),
-        log_cstr("rpc_status", req->rpc_status), /* last: others than gRPC calls have none */
+        log_show(LOG_SHOW_NOT, log_cstr("server", req->server->listener.name)),
+        log_show(LOG_SHOW_VALUE, log_cstr("method", http_method_name(req->method))),
+        log_show(LOG_SHOW_CLIP, log_str("target", req->target)),
+        log_show(LOG_SHOW_NOT, log_cstr("route", req->route->path)),
+        log_show(LOG_SHOW_VALUE, log_i64("status", req->status)),
+        log_show(LOG_SHOW_NOT, log_u64("body_bytes", req->sent_body_bytes)),
+        log_show(LOG_SHOW_VALUE, log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US)),
+        log_show(LOG_SHOW_NOT, log_cstr("peer", peer)),
+        /* last: others than gRPC calls have none */
+        log_show(LOG_SHOW_VALUE, log_cstr("rpc_status", req->rpc_status)),
     };
     struct task *previous = task_enter(&req->task);
-    log_event(req->server->access_level, "access", "request", fields,
+    log_event(req->server->access.level, "access", "request", fields,
               ARRAY_COUNT(fields) - (req->rpc_status == NULL ? 1 : 0));
     task_leave(previous);
 }
@@ -79,11 +80,8 @@ static void account(struct http_request *req)
     struct http_server *server = req->server;
     const uint64_t now_ns = clock_now_ns();
     http_metrics_count(server->metrics, req, now_ns);
-    if (server->access_every > 0 && ++server->access_count >= server->access_every) {
-        server->access_count = 0;
-        if (log_is_on(server->access_level)) {
-            log_access(req, now_ns);
-        }
+    if (server->access.every > 0 && access_log_wants(&server->access)) {
+        log_access(req, now_ns);
     }
 }
 

@@ -7,10 +7,10 @@
 #ifndef TOQ_CORE_HTTP_SERVER_H
 #define TOQ_CORE_HTTP_SERVER_H
 
+#include "core/http/access_log.h"
 #include "core/http/http_metrics.h"
 #include "core/loop/budget.h"
 #include "core/loop/listener.h"
-#include "core/telemetry/log.h"
 
 /* Idle connections that were used within this time get as long to send one more request when the
  * server drains: it may be on its way already, and closing would lose it. */
@@ -86,9 +86,7 @@ struct http_server {
     struct http_metrics *metrics;
     const struct http_protocol *other; /* beside HTTP/1 */
     struct http2_cuts *http2_cuts;
-    uint64_t access_every; /* log one request in so many; 0: none */
-    uint64_t access_count;
-    enum log_level access_level;
+    struct access_log access;
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;

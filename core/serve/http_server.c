@@ -45,13 +45,12 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .metrics = metrics,
         .other = &http2_protocol,
         .http2_cuts = options->http2_cuts,
-        .access_every = options->access_every,
-        .access_level = options->access_level,
     };
     if (options->budget != NULL) {
         server->quota =
             options->is_vital ? &options->budget->diagnostics : &options->budget->traffic;
     }
+    access_log_init(&server->access, conns->loop, &options->access);
     list_init(&server->conns);
     list_init(&server->http2_conns);
     list_init(&server->drain.link);
@@ -69,6 +68,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
 void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg)
 {
     server->is_draining = true;
+    access_log_flush(&server->access);
     listener_close(&server->listener, on_closed, arg);
     loop_defer(server->loop, &server->drain);
 }
@@ -77,6 +77,7 @@ void http_server_deinit(struct http_server *server)
 {
     REQUIRE(list_is_empty(&server->conns) && list_is_empty(&server->http2_conns));
     loop_undefer(&server->drain);
+    access_log_deinit(&server->access);
     http1_free_spare(server);
     http2_free_spare(server);
     router_destroy(server->router);

@@ -23,8 +23,7 @@ struct http_server_options {
     bool is_host_checked;          /* requests whose Host is not local (host_is_local) get 403 */
     struct str allowed_hosts;      /* that are; outlives the server */
     struct http2_cuts *http2_cuts; /* counted there; outlives the server */
-    uint64_t access_every;
-    enum log_level access_level;
+    struct access_log_options access;
 };
 
 /* http_server_open binds and serves `router`'s routes.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/telemetry/log.h"
 #include "handlers/diagnostics/held.h"
 #include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
@@ -134,6 +135,7 @@ static int add_health(struct diagnostics *d, struct router *router)
 static int add_pprof(struct diagnostics *d, struct router *router)
 {
     static const struct route_row rows[] = {
+        {METHOD_GET, "/debug/", pprof_handle_debug, 0},
         {METHOD_GET, "/debug/pprof", pprof_handle_redirect, 0},
         {METHOD_GET, "/debug/pprof/", pprof_handle_index, 0},
         {METHOD_GET, "/debug/pprof/cmdline", pprof_handle_cmdline, 0},
@@ -144,6 +146,7 @@ static int add_pprof(struct diagnostics *d, struct router *router)
         {METHOD_GET, "/debug/pprof/ui/", pprof_handle_ui_page, 0},
         {METHOD_GET, "/debug/pprof/ui/profiles", pprof_handle_ui_profiles, 0},
         {METHOD_GET, "/debug/pprof/ui/:name", pprof_handle_ui_asset, 0},
+        {METHOD_GET, "/debug/pprof/trace", pprof_handle_trace, 0},
         {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},
         {METHOD_GET, "/debug/pprof/*", pprof_handle_unknown, 0},
         {METHOD_GET, "/debug/fgprof", pprof_handle_wall, ROUTE_NO_DEADLINE | ROUTE_LONG},
@@ -194,6 +197,9 @@ static int start(void *state)
                                  .warn_ms = d->settings.held_loop_warn_ms,
                              });
     }
+    if (!config->enable_pprof) {
+        LOG(LOG_INFO, "pprof", "off: ENABLE_PPROF=true and a restart switch it on");
+    }
     return code;
 }
 
@@ -221,11 +227,20 @@ static void close_module(void *state)
     buf_deinit(&d->cmdline);
 }
 
+static const struct app_example examples[] = {
+    {APP_SERVER_HTTP, false, "curl localhost:", "/health"},
+    {APP_SERVER_PPROF, false,
+     "go tool pprof -top 'http://localhost:", "/debug/pprof/profile?seconds=5'"},
+    {APP_SERVER_PPROF, true, "http://localhost:", "/debug/"},
+    {.before = NULL},
+};
+
 const struct app_module diagnostics_module = {
     .name = "diagnostics",
     .state_bytes = sizeof(struct diagnostics),
     .options = options,
     .option_count = ARRAY_COUNT(options),
+    .examples = examples,
     .open = open_module,
     .add_routes = add_routes,
     .start = start,

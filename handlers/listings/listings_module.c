@@ -95,8 +95,14 @@ static void close_module(void *state)
     listings_deinit(&module->listings);
 }
 
+static const struct app_example examples[] = {
+    {APP_SERVER_HTTP, false, "curl 'localhost:", "/v1/listings?limit=2'"},
+    {.before = NULL},
+};
+
 const struct app_module listings_module = {
     .name = "listings",
+    .examples = examples,
     .state_bytes = sizeof(struct listings_module),
     .options = options,
     .option_count = ARRAY_COUNT(options),

@@ -34,6 +34,7 @@ DEFAULTS = {
     "PPROF_PORT": "0",
     "ALLOWED_HOSTS": "test,t",  # what requests name in wire.py and in tests
     "LOG_LEVEL": "info",
+    "LOG_ACCESS_MAX_PER_S": "0",  # tests look for the line of each request
     "SHUTDOWN_DELAY_MS": "0",
     "MYSQL_HOST": "127.0.0.1",
     "MYSQL_PORT": "1",

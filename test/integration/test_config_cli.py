@@ -326,3 +326,38 @@ def test_the_bound_address_is_logged(start_server, host, address):
     server = start_server({"HTTP_HOST": host})
     line = server.wait_line("server=http")
     assert f"address={address}:{server.ports['http']}" in line.replace('"', "")
+
+
+# --- a block of variables as a Go service has it
+
+GUIDE = """\
+LOG_LEVEL=debug
+ENABLE_PPROF=true
+PPROF_PORT={pprof}
+MYSQL_HOST=localhost
+MYSQL_PORT=1
+REDIS_HOST=localhost
+REDIS_PORT=1
+GRPC_PORT={grpc}
+HTTP_PORT={http}
+ENABLE_METRICS=true
+GOMAXPROCS=4
+GOGC=100
+GODEBUG=gctrace=1
+"""
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_the_block_of_a_go_service_starts_the_server(start_server, env_file, by_file):
+    text = GUIDE.format(pprof=free_port(), grpc=free_port(), http=free_port())
+    block = dict(line.split("=", 1) for line in text.splitlines())
+    if by_file:
+        # What the file sets is not in the environment, which would win.
+        server = start_server({**dict.fromkeys(block), "CONFIG_DIR": env_file(text)})
+    else:
+        server = start_server({**block, "ENV": "development"})
+    assert server.stop() == 0
+    warnings = [line for line in server.lines if "WARN  config:" in line]
+    named = {re.search(r"name=(\w+)", line).group(1): line for line in warnings}
+    assert sorted(named) == ["GODEBUG", "GOGC", "GOMAXPROCS"] and len(warnings) == 3
+    assert "ALLOC_TRACE_MS" in named["GODEBUG"] and "MALLOC_CONF" in named["GOGC"]

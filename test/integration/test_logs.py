@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The log: its lines, its levels, and that nothing it is written to can stop the server."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -284,3 +286,62 @@ def test_a_closed_stdout(start_server):
                           preexec=lambda: os.close(1))
     flood(server, 100)
     assert server.stop() == 0
+
+
+# --- what a person sees
+
+def watch(start_server, settings):
+    """Starts a server whose log goes to a terminal; returns it and what reads the terminal so far."""
+    ours, theirs = pty.openpty()
+    server = start_server({"HTTP_PORT": free_port(), "LOG_LEVEL": "debug", "TERM": "xterm", **settings},
+                          stdout=theirs)
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    seen = bytearray()
+
+    def read():
+        with contextlib.suppress(BlockingIOError, OSError):  # EIO: the server has ended
+            while chunk := os.read(ours, 65536):
+                seen.extend(chunk)
+        return seen.decode().replace("\r\n", "\n")
+    return server, read
+
+
+def test_a_terminal_gets_colours_and_a_block_that_says_what_next(start_server):
+    server, read = watch(start_server, {})
+    wait_until(lambda: "again: at once" in read(), "the block")
+    pprof = re.search(r"^  pprof +127\.0\.0\.1:(\d+)$", read(), re.M).group(1)
+    assert f"\n  http     127.0.0.1:{server.ports['http']}\n" in read()
+    assert len(re.findall(r"^  (?:try  |     )    (?:curl|go tool)", read(), re.M)) == 3
+    assert f"\n  open     http://localhost:{pprof}/debug/\n" in read()
+    assert ask(server, "/nope?a=b").status == 404
+    wait_until(lambda: "GET /nope?a=b \033[33m404\033[0m" in read(), "the access line")
+    shown = [re.sub(r"\033\[\d+m", "", line) for line in read().splitlines()]
+    assert max(len(line) for line in shown) <= 120
+    assert re.fullmatch(r"\S+ DEBUG GET \S+ 404 \d+us [0-9a-f]{32}",
+                        next(line for line in shown if "/nope" in line))
+
+
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_where_none_is_wanted(start_server, plain):
+    server, read = watch(start_server, plain)
+    wait_until(lambda: "again: at once" in read(), "the block")
+    assert "\033" not in read()
+    assert server.stop() == 0
+
+
+def test_access_lines_are_sampled_and_say_so(start_server):
+    server = start_server({"LOG_LEVEL": "debug", "LOG_ACCESS_MAX_PER_S": "5"})
+    with Peer(server) as peer:
+        for _ in range(200):
+            peer.ask("/nope")
+    left_out = int(re.search(r"max_per_s=5 left_out=(\d+)", server.wait_line("access: sampled")).group(1))
+    assert server.stop() == 0
+    counts = [int(n) for line in server.lines for n in re.findall(r"access: sampled.* left_out=(\d+)", line)]
+    assert left_out == counts[0] and sum(counts) + len(access_lines(server)) == 200
+    assert "server=http" in next(line for line in server.lines if "access: sampled" in line)
+
+
+def test_pprof_that_is_off_says_how_to_switch_it_on(start_server):
+    server = start_server({"ENABLE_PPROF": "false"})
+    assert "ENABLE_PPROF=true" in server.wait_line("pprof: off")

@@ -132,12 +132,35 @@ def test_symbol_takes_numbers_as_go_does(server):
     assert len(lines) == 1 and f"\n{address:#x} " in lines.pop()
 
 
-@pytest.mark.parametrize("path", ["nope", "nope?seconds=abc", "nope?debug=1", "PROFILE", "trace",
+@pytest.mark.parametrize("path", ["nope", "nope?seconds=abc", "nope?debug=1", "PROFILE",
                                   "foo/bar", "heap/", "heap/heap", "foo//bar/baz?debug=1"])
 def test_an_unknown_profile_is_not_found(server, path):
     answer = ask(server, "GET", f"/debug/pprof/{path}")
     assert (answer.status_code, answer.text) == (404, "Unknown profile\n")
     assert fields(answer) == ERROR
+
+
+def test_trace_says_what_to_use_instead(server):
+    answer = ask(server, "GET", "/debug/pprof/trace?seconds=1")
+    assert answer.status_code == 404 and fields(answer) == ERROR
+    for path in re.findall(r"/debug/\S+", answer.text):
+        assert ask(server, "GET", path.replace("seconds=5", "seconds=1")).status_code == 200
+    assert "/debug/fgprof?seconds=5" in answer.text
+
+
+def test_the_index_of_all_leads_to_all_that_is_there(server):
+    text = ask(server, "GET", "/debug/")
+    assert text.headers["content-type"] == TEXT
+    paths = [line.split()[0] for line in text.text.splitlines()]
+    assert {"/debug/pprof/", "/debug/pprof/profile", "/debug/fgprof", "/health",
+            "/debug/pprof/heap?debug=1"} <= set(paths)
+    page = ask(server, "GET", "/debug/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert [httpx.URL("http://x/debug/").join(link).raw_path.decode()
+            for link in re.findall(r'<a href="([^"]+)"', page.text)] == paths
+    for path in paths:
+        if not path.endswith(("/profile", "/fgprof")):  # these take their time
+            assert ask(server, "GET", path).status_code in (200, 503), path
 
 
 @pytest.mark.parametrize("path", ["/debug/pprof", "/debug/pprof/", "/debug/pprof/cmdline",

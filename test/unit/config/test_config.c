@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/config_foreign.h"
 #include "config/envfile.h"
 
 /* A module's table, beside the core's. */
@@ -518,6 +519,32 @@ static void test_log_level_is_read_again(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* foreign_names joins the names of the variables of other programs that were seen. */
+static void foreign_names(const struct config *config, char *out, size_t size)
+{
+    const struct config_foreign *foreign;
+    out[0] = '\0';
+    for (size_t i = 0; (foreign = config_foreign_at(i)) != NULL; i++) {
+        if ((config->foreign & (UINT32_C(1) << i)) != 0) {
+            const size_t len = strlen(out);
+            (void)snprintf(out + len, size - len, "%s ", foreign->name);
+        }
+    }
+}
+
+static void test_variables_of_go_are_noted(void **state)
+{
+    struct fixture *f = *state;
+    char names[256];
+    write_env_file(f, "GOMAXPROCS=4\nGOGC=whatever\n");
+    const char *variables[] = {f->config_dir, "GODEBUG=gctrace=1", "GOGC=", "GOPATH=/x", NULL};
+    const struct config config = load(variables);
+    foreign_names(&config, names, sizeof(names));
+    assert_string_equal(names, "GOMAXPROCS GOGC GODEBUG ");
+    assert_file_refused(f, "GOGX=4\n",
+                        "@/development.env:1: GOGX is not a variable; --help lists them");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +571,7 @@ int main(void)
         TEST(test_parse_file_opens_nothing),
         TEST(test_load_reads_the_process_environment),
         TEST(test_log_level_is_read_again),
+        TEST(test_variables_of_go_are_noted),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * config_foreign.h - variables of the Go runtime, which toq knows and does not use: the server
+ * starts with them and says what stands for them here.
+ */
+#ifndef TOQ_CONFIG_CONFIG_FOREIGN_H
+#define TOQ_CONFIG_CONFIG_FOREIGN_H
+
+#include "core/base/str.h"
+
+/* A variable of another program. */
+struct config_foreign {
+    const char *name;
+    const char *instead; /* what toq has in its place */
+};
+
+/* config_foreign_find looks a name up.
+ *
+ * Returns: true with *ret_bit set, the variable's in struct config's foreign; false if it is none.
+ */
+MUST_USE bool config_foreign_find(struct str name, uint32_t *ret_bit);
+
+/* config_foreign_at is the variable of the `index`th bit, from 0; NULL behind the last. */
+const struct config_foreign *config_foreign_at(size_t index);
+
+#endif
