@@ -33,7 +33,11 @@ endif
 .SUFFIXES:
 
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(patsubst $(B)/%,%,$@)')
+# -s says nothing; a build that was counted before (counted_all) says how far it is.
+QUIET = $(or $(V),$(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))))
+step  = $(if $(TOTAL),printf . >>$(B)/steps; printf '  [%3d/%d] ' $$(stat -c %s $(B)/steps) $(TOTAL);) \
+        printf '  %-7s %s\n'
+say   = $(if $(QUIET),,@$(step) '$(1)' '$(patsubst $(B)/%,%,$@)')
 
 # ---- flags ---------------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ OURS    := $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(sort $(shell find co
 STAND_INS := $(filter %_hook_none.c,$(OURS))
 HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 # What serves pprof, and what answers in its place in a build without the profiler.
-PPROF     := $(filter handlers/diagnostics/pprof%.c,$(OURS))
+PPROF     := $(filter handlers/diagnostics/pprof%.c handlers/diagnostics/debug_index.c,$(OURS))
 
 SOURCES := $(filter-out handlers/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
 # A service's files lie below their root as their packages do, which is how clients import them.
@@ -330,16 +334,24 @@ help:
 deps:
 	@scripts/deps $(or $(FOR),run)
 
-run-dev run-prod:
-	@scripts/deps run
-	@$(MAKE) all
-	@scripts/run $(if $(filter run-dev,$@),development,production) $(B)/toq_server
+# Builds $(1), and counts the steps before, so that each can say how many there are.
+counted = +@mkdir -p $(B) && rm -f $(B)/steps && $(MAKE) $(1) \
+          TOTAL=$$($(MAKE) -n TOTAL= $(1) | grep -c "printf '  %-7s")
 
+run-dev run-prod: ENVIRONMENT = $(if $(filter run-dev,$@),development,production)
+run-dev run-prod:
+	@scripts/run $(ENVIRONMENT) --check
+	@scripts/deps run
+	$(call counted,all)
+	@scripts/run $(ENVIRONMENT) $(B)/toq_server
+
+DEBUG_PORT = $(shell expr 2345 + 0$(PORT_OFFSET))
 debug-server:
+	@scripts/run development --check
 	@scripts/deps debug
-	@$(MAKE) all
-	@echo 'waiting for a debugger on 127.0.0.1:2345'
-	@scripts/run development $(B)/toq_server scripts/debug $(B)/toq_server 2345
+	$(call counted,all)
+	@echo 'waiting for a debugger on 127.0.0.1:$(DEBUG_PORT)'
+	@scripts/run development $(B)/toq_server scripts/debug $(B)/toq_server $(DEBUG_PORT)
 
 # Loopback alone, for it serves whatever load a request asks for.
 interop-server:
