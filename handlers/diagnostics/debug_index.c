@@ -55,13 +55,22 @@ static void put_row(struct page *page, const char *folder, const char *name, con
                purpose);
 }
 
+/* is_shown leaves out this page, what only leads to a listed path, and what the ui asks for. */
+static bool is_shown(const struct route *route)
+{
+    static const char *const hidden[] = {HERE, "/debug/pprof", "/debug/pprof/trace",
+                                         "/debug/pprof/ui", "/debug/pprof/ui/profiles"};
+    for (size_t i = 0; i < ARRAY_COUNT(hidden); i++) {
+        if (strcmp(route->path, hidden[i]) == 0) {
+            return false;
+        }
+    }
+    return route->method == METHOD_GET && strpbrk(route->path, ":*") == NULL;
+}
+
 static void put_route(void *arg, const struct route *route)
 {
-    const bool is_shown = route->method == METHOD_GET && strcmp(route->path, HERE) != 0 &&
-                          strcmp(route->path, "/debug/pprof") != 0 &&
-                          strcmp(route->path, "/debug/pprof/trace") != 0 && /* leads to the next */
-                          strpbrk(route->path, ":*") == NULL;
-    if (is_shown) {
+    if (is_shown(route)) {
         const bool is_below = strncmp(route->path, HERE, strlen(HERE)) == 0;
         put_row(arg, is_below ? HERE : "", route->path + (is_below ? strlen(HERE) : 0),
                 purpose_of(route->path));

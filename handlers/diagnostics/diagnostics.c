@@ -197,7 +197,7 @@ static int start(void *state)
                                  .warn_ms = d->settings.held_loop_warn_ms,
                              });
     }
-    if (!config->enable_pprof) {
+    if (!d->context->config->enable_pprof) {
         LOG(LOG_INFO, "pprof", "off: ENABLE_PPROF=true and a restart switch it on");
     }
     return code;
