@@ -144,6 +144,7 @@ static int add_pprof(struct diagnostics *d, struct router *router)
         {METHOD_POST, "/debug/pprof/symbol", pprof_handle_symbol, ROUTE_BODY},
         {METHOD_GET, "/debug/pprof/ui", pprof_handle_ui_redirect, 0},
         {METHOD_GET, "/debug/pprof/ui/", pprof_handle_ui_page, 0},
+        {METHOD_GET, "/debug/pprof/ui/history", pprof_handle_ui_history, 0},
         {METHOD_GET, "/debug/pprof/ui/profiles", pprof_handle_ui_profiles, 0},
         {METHOD_GET, "/debug/pprof/ui/:name", pprof_handle_ui_asset, 0},
         {METHOD_GET, "/debug/pprof/trace", pprof_handle_trace, 0},

@@ -85,6 +85,9 @@ void pprof_handle_ui_asset(struct http_request *req, void *pprof);
 /* pprof_handle_ui_profiles tells the page what there is to draw, as JSON. */
 void pprof_handle_ui_profiles(struct http_request *req, void *pprof);
 
+/* pprof_handle_ui_history tells the page how much CPU each second of the past took, as JSON. */
+void pprof_handle_ui_history(struct http_request *req, void *pprof);
+
 /* pprof_handle_wall answers as fgprof does: where requests spend ?seconds=. */
 void pprof_handle_wall(struct http_request *req, void *pprof);
 

@@ -97,3 +97,8 @@ void pprof_handle_ui_profiles(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);
 }
+
+void pprof_handle_ui_history(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}

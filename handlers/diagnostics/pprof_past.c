@@ -39,6 +39,18 @@ static void on_read(void *arg, int status, const char *data, size_t len)
     pprof_respond_file(req, "profile", (struct str){data, len});
 }
 
+static void on_columns(void *arg, int status, const char *data, size_t len)
+{
+    struct http_request *req = arg;
+    http_on_cancel(req, NULL);
+    if (status < 0) {
+        fail(req, status);
+    } else {
+        pprof_accounts_count("history", true);
+        http_respond_json(req, 200, (struct str){data, len});
+    }
+}
+
 static void on_cancel(struct http_request *req, int status)
 {
     (void)status;
@@ -75,10 +87,9 @@ static int check(uint64_t ago_ns, uint64_t seconds, char *message)
     return 0;
 }
 
-static void read_past(struct http_request *req, uint64_t ago_ns, uint64_t seconds)
+/* rc: of a question that was put, with `read` to take it back. */
+static void wait(struct http_request *req, int rc, struct history_read *read)
 {
-    struct history_read *read;
-    const int rc = history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, req, &read);
     if (rc == 0) {
         req->user = read;
         http_on_cancel(req, on_cancel);
@@ -109,6 +120,23 @@ void pprof_past_respond(struct http_request *req, struct str ago, uint64_t secon
     if (status != 0) {
         refuse(req, status, message);
     } else {
-        read_past(req, ago_ns, seconds);
+        struct history_read *read = NULL;
+        const int rc =
+            history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, req, &read);
+        wait(req, rc, read);
     }
+}
+
+void pprof_handle_ui_history(struct http_request *req, void *arg)
+{
+    if (!pprof_is_allowed(arg, req)) {
+        return;
+    }
+    if (!history_is_on()) {
+        refuse(req, 404, "No history is kept: PPROF_HISTORY_WINDOWS is 0");
+        return;
+    }
+    struct history_read *read = NULL;
+    const int rc = history_read_columns(on_columns, req, &read);
+    wait(req, rc, read);
 }

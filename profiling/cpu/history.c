@@ -16,28 +16,14 @@
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
+#include "profiling/cpu/history_columns.h"
+#include "profiling/cpu/history_window.h"
 #include "profiling/cpu/sampler.h"
 #include "profiling/write/encode.h"
 
 #define DRAIN_MS        1000 /* seldom wakes an idle process; the rings hold five times as much */
 #define REFRESH_WINDOWS 6    /* between two looks for new libraries */
 #define COMMENT_BYTES   384
-
-/* The stacks of a full window, shared between the ring and its readers. */
-struct kept {
-    size_t users;
-    struct stacks stacks;
-};
-
-struct window {
-    uint64_t wall_ns; /* its start, on the wall's clock and on the loop's */
-    uint64_t start_ns;
-    uint64_t end_ns;
-    uint64_t samples;
-    uint64_t lost;
-    uint64_t truncated; /* weight of stacks that do not reach the thread's start */
-    struct kept *kept;  /* NULL: no samples */
-};
 
 struct history_read {
     struct list link;
@@ -51,8 +37,13 @@ struct history_read {
     int status;              /* of the job */
     char *data;
     size_t len;
+    bool is_columns;   /* what is made of the windows: history_read_columns, or a profile ... */
+    uint64_t start_ns; /* ... of this time, on the loop's clock */
+    uint64_t end_ns;
+    uint64_t wall_ns; /* of end_ns */
+    uint64_t now_ms;  /* when it was asked for, on the wall's clock */
     size_t count;
-    struct window windows[];
+    struct history_window windows[];
 };
 
 static struct {
@@ -63,14 +54,15 @@ static struct {
     bool is_refreshing; /* code_wait is out */
     size_t until_refresh;
 
-    struct window *ring;
+    struct history_window *ring;
     size_t first;
     size_t count;
     size_t bytes; /* of the ring's stacks */
 
-    struct window window; /* being filled */
-    struct stacks stacks;
-    uint64_t lost_before; /* the sampler's, when the window began */
+    struct history_window window; /* being filled */
+    struct history_kept kept;     /* what it has so far */
+    uint64_t drained_ns;          /* last */
+    uint64_t lost_before;         /* the sampler's, when the window began */
 
     struct list reads; /* not cancelled */
     size_t read_count; /* cancelled ones included */
@@ -81,20 +73,7 @@ static struct {
 /* ---- windows ----------------------------------------------------------------------------------
  */
 
-static size_t bytes_of(const struct window *window)
-{
-    return window->kept == NULL ? 0 : sizeof(struct kept) + stacks_bytes(&window->kept->stacks);
-}
-
-static void put_window(const struct window *window)
-{
-    if (window->kept != NULL && --window->kept->users == 0) {
-        stacks_deinit(&window->kept->stacks);
-        free(window->kept);
-    }
-}
-
-static struct window *window_at(size_t i)
+static struct history_window *window_at(size_t i)
 {
     return &history.ring[(history.first + i) % history.options.windows];
 }
@@ -107,52 +86,51 @@ static uint64_t oldest_start_ns(void)
 
 static void drop_oldest(void)
 {
-    const struct window *oldest = window_at(0);
-    history.bytes -= bytes_of(oldest);
-    put_window(oldest);
+    const struct history_window *oldest = window_at(0);
+    history.bytes -= history_window_bytes(oldest);
+    history_window_put(oldest);
     history.first = (history.first + 1) % history.options.windows;
     history.count--;
 }
 
 static void begin_window(uint64_t now_ns)
 {
-    history.window = (struct window){.wall_ns = clock_wall_ns(), .start_ns = now_ns};
+    history.window = (struct history_window){.wall_ns = clock_wall_ns(), .start_ns = now_ns};
+    history.drained_ns = now_ns;
     history.lost_before = sampler_get_stats().lost;
 }
 
 /* The window so far, as one that is full. Without memory for its stacks they are lost. */
-static struct window copy_window(uint64_t now_ns)
+static struct history_window copy_window(uint64_t now_ns)
 {
-    struct window window = history.window;
+    struct history_window window = history.window;
     window.end_ns = now_ns;
-    window.lost = sampler_get_stats().lost - history.lost_before + history.stacks.dropped;
-    if (history.stacks.sample_count == 0) {
+    window.lost += sampler_get_stats().lost - history.lost_before;
+    if (history.kept.event_count == 0) {
         return window;
     }
     window.kept = calloc(1, sizeof(*window.kept));
-    if (window.kept != NULL && !stacks_copy(&history.stacks, &window.kept->stacks)) {
+    if (window.kept != NULL && !history_kept_copy(&history.kept, window.kept)) {
         free(window.kept);
         window.kept = NULL;
     }
     if (window.kept == NULL) {
-        window.lost += history.stacks.total;
-    } else {
-        window.kept->users = 1;
+        window.lost += history.kept.stacks.total;
     }
     return window;
 }
 
 static void end_window(uint64_t now_ns)
 {
-    const struct window window = copy_window(now_ns);
-    stacks_deinit(&history.stacks);
+    const struct history_window window = copy_window(now_ns);
+    history_kept_deinit(&history.kept);
     history.lost += window.lost;
     if (history.count == history.options.windows) {
         drop_oldest();
     }
     *window_at(history.count) = window;
     history.count++;
-    history.bytes += bytes_of(&window);
+    history.bytes += history_window_bytes(&window);
     while (history.bytes > history.options.bytes_max) {
         drop_oldest();
     }
@@ -162,13 +140,13 @@ static void on_sample(struct sampler_consumer *consumer, const struct ring_sampl
                       const char *name)
 {
     (void)consumer;
-    const struct stacks_labels labels = {
-        .label = sample->label,
-        .thread = stacks_name(&history.stacks, str_from(name)),
-    };
-    const int64_t values[STACKS_VALUES_MAX] = {sample->weight,
-                                               (int64_t)sample->weight * sample->period_ns};
-    stacks_add(&history.stacks, sample->frames, sample->frame_count, &labels, values);
+    /* It was taken at some time since the last drain. */
+    const uint64_t middle_ns = history.drained_ns + (clock_now_ns() - history.drained_ns) / 2;
+    const uint64_t offset_ms = (middle_ns - history.window.start_ns) / NS_PER_MS;
+    if (!history_kept_add(&history.kept, sample, name, (uint32_t)offset_ms)) {
+        history.window.lost += sample->weight;
+        return;
+    }
     history.samples += sample->weight;
     history.window.samples += sample->weight;
     history.window.truncated += sample->is_complete ? 0 : sample->weight;
@@ -196,6 +174,7 @@ static void on_drained(struct sampler_consumer *consumer)
 {
     (void)consumer;
     const uint64_t now_ns = clock_now_ns();
+    history.drained_ns = now_ns;
     if (now_ns - history.window.start_ns >= history.options.window_ms * NS_PER_MS) {
         end_window(now_ns);
         begin_window(now_ns);
@@ -216,52 +195,79 @@ static uint64_t count_lost(const struct history_read *read)
     return lost;
 }
 
-static void format_account(const struct history_read *read, char *out)
+/* samples: in the profile. */
+static void format_account(const struct history_read *read, uint64_t samples, char *out)
 {
-    uint64_t samples = 0;
     uint64_t truncated = 0;
     for (size_t i = 0; i < read->count; i++) {
-        samples += read->windows[i].samples;
         truncated += read->windows[i].truncated;
     }
-    const struct window *first = &read->windows[0];
-    const struct window *last = &read->windows[read->count - 1];
     char itimer[SAMPLER_ITIMER_BYTES];
     sampler_format_itimer(read->itimer_reason, itimer);
     char start[CLOCK_RFC3339_BYTES];
     char end[CLOCK_RFC3339_BYTES];
-    clock_format_rfc3339(first->wall_ns, start);
-    clock_format_rfc3339(first->wall_ns + (last->end_ns - first->start_ns), end);
+    clock_format_rfc3339(read->wall_ns - (read->end_ns - read->start_ns), start);
+    clock_format_rfc3339(read->wall_ns, end);
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: history from %s to %s, windows: %zu; %" PRIu64 " samples, %" PRIu64
                    " lost, %" PRIu64 " truncated%s",
                    start, end, read->count, samples, count_lost(read), truncated, itimer);
 }
 
-static void encode_work(struct pool_job *job)
+static void encode_profile_of(struct history_read *read)
 {
-    const uint32_t label = task_swap_label(LABEL_PROFILER);
-    struct history_read *read = CONTAINER_OF(job, struct history_read, job);
-    const struct window *first = &read->windows[0];
+    const uint64_t duration_ns = read->end_ns - read->start_ns;
     const struct profile_spec spec = {
         .types = {{"samples", "count"}, {"cpu", "nanoseconds"}},
         .type_count = 2,
         .period_type = {"cpu", "nanoseconds"},
         .period = NS_PER_S / HISTORY_HZ,
-        .time_ns = first->wall_ns,
-        .duration_ns = read->windows[read->count - 1].end_ns - first->start_ns,
+        .time_ns = read->wall_ns - duration_ns,
+        .duration_ns = duration_ns,
     };
     struct stacks merged = {0};
     encode_add_lost(&merged, count_lost(read), NS_PER_S / HISTORY_HZ);
     for (size_t i = 0; i < read->count; i++) {
-        if (read->windows[i].kept != NULL) {
-            stacks_merge(&merged, &read->windows[i].kept->stacks, 1);
-        }
+        history_window_merge(&read->windows[i], read->start_ns, read->end_ns, &merged);
     }
     char comment[COMMENT_BYTES];
-    format_account(read, comment);
+    format_account(read, merged.total - count_lost(read), comment);
     read->status = encode_profile(&merged, &spec, read->maps, comment, &read->data, &read->len);
     stacks_deinit(&merged);
+}
+
+static void encode_columns_of(struct history_read *read)
+{
+    const struct history_columns columns = {
+        .windows = read->windows,
+        .window_count = read->count,
+        .start_ns = read->start_ns,
+        .seconds = (read->end_ns - read->start_ns) / NS_PER_S,
+        .wall_ns = read->wall_ns - (read->end_ns - read->start_ns),
+        .now_ms = read->now_ms,
+    };
+    struct buf text;
+    buf_init(&text, HISTORY_COLUMNS_MAX_BYTES);
+    read->status = history_columns_write(&columns, &text);
+    read->data = read->status == 0 ? malloc(text.len) : NULL;
+    if (read->data != NULL) {
+        memcpy(read->data, buf_str(&text).ptr, text.len);
+        read->len = text.len;
+    } else {
+        read->status = UV_ENOMEM;
+    }
+    buf_deinit(&text);
+}
+
+static void encode_work(struct pool_job *job)
+{
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
+    struct history_read *read = CONTAINER_OF(job, struct history_read, job);
+    if (read->is_columns) {
+        encode_columns_of(read);
+    } else {
+        encode_profile_of(read);
+    }
     (void)task_swap_label(label);
 }
 
@@ -271,7 +277,7 @@ static void encode_work(struct pool_job *job)
 static void free_read(struct history_read *read)
 {
     for (size_t i = 0; i < read->count; i++) {
-        put_window(&read->windows[i]);
+        history_window_put(&read->windows[i]);
     }
     list_unlink(&read->link);
     code_put(read->maps);
@@ -310,11 +316,13 @@ static void on_code_ready(struct code_wait *wait, int status)
     }
 }
 
-/* Adds the windows that overlap the time from start_ns to end_ns. */
-static void add_windows(struct history_read *read, uint64_t start_ns, uint64_t end_ns)
+/* Adds the windows that overlap the time. */
+static void add_windows(struct history_read *read)
 {
+    const uint64_t start_ns = read->start_ns;
+    const uint64_t end_ns = read->end_ns;
     for (size_t i = 0; i < history.count; i++) {
-        const struct window *window = window_at(i);
+        const struct history_window *window = window_at(i);
         if (window->end_ns > start_ns && window->start_ns < end_ns) {
             read->windows[read->count++] = *window;
             if (window->kept != NULL) {
@@ -328,14 +336,9 @@ static void add_windows(struct history_read *read, uint64_t start_ns, uint64_t e
     INVARIANT(read->count > 0); /* the windows follow each other without a gap */
 }
 
-int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
-                 struct history_read **ret_read)
+static int begin_read(uint64_t start_ns, uint64_t end_ns, bool is_columns, history_done_fn on_done,
+                      void *arg, struct history_read **ret_read)
 {
-    REQUIRE(history.is_on && length_ns > 0 && start_ns <= clock_now_ns() && on_done != NULL);
-    sampler_drain(); /* may end a window, and drop another */
-    if (oldest_start_ns() == 0 || start_ns < oldest_start_ns()) {
-        return UV_ERANGE;
-    }
     if (history.read_count == HISTORY_READS_MAX) {
         return UV_EBUSY;
     }
@@ -354,11 +357,41 @@ int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done,
     read->itimer_reason = sampler.untimed_now > 0 ? sampler.itimer_reason : 0;
     read->on_done = on_done;
     read->arg = arg;
+    read->is_columns = is_columns;
+    read->start_ns = start_ns;
+    read->end_ns = end_ns;
+    read->wall_ns = clock_wall_ns() - (clock_now_ns() - end_ns);
+    read->now_ms = clock_wall_ns() / NS_PER_MS;
     list_push_back(&history.reads, &read->link);
     history.read_count++;
-    add_windows(read, start_ns, start_ns + length_ns);
+    add_windows(read);
     *ret_read = read;
     return 0;
+}
+
+int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
+                 struct history_read **ret_read)
+{
+    REQUIRE(history.is_on && length_ns > 0 && start_ns <= clock_now_ns() && on_done != NULL);
+    sampler_drain(); /* may end a window, and drop another */
+    if (oldest_start_ns() == 0 || start_ns < oldest_start_ns()) {
+        return UV_ERANGE;
+    }
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t end_ns = now_ns - start_ns < length_ns ? now_ns : start_ns + length_ns;
+    return begin_read(start_ns, end_ns, false, on_done, arg, ret_read);
+}
+
+int history_read_columns(history_done_fn on_done, void *arg, struct history_read **ret_read)
+{
+    REQUIRE(history.is_on && on_done != NULL);
+    const uint64_t end_ns = history.drained_ns; /* so that no second is cut by a drain */
+    const uint64_t start_ns = oldest_start_ns();
+    if (start_ns == 0 || end_ns - start_ns < NS_PER_S) {
+        return UV_ERANGE;
+    }
+    const uint64_t length_ns = (end_ns - start_ns) / NS_PER_S * NS_PER_S;
+    return begin_read(end_ns - length_ns, end_ns, true, on_done, arg, ret_read);
 }
 
 void history_cancel(struct history_read *read)
@@ -436,8 +469,8 @@ void history_stop(void)
     free(history.ring);
     history.ring = NULL;
     history.first = 0;
-    stacks_deinit(&history.stacks);
-    history.window = (struct window){0};
+    history_kept_deinit(&history.kept);
+    history.window = (struct history_window){0};
 }
 
 bool history_is_on(void)
@@ -457,7 +490,7 @@ struct history_stats history_get_stats(void)
         .samples = history.samples,
         .lost = history.lost,
         .windows = history.count,
-        .bytes = history.bytes + stacks_bytes(&history.stacks) +
+        .bytes = history.bytes + history_kept_bytes(&history.kept) +
                  (history.is_on ? history.options.windows * sizeof(*history.ring) : 0),
     };
 }

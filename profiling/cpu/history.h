@@ -61,7 +61,8 @@ bool history_is_on(void);
 /* history_get_span_ns is how long ago the oldest window began; 0 while there is none. */
 uint64_t history_get_span_ns(void);
 
-/* history_read begins to make the profile of the windows that overlap an interval that has begun.
+/* history_read begins to make the profile of an interval that has begun. When a sample was taken is
+ * known to half the time between two drains, half a second.
  *
  * start_ns: of clock_now_ns. length_ns: not 0; what is yet to come of it is left out. on_done runs
  * exactly once, on the loop, never from inside history_read, unless history_cancel or history_stop
@@ -72,6 +73,14 @@ uint64_t history_get_span_ns(void);
  */
 MUST_USE int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
                           struct history_read **ret_read);
+
+/* history_read_columns begins to sum up the CPU time of each whole second that is kept, the last
+ * ends with the last drain; as history_read, but that on_done gets history_columns_write's JSON.
+ *
+ * Returns: 0 with *ret_read set; UV_ERANGE there is no whole second yet; UV_EBUSY; UV_ENOMEM.
+ */
+MUST_USE int history_read_columns(history_done_fn on_done, void *arg,
+                                  struct history_read **ret_read);
 
 /* history_cancel ends a read; on_done does not run. */
 void history_cancel(struct history_read *read);

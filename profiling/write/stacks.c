@@ -115,8 +115,8 @@ uint32_t stacks_name(struct stacks *stacks, struct str name)
     return stacks->name_count++;
 }
 
-void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
-                const struct stacks_labels *labels, const int64_t *values)
+uint32_t stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
+                    const struct stacks_labels *labels, const int64_t *values)
 {
     REQUIRE(count > 0);
     uint32_t node = STACKS_NO_PARENT;
@@ -127,12 +127,13 @@ void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
     struct stacks_sample *sample = is_ok ? find_or_add_sample(stacks, node, labels) : NULL;
     if (sample == NULL) {
         stacks->dropped += (uint64_t)values[0];
-        return;
+        return STACKS_NO_SAMPLE;
     }
     for (size_t i = 0; i < STACKS_VALUES_MAX; i++) {
         sample->values[i] += values[i];
     }
     stacks->total += (uint64_t)values[0];
+    return (uint32_t)(sample - stacks->samples);
 }
 
 void stacks_merge(struct stacks *stacks, const struct stacks *from, int64_t factor)

@@ -22,6 +22,7 @@
 #define STACKS_FRAMES_MAX  128 /* of one stack */
 #define STACKS_VALUES_MAX  4
 #define STACKS_NO_PARENT   UINT32_MAX
+#define STACKS_NO_SAMPLE   UINT32_MAX
 #define STACKS_NAMES_MAX   256 /* distinct thread names; further threads count under the last */
 #define STACKS_NAME_BYTES  16  /* TASK_COMM_LEN */
 
@@ -75,9 +76,10 @@ uint32_t stacks_name(struct stacks *stacks, struct str name);
  *
  * frames: `count` addresses, the innermost first; at least 1, and beyond STACKS_FRAMES_MAX the
  * outermost are left out. values: STACKS_VALUES_MAX of them.
+ * Returns: the position of the sample, which stays; STACKS_NO_SAMPLE when it did not fit.
  */
-void stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
-                const struct stacks_labels *labels, const int64_t *values);
+uint32_t stacks_add(struct stacks *stacks, const uint64_t *frames, size_t count,
+                    const struct stacks_labels *labels, const int64_t *values);
 
 /* stacks_merge adds all samples of `from`, their values multiplied by `factor`: 1 to sum up, -1 to
  * subtract. */

@@ -56,7 +56,7 @@ function colorOf(node, isDiff) {
 export function drawFlame(box, tree, options) {
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let selected = null;
-  box.classList.add("flame");
+  box.classList.add("flame", options.isIcicle ? "downward" : "upward");
   box.tabIndex = 0;
   box.setAttribute("role", "tree");
   box.setAttribute("aria-label", "Flame graph: arrow keys move over the frames, Enter zooms");

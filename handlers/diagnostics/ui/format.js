@@ -13,6 +13,9 @@ function digits(value) {
 
 /* formatValue writes a value of a profile with its unit. */
 export function formatValue(value, unit) {
+  if (Math.abs(value) < 1e-6) {
+    return "0";
+  }
   const scale = unit === "nanoseconds" ? TIMES : unit === "bytes" ? SIZES : null;
   if (scale === null) {
     return digits(value);
@@ -23,7 +26,7 @@ export function formatValue(value, unit) {
 
 /* formatSigned is formatValue with a plus before what is more. */
 export function formatSigned(value, unit) {
-  return (value > 0 ? "+" : "") + formatValue(value, unit);
+  return (value > 1e-6 ? "+" : "") + formatValue(value, unit);
 }
 
 export function formatShare(part, whole) {

@@ -44,7 +44,8 @@ function compare(sort, a, b) {
   }
   const isChange = sort.endsWith("Delta") || sort === "changeShare";
   const [x, y] = [valueOf(a, sort), valueOf(b, sort)];
-  return (isChange ? Math.abs(y) - Math.abs(x) : y - x) || (a.name < b.name ? -1 : 1);
+  const rest = Math.abs(b.cum - b.baseCum) - Math.abs(a.cum - a.baseCum);
+  return (isChange ? Math.abs(y) - Math.abs(x) : y - x) || rest || (a.name < b.name ? -1 : 1);
 }
 
 /* drawTop draws the rows of makeTop.

@@ -131,7 +131,7 @@ static void test_the_past_is_what_was_then(void **state)
     (void)ask(start_ns, switch_ns);
     wait_done(1);
     assert_int_equal(done.status, 0);
-    assert_true(done.message->duration_nanos >= 5 * WINDOW_MS * (int64_t)NS_PER_MS);
+    assert_int_equal(done.message->duration_nanos, switch_ns - start_ns);
     assert_int_equal(done.message->period, 1000000000 / HISTORY_HZ);
     assert_non_null(strstr(text(done.message->comment[0]), "windows: 5; "));
     if (HAS_EXACT_SIGNALS) {
@@ -201,7 +201,7 @@ static void test_empty_windows_cost_nothing(void **state)
     (void)turn_until_windows(20);
     size_t empty = 0;
     for (size_t i = 0; i < history.count; i++) {
-        empty += bytes_of(window_at(i)) == 0;
+        empty += history_window_bytes(window_at(i)) == 0;
     }
     assert_true(empty > 0); /* a sample is 52 ms of CPU time */
     (void)ask(start_ns, start_ns + 1);
