@@ -11,7 +11,7 @@
 
 struct http_offload {
     struct pool_job job;
-    struct http_offload *next; /* of the same request */
+    struct task_wait wait;
     struct http_request *req;
     http_work_fn work;
     http_worked_fn done;
@@ -24,13 +24,11 @@ static void run_work(struct pool_job *job)
     offload->work(offload->arg);
 }
 
-static void forget(struct http_offload *offload)
+/* give_up calls off work that no thread has begun; what runs already goes on. */
+static void give_up(struct task_wait *wait)
 {
-    struct http_offload **at = &offload->req->offloads;
-    while (*at != offload) {
-        at = &(*at)->next;
-    }
-    *at = offload->next;
+    struct http_offload *offload = CONTAINER_OF(wait, struct http_offload, wait);
+    (void)pool_cancel(&offload->job);
 }
 
 static void on_worked(struct pool_job *job, int status)
@@ -39,7 +37,7 @@ static void on_worked(struct pool_job *job, int status)
     struct http_request *req = offload->req;
     const http_worked_fn done = offload->done;
     void *arg = offload->arg;
-    forget(offload);
+    task_remove_wait(&offload->wait);
     free(offload);
     struct task *previous = task_enter(&req->task);
     if (http_is_cancelled(req)) {
@@ -61,7 +59,6 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
     }
     *offload = (struct http_offload){
         .job = {.work = run_work, .done = on_worked},
-        .next = req->offloads,
         .req = req,
         .work = work,
         .done = done,
@@ -72,15 +69,8 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
         free(offload);
         return status;
     }
-    req->offloads = offload;
+    task_add_wait(&req->task, &offload->wait, give_up);
     http_hold(req);
     task_park(&req->task, "offload");
     return 0;
-}
-
-void http_offload_cancel(struct http_request *req)
-{
-    for (struct http_offload *offload = req->offloads; offload != NULL; offload = offload->next) {
-        (void)pool_cancel(&offload->job); /* what runs already goes on */
-    }
 }

@@ -76,8 +76,4 @@ static inline bool http_is_unanswered(const struct http_request *req)
     return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
 }
 
-/* http_offload_cancel calls off what a request that is cancelled has given to threads and none has
- * begun. */
-void http_offload_cancel(struct http_request *req);
-
 #endif
