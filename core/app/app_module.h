@@ -19,9 +19,11 @@
 #include "core/grpc/grpc.h"
 #include "core/http/router.h"
 #include "core/loop/pool.h"
-#include "core/redis/redis.h"
+#include "core/redis/redis_ask.h"
 #include "core/redis/redis_pubsub.h"
+#include "core/sql/sql_ask.h"
 #include "core/sql/sql_migrate.h"
+#include "core/sql/sql_rows.h"
 
 #define APP_MODULES_MAX 32
 
