@@ -123,11 +123,19 @@ static void tell_run(task_run_fn tell, uint64_t now_ns)
     own.told_ns = now_ns;
 }
 
-static void set_current(struct task *task)
+static __attribute__((noinline)) void tell_run_until_now(void)
 {
     const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
-    if (UNLIKELY(tell != NULL)) {
+    if (tell != NULL) {
         tell_run(tell, clock_now_ns());
+    }
+}
+
+/* Inline, as is release: each callback of a task passes here twice. */
+static inline __attribute__((always_inline)) void set_current(struct task *task)
+{
+    if (UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL)) {
+        tell_run_until_now();
     }
     own.current = task;
     if (own.shown != NULL) {
@@ -144,6 +152,15 @@ static void free_unheld(struct task *task)
     if (task->holds == 0 && (task->slot == TASK_NO_SLOT || task->is_cancelled) &&
         task->on_free != NULL) {
         task->on_free(task);
+    }
+}
+
+static inline __attribute__((always_inline)) void release(struct task *task)
+{
+    if (task != NULL) {
+        INVARIANT(task->holds > 0);
+        task->holds--;
+        free_unheld(task);
     }
 }
 
@@ -164,11 +181,7 @@ void task_end(struct task *task)
 
 void task_release(struct task *task)
 {
-    if (task != NULL) {
-        INVARIANT(task->holds > 0);
-        task->holds--;
-        free_unheld(task);
-    }
+    release(task);
 }
 
 struct task_ref task_make_ref(const struct task *task)
@@ -265,7 +278,7 @@ void task_leave(struct task *previous)
         task_slots_publish_state(left->slot, left);
         add_change(left, left->state_ns, task_state_waiting, NULL);
     }
-    task_release(left);
+    release(left);
 }
 
 struct task *task_current(void)
