@@ -24,8 +24,10 @@ void buf_init_charged(struct buf *b, size_t max_bytes, struct quota *quota)
 
 void buf_deinit(struct buf *b)
 {
-    free(b->data);
-    quota_release(b->quota, b->cap);
+    if (b->cap > 0) { /* most of a request's have stayed empty */
+        free(b->data);
+        quota_release(b->quota, b->cap);
+    }
     buf_init_charged(b, b->max_bytes, b->quota);
 }
 

@@ -58,15 +58,23 @@ static bool has_control(uint64_t bytes)
     return ((below_space | is_del) & EACH_BYTE(0x80)) != 0;
 }
 
+static bool has_control_at(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    return has_control(bytes);
+}
+
 /* A CR or LF would start a field, or an answer, of someone else's making. */
 bool http_is_safe(struct str s)
 {
-    uint64_t bytes;
-    for (; s.len >= sizeof(bytes); s.ptr += sizeof(bytes), s.len -= sizeof(bytes)) {
-        memcpy(&bytes, s.ptr, sizeof(bytes));
-        if (has_control(bytes)) {
-            return false;
+    const size_t step = sizeof(uint64_t);
+    if (s.len >= step) { /* the last step looks again at bytes of the one before it */
+        bool is_safe = !has_control_at(s.ptr + s.len - step);
+        for (size_t i = 0; i + step < s.len; i += step) {
+            is_safe = is_safe && !has_control_at(s.ptr + i);
         }
+        return is_safe;
     }
     for (size_t i = 0; i < s.len; i++) {
         if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7F) {
