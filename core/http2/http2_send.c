@@ -169,19 +169,27 @@ struct fields {
     size_t count;
 };
 
-/* put adds a field; nghttp2 copies it and turns its name into lower case. */
-static void put(struct fields *fields, struct str name, struct str value)
+static void put(struct fields *fields, struct str name, struct str value, uint8_t flags)
 {
     fields->list[fields->count++] =
         (nghttp2_nv){(uint8_t *)(uintptr_t)name.ptr, (uint8_t *)(uintptr_t)value.ptr, name.len,
-                     value.len, NGHTTP2_NV_FLAG_NONE};
+                     value.len, flags};
 }
 
-/* put_checked adds a handler's field, if it may be sent. */
+/* put_own adds a field of the server's. nghttp2 copies the value alone.
+ *
+ * name: a literal in lower case. */
+static void put_own(struct fields *fields, struct str name, struct str value)
+{
+    put(fields, name, value, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+}
+
+/* put_checked adds a handler's field, if it may be sent; nghttp2 copies it and turns its name into
+ * lower case. */
 static void put_checked(struct fields *fields, struct str name, struct str value)
 {
     if (http_field_check(name, value)) {
-        put(fields, name, value);
+        put(fields, name, value, NGHTTP2_NV_FLAG_NONE);
     }
 }
 
@@ -207,17 +215,18 @@ static int submit_head(struct http2_stream *st, const struct http_response *resp
     }
     char status[20];
     char digits[20];
-    put(&fields, STR(":status"),
-        (struct str){status, str_format_u64(status, (uint64_t)response->status)});
+    put_own(&fields, STR(":status"),
+            (struct str){status, str_format_u64(status, (uint64_t)response->status)});
     if (!response->is_bare) {
-        put(&fields, STR("date"), loop_http_date(st->req.server->loop));
+        put_own(&fields, STR("date"), loop_http_date(st->req.server->loop));
     }
     const struct str type = str_from(response->content_type == NULL ? "" : response->content_type);
     if (type.len > 0 && http_field_check_type(type)) {
-        put(&fields, STR("content-type"), type);
+        put_own(&fields, STR("content-type"), type);
     }
     if (length != NULL && !response->is_bare) {
-        put(&fields, STR("content-length"), (struct str){digits, str_format_u64(digits, *length)});
+        put_own(&fields, STR("content-length"),
+                (struct str){digits, str_format_u64(digits, *length)});
     }
     for (size_t i = 0; i < response->header_count; i++) {
         put_checked(&fields, response->headers[i].name, response->headers[i].value);
