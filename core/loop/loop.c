@@ -40,17 +40,17 @@ struct loop {
     struct wheel wheel;
     struct list deferred;
     char date[CLOCK_HTTP_BYTES];
-    uint64_t date_s;       /* the second that `date` names */
-    uint64_t heartbeat_ms; /* when the next one is due */
-    uint64_t ready_ns;     /* loop_ready_ns; 0 until somebody asks in this turn */
-    uint64_t hold_ms;      /* loop_now_ms when a turn had last taken long */
+    uint64_t date_s;        /* the second that `date` names */
+    uint64_t heartbeat_ms;  /* when the next one is due */
+    uint64_t ready_ns;      /* loop_ready_ns; 0 until somebody asks in this turn */
+    uint64_t held_until_ns; /* until when what is read may have waited for a long turn */
     /* What the clock had counted beside the time spent in poll when this turn began to poll; 0: the
      * loop does not run. It stands still while the loop polls, so one number tells all. */
     atomic_uint_fast64_t busy_ns;
-    loop_stall_fn on_stall; /* NULL: nobody asks */
-    uint64_t stall_ns;      /* how long a turn must take for it */
-    const char *run_frame;  /* of loop_run: callbacks lie below; NULL: it does not run */
-    const void *thread;     /* that it runs on: its thread pointer */
+    loop_stall_fn on_stall;       /* NULL: nobody asks */
+    uint64_t stall_ns;            /* how long a turn must take for it */
+    const char *run_frame;        /* of loop_run: callbacks lie below; NULL: it does not run */
+    _Atomic(const void *) thread; /* that it runs on: its thread pointer; NULL: it does not run */
     _Atomic(const struct task_thread *) tasks; /* of that thread; NULL: it does not run */
     bool is_stopped;                           /* loop_stop was called since loop_run */
     struct metric_histogram *turn_seconds;     /* NULL until loop_register_metrics */
@@ -116,7 +116,7 @@ static void count_turn(struct loop *loop)
     atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
     arrival_poll_begins(now_ns, idle_ns);
     if (UNLIKELY(held_ns >= HOLD_NS)) {
-        loop->hold_ms = now_ns / NS_PER_MS;
+        loop->held_until_ns = now_ns + HOLD_WAKE_MS * NS_PER_MS;
     }
     if (loop->turn_seconds != NULL) {
         METRIC_ADD(loop->turns_total, 1);
@@ -272,7 +272,7 @@ void loop_destroy(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     uv_loop_t *outer = arrival_follow(&loop->uv);
-    loop->thread = __builtin_thread_pointer();
+    atomic_store_explicit(&loop->thread, __builtin_thread_pointer(), memory_order_relaxed);
     atomic_store_explicit(&loop->tasks, task_slots_thread(), memory_order_release);
     loop->run_frame = __builtin_frame_address(0);
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
@@ -284,6 +284,7 @@ void loop_run(struct loop *loop)
     loop->is_stopped = false;
     (void)arrival_follow(outer);
     loop->run_frame = NULL;
+    atomic_store_explicit(&loop->thread, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->tasks, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->busy_ns, 0, memory_order_relaxed);
 }
@@ -321,9 +322,15 @@ static _Noreturn void fail_caller(const char *what, const char *duty, int line)
     base_fail("REQUIRE", text, __FILE__, line);
 }
 
+bool loop_is_own(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->thread, memory_order_relaxed) == __builtin_thread_pointer();
+}
+
 void loop_require_thread(const struct loop *loop, const char *what)
 {
-    if (UNLIKELY(loop->run_frame != NULL && loop->thread != __builtin_thread_pointer())) {
+    const void *thread = atomic_load_explicit(&loop->thread, memory_order_relaxed);
+    if (UNLIKELY(thread != NULL && thread != __builtin_thread_pointer())) {
         fail_caller(what, "called on the loop's own thread", __LINE__);
     }
 }
@@ -358,7 +365,7 @@ uint64_t loop_held_ns(const struct loop *loop, uint64_t *ret_turn)
 
 bool loop_was_held(const struct loop *loop)
 {
-    return loop->hold_ms != 0 && uv_now(&loop->uv) < loop->hold_ms + HOLD_WAKE_MS;
+    return loop->ready_ns < loop->held_until_ns;
 }
 
 bool loop_copy_running(const struct loop *loop, struct task_facts *ret_facts)

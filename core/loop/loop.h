@@ -67,8 +67,8 @@ uint64_t loop_now_ms(const struct loop *loop);
  * now works through became known. What waits behind others in the turn so counts its wait. */
 uint64_t loop_ready_ns(struct loop *loop);
 
-/* loop_was_held tells whether what is read now may have waited, since a turn that took long is just
- * over. */
+/* loop_was_held tells whether what was known at loop_ready_ns may have waited before, since a turn
+ * that took long was just over. Asked after loop_ready_ns. */
 bool loop_was_held(const struct loop *loop);
 
 /* loop_held_ns tells for how long the callbacks of this turn have held the loop by now.
@@ -96,6 +96,12 @@ const char *loop_running_route(const struct loop *loop);
 /* loop_on_stall names who is told of each turn that held the loop for threshold_ns or longer; NULL:
  * nobody. */
 void loop_on_stall(struct loop *loop, uint64_t threshold_ns, loop_stall_fn on_stall);
+
+/* loop_is_own tells whether the loop runs, and the caller on its thread.
+ *
+ * Thread: any.
+ */
+bool loop_is_own(const struct loop *loop);
 
 /* loop_require_thread aborts when the loop runs and the caller is on another thread, where nothing
  * of the loop may be touched.

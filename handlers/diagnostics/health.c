@@ -46,12 +46,18 @@ static struct health_facts look(const struct health *health)
     return facts;
 }
 
+static bool is_sql_ready(const struct health_facts *facts)
+{
+    return !facts->has_sql || facts->sql_state == SQL_UP || facts->sql_state == SQL_DEGRADED;
+}
+
 void health_publish(struct health *health)
 {
     const struct health_facts facts = look(health);
     (void)pthread_mutex_lock(&health->lock);
     health->facts = facts;
     (void)pthread_mutex_unlock(&health->lock);
+    atomic_store_explicit(&health->is_sql_ready, is_sql_ready(&facts), memory_order_relaxed);
 }
 
 static struct health_facts read_facts(struct health *health)
@@ -62,8 +68,7 @@ static struct health_facts read_facts(struct health *health)
     return facts;
 }
 
-/* Whether a callback holds the work loop, and whose. On the work loop itself it is the one that
- * asks. */
+/* Whether a callback holds the work loop, and whose. */
 struct hold {
     bool is_held;
     bool is_failed; /* for so long that nothing else helps than a restart */
@@ -71,10 +76,16 @@ struct hold {
     const char *route; /* or method of gRPC; "" when it is not known */
 };
 
+/* may_be_held: what the work loop answers by itself is not held up. */
+static bool may_be_held(const struct health *health)
+{
+    return health->work != NULL && !loop_is_own(health->work);
+}
+
 static struct hold look_at_loop(const struct health *health)
 {
     struct hold hold = {.route = ""};
-    if (health->work == NULL) {
+    if (!may_be_held(health)) {
         return hold;
     }
     hold.held_ms = loop_held_ns(health->work, NULL) / NS_PER_MS;
@@ -88,11 +99,6 @@ static struct hold look_at_loop(const struct health *health)
 
 /* --- what is made of it --- */
 
-static bool is_sql_ready(const struct health_facts *facts)
-{
-    return !facts->has_sql || facts->sql_state == SQL_UP || facts->sql_state == SQL_DEGRADED;
-}
-
 static bool is_all_well(const struct health_facts *facts)
 {
     return (!facts->has_sql || facts->sql_state == SQL_UP) &&
@@ -101,8 +107,8 @@ static bool is_all_well(const struct health_facts *facts)
 
 bool health_is_ready(struct health *health)
 {
-    const struct health_facts facts = read_facts(health);
-    return !*health->is_draining && is_sql_ready(&facts);
+    return !*health->is_draining &&
+           atomic_load_explicit(&health->is_sql_ready, memory_order_relaxed);
 }
 
 /* An answer: says in a word whether work should be sent, and whether all of it can be done. */
@@ -217,11 +223,11 @@ static void respond_word(struct http_request *req, const struct verdict *verdict
 void health_handle_live(struct http_request *req, void *arg)
 {
     const struct health *health = arg;
-    const struct hold hold = look_at_loop(health);
-    if (!hold.is_held && !hold.is_failed) {
+    if (!may_be_held(health)) {
         respond_json(req, 200, STR("{\"status\":\"ok\"}\n"));
         return;
     }
+    const struct hold hold = look_at_loop(health);
     const struct verdict verdict =
         hold.is_failed ? (struct verdict){"held", 503} : (struct verdict){"ok", 200};
     respond_word(req, &verdict, &hold);

@@ -41,6 +41,7 @@ struct health {
     const atomic_bool *is_draining; /* set by the shutdown: readiness is 503 from then on */
     pthread_mutex_t lock;           /* of the facts; held for a copy */
     struct health_facts facts;
+    atomic_bool is_sql_ready; /* of the facts, for who asks nothing else */
 };
 
 /* health_publish looks at the dependencies.
