@@ -20,6 +20,8 @@
 
 /* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
 #define QUEUE_FRAMES 100
+/* Handlers that hear in one call that there is room again: each may fill its stream's queue. */
+#define NOTIFY_STREAMS 8
 /* What a connection is charged with: this struct, and nghttp2's session with its tables and
  * buffers, as measured. */
 #define SESSION_COST_BYTES (36u << 10)
@@ -283,16 +285,26 @@ static void on_data(struct conn *conn, const char *data, size_t len)
 /* --- the connection's other events --- */
 
 /* notify_blocked runs on_writable where there is room again; a handler may block anew, or block
- * another. */
+ * another. What is more than NOTIFY_STREAMS waits for the next call, before those that block
+ * meanwhile. */
 static void notify_blocked(struct http2 *h2)
 {
     struct list due = {&due, &due};
+    unsigned notified = 0;
     list_splice(&due, &h2->blocked);
-    while (!list_is_empty(&due)) {
+    while (!list_is_empty(&due) && notified < NOTIFY_STREAMS) {
         struct http2_stream *st = CONTAINER_OF(due.next, struct http2_stream, queue);
         http2_stream_block(st);
         if (http2_stream_has_room(st, HTTP2_LOW_BYTES)) {
             http2_stream_notify(st);
+            notified++;
+        }
+    }
+    if (!list_is_empty(&due)) {
+        list_splice(&due, &h2->blocked);
+        list_splice(&h2->blocked, &due);
+        if (has_blocked(h2)) {
+            http2_wake(h2);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #define LIST_MAX 100           /* of services; as grpc-go has it */
 #define LOOK_MS  WHEEL_TICK_MS /* how often a watcher's server is looked at */
+#define TELL_MAX 64            /* watchers that are told in one call; the others in later ones */
 
 typedef Grpc__Health__V1__HealthCheckResponse check_response;
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
@@ -87,33 +88,54 @@ static void handle_list(struct grpc_call *call, const ProtobufCMessage *message,
 
 /* --- Watch --- */
 
-/* tell_watcher sends the status if it is another than the client knows. */
-static void tell_watcher(struct watcher *watcher)
+/* tell_watcher sends the status if it is another than the client knows.
+ *
+ * Returns: whether it was. */
+static bool tell_watcher(struct watcher *watcher)
 {
     const serving_status now = watcher->is_known ? current_status(watcher->gh) : SERVICE_UNKNOWN;
     if (watcher->is_clogged || watcher->told == now) {
-        return;
+        return false;
     }
     check_response response = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
     response.status = now;
     watcher->told = now;
     watcher->is_clogged = !grpc_send(watcher->call, &response.base);
+    return true;
+}
+
+static bool is_watched(const struct grpc_health *gh)
+{
+    return !list_is_empty(&gh->watchers) || !list_is_empty(&gh->due);
+}
+
+/* look_on tells the watchers that are due, TELL_MAX of them now; telling one may end any. */
+static void look_on(struct grpc_health *gh)
+{
+    size_t told = 0;
+    while (!list_is_empty(&gh->due) && told < TELL_MAX) {
+        struct list *next = gh->due.next;
+        list_unlink(next);
+        list_push_back(&gh->watchers, next);
+        told += tell_watcher(CONTAINER_OF(next, struct watcher, link));
+    }
+    if (!list_is_empty(&gh->due)) {
+        loop_defer(gh->loop, &gh->look_on);
+    } else if (is_watched(gh)) {
+        loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
+    }
+}
+
+static void run_look_on(struct loop_deferred *deferred)
+{
+    look_on(CONTAINER_OF(deferred, struct grpc_health, look_on));
 }
 
 static void on_look(struct wheel_timer *timer)
 {
     struct grpc_health *gh = CONTAINER_OF(timer, struct grpc_health, timer);
-    struct list due = {&due, &due}; /* telling one may end any of them */
-    list_splice(&due, &gh->watchers);
-    while (!list_is_empty(&due)) {
-        struct list *next = due.next;
-        list_unlink(next);
-        list_push_back(&gh->watchers, next);
-        tell_watcher(CONTAINER_OF(next, struct watcher, link));
-    }
-    if (!list_is_empty(&gh->watchers)) {
-        loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
-    }
+    list_splice(&gh->due, &gh->watchers);
+    look_on(gh);
 }
 
 static void end_watch(struct grpc_call *call, struct grpc_status status)
@@ -121,8 +143,9 @@ static void end_watch(struct grpc_call *call, struct grpc_status status)
     struct watcher *watcher = grpc_user(call);
     struct grpc_health *gh = watcher->gh;
     list_unlink(&watcher->link);
-    if (list_is_empty(&gh->watchers)) {
+    if (!is_watched(gh)) {
         wheel_unset(&gh->timer);
+        loop_undefer(&gh->look_on);
     }
     grpc_end(call, status);
 }
@@ -131,7 +154,7 @@ static void on_watch_writable(struct grpc_call *call)
 {
     struct watcher *watcher = grpc_user(call);
     watcher->is_clogged = false;
-    tell_watcher(watcher);
+    (void)tell_watcher(watcher);
 }
 
 static void on_watch_cancel(struct grpc_call *call, int status)
@@ -142,7 +165,7 @@ static void on_watch_cancel(struct grpc_call *call, int status)
 
 static void on_watch_drain(struct grpc_call *call)
 {
-    tell_watcher(grpc_user(call));
+    (void)tell_watcher(grpc_user(call));
     end_watch(call, grpc_status_of(UV_ECANCELED));
 }
 
@@ -164,8 +187,10 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
     grpc_on_writable(call, on_watch_writable);
     grpc_on_drain(call, on_watch_drain);
     task_park(&grpc_request(call)->task, "watch");
-    tell_watcher(watcher);
-    loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
+    (void)tell_watcher(watcher);
+    if (list_is_empty(&gh->due)) {
+        loop_set_timer(gh->loop, &gh->timer, LOOK_MS);
+    }
 }
 
 /* --- mounting --- */
@@ -180,6 +205,9 @@ int grpc_health_mount(struct grpc_health *gh, struct grpc *grpc, struct loop *lo
     };
     *gh = (struct grpc_health){.grpc = grpc, .loop = loop, .health = health};
     list_init(&gh->watchers);
+    list_init(&gh->due);
+    list_init(&gh->look_on.link);
+    gh->look_on.run = run_look_on;
     wheel_timer_init(&gh->timer, on_look);
     const struct grpc_service service = {
         .descriptor = &grpc__health__v1__health__descriptor,

@@ -18,6 +18,8 @@ struct grpc_health {
     struct loop *loop;
     struct health *health;
     struct list watchers;
+    struct list due; /* those of them that are still to be looked at */
+    struct loop_deferred look_on;
     struct wheel_timer timer; /* set while somebody watches */
 };
 

@@ -5,6 +5,8 @@
  *
  * Flow:    [the city's key, what the log has] -> join the feed -> [read the log up to its end] ->
  *          POSITION -> the feed's events ...
+ * Turns:   one call of a watch sends PUMP_EVENTS at most and goes on in a later turn, so that many
+ *          watches that are told together hold nobody up.
  * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the
  *          trailer resume-position says where to go on from.
  * Memory:  one read of the log for each of LISTINGS_SLOTS_MAX calls; while its client does not
@@ -16,6 +18,7 @@
 
 #define READ_MAX_BYTES (8u << 20)
 #define POSITION_KEY   "resume-position"
+#define PUMP_EVENTS    16
 
 /* The key of a city, as listings_changes.c reads it, and the bounds of the log. */
 #define TEXT_ASK                                                                                   \
@@ -39,6 +42,7 @@ struct watch {
     bool is_behind;  /* it reads the log itself */
     bool is_reading; /* or waits for a slot to do so */
     bool is_clogged;
+    struct loop_deferred more; /* goes on to send */
     uint64_t position;         /* up to which the client has all */
     uint64_t settled;          /* when the read began: nothing more can appear up to here */
     struct listings_slot slot; /* for what was read */
@@ -47,7 +51,8 @@ struct watch {
     size_t sent_count;  /* of what was read */
 };
 
-/* pump sends what there is as far as the client reads; the call may be gone afterwards. */
+/* pump sends what there is as far as the client reads, up to PUMP_EVENTS now; the call may be gone
+ * afterwards. */
 static void pump(struct watch *watch);
 
 static void free_read(struct watch *watch)
@@ -63,6 +68,7 @@ static void leave(struct watch *watch)
 {
     char digits[20];
     const struct str position = {digits, str_format_u64(digits, watch->position)};
+    loop_undefer(&watch->more);
     sql_query_cancel(&watch->ask);
     listings_feed_leave(&watch->follower);
     listings_changes_cancel(&watch->read);
@@ -142,6 +148,11 @@ static void send_position(struct watch *watch, uint64_t position)
     response.kind = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__POSITION;
     response.position = position;
     send_response(watch, &response);
+}
+
+static void go_on_later(struct watch *watch)
+{
+    loop_defer(watch->listings->feed.loop, &watch->more);
 }
 
 /* --- what was missed --- */
@@ -237,11 +248,16 @@ static void stand_by(struct watch *watch)
 static bool pump_read(struct watch *watch)
 {
     const struct listings_changes_read *read = &watch->read;
-    while (watch->sent_count < read->count && !watch->is_clogged) {
+    for (size_t n = 0; n < PUMP_EVENTS && watch->sent_count < read->count && !watch->is_clogged;
+         n++) {
         send_event(watch, &read->list[watch->sent_count++]);
     }
     if (watch->is_clogged) {
         stand_by(watch);
+        return false;
+    }
+    if (watch->sent_count < read->count) {
+        go_on_later(watch);
         return false;
     }
     free_read(watch); /* others may wait for the slot */
@@ -281,8 +297,23 @@ static void pump(struct watch *watch)
     if (watch->is_reading || (watch->is_behind && !pump_read(watch)) || watch->is_clogged) {
         return;
     }
-    while (take(watch)) {
+    size_t taken = 0;
+    while (taken < PUMP_EVENTS && take(watch)) {
+        taken++;
     }
+    if (taken == PUMP_EVENTS) {
+        go_on_later(watch);
+    }
+}
+
+static void run_more(struct loop_deferred *deferred)
+{
+    struct watch *watch = CONTAINER_OF(deferred, struct watch, more);
+    struct task *previous = task_enter(&grpc_request(watch->call)->task);
+    if (!watch->is_clogged) {
+        pump(watch);
+    }
+    task_leave(previous);
 }
 
 static void on_writable(struct grpc_call *call)
@@ -415,9 +446,11 @@ void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *
         .is_behind = request->has_position,
         .position = request->position,
         .settled = request->position,
+        .more = {.run = run_more},
         .slot = {.on_granted = on_granted, .on_dropped = on_dropped},
         .read = {.last = request->position},
     };
+    list_init(&watch->more.link);
     if (!read_filters(watch, request, &errors)) {
         listings_grpc_refuse(call, "the request is not understood", &errors);
         return;

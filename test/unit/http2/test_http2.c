@@ -83,6 +83,35 @@ static void handle_stream(struct http_request *req, void *arg)
     http_on_body(req, on_body);
 }
 
+/* What a stream has to send is more than its queue and the windows take at first. */
+static struct {
+    size_t count;   /* handlers that heard of room */
+    size_t in_turn; /* of them in the turn that goes on, and in the turn with the most */
+    size_t most;
+    uint64_t turn;
+} told;
+
+static void on_room(struct http_request *req)
+{
+    uint64_t turn;
+    (void)loop_held_ns(f.loop, &turn);
+    told.in_turn = turn == told.turn ? told.in_turn + 1 : 1;
+    told.turn = turn;
+    told.most = told.in_turn > told.most ? told.in_turn : told.most;
+    told.count++;
+    http_stream_end(req);
+}
+
+static void handle_much(struct http_request *req, void *arg)
+{
+    static const char much[140000];
+    const struct http_response response = {.status = 200, .content_type = "text/plain"};
+    (void)arg;
+    http_stream_start(req, &response, on_room);
+    http_on_cancel(req, on_cancel);
+    assert_false(http_stream_write(req, (struct str){much, sizeof(much)}));
+}
+
 /* --- frames --- */
 
 static void put_frame(uint8_t type, uint8_t flags, uint32_t id, struct str payload)
@@ -151,6 +180,7 @@ static int setup(void **state)
     http_fixture_add(&f, METHOD_POST, "/", handle_hello, ROUTE_BODY);
     http_fixture_add(&f, METHOD_GET, "/fields", handle_fields, 0);
     http_fixture_add(&f, METHOD_POST, "/stream", handle_stream, ROUTE_STREAM);
+    http_fixture_add(&f, METHOD_GET, "/much", handle_much, 0);
     http_fixture_open(&f, &limits);
     buf_init(&out, 1 << 20);
     peer_connect(&peer, f.loop, f.server.listener.port, 0);
@@ -341,6 +371,40 @@ static void test_no_more_streams_are_kept_than_so_many(void **state)
     assert_int_equal(h2->stream_count, 0);
 }
 
+static void put_window(uint32_t id)
+{
+    put_frame(NGHTTP2_WINDOW_UPDATE, 0, id, (struct str){"\x01\x00\x00\x00", 4}); /* 16 MiB */
+}
+
+/* Many streams wait until their peer reads, and get their windows in one read: a turn tells some of
+ * their handlers, so that what each of them then sends holds nobody up. */
+static void test_room_for_many_is_told_in_many_turns(void **state)
+{
+    enum { STREAMS = 3 * NOTIFY_STREAMS };
+    (void)state;
+    memset(&told, 0, sizeof(told));
+    put_preface();
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        put_request(1 + 2 * i, "GET", "/much", true, NULL, 0);
+    }
+    send_out();
+    while (task_count() < STREAMS) {
+        peer_wait(f.loop);
+    }
+    put_window(0);
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        put_window(1 + 2 * i);
+    }
+    send_out();
+    const uint64_t end_ns = clock_now_ns() + PEER_PATIENCE_NS;
+    while (told.count < STREAMS) {
+        assert_true(clock_now_ns() < end_ns);
+        peer_receive(&peer);
+        peer_wait(f.loop);
+    }
+    assert_in_range(told.most, 1, 2 * NOTIFY_STREAMS); /* deferred calls run twice a turn */
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -352,6 +416,7 @@ int main(void)
         WITH_SERVER(test_without_memory_an_exchange_ends),
         WITH_SERVER(test_without_memory_a_stream_ends),
         WITH_SERVER(test_no_more_streams_are_kept_than_so_many),
+        WITH_SERVER(test_room_for_many_is_told_in_many_turns),
         WITH_SERVER(test_user_timeout_of_keepalive),
         WITH_SERVER(test_user_timeout_is_no_shorter_than_the_write_timeout),
         WITH_SERVER(test_no_user_timeout_without_keepalive),

@@ -16,6 +16,7 @@ static struct {
     int status;
     char rpc_status[8]; /* of the trailers */
     size_t body_bytes;
+    size_t write_count;
     size_t consumed_bytes;
     size_t end_count;
     size_t release_count;
@@ -58,6 +59,7 @@ static inline bool transport_write(struct http_request *r, struct str data)
 {
     (void)r;
     seen.body_bytes += data.len;
+    seen.write_count++;
     return seen.has_room;
 }
 

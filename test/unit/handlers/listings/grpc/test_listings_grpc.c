@@ -412,6 +412,47 @@ static void test_a_change_while_memory_is_missing(void **state)
     assert_true(granted > 5);
 }
 
+/* await_writes turns the loop until so many messages were sent.
+ *
+ * Returns: the most of one turn. */
+static size_t await_writes(size_t count)
+{
+    size_t most = 0;
+    while (seen.write_count < count) {
+        const size_t before = seen.write_count;
+        assert_false(has_ended());
+        rig_turn(&rig);
+        most = seen.write_count - before > most ? seen.write_count - before : most;
+    }
+    return most;
+}
+
+static void change_often(size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mariadb_execute(&db, "UPDATE toq.listings SET version=version+1");
+    }
+}
+
+/* Many changes are sent in many turns, those that were missed and those that come: deferred calls
+ * run twice a turn, beside the callback that brings the changes. */
+static void test_many_changes_are_sent_in_many_turns(void **state)
+{
+    enum { MANY = 200, A_TURN = 3 * 16 };
+    (void)state;
+    store_one();
+    change_often(MANY);
+    watch(true);
+    assert_in_range(await_writes(1 + MANY + 1), 1, A_TURN); /* with the POSITION */
+    const size_t before = seen.write_count;
+    change_often(MANY);
+    on_news(&listings.feed.sub, STR(LISTINGS_CHANNEL), STR(""));
+    assert_in_range(await_writes(before + MANY), 1, A_TURN);
+    end_watch();
+    leave();
+    check_feed();
+}
+
 /* --- one request --- */
 
 static const char *asked_path;
@@ -529,6 +570,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_beginning_of_a_watch, set_up_calls,
                                         tear_down_calls),
         cmocka_unit_test_setup_teardown(test_what_a_watch_has_missed, set_up_calls,
+                                        tear_down_calls),
+        cmocka_unit_test_setup_teardown(test_many_changes_are_sent_in_many_turns, set_up_calls,
                                         tear_down_calls),
         cmocka_unit_test_setup_teardown(test_a_change_while_memory_is_missing, set_up_calls,
                                         tear_down_calls),
