@@ -19,6 +19,18 @@ from services import Services
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# The files that take longest begin first, so that no worker is left alone with one of them at the end.
+LONGEST = ("growth", "pprof_named", "driver", "heap", "pprof_capture", "pprof_cpu", "listings_tasks",
+           "memory", "pprof_go_peer", "pprof_robust", "listings_stale", "listings_cache", "misuse",
+           "drain_phases", "http2_limits", "history", "listings_faults", "symbol_memory", "block",
+           "forgotten")
+
+
+def pytest_collection_modifyitems(items):
+    order = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.module.__name__, len(order)))
+
+
 def binary_path(variable, default):
     path = os.environ.get(variable, os.path.join(ROOT, default))
     assert os.path.exists(path), f"{path} was not built"
