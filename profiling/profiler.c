@@ -10,6 +10,8 @@
 #include "profiling/code/maps.h"
 #include "profiling/cpu/sampler.h"
 #include "profiling/cpu/thread_stack.h"
+#include "profiling/cpu/threads.h"
+#include "profiling/heap/heap_own.h"
 #include "profiling/named.h"
 #include "profiling/walk/bounds.h"
 
@@ -93,6 +95,11 @@ void profiler_stop(void)
     code_stop();
 }
 
+void profiler_join_thread(void)
+{
+    heap_own_join();
+}
+
 struct profiler_stats profiler_get_stats(void)
 {
     return (struct profiler_stats){
@@ -102,6 +109,8 @@ struct profiler_stats profiler_get_stats(void)
         .history = history_get_stats(),
         .mutex = mutex_get_stats(),
         .label_overflow = label_overflow_count(),
+        .table_bytes = heap_own_bytes(),
+        .ring_bytes = threads_get_bytes(),
     };
 }
 

@@ -40,6 +40,11 @@ MUST_USE int profiler_start(const struct profiler_options *options);
  * started. */
 void profiler_stop(void);
 
+/* profiler_join_thread says that the calling thread works for the profiler alone: its memory is the
+ * profiler's from now on. What each thread of profiler_options.pool calls first, for
+ * pool_on_thread. */
+void profiler_join_thread(void);
+
 /* What the profiler says of itself. */
 struct profiler_stats {
     struct block_stats block;
@@ -48,6 +53,8 @@ struct profiler_stats {
     struct history_stats history;
     struct mutex_stats mutex;
     uint64_t label_overflow; /* label sets that became "other" */
+    uint64_t table_bytes;    /* heap_own_bytes */
+    uint64_t ring_bytes;     /* threads_get_bytes */
 };
 
 /* profiler_get_stats reads the accounts of all profiles. */

@@ -22,6 +22,7 @@
 
 struct pool {
     struct pool_options options;
+    void (*on_thread)(void); /* NULL: nothing is to be called */
     pthread_mutex_t lock;
     pthread_cond_t has_work; /* or is_closing */
     pthread_cond_t is_quiet; /* is_closing, and no job runs any more */
@@ -92,6 +93,9 @@ static void *run_thread(void *arg)
 {
     struct pool *pool = arg;
     set_up_thread(&pool->options);
+    if (pool->on_thread != NULL) {
+        pool->on_thread();
+    }
     (void)pthread_mutex_lock(&pool->lock);
     for (struct pool_job *job = take_job(pool); job != NULL; job = take_job(pool)) {
         (void)pthread_mutex_unlock(&pool->lock);
@@ -249,6 +253,12 @@ int pool_create(const struct pool_options *options, struct pool **ret_pool)
     (void)pthread_cond_init(&pool->is_quiet, NULL);
     *ret_pool = pool;
     return 0;
+}
+
+void pool_on_thread(struct pool *pool, void (*on_thread)(void))
+{
+    REQUIRE(pool->thread_count == 0);
+    pool->on_thread = on_thread;
 }
 
 /* wait_quiet waits for the jobs that run, the lock held. Returns: false when the time is up

@@ -57,6 +57,10 @@ struct pool_stats {
  */
 MUST_USE int pool_create(const struct pool_options *options, struct pool **ret_pool);
 
+/* pool_on_thread names what each thread of the pool calls before its first job; set before the pool
+ * has one. */
+void pool_on_thread(struct pool *pool, void (*on_thread)(void));
+
 /* pool_destroy calls off the jobs that wait (done runs with UV_ECANCELED), waits for those that
  * run, and ends the threads; takes NULL. No done runs from inside it: the loops still have to turn,
  * or to be destroyed, afterwards.

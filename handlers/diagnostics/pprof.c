@@ -31,6 +31,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
         .on_itimer = log_itimer,
     };
     int rc = pprof_accounts_register(metrics);
+    pool_on_thread(pprof->pool, profiler_join_thread);
     rc = rc < 0 ? rc : profiler_start(&options);
     pprof->is_started = rc == 0;
     return rc;

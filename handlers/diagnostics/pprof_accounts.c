@@ -60,6 +60,11 @@ static const char *const profile_label[] = {"profile", NULL};
 static uint64_t *cells[ARRAY_COUNT(accounts)];
 static double *history_windows;
 static double *history_bytes;
+static struct {
+    double *tables;
+    double *rings;
+    double *history;
+} memory; /* by part */
 static struct metric_family *served;
 static struct metric_family *failed;
 
@@ -69,6 +74,9 @@ static void collect(void *arg)
     const struct profiler_stats now = profiler_get_stats();
     *history_windows = (double)now.history.windows;
     *history_bytes = (double)now.history.bytes;
+    *memory.tables = (double)now.table_bytes;
+    *memory.rings = (double)now.ring_bytes;
+    *memory.history = (double)now.history.bytes;
     for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
         *cells[i] = *(const uint64_t *)(const void *)((const char *)&now + accounts[i].offset);
     }
@@ -93,6 +101,26 @@ static int add_gauge(struct metrics *metrics, const char *name, const char *help
         return UV_ENOMEM;
     }
     *ret_cell = metric_gauge(family, NULL);
+    return 0;
+}
+
+static int add_memory(struct metrics *metrics)
+{
+    static const char *const labels[] = {"part", NULL};
+    const struct metric_family_options options = {
+        .type = METRIC_GAUGE,
+        .name = "toq_profiler_memory_bytes",
+        .help = "Memory of the profiler: tables for unwinding, symbols, debug information that is "
+                "read and profiles that are made; rings of samples; the CPU history.",
+        .labels = labels,
+    };
+    struct metric_family *family = metrics_family(metrics, &options);
+    if (family == NULL) {
+        return UV_ENOMEM;
+    }
+    memory.tables = metric_gauge(family, &STR("tables"));
+    memory.rings = metric_gauge(family, &STR("rings"));
+    memory.history = metric_gauge(family, &STR("history"));
     return 0;
 }
 
@@ -124,7 +152,8 @@ int pprof_accounts_register(struct metrics *metrics)
         const struct str profile = str_from(accounts[i].profile);
         cells[i] = metric_counter(family, accounts[i].profile == NULL ? NULL : &profile);
     }
-    const int rc = add_gauges(metrics);
+    int rc = add_gauges(metrics);
+    rc = rc < 0 ? rc : add_memory(metrics);
     return rc < 0 ? rc : metrics_add_collector(metrics, collect, NULL);
 }
 

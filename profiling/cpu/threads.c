@@ -42,6 +42,7 @@ struct pooled_slot {
 };
 
 static struct pooled_slot *pool; /* never freed, see cpu_signal.h */
+static size_t pool_bytes;
 
 /* The thread that a slot belongs to; 0: none yet. */
 static pid_t tid_of(const struct pooled_slot *slot)
@@ -71,8 +72,9 @@ static struct pooled_slot *find_free_slot(bool is_main)
 
 static struct pooled_slot *add_slot(bool is_main)
 {
-    size_t words = is_main ? MAIN_RING_WORDS : THREAD_RING_WORDS;
-    struct pooled_slot *slot = calloc(1, sizeof(*slot) + words * sizeof(uint64_t));
+    const size_t words = is_main ? MAIN_RING_WORDS : THREAD_RING_WORDS;
+    const size_t bytes = sizeof(struct pooled_slot) + words * sizeof(uint64_t);
+    struct pooled_slot *slot = calloc(1, bytes);
     if (slot == NULL || !cpu_signal_add_slot(&slot->slot)) {
         free(slot);
         return NULL;
@@ -81,6 +83,7 @@ static struct pooled_slot *add_slot(bool is_main)
     slot->is_main = is_main;
     slot->next = pool;
     pool = slot;
+    pool_bytes += bytes;
     return slot;
 }
 
@@ -586,4 +589,9 @@ void threads_deinit(struct threads *threads)
     threads->items = NULL;
     threads->count = 0;
     threads->cap = 0;
+}
+
+size_t threads_get_bytes(void)
+{
+    return pool_bytes;
 }

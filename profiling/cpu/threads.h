@@ -89,4 +89,7 @@ void threads_disarm(struct threads *threads);
 /* threads_deinit gives the slots back and frees the list; after threads_disarm. */
 void threads_deinit(struct threads *threads);
 
+/* threads_get_bytes is the memory of all rings that samples go through, which are used again. */
+size_t threads_get_bytes(void);
+
 #endif

@@ -12,6 +12,7 @@ import heap
 from heap import ALLOC_OBJECTS, ALLOC_SPACE, BIG, INUSE_OBJECTS, INUSE_SPACE, MIB, total
 import server as server_module
 from pprof_decode import HEAP_PERIOD_BYTES, Profile, has_frame
+from scrape import Scrape
 
 __test__ = heap.has_jemalloc()
 
@@ -187,11 +188,16 @@ def test_what_naming_took_is_given_back_when_nobody_asks(server):
         with open(f"/proc/{server.pid}/status", encoding="ascii") as status:
             return int(re.search(r"^VmRSS:\s+(\d+)", status.read(), re.M).group(1))
 
-    before = rss_kib()
+    def told_kib():
+        return Scrape(server).get("toq_profiler_memory_bytes", part="tables") / 1024
+
+    before, told_before = rss_kib(), told_kib()
     heap.take(server)
-    taken = rss_kib() - before
-    assert taken > 4096
+    taken, told = rss_kib() - before, told_kib() - told_before
+    assert taken > 4096 and told > 4096
     server_module.wait_until(lambda: rss_kib() - before < taken / 2, "the memory to be given back")
+    assert told_kib() - told_before < told / 2
+    assert Scrape(server).get("toq_profiler_memory_bytes", part="rings") >= 1 << 20
 
 
 def test_a_rate_of_the_users_is_kept_to(start_server):

@@ -72,6 +72,21 @@ static void done(struct pool_job *pool_job, int status)
     job->done_thread = pthread_self();
 }
 
+static atomic_uint joined_count;
+static _Thread_local bool has_joined;
+
+static void join(void)
+{
+    atomic_fetch_add(&joined_count, 1);
+    has_joined = true;
+}
+
+static void work_joined(struct pool_job *pool_job)
+{
+    struct job *job = CONTAINER_OF(pool_job, struct job, job);
+    job->worked += has_joined;
+}
+
 static struct job job_of(sem_t *gate, sem_t *arrival)
 {
     return (struct job){
@@ -229,6 +244,27 @@ static void end_busy(struct busy *busy)
 {
     (void)sem_destroy(&busy->gate);
     (void)sem_destroy(&busy->arrival);
+}
+
+static void test_each_thread_joins_before_its_first_job(void **state)
+{
+    (void)state;
+    struct job jobs[6];
+    pool = create(2, 8);
+    pool_on_thread(pool, join);
+    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
+        jobs[i] = job_of(NULL, NULL);
+        jobs[i].job.work = work_joined;
+        submit(&jobs[i]);
+    }
+    loop_run(loop);
+    for (size_t i = 0; i < ARRAY_COUNT(jobs); i++) {
+        assert_int_equal(jobs[i].worked, 1);
+    }
+    const size_t threads = pool->thread_count;
+    assert_true(pool_destroy(pool, PATIENCE_MS)); /* or one may not have begun */
+    pool = NULL;
+    assert_int_equal(joined_count, threads);
 }
 
 static void test_a_full_queue_refuses(void **state)
@@ -460,6 +496,7 @@ int main(void)
         WITH_LOOP(test_a_thread_starts_only_when_the_others_are_busy),
         WITH_LOOP(test_the_label_of_the_task_is_set_while_it_works),
         WITH_LOOP(test_threads_are_as_nice_as_asked),
+        WITH_LOOP(test_each_thread_joins_before_its_first_job),
         WITH_LOOP(test_a_full_queue_refuses),
         WITH_LOOP(test_a_job_that_waits_can_be_called_off),
         WITH_LOOP(test_each_job_is_done_on_the_loop_that_submitted_it),
