@@ -258,7 +258,6 @@ void metric_observe(struct metric_histogram *h, double value)
     }
     METRIC_ADD(&h->buckets[i], 1);
     METRIC_ADD(&h->sum, value);
-    METRIC_ADD(&h->count, 1);
 }
 
 int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg)

@@ -27,7 +27,6 @@ struct metric_family;
  * the rest. */
 struct metric_histogram {
     const struct metric_family *family;
-    uint64_t count;
     double sum;
     uint64_t buckets[METRIC_BUCKETS_MAX + 1];
 };

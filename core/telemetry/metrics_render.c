@@ -114,16 +114,17 @@ struct total {
     uint64_t counter;
     double gauge;
     struct metric_histogram histogram;
+    uint64_t count; /* of the histogram: what its buckets say, though one more may just be added */
 };
 
-static void add_histogram(const struct metric_histogram *h, struct metric_histogram *sum)
+static void add_histogram(const struct metric_histogram *h, struct total *total)
 {
     for (size_t i = 0; i < ARRAY_COUNT(h->buckets); i++) {
         const uint64_t count = READ(&h->buckets[i]);
-        sum->buckets[i] += count;
-        sum->count += count; /* of what the buckets say, though one more may just be added */
+        total->histogram.buckets[i] += count;
+        total->count += count;
     }
-    sum->sum += read_f64(&h->sum);
+    total->histogram.sum += read_f64(&h->sum);
 }
 
 static void add_value(const struct metric_family *f, const struct metric_series *s,
@@ -137,7 +138,7 @@ static void add_value(const struct metric_family *f, const struct metric_series 
         total->gauge += read_f64(&s->gauge);
         break;
     case METRIC_HISTOGRAM:
-        add_histogram(&s->histogram, &total->histogram);
+        add_histogram(&s->histogram, total);
         break;
     }
 }
@@ -204,8 +205,9 @@ static void append_counter(const struct render *r, const struct metric_series *s
 }
 
 static void append_histogram(const struct render *r, const struct metric_series *s,
-                             const struct metric_histogram *h)
+                             const struct total *total)
 {
+    const struct metric_histogram *h = &total->histogram;
     uint64_t cumulated = 0;
     for (size_t i = 0; i < r->family->options.bound_count; i++) {
         cumulated += h->buckets[i];
@@ -213,11 +215,11 @@ static void append_histogram(const struct render *r, const struct metric_series 
         append_u64_line(r, cumulated);
     }
     append_name(r, s, "_bucket", "+Inf");
-    append_u64_line(r, h->count);
+    append_u64_line(r, total->count);
     append_name(r, s, "_sum", NULL);
     append_f64_line(r, h->sum);
     append_name(r, s, "_count", NULL);
-    append_u64_line(r, h->count);
+    append_u64_line(r, total->count);
 }
 
 static void format_bounds(struct render *r)
@@ -244,7 +246,7 @@ static void append_series(const struct render *r, const struct metric_series *s,
         append_f64_line(r, total->gauge);
         break;
     case METRIC_HISTOGRAM:
-        append_histogram(r, s, &total->histogram);
+        append_histogram(r, s, total);
         break;
     }
 }
