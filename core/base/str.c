@@ -71,16 +71,15 @@ bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value)
 
 size_t str_format_u64(char *out, uint64_t value)
 {
-    char tmp[20];
-    size_t n = 0;
-    do {
-        tmp[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = tmp[n - 1 - i];
+    size_t len = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10) {
+        len++;
     }
-    return n;
+    for (size_t i = len; i > 0; i--) {
+        out[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return len;
 }
 
 bool str_next_field(struct str *rest, char sep, struct str *ret_field)

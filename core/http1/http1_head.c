@@ -41,7 +41,7 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     if (len == 0 || line[len - 1] != '\r') {
         return fault(400, "a line ends in a bare LF");
     }
-    if (memchr(line, '\r', len - 1) != NULL) {
+    if (len > 1 && memchr(line, '\r', len - 1) != NULL) {
         return fault(400, "a bare CR in a line");
     }
     if (number == 0 && len > limits->target_bytes + REQUEST_LINE_EXTRA_BYTES) {

@@ -220,17 +220,23 @@ static void respond_word(struct http_request *req, const struct verdict *verdict
     respond(req, verdict->code, &body);
 }
 
-void health_handle_live(struct http_request *req, void *arg)
+static __attribute__((noinline)) void respond_held(struct http_request *req,
+                                                   const struct health *health)
 {
-    const struct health *health = arg;
-    if (!may_be_held(health)) {
-        respond_json(req, 200, STR("{\"status\":\"ok\"}\n"));
-        return;
-    }
     const struct hold hold = look_at_loop(health);
     const struct verdict verdict =
         hold.is_failed ? (struct verdict){"held", 503} : (struct verdict){"ok", 200};
     respond_word(req, &verdict, &hold);
+}
+
+void health_handle_live(struct http_request *req, void *arg)
+{
+    const struct health *health = arg;
+    if (may_be_held(health)) {
+        respond_held(req, health);
+    } else {
+        respond_json(req, 200, STR("{\"status\":\"ok\"}\n"));
+    }
 }
 
 void health_handle_ready(struct http_request *req, void *arg)
