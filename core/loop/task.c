@@ -35,6 +35,7 @@ const char task_note_hit[] = "cache hit";
 const char task_note_miss[] = "cache miss";
 const char task_note_batch[] = "batch";
 const char task_note_error[] = "error";
+const char task_note_status[] = "status";
 
 /* A wait for the loop that is shorter is not worth a place in the trail. */
 #define LOOP_WAIT_MIN_NS (20 * NS_PER_US)
@@ -63,8 +64,8 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
 {
     const uint32_t slot = task_slots_take(task);
     task->slot = slot;
+    task->id = 0;
     if (UNLIKELY(slot == TASK_NO_SLOT)) {
-        task->id = 0;
         return UV_ENOMEM;
     }
     if (UNLIKELY(own.shown == NULL)) {
@@ -75,13 +76,11 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->state = task_state_receiving;
     task->handler = NULL;
     task->await_depth = 0;
-    task->is_cancelled = false;
     task->start_ns = now_ns;
     task->state_ns = now_ns;
     task->on_cancel = on_cancel;
     task->get_trace = NULL;
     task->on_free = NULL;
-    task->waits = NULL;
     task->label = LABEL_NONE;
     task->holds = 0;
     own.living_count++;
@@ -149,8 +148,7 @@ static inline __attribute__((always_inline)) void set_current(struct task *task)
 
 static void free_unheld(struct task *task)
 {
-    if (task->holds == 0 && (task->slot == TASK_NO_SLOT || task->is_cancelled) &&
-        task->on_free != NULL) {
+    if (task->holds == 0 && task->slot == TASK_NO_SLOT && task->on_free != NULL) {
         task->on_free(task);
     }
 }
@@ -229,12 +227,31 @@ void task_arrived(struct task *task)
     }
 }
 
+bool task_is_note(const struct task_change *change)
+{
+    return change->state == task_note_hit || change->state == task_note_miss ||
+           change->state == task_note_batch || change->state == task_note_error ||
+           change->state == task_note_status;
+}
+
 void task_note(struct task *task, const char *note, uint64_t number)
 {
     if (task->slot != TASK_NO_SLOT) {
         task_slots_add_change(
             task->slot,
             &(struct task_change){.when_ns = clock_now_ns(), .state = note, .number = number});
+    }
+}
+
+void task_next_span(const struct task *task, const uint8_t own_id[TRACE_SPAN_ID_BYTES],
+                    uint8_t ret_id[TRACE_SPAN_ID_BYTES])
+{
+    const uint32_t count =
+        task->slot == TASK_NO_SLOT ? TASK_CHANGES_MAX : task_slots_change_count(task->slot);
+    if (count < TASK_CHANGES_MAX) {
+        trace_child_id(own_id, count, ret_id);
+    } else {
+        memcpy(ret_id, own_id, TRACE_SPAN_ID_BYTES);
     }
 }
 
@@ -256,12 +273,10 @@ struct task *task_enter(struct task *task)
     set_current(task);
     if (task != NULL && task->await_depth == 0) {
         if (UNLIKELY(task->state == task_state_waiting && task->slot != TASK_NO_SLOT &&
-                     task_slots_has_room(task->slot))) {
+                     task_slots_change_count(task->slot) < TASK_CHANGES_MAX)) {
             add_resume(task, task->state_ns, clock_now_ns());
         }
         task->state = task_state_running; /* readers of its slot see who is current */
-    } else if (task != NULL && task->state == task_state_waiting) {
-        task_unpark(task);
     }
     return previous;
 }
@@ -273,8 +288,6 @@ void task_leave(struct task *previous)
     if (left != NULL && left != previous && left->slot != TASK_NO_SLOT && left->await_depth == 0) {
         left->state = task_state_waiting;
         left->state_ns = clock_now_ns();
-        left->await_stack[0] = (const char *)left->handler + 1; /* as one that returns into it */
-        left->await_depth = left->handler != NULL;
         task_slots_publish_state(left->slot, left);
         add_change(left, left->state_ns, task_state_waiting, NULL);
     }
@@ -393,47 +406,6 @@ void task_on_run(task_run_fn fn)
 {
     atomic_store_explicit(&run_since_ns, clock_now_ns(), memory_order_relaxed);
     atomic_store_explicit(&on_run, fn, memory_order_release);
-}
-
-/* --- what is given up --- */
-
-void task_add_wait(struct task *task, struct task_wait *wait,
-                   void (*cancel)(struct task_wait *wait))
-{
-    wait->cancel = cancel;
-    wait->next = task->waits;
-    wait->at = &task->waits;
-    if (wait->next != NULL) {
-        wait->next->at = &wait->next;
-    }
-    task->waits = wait;
-}
-
-void task_remove_wait(struct task_wait *wait)
-{
-    if (wait->at == NULL) {
-        return;
-    }
-    *wait->at = wait->next;
-    if (wait->next != NULL) {
-        wait->next->at = wait->at;
-    }
-    wait->at = NULL;
-}
-
-void task_set_cancelled(struct task *task, task_free_fn on_unheld)
-{
-    task->is_cancelled = true;
-    task->on_free = on_unheld;
-}
-
-void task_cancel_waits(struct task *task)
-{
-    while (task->waits != NULL) {
-        struct task_wait *wait = task->waits;
-        task_remove_wait(wait);
-        wait->cancel(wait);
-    }
 }
 
 void task_cancel(struct task *task, int status)

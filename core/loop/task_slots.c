@@ -213,10 +213,9 @@ void task_slots_publish_state(uint32_t index, const struct task *task)
     close_slot(slot);
 }
 
-bool task_slots_has_room(uint32_t index)
+uint32_t task_slots_change_count(uint32_t index)
 {
-    return atomic_load_explicit(&slot_at(index)->change_count, memory_order_relaxed) <
-           TASK_CHANGES_MAX;
+    return atomic_load_explicit(&slot_at(index)->change_count, memory_order_relaxed);
 }
 
 void task_slots_add_change(uint32_t index, const struct task_change *change)

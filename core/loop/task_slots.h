@@ -100,8 +100,9 @@ void task_slots_publish_state(uint32_t index, const struct task *task);
 /* task_slots_add_change adds to the task's trail, or counts a change for which there is no room. */
 void task_slots_add_change(uint32_t index, const struct task_change *change);
 
-/* task_slots_has_room tells whether the task's trail takes another change. */
-bool task_slots_has_room(uint32_t index);
+/* task_slots_change_count is the number of changes of the task, with those that its trail has not
+ * kept. */
+uint32_t task_slots_change_count(uint32_t index);
 
 /* task_slots_publish_span shows which trace the task belongs to. */
 void task_slots_publish_span(uint32_t index, const struct task_span *span);

@@ -4,6 +4,7 @@
  * cancel.
  */
 #include "core/base/clock.h"
+#include "core/loop/statements.h"
 #include "core/sql/sql_internal.h"
 #include "core/telemetry/log_limit.h"
 
@@ -83,6 +84,11 @@ static void run_done(struct loop_deferred *deferred)
     }
     if (query->task != NULL) {
         task_unpark(query->task);
+        if (query->result.status < 0) {
+            const unsigned code = query->result.error.code;
+            task_note(query->task, task_note_error,
+                      code != 0 ? code : (uint64_t)-query->result.status);
+        }
     }
     query->state = QUERY_IDLE;
     if (query->tx == NULL || sql_tx_on_query_done(query->tx, query)) {
@@ -134,6 +140,9 @@ int sql_query_start(struct sql *sql, struct sql_query *query)
     loop_require_lasting(sql->loop, query, "sql_query_start");
     query->tx = NULL;
     query->is_command = false;
+    if (query->name != NULL) {
+        statements_learn(query->name, query->text);
+    }
     sql_query_prepare(sql, query);
     int rc = sql_query_check(sql, query);
     rc = rc < 0 ? rc : sql_pool_submit(sql, query);

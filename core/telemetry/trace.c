@@ -212,6 +212,20 @@ void trace_begin(const struct trace_context *caller, struct trace_context *ret_c
     *ret_context = context;
 }
 
+/* The finalizer of splitmix64: no two numbers give the same id for one parent. */
+void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
+                    uint8_t ret_id[TRACE_SPAN_ID_BYTES])
+{
+    uint64_t z;
+    memcpy(&z, parent, sizeof(z));
+    z += (number + UINT64_C(1)) * UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    z ^= z >> 31;
+    z = z == 0 ? 1 : z;
+    memcpy(ret_id, &z, sizeof(z));
+}
+
 bool trace_has_begun(const struct trace_context *context)
 {
     return !is_zero(context->span_id, sizeof(context->span_id));

@@ -55,6 +55,14 @@ MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
  */
 void trace_begin(const struct trace_context *caller, struct trace_context *ret_context);
 
+/* trace_child_id makes the id of a span below another one: the same each time for the same number,
+ * so that what is sent to another server need not be kept for the span that is exported later.
+ *
+ * Thread: any.
+ */
+void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
+                    uint8_t ret_id[TRACE_SPAN_ID_BYTES]);
+
 /* trace_has_begun tells whether trace_begin made the context; all zero it is none.
  *
  * Thread: any.
