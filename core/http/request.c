@@ -2,10 +2,9 @@
  *
  * request.c - the life of a request between its protocol and its handler.
  *
- * A request that a handler has is ended by that handler. When the peer leaves or the deadline
- * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the
- * request; when nobody holds it, so that nobody is left to end it, it is ended here. The memory
- * goes back when the request has ended and nobody holds it.
+ * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or
+ * the deadline passes first, the request is cancelled: the handler's later answer is dropped, and
+ * only ends the request. The memory goes back when the request has ended and nobody holds it.
  */
 #include "core/http/request.h"
 
@@ -14,9 +13,12 @@
 
 #include "core/base/clock.h"
 #include "core/http/host.h"
+#include "core/http/http_span.h"
 #include "core/http/misuse.h"
+#include "core/http/pending.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
+#include "core/telemetry/baggage.h"
 
 /* --- life --- */
 
@@ -81,6 +83,9 @@ static void account(struct http_request *req)
     struct http_server *server = req->server;
     const uint64_t now_ns = clock_now_ns();
     http_metrics_count(server->metrics, req, now_ns);
+    if (server->spans != NULL) {
+        http_span_keep(req, now_ns, req->transport->version, req->transport->format_peer);
+    }
     if (server->access.every > 0 && access_log_wants(&server->access)) {
         log_access(req, now_ns);
     }
@@ -110,50 +115,17 @@ static void on_free(struct task *task)
     req->transport->recycle(req);
 }
 
-/* end_cancelled ends a request that was cancelled and that nobody else will end. */
-static void end_cancelled(struct http_request *req)
-{
-    if (req->end_unheld != NULL) {
-        req->end_unheld(req);
-    }
-    finish_cancelled(req);
-}
-
-/* on_unheld: it was cancelled, and nobody holds it any more. */
-static void on_unheld(struct task *task)
-{
-    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
-    if (req->life != HTTP_CANCELLED) {
-        on_free(task); /* its handler has ended it */
-        return;
-    }
-    task_hold(task);
-    end_cancelled(req);
-    task_release(task);
-}
-
-static void set_cancelled(struct http_request *req)
-{
-    set_life(req, HTTP_CANCELLED);
-    task_set_cancelled(&req->task, on_unheld);
-}
-
-/* run_on_cancel tells the handler, and gives up what the request waits for. The caller has a hold:
- * beside that and the protocol's own, others are those of whoever will still end the request. */
 static void run_on_cancel(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
     req->on_cancel = NULL;
     wheel_unset(&req->deadline);
     task_park(&req->task, "cancelled");
-    struct task *previous = task_enter(&req->task);
+    http_pending_cancel(req);
     if (on_cancel != NULL) {
+        struct task *previous = task_enter(&req->task);
         on_cancel(req, status);
-    }
-    task_cancel_waits(&req->task);
-    task_leave(previous);
-    if (req->task.holds == 1u + req->transport_holds) {
-        end_cancelled(req);
+        task_leave(previous);
     }
 }
 
@@ -181,7 +153,6 @@ static void cancel(struct http_request *req, int status)
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
-                : status == UV_ENOMEM  ? STR("503 Service Unavailable: out of memory\n")
                                        : STR("503 Service Unavailable: shutting down\n"),
         .headers = &retry_after,
         .header_count = 1,
@@ -199,7 +170,7 @@ static void cancel(struct http_request *req, int status)
         finish(req);
         return;
     }
-    set_cancelled(req);
+    set_life(req, HTTP_CANCELLED);
     run_on_cancel(req, status);
 }
 
@@ -225,10 +196,8 @@ void http_request_abandon(struct http_request *req)
     }
     req->task.on_cancel = NULL;
     account(req);
-    http_hold(req);
-    set_cancelled(req);
+    set_life(req, HTTP_CANCELLED);
     run_on_cancel(req, UV_ECANCELED);
-    http_release(req);
 }
 
 static void on_deadline(struct wheel_timer *timer)
@@ -438,7 +407,7 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
     }
     req->transport->stream_end_with(req, trailers, count);
     account(req);
-    set_cancelled(req);
+    set_life(req, HTTP_CANCELLED);
     req->on_cancel = NULL;
     req->task.on_cancel = NULL;
     wheel_unset(&req->deadline);
@@ -549,6 +518,29 @@ bool http_is_cancelled(const struct http_request *req)
     return req->life == HTTP_CANCELLED || req->life == HTTP_ENDED_LATE;
 }
 
+/* --- what outlives a callback --- */
+
+struct task_ref http_ref(const struct http_request *req)
+{
+    return task_make_ref(&req->task);
+}
+
+struct http_request *http_from_ref(struct task_ref ref)
+{
+    struct task *task = task_from_ref(ref);
+    return task == NULL ? NULL : CONTAINER_OF(task, struct http_request, task);
+}
+
+void http_hold(struct http_request *req)
+{
+    task_hold(&req->task);
+}
+
+void http_release(struct http_request *req)
+{
+    task_release(&req->task);
+}
+
 /* --- what belongs to a request --- */
 
 /* join_or_none: a caller's trace is not worth a 503. */
@@ -565,9 +557,21 @@ const struct trace_context *http_trace(struct http_request *req)
         const bool has_caller = trace_parse(join_or_none(req, STR("traceparent")),
                                             join_or_none(req, STR("tracestate")), &caller);
         trace_begin(has_caller ? &caller : NULL, &req->trace);
+        if (req->server->spans != NULL) {
+            const bool is_wanted =
+                sampler_wants(&req->server->spans->sampler, &req->trace, has_caller);
+            req->trace.flags =
+                (uint8_t)((req->trace.flags & ~TRACE_SAMPLED) | (is_wanted ? TRACE_SAMPLED : 0));
+        }
         task_show_trace(&req->task, &req->trace);
     }
     return &req->trace;
+}
+
+struct str http_baggage(struct http_request *req)
+{
+    const struct str baggage = join_or_none(req, STR("baggage"));
+    return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
 }
 
 const char *http_method_name(enum http_method method)

@@ -14,6 +14,7 @@
 
 /* What carries a request: HTTP/1 or HTTP/2. request.c calls it. */
 struct http_transport {
+    const char *version; /* of HTTP, as conventions write it: "1.1", "2" */
     void (*respond)(struct http_request *req, const struct http_response *response);
     void (*stream_start)(struct http_request *req, const struct http_response *response);
     bool (*stream_write)(struct http_request *req, struct str data);

@@ -84,6 +84,7 @@ struct http_server {
     bool is_host_checked;  /* 403 unless host_is_local */
     struct str allowed_hosts;
     struct http_metrics *metrics;
+    const struct http_spans *spans;    /* NULL: its requests are not exported */
     const struct http_protocol *other; /* beside HTTP/1 */
     struct http2_cuts *http2_cuts;
     struct access_log access;

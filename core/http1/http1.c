@@ -131,6 +131,7 @@ static void recycle(struct http_request *req)
 }
 
 static const struct http_transport transport = {
+    .version = "1.1",
     .respond = respond,
     .stream_start = stream_start,
     .stream_write = stream_write,

@@ -455,6 +455,7 @@ static void break_off(struct http_request *req, enum http_reset code)
 }
 
 const struct http_transport http2_transport = {
+    .version = "2",
     .respond = respond,
     .stream_start = stream_start,
     .stream_write = stream_write,

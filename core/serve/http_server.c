@@ -45,6 +45,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .metrics = metrics,
         .other = &http2_protocol,
         .http2_cuts = options->http2_cuts,
+        .spans = options->spans,
     };
     if (options->budget != NULL) {
         server->quota =

@@ -18,11 +18,12 @@ struct http_server_options {
     int backlog;
     struct http_limits limits;
     struct listener_limits listener_limits;
-    struct budget *budget;         /* outlives the server; NULL: memory is not counted */
-    bool is_vital;                 /* diagnostics: served however little memory is left */
-    bool is_host_checked;          /* requests whose Host is not local (host_is_local) get 403 */
-    struct str allowed_hosts;      /* that are; outlives the server */
-    struct http2_cuts *http2_cuts; /* counted there; outlives the server */
+    struct budget *budget;          /* outlives the server; NULL: memory is not counted */
+    bool is_vital;                  /* diagnostics: served however little memory is left */
+    bool is_host_checked;           /* requests whose Host is not local (host_is_local) get 403 */
+    struct str allowed_hosts;       /* that are; outlives the server */
+    struct http2_cuts *http2_cuts;  /* counted there; outlives the server */
+    const struct http_spans *spans; /* NULL: its requests are not exported */
     struct access_log_options access;
 };
 

@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "core/http/request.h"
+#include "core/http/server.h"
 
-static struct http_request req;
+static struct http_server server;
+static struct http_request req = {.server = &server};
 
 static int setup(void **state)
 {

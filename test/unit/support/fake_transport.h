@@ -105,7 +105,8 @@ static inline void transport_reset(struct http_request *r, enum http_reset code)
     (void)code;
 }
 
-static const struct http_transport transport = {transport_respond,
+static const struct http_transport transport = {"1.1",
+                                                transport_respond,
                                                 transport_start,
                                                 transport_write,
                                                 transport_end,

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http_span.c - the decision at the end of a request, and its record.
+ */
+#include "core/http/http_span.h"
+
+#include <stdio.h>
+
+#include "core/http/server.h"
+
+static void copy_text(char *out, size_t size, struct str s)
+{
+    const size_t len = s.len < size ? s.len : size - 1;
+    memcpy(out, s.ptr == NULL ? "" : s.ptr, len);
+    out[len] = '\0';
+}
+
+/* has_failed: as conventions have it, a client's mistake is no error of the server's span. */
+static bool has_failed(const struct http_request *req)
+{
+    static const char *const servers_own[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
+                                              "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
+    if (req->rpc_status == NULL) {
+        return req->status >= 500;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(servers_own); i++) {
+        if (strcmp(req->rpc_status, servers_own[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* has_held tells whether the request ran for hold_ns at a stretch, as far as its trail tells. */
+static bool has_held(const struct task_trail *trail, uint64_t now_ns, uint64_t hold_ns)
+{
+    uint64_t since_ns = trail->facts.start_ns;
+    bool is_running = true;
+    for (uint32_t i = 0; i < trail->change_count; i++) {
+        const struct task_change *change = &trail->changes[i];
+        if (task_is_note(change)) {
+            continue;
+        }
+        if (is_running && change->when_ns - since_ns >= hold_ns) {
+            return true;
+        }
+        is_running = change->state == task_state_running;
+        since_ns = change->when_ns;
+    }
+    return is_running && trail->lost_count == 0 && now_ns - since_ns >= hold_ns;
+}
+
+static void fill(struct span_record *record, struct http_request *req, uint64_t now_ns,
+                 const char *version)
+{
+    const struct trace_context *trace = http_trace(req); /* begins now, if nobody has asked */
+    record->end_ns = now_ns;
+    record->method = http_method_name(req->method);
+    record->version = version;
+    record->rpc_status = req->rpc_status;
+    record->status = req->status;
+    record->is_tls = false;
+    memcpy(record->trail.span.trace_id, trace->trace_id, sizeof(trace->trace_id));
+    memcpy(&record->trail.span.span_id, trace->span_id, sizeof(trace->span_id));
+    memcpy(&record->trail.span.parent_id, trace->parent_id, sizeof(trace->parent_id));
+    record->trail.span.flags = trace->flags;
+    copy_text(record->path, sizeof(record->path), req->path);
+    copy_text(record->host, sizeof(record->host), req->host);
+    copy_text(record->user_agent, sizeof(record->user_agent),
+              http_header_get(req, STR("user-agent")));
+    record->tracestate[0] = '\0';
+    if (trace->tracestate.len < sizeof(record->tracestate)) { /* half of one would be malformed */
+        copy_text(record->tracestate, sizeof(record->tracestate), trace->tracestate);
+    }
+}
+
+static bool is_sampled(struct http_request *req, const struct http_spans *spans)
+{
+    return !sampler_is_off(&spans->sampler) && (http_trace(req)->flags & TRACE_SAMPLED) != 0;
+}
+
+void http_span_keep(struct http_request *req, uint64_t now_ns, const char *version,
+                    http_format_peer_fn format_peer)
+{
+    const struct http_spans *spans = req->server->spans;
+    const uint64_t took_ns = now_ns - req->task.start_ns;
+    const bool is_head = is_sampled(req, spans);
+    const bool is_failed = has_failed(req);
+    const bool is_slow = spans->slow_ns > 0 && took_ns >= spans->slow_ns &&
+                         (req->route->flags & (ROUTE_LONG | ROUTE_STREAM)) == 0;
+    const bool may_have_held = spans->hold_ns > 0 && took_ns >= spans->hold_ns;
+    if (LIKELY(!is_head && !is_failed && !is_slow && !may_have_held)) {
+        return;
+    }
+    struct task_trail trail;
+    if (!task_slots_copy_trail(req->task.slot, &trail) ||
+        (!is_head && !is_failed && !is_slow && !has_held(&trail, now_ns, spans->hold_ns))) {
+        return;
+    }
+    struct span_record *record = span_ring_reserve(spans->ring);
+    if (record != NULL) {
+        record->trail = trail;
+        record->is_tail = !is_head;
+        record->has_failed = is_failed;
+        fill(record, req, now_ns, version);
+        format_peer(req, record->peer);
+        span_ring_commit(spans->ring);
+    }
+}
