@@ -65,6 +65,7 @@ void config_set_init(struct config_set *set, struct config *config)
 {
     *set = (struct config_set){0};
     config_set_add(set, config_core_options, config_core_option_count, config);
+    config_set_add(set, config_tracing_options, config_tracing_option_count, &config->tracing);
 }
 
 /* add_foreign notes a variable of another program; false when it is not known as one. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "config/config_set.h"
+#include "config/config_tracing.h"
 
 #define CONFIG_ERROR_BYTES 1024
 
@@ -95,6 +96,9 @@ struct config {
     uint64_t http2_control_rate;      /* ... forgiven in a second */
     uint64_t http2_reset_burst;
     uint64_t http2_reset_rate;
+
+    uint64_t slow_request_ms; /* 0: none is slow */
+    struct config_tracing tracing;
 };
 
 /* config_set_init makes a set of the core's options alone; config_set_add adds those of modules. */

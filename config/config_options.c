@@ -252,6 +252,11 @@ const struct config_option config_core_options[] = {
     {.name = "HTTP2_RESET_RATE", .kind = CONFIG_NUMBER, .offset = FIELD(http2_reset_rate),
      .value = "33", .min = 1, .max = 1000000, .unit = "streams",
      .help = "of those that are forgiven in a second"},
+
+    {.name = "SLOW_REQUEST_MS", .kind = CONFIG_NUMBER, .offset = FIELD(slow_request_ms),
+     .value = "1000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
+     .zero = "keeps none for that",
+     .help = "a request that takes as long is exported also when it is not sampled"},
 };
 /* clang-format on */
 

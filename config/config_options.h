@@ -24,6 +24,7 @@ enum config_kind {
     CONFIG_SECRET,  /* min to max printable characters; also from a file, by NAME_FILE */
     CONFIG_SECRETS, /* char[CONFIG_LIST_BYTES]: secrets, each min to max long, commas between them;
                        also from a file, one a line */
+    CONFIG_LIST,    /* as CONFIG_SECRETS, of what is none */
 };
 
 struct config_option {

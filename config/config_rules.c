@@ -88,5 +88,6 @@ static bool check_shutdown(const struct config *config, char *error)
 bool config_rules_check(const struct config *config, char *error)
 {
     return check_tokens(config, error) && check_ports(config, error) &&
-           check_shutdown(config, error) && check_memory(config, error);
+           check_shutdown(config, error) && check_memory(config, error) &&
+           config_tracing_check(&config->tracing, error);
 }

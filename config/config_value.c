@@ -70,6 +70,7 @@ static bool is_text_allowed(const struct config_option *option, struct str text)
         return config_host_parse(text, &unused);
     case CONFIG_SECRET:
     case CONFIG_SECRETS:
+    case CONFIG_LIST:
     case CONFIG_TEXT:
         return text.len >= option->min && text.len <= option->max && has_only(text, '!', '~');
     default:
@@ -94,9 +95,9 @@ static bool store_text(const struct config_option *option, struct str text, char
     return true;
 }
 
-/* store_secrets puts commas between what commas or lines separate. Empty lines are dropped; an
- * empty secret between commas is none that anybody meant. */
-static bool store_secrets(const struct config_option *option, struct str text, char *field)
+/* store_list puts commas between what commas or lines separate. Empty lines are dropped; an empty
+ * value between commas is none that anybody meant. */
+static bool store_list(const struct config_option *option, struct str text, char *field)
 {
     char list[CONFIG_LIST_BYTES];
     size_t len = 0;
@@ -132,7 +133,8 @@ static bool store(const struct config_option *option, struct str text, void *fie
     case CONFIG_NUMBER:
         return store_number(option, text, field);
     case CONFIG_SECRETS:
-        return store_secrets(option, text, field);
+    case CONFIG_LIST:
+        return store_list(option, text, field);
     default:
         return store_text(option, text, field);
     }
@@ -216,6 +218,7 @@ void config_value_allowed(const struct config_option *option, char *out)
                        option->min, option->max);
         break;
     case CONFIG_SECRETS:
+    case CONFIG_LIST:
         (void)snprintf(out, CONFIG_TEXT_BYTES,
                        "commas between values of %" PRIu64 " to %" PRIu64
                        " printable ASCII characters without blanks, %d bytes in all",

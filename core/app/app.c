@@ -12,6 +12,7 @@
 
 #include "core/app/app_data.h"
 #include "core/app/app_drain.h"
+#include "core/app/app_export.h"
 #include "core/app/app_greeting.h"
 #include "core/app/app_pools.h"
 #include "core/app/app_servers.h"
@@ -42,7 +43,7 @@ struct app {
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
-    const char *probes[APP_MODULES_MAX + 1];
+    struct app_export export;
     struct app_servers servers;
     struct signals signals;
     struct forgotten forgotten;
@@ -208,7 +209,6 @@ static int start_metrics(struct app *app)
 static int start_base(struct app *app)
 {
     const struct config *c = app->config;
-    app_modules_probes(app->modules, app->probes);
     int rc = loop_create(&app->loop);
     if (rc < 0) {
         return complain("cannot create the loop", rc);
@@ -231,8 +231,17 @@ static int start_base(struct app *app)
                                     .arg = app,
                                 });
     rc = rc < 0 ? rc
-                : app_data_open(&app->data, app->loop, app->pools.lookups,
-                                app->context.metrics[APP_TRAFFIC_SIDE], app->probes, c);
+                : app_data_open(&app->data, app->loop, &app->pools,
+                                app->context.metrics[APP_TRAFFIC_SIDE], c);
+    rc = rc < 0 ? rc
+                : app_export_open(&app->export,
+                                  &(struct app_exporting){
+                                      .config = c,
+                                      .version = app->options->version,
+                                      .loop = app->diag.loop,
+                                      .pools = &app->pools,
+                                      .metrics = app->context.metrics[APP_DIAGNOSTICS_SIDE],
+                                  });
     misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
@@ -243,6 +252,7 @@ static int start_base(struct app *app)
                                     .servers = &app->servers,
                                     .data = &app->data,
                                     .modules = app->modules,
+                                    .exporter = app->export.exporter,
                                     .is_draining = &app->context.is_draining,
                                 });
     return rc < 0 ? complain("cannot start", rc) : 0;
@@ -262,6 +272,7 @@ static int open_modules(struct app *app)
     context->sql = app->data.sql;
     context->redis = app->data.redis;
     context->pubsub = app->data.pubsub;
+    context->client = app->data.client;
     context->modules = app->modules;
     const int rc = app_modules_open(app->modules, context);
     return rc < 0 ? complain("cannot open the modules", rc) : 0;
@@ -275,6 +286,7 @@ static int open_servers(struct app *app)
         .metrics = app->context.metrics,
         .budget = &app->budget,
         .modules = app->modules,
+        .spans = app_export_spans(&app->export),
     };
     return app_servers_open(&app->servers, &served);
 }
@@ -344,6 +356,7 @@ static bool stop(struct app *app)
     diag_loop_destroy(&app->diag);
     loop_destroy(app->loop);
     app_servers_deinit(&app->servers);
+    app_export_deinit(&app->export);
     app_modules_close(app->modules);
     conn_set_deinit(&app->conns[APP_TRAFFIC_SIDE]);
     conn_set_deinit(&app->conns[APP_DIAGNOSTICS_SIDE]);

@@ -28,6 +28,7 @@ struct sql_options app_data_sql_options(const struct config *c)
         .max_connections = c->mysql_pool_size,
         .min_idle = 1, /* so that /health knows */
         .ping_ms = HEALTH_MS,
+        .probe = "DELETE FROM listings WHERE FALSE",
         .query_timeout_ms = query_timeout_ms(c),
     };
 }
@@ -64,13 +65,21 @@ static int register_metrics(struct app_data *data, struct metrics *metrics)
     return rc < 0 ? rc : redis_pubsub_register_metrics(data->pubsub, metrics);
 }
 
-int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups,
-                  struct metrics *metrics, const char *const *probes, const struct config *config)
+static int open_client(struct app_data *data, struct loop *loop, const struct app_pools *pools)
 {
-    struct sql_options sql_options = app_data_sql_options(config);
+    const struct http_client_options options = {
+        .loop = loop, .lookups = &data->lookups, .pool = pools->offload, .user_agent = "toq"};
+    const int rc = http_client_create(&options, &data->client);
+    data->open_count += rc == 0;
+    return rc;
+}
+
+int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
+                  struct metrics *metrics, const struct config *config)
+{
+    const struct sql_options sql_options = app_data_sql_options(config);
     struct redis_options redis_options = redis_options_of(config);
-    lookups_init(&data->lookups, loop, lookups);
-    sql_options.probes = probes;
+    lookups_init(&data->lookups, loop, pools->lookups);
     redis_options.lookups = &data->lookups;
     data->metrics = metrics;
     data->first_collector = metrics_count_collectors(metrics);
@@ -80,6 +89,7 @@ int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups
     }
     data->open_count++;
     rc = open_redis(data, loop, &redis_options);
+    rc = rc < 0 ? rc : open_client(data, loop, pools);
     rc = rc < 0 ? rc : register_metrics(data, metrics);
     data->end_collector = metrics_count_collectors(metrics);
     return rc;
@@ -98,6 +108,7 @@ void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *a
     data->on_closed = on_closed;
     data->on_closed_arg = arg;
     metrics_drop_collectors(data->metrics, data->first_collector, data->end_collector);
+    http_client_close(data->client, on_part_closed, data);
     redis_pubsub_close(data->pubsub, on_part_closed, data);
     redis_close(data->redis, on_part_closed, data);
     sql_close(data->sql, on_part_closed, data);

@@ -8,6 +8,8 @@
 #define TOQ_CORE_APP_APP_DATA_H
 
 #include "config/config.h"
+#include "core/app/app_pools.h"
+#include "core/client/http_client.h"
 #include "core/redis/redis.h"
 #include "core/redis/redis_pubsub.h"
 #include "core/sql/sql.h"
@@ -17,6 +19,7 @@ struct app_data {
     struct sql *sql;
     struct redis *redis;
     struct redis_pubsub *pubsub;
+    struct http_client *client;
     struct metrics *metrics;
     size_t first_collector; /* the clients' own, up to ... */
     size_t end_collector;
@@ -31,13 +34,12 @@ struct sql_options app_data_sql_options(const struct config *config);
 /* app_data_open begins to connect, and registers what the clients count. Servers that are down are
  * no error.
  *
- * lookups: names are looked up there; one that is given up may take longer than on_closed.
- * probes:  struct sql_options'; borrowed until on_closed, as the configuration is.
+ * pools:   names are looked up there; a look-up that is given up may take longer than on_closed.
+ * config:  borrowed until on_closed.
  * Returns: 0; UV_ENOMEM.
  */
-MUST_USE int app_data_open(struct app_data *data, struct loop *loop, struct pool *lookups,
-                           struct metrics *metrics, const char *const *probes,
-                           const struct config *config);
+MUST_USE int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
+                           struct metrics *metrics, const struct config *config);
 
 /* app_data_close ends what is under way and closes the connections; on_closed runs once, later.
  * Metrics keep the values that they have. */

@@ -200,6 +200,7 @@ void app_drain_init(struct app_drain *drain, const struct app_draining *what)
                                              .loop = what->diag_conns->loop,
                                              .conns = what->diag_conns,
                                              .servers = what->servers,
+                                             .exporter = what->exporter,
                                              .work = what->loop,
                                              .on_over = on_diagnostics_over,
                                              .arg = drain,

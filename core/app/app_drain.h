@@ -35,7 +35,8 @@ struct app_draining {
     struct app_servers *servers;
     struct app_data *data;
     const struct app_modules *modules;
-    atomic_bool *is_draining; /* told to all from the signal on */
+    struct exporter *exporter; /* of spans; NULL: none */
+    atomic_bool *is_draining;  /* told to all from the signal on */
 };
 
 struct app_drain {

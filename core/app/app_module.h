@@ -16,14 +16,13 @@
 #include <stdatomic.h>
 
 #include "config/config_listeners.h"
+#include "core/client/http_client.h"
 #include "core/grpc/grpc.h"
 #include "core/http/router.h"
 #include "core/loop/pool.h"
-#include "core/redis/redis_ask.h"
+#include "core/redis/redis.h"
 #include "core/redis/redis_pubsub.h"
-#include "core/sql/sql_ask.h"
-#include "core/sql/sql_migrate.h"
-#include "core/sql/sql_rows.h"
+#include "core/sql/sql.h"
 
 #define APP_MODULES_MAX 32
 
@@ -62,9 +61,10 @@ struct app_context {
     struct metrics *metrics[APP_SIDE_COUNT]; /* what each side counts in; the same, on one loop */
     struct pool *diagnostics;                /* threads for what diagnoses */
     struct pool *offload;                    /* threads for what would block a loop */
-    struct sql *sql;                         /* the work loop's, as are the next two */
+    struct sql *sql;                         /* the work loop's, as are the next three */
     struct redis *redis;
     struct redis_pubsub *pubsub;
+    struct http_client *client;  /* calls of other servers, by http_client_send */
     atomic_bool is_draining;     /* from the signal on */
     struct app_modules *modules; /* for app_module_state */
 };
@@ -78,7 +78,9 @@ struct app_module {
     size_t option_count;
     const struct app_example
         *examples; /* up to one without `before`; shown to whoever watches a start */
-    const struct sql_schema *schema; /* the steps that make its tables; NULL: none */
+    /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the
+     * database's, so one module of a server may have some. */
+    const char *const *(*schema)(size_t *ret_count);
     int (*open)(void *state, const struct app_context *context);
     int (*add_routes)(void *state, struct router *router, enum app_server server);
     int (*add_services)(void *state, struct grpc *grpc);

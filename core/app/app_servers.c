@@ -165,6 +165,7 @@ static int open_server(struct app_servers *servers, const struct app_served *ser
         .is_host_checked = row->is_diagnostics && config_listener_is_local(row, c),
         .allowed_hosts = str_from(c->allowed_hosts),
         .http2_cuts = &servers->sides[side].http2_cuts,
+        .spans = row->is_diagnostics ? NULL : served->spans,
         .access =
             {
                 .name = row->name,

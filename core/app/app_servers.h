@@ -21,6 +21,7 @@ struct app_served {
     struct metrics *const *metrics; /* of each side */
     struct budget *budget;
     const struct app_modules *modules;
+    const struct http_spans *spans; /* of traffic; NULL: none are exported */
 };
 
 /* What the listeners of a side have in common. */

@@ -7,7 +7,8 @@
 #include "core/base/clock.h"
 #include "core/http/request.h"
 
-#define LOOK_MS WHEEL_TICK_MS
+#define LOOK_MS   WHEEL_TICK_MS
+#define EXPORT_MS 3000 /* for spans that wait; a receiver that is there takes them in less */
 
 static const char *const phase_names[] = {
     [DIAG_SERVING] = "serving",
@@ -74,6 +75,22 @@ static void cancel_capture(struct task *task, void *arg)
     }
 }
 
+static void on_exported(void *arg)
+{
+    struct diag_drain *drain = arg;
+    drain->is_exported = true;
+    phases_advance(&drain->phases);
+}
+
+static void close_exporter(struct diag_drain *drain)
+{
+    if (drain->what.exporter == NULL) {
+        drain->is_exported = true;
+    } else {
+        exporter_close(drain->what.exporter, drain->is_cut ? 0 : EXPORT_MS, on_exported, drain);
+    }
+}
+
 static void close_servers(struct diag_drain *drain)
 {
     task_for_each(cancel_capture, NULL);
@@ -94,6 +111,7 @@ static void enter(struct phases *phases, int phase)
     case DIAG_CLOSING:
         wheel_unset(&drain->look);
         close_servers(drain);
+        close_exporter(drain);
         break;
     case DIAG_ENDED:
         phases_stop(phases);
@@ -114,7 +132,8 @@ static bool is_over(const struct phases *phases, int phase)
     case DIAG_CAPTURES:
         return drain->is_cut || look(drain).captures == 0;
     case DIAG_CLOSING:
-        return app_servers_have_drained(drain->what.servers, APP_DIAGNOSTICS_SIDE);
+        return drain->is_exported &&
+               app_servers_have_drained(drain->what.servers, APP_DIAGNOSTICS_SIDE);
     default:
         return false;
     }
@@ -147,6 +166,9 @@ static void on_cut(struct loop_post *post)
     struct diag_drain *drain = CONTAINER_OF(post, struct diag_drain, cut);
     drain->is_cut = true;
     (void)conn_set_close_all(drain->what.conns);
+    if (drain->phases.phase == DIAG_CLOSING && !drain->is_exported) {
+        close_exporter(drain); /* with no more time */
+    }
     phases_advance(&drain->phases);
 }
 

@@ -3,8 +3,8 @@
  * diag_drain.h - how diagnostics end, behind all else: captures that were begun before may end,
  * then their listeners close. Up to here they answer.
  *
- * Flow:   diag_drain_begin -> captures -> listeners and connections -> the loop of diagnostics
- *         stops, when it is one of its own -> on_over
+ * Flow:   diag_drain_begin -> captures -> listeners, connections and spans that wait to be exported
+ *         -> the loop of diagnostics stops, when it is one of its own -> on_over
  * Thread: the loop of diagnostics, but for what says otherwise.
  */
 #ifndef TOQ_CORE_APP_DIAG_DRAIN_H
@@ -12,6 +12,7 @@
 
 #include "core/app/app_servers.h"
 #include "core/app/phases.h"
+#include "core/export/exporter.h"
 
 enum diag_phase {
     DIAG_SERVING,
@@ -25,6 +26,7 @@ struct diag_draining {
     struct loop *loop;
     struct conn_set *conns;
     struct app_servers *servers;
+    struct exporter *exporter; /* of spans; NULL: none */
     struct loop *work; /* on which on_over runs; the same as `loop`, where there is one loop */
     void (*on_over)(void *arg);
     void *arg;
@@ -35,7 +37,8 @@ struct diag_drain {
     struct phases phases; /* enum diag_phase */
     uint64_t captures_ns; /* when DIAG_CAPTURES began */
     struct wheel_timer look;
-    bool is_cut; /* nobody is waited for any more */
+    bool is_exported; /* spans have been sent, or dropped */
+    bool is_cut;      /* nobody is waited for any more */
     struct loop_post begin;
     struct loop_post cancel;
     struct loop_post cut;

@@ -13,7 +13,7 @@
 #include "core/http/server.h"
 
 static struct http_server server;
-static struct http_request req = {.server = &server};
+static struct http_request req;
 
 static int setup(void **state)
 {
@@ -148,6 +148,7 @@ static const struct trace_context *trace_with(struct http_header *headers, size_
     req.headers = headers;
     req.header_count = count;
     req.trace = (struct trace_context){.flags = 0};
+    req.server = &server;
     req.task.slot = TASK_NO_SLOT; /* it is not in flight */
     return http_trace(&req);
 }
