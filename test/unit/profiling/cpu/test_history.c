@@ -20,7 +20,8 @@
 #include "profiling/cpu/cpu.h"
 #include "test/unit/profiling/cpu/capture_rig.h"
 
-#define WINDOW_MS 100
+#define WINDOW_MS      100
+#define SAMPLED_CPU_NS (300 * NS_PER_MS) /* five samples of HISTORY_HZ */
 
 static __attribute__((noinline)) void burn_before(void)
 {
@@ -84,6 +85,24 @@ static uint64_t turn_until_windows(uint64_t count)
     return before_ns;
 }
 
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* As turn_until_windows, with windows added until this thread has burned enough to be sampled. */
+static uint64_t burn_windows(uint64_t count)
+{
+    const uint64_t enough_ns = thread_cpu_ns() + SAMPLED_CPU_NS;
+    uint64_t end_ns = turn_until_windows(count);
+    while (thread_cpu_ns() < enough_ns) {
+        end_ns = turn_until_windows(history_get_stats().windows + 1);
+    }
+    return end_ns;
+}
+
 static struct history_read *ask(uint64_t from_ns, uint64_t to_ns)
 {
     struct history_read *read;
@@ -125,15 +144,19 @@ static void test_the_past_is_what_was_then(void **state)
     (void)state;
     begin(1000, WINDOW_MS, HISTORY_BYTES_MAX);
     const uint64_t start_ns = clock_now_ns();
-    const uint64_t switch_ns = turn_until_windows(5);
+    const uint64_t switch_ns = burn_windows(5);
+    const uint64_t windows = history_get_stats().windows;
     burn = burn_after;
-    const uint64_t end_ns = turn_until_windows(10);
+    (void)turn_until_windows(windows + 1); /* one may have samples of both */
+    const uint64_t end_ns = burn_windows(windows + 5);
     (void)ask(start_ns, switch_ns);
     wait_done(1);
     assert_int_equal(done.status, 0);
     assert_int_equal(done.message->duration_nanos, switch_ns - start_ns);
     assert_int_equal(done.message->period, 1000000000 / HISTORY_HZ);
-    assert_non_null(strstr(text(done.message->comment[0]), "windows: 5; "));
+    char counted[32];
+    (void)snprintf(counted, sizeof(counted), "windows: %" PRIu64 "; ", windows);
+    assert_non_null(strstr(text(done.message->comment[0]), counted));
     if (HAS_EXACT_SIGNALS) {
         assert_true(has_function("test_history.burn_before"));
         assert_false(has_function("test_history.burn_after"));
