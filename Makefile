@@ -15,8 +15,8 @@ FUZZ_SECONDS ?= 60
 ifeq ($(PROFILING),no)
 override VARIANT := noprof
 endif
-ifeq ($(filter release asan tsan fuzz noprof,$(VARIANT)),)
-$(error VARIANT=$(VARIANT): release, asan, tsan, fuzz or noprof)
+ifeq ($(filter release debug asan tsan fuzz noprof,$(VARIANT)),)
+$(error VARIANT=$(VARIANT): release, debug, asan, tsan, fuzz or noprof)
 endif
 ifeq ($(VARIANT),noprof)
 override PROFILING := no
@@ -44,7 +44,11 @@ say   = $(if $(QUIET),,@$(step) '$(1)' '$(patsubst $(B)/%,%,$@)')
 CC     := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
 WERROR ?= -Werror
 
-OPTIMIZE := $(if $(filter release noprof,$(VARIANT)),-O2,-O1)
+# debug: what a debugger shows is what the source says, macros too.
+OPTIMIZE_release := -O2
+OPTIMIZE_noprof  := -O2
+OPTIMIZE_debug   := -Og -g3
+OPTIMIZE         := $(or $(OPTIMIZE_$(VARIANT)),-O1)
 SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan := -fsanitize=thread
 SANITIZE_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
@@ -57,7 +61,7 @@ HARDEN   := $(if $(SANITIZE),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORT
 # any directory; the program itself sees paths below the root.
 # Frame pointers and -g in every object: the profiler names each frame and the unwinder's tests
 # compare against them. No PLT: a call through it would cost a jump and show up as a frame.
-CODEGEN  := $(OPTIMIZE) $(SANITIZE) $(HARDEN) -g -fno-omit-frame-pointer -fno-plt -fPIE -pthread \
+CODEGEN  := -g $(OPTIMIZE) $(SANITIZE) $(HARDEN) -fno-omit-frame-pointer -fno-plt -fPIE -pthread \
             -fmacro-prefix-map=$(CURDIR)/=
 # A call that ends a function stays a call where requests begin to wait, so that the stack of the wait
 # has the handler in it.
@@ -307,13 +311,16 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 FORMATTED = $(shell find core handlers profiling config test docs/examples -name '*.[ch]')
 
 .PHONY: help deps run-dev run-prod debug-server interop-server test test-asan test-tsan fuzz check \
-        fmt bench install clean distclean FORCE
+        fmt bench install clean distclean debug attach FORCE
 help:
 	@echo 'make               build build/toq_server'
 	@echo 'make run-dev       install what is missing, build, start private MySQL and Redis, and run'
 	@echo '                   with config/development.env'
 	@echo 'make run-prod      the same with config/production.env, and with the servers it names'
-	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345'
+	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345, for "Attach to'
+	@echo '                   running TOQ Server" of VS Code; DEBUG_HOST= for another address'
+	@echo 'make attach        gdb on the server of this checkout that runs; ATTACH_PID= for another one'
+	@echo 'make debug         what F5 of VS Code needs: build/debug/toq_server, services, schema, listings'
 	@echo 'make interop-server  the server with the service of gRPC'"'"'s interoperability tests, on'
 	@echo '                   127.0.0.1:50051; it needs neither MySQL nor Redis'
 	@echo 'make test          checks, unit tests, corpora, integration tests'
@@ -328,7 +335,7 @@ help:
 	@echo 'make install       to DESTDIR and PREFIX=$(PREFIX)'
 	@echo 'make clean         remove what was built, and stop the private servers; their data stays'
 	@echo 'make distclean     remove build/ with the data of the private servers'
-	@echo 'V=1 shows commands; VARIANT=asan, tsan or fuzz builds another variant; PROFILING=no'
+	@echo 'V=1 shows commands; VARIANT=debug, asan, tsan or fuzz builds another variant; PROFILING=no'
 	@echo 'leaves the profiler out.'
 
 deps:
@@ -346,12 +353,28 @@ run-dev run-prod:
 	@scripts/run $(ENVIRONMENT) $(B)/toq_server
 
 DEBUG_PORT = $(shell expr 2345 + 0$(PORT_OFFSET))
-debug-server:
+debug-server: debug-build
+	@scripts/run development build/debug/toq_server scripts/debug build/debug/toq_server $(DEBUG_PORT)
+
+.PHONY: debug-build
+debug-build:
 	@scripts/run development --check
 	@scripts/deps debug
+	+@$(MAKE) VARIANT=debug counted
+
+.PHONY: counted
+counted:
 	$(call counted,all)
-	@echo 'waiting for a debugger on 127.0.0.1:$(DEBUG_PORT)'
-	@scripts/run development $(B)/toq_server scripts/debug $(B)/toq_server $(DEBUG_PORT)
+
+# The env files are config/'s with the private servers in them, and with timeouts that wait for a debugger.
+debug: debug-build
+	@for env in development production; do \
+	    scripts/run $$env --prepare build/debug/toq_server build/debug/env || exit; \
+	done
+
+attach:
+	@scripts/deps debug
+	@scripts/attach $(ATTACH_PID)
 
 # Loopback alone, for it serves whatever load a request asks for.
 interop-server:
