@@ -165,7 +165,7 @@ REPLAYS      := $(FUZZERS:%=$(B)/replay/%)
 
 .PHONY: all generated tests fuzzers
 all: $(B)/toq_server $(if $(filter release,$(VARIANT)),build/toq_server)
-tests: all $(UNIT_TESTS) $(REPLAYS) $(if $(TEST_SUPPORT),$(B)/toq_test_server)
+tests: all $(UNIT_TESTS) $(REPLAYS) $(if $(TEST_SUPPORT),$(B)/toq_test_server $(B)/toq_demo)
 fuzzers: $(FUZZERS:%=$(B)/%)
 generated: $(GENERATED_H)
 	@:
@@ -176,6 +176,16 @@ build/toq_server: $(B)/toq_server
 $(B)/toq_server: $(MAIN_OBJECT) $(LIBRARY)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+
+# The server with faults on demand, for the tour: docs/demo is in no other binary.
+DEMO_OBJECTS := $(B)/docs/demo/demo_module.o $(B)/gen/demo_page.o
+$(B)/toq_demo: $(MAIN_OBJECT) $(DEMO_OBJECTS) $(LIBRARY)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=modules_list -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+
+$(B)/gen/demo_page.c: docs/demo/demo_page.html scripts/embed
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/embed demo_page $< >$@
 
 # The server with a module that only tests have: modules_list is replaced at link time, so nothing of it is in the
 # server that ships.
@@ -308,15 +318,16 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/test/fuzz/%.o $(LIBRARY)
 
 # ---- what people type ----------------------------------------------------------------------------
 
-FORMATTED = $(shell find core handlers profiling config test docs/examples -name '*.[ch]')
+FORMATTED = $(shell find core handlers profiling config test docs/examples docs/demo -name '*.[ch]')
 
 .PHONY: help deps run-dev run-prod debug-server interop-server test test-asan test-tsan fuzz check \
-        fmt bench install clean distclean debug attach FORCE
+        fmt bench install clean distclean debug attach demo test-docs FORCE
 help:
 	@echo 'make               build build/toq_server'
 	@echo 'make run-dev       install what is missing, build, start private MySQL and Redis, and run'
 	@echo '                   with config/development.env'
 	@echo 'make run-prod      the same with config/production.env, and with the servers it names'
+	@echo 'make demo          the same with faults on demand, at http://localhost:8080/demo/: docs/tour.md'
 	@echo 'make debug-server  the development server under gdbserver on 127.0.0.1:2345, for "Attach to'
 	@echo '                   running TOQ Server" of VS Code; DEBUG_HOST= for another address'
 	@echo 'make attach        gdb on the server of this checkout that runs; ATTACH_PID= for another one'
@@ -324,6 +335,7 @@ help:
 	@echo 'make interop-server  the server with the service of gRPC'"'"'s interoperability tests, on'
 	@echo '                   127.0.0.1:50051; it needs neither MySQL nor Redis'
 	@echo 'make test          checks, unit tests, corpora, integration tests'
+	@echo 'make test-docs     runs each command of README.md and docs/, and compares what it prints'
 	@echo 'make test-asan     the tests with AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make test-tsan     the tests with ThreadSanitizer'
 	@echo 'make check         the checks alone: format, cppcheck, house rules'
@@ -351,6 +363,13 @@ run-dev run-prod:
 	@scripts/deps run
 	$(call counted,all)
 	@scripts/run $(ENVIRONMENT) $(B)/toq_server
+
+# The server with faults on demand.
+demo:
+	@scripts/run development --check
+	@scripts/deps run
+	$(call counted,all $(B)/toq_demo)
+	@scripts/run development $(B)/toq_demo
 
 DEBUG_PORT = $(shell expr 2345 + 0$(PORT_OFFSET))
 debug-server: debug-build
@@ -386,6 +405,11 @@ interop-server:
 test:
 	@scripts/deps test
 	@scripts/test release build check unit replay integration
+
+test-docs:
+	@scripts/deps test
+	@$(MAKE) all $(B)/toq_demo
+	@scripts/test-docs
 
 test-asan test-tsan: test-%:
 	@scripts/deps test

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/telemetry/log.h"
+#include "handlers/diagnostics/alloc_trace.h"
 #include "handlers/diagnostics/held.h"
 #include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
@@ -25,6 +26,7 @@ struct diagnostics_settings {
     uint64_t pprof_block_ms;
     uint64_t held_loop_warn_ms; /* 0: never */
     uint64_t held_loop_fail_ms; /* 0: never */
+    uint64_t alloc_trace_ms;    /* 0: never */
 };
 
 struct diagnostics {
@@ -34,6 +36,7 @@ struct diagnostics {
     struct metrics_scrape scrape;
     struct pprof pprof;
     struct held held;
+    struct alloc_trace alloc_trace;
     struct buf cmdline;
     struct wheel_timer publish; /* what other loops are to know of the work loop */
 };
@@ -62,6 +65,9 @@ static const struct config_option options[] = {
     {.name = "HELD_LOOP_FAIL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(held_loop_fail_ms),
      .value = "60000", .max = HELD_MAX_MS, .unit = "milliseconds", .zero = "never does",
      .help = "how long before /health/live of the diagnostic ports turns 503"},
+    {.name = "ALLOC_TRACE_MS", .kind = CONFIG_NUMBER, .offset = SETTING(alloc_trace_ms),
+     .value = "0", .max = 3600000, .unit = "milliseconds", .zero = "logs none",
+     .help = "how often the allocator's statistics are logged, to the next 100 ms"},
 };
 /* clang-format on */
 
@@ -197,6 +203,8 @@ static int start(void *state)
                                  .pprof = &d->pprof,
                                  .warn_ms = d->settings.held_loop_warn_ms,
                              });
+        alloc_trace_start(&d->alloc_trace, d->context->loops[APP_DIAGNOSTICS_SIDE],
+                          d->settings.alloc_trace_ms);
     }
     if (!d->context->config->enable_pprof) {
         LOG(LOG_INFO, "pprof", "off: ENABLE_PPROF=true and a restart switch it on");
@@ -217,6 +225,7 @@ static void stop(void *state)
     struct diagnostics *d = state;
     wheel_unset(&d->publish);
     held_stop(&d->held);
+    alloc_trace_stop(&d->alloc_trace);
     if (d->pprof.is_started) {
         pprof_stop(&d->pprof);
     }

@@ -345,3 +345,18 @@ def test_access_lines_are_sampled_and_say_so(start_server):
 def test_pprof_that_is_off_says_how_to_switch_it_on(start_server):
     server = start_server({"ENABLE_PPROF": "false"})
     assert "ENABLE_PPROF=true" in server.wait_line("pprof: off")
+
+
+def test_the_allocator_is_traced(start_server):
+    server = start_server({"ALLOC_TRACE_MS": "100"})
+    ask(server, "/test/leak?count=64&bytes=65536")
+    lines = wait_until(lambda: len(found := [line for line in server.lines if " alloc: " in line]) > 3 and found,
+                       "lines of the allocator")
+    assert server.stop() == 0
+    if "not jemalloc" in lines[0]:  # a sanitizer's
+        return
+    totals = [int(re.search(r"allocated_bytes=(\d+)", line).group(1)) for line in lines]
+    changes = [int(re.search(r"change_bytes=(-?\d+)", line).group(1)) for line in lines]
+    assert [b - a for a, b in zip(totals, totals[1:])] == changes[1:] and changes[0] == totals[0]
+    assert max(totals) - totals[0] > 3 << 20
+    assert all(re.search(r"active_bytes=\d+ resident_bytes=\d+ retained_bytes=\d+", line) for line in lines)
