@@ -46,3 +46,11 @@ bool host_is_local(struct str host, struct str allowed)
     return is_address(AF_INET, name) || str_equal_nocase(name, STR("localhost")) ||
            is_allowed(name, allowed);
 }
+
+bool host_is_foreign(struct str site, struct str mode)
+{
+    if (str_equal(site, STR("same-site"))) {
+        return !str_equal(mode, STR("navigate"));
+    }
+    return site.len > 0 && !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
+}

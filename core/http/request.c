@@ -279,13 +279,27 @@ static void respond_unmatched(struct http_request *req)
     }
 }
 
+/* What a browser may have been tricked into asking of diagnostics; NULL: nothing. */
+static const char *find_trick(const struct http_request *req)
+{
+    const struct http_server *server = req->server;
+    if (server->is_host_checked && !host_is_local(req->host, server->allowed_hosts)) {
+        return "Host must be an address, localhost or one of ALLOWED_HOSTS";
+    }
+    return host_is_foreign(http_header_get(req, STR("sec-fetch-site")),
+                           http_header_get(req, STR("sec-fetch-mode")))
+               ? "a page of another site asked: open this address in a tab of its own"
+               : NULL;
+}
+
 void http_request_dispatch(struct http_request *req)
 {
     const struct route *route = req->route;
     const struct http_server *server = req->server;
     set_life(req, HTTP_OPEN);
-    if (server->is_host_checked && !host_is_local(req->host, server->allowed_hosts)) {
-        http_respond_error(req, 403, "Host must be an address, localhost or one of ALLOWED_HOSTS");
+    const char *trick = server->is_vital ? find_trick(req) : NULL;
+    if (trick != NULL) {
+        http_respond_error(req, 403, trick);
         return;
     }
     req->is_long = (route->flags & ROUTE_LONG) != 0;

@@ -80,8 +80,8 @@ struct http_server {
     struct http_limits limits;
     struct budget *budget; /* NULL: memory is not counted */
     struct quota *quota;   /* of it, for requests; NULL: they are charged to nothing */
-    bool is_vital;         /* diagnostics */
-    bool is_host_checked;  /* 403 unless host_is_local */
+    bool is_vital;         /* diagnostics: requests of other sites' pages get 403 */
+    bool is_host_checked;  /* and 403 unless host_is_local; of diagnostics alone */
     struct str allowed_hosts;
     struct http_metrics *metrics;
     const struct http_spans *spans;    /* NULL: its requests are not exported */

@@ -50,10 +50,25 @@ static void test_hosts(void **state)
     assert_false(host_is_local(STR(":1"), STR("")));
 }
 
+static void test_pages_of_other_sites(void **state)
+{
+    (void)state;
+    const struct str none = STR("");
+    assert_false(host_is_foreign(none, none)); /* curl, scrapers */
+    assert_false(host_is_foreign(STR("same-origin"), STR("cors")));
+    assert_false(host_is_foreign(STR("none"), STR("navigate"))); /* typed */
+    assert_false(host_is_foreign(STR("same-site"), STR("navigate")));
+    assert_true(host_is_foreign(STR("same-site"), STR("no-cors"))); /* another port of localhost */
+    assert_true(host_is_foreign(STR("cross-site"), STR("no-cors")));
+    assert_true(host_is_foreign(STR("cross-site"), STR("navigate")));
+    assert_true(host_is_foreign(STR("something-new"), none));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_pages_of_other_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
