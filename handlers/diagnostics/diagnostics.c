@@ -152,6 +152,7 @@ static int add_pprof(struct diagnostics *d, struct router *router)
         {METHOD_GET, "/debug/pprof/ui/", pprof_handle_ui_page, 0},
         {METHOD_GET, "/debug/pprof/ui/history", pprof_handle_ui_history, 0},
         {METHOD_GET, "/debug/pprof/ui/profiles", pprof_handle_ui_profiles, 0},
+        {METHOD_GET, "/debug/pprof/ui/source", pprof_handle_ui_source, 0},
         {METHOD_GET, "/debug/pprof/ui/:name", pprof_handle_ui_asset, 0},
         {METHOD_GET, "/debug/pprof/trace", pprof_handle_trace, 0},
         {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},

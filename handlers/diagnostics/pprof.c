@@ -30,6 +30,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
         .block_ms = pprof->block_ms,
         .on_itimer = log_itimer,
     };
+    list_init(&pprof->waiters);
     int rc = pprof_accounts_register(metrics);
     pool_on_thread(pprof->pool, profiler_join_thread);
     rc = rc < 0 ? rc : profiler_start(&options);

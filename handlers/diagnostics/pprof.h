@@ -12,6 +12,8 @@
 
 #include "core/http/http.h"
 
+struct cpu_capture;
+
 struct pprof {
     struct loop *loop;
     struct pool *pool;  /* struct profiler_options' */
@@ -19,9 +21,11 @@ struct pprof {
     struct str token;   /* that every request must carry; empty: none. Borrowed */
     struct str cmdline; /* argv joined with NULs. Borrowed */
     uint64_t max_seconds;
-    uint64_t mutex_fraction; /* struct profiler_options' */
-    size_t history_windows;  /* kept of the past; 0: none */
-    uint64_t block_ms;       /* struct profiler_options' */
+    uint64_t mutex_fraction;     /* struct profiler_options' */
+    size_t history_windows;      /* kept of the past; 0: none */
+    uint64_t block_ms;           /* struct profiler_options' */
+    struct cpu_capture *capture; /* that is running; NULL: none */
+    struct list waiters;         /* requests that get it */
     bool is_started;
 };
 
@@ -58,8 +62,9 @@ void pprof_handle_index(struct http_request *req, void *pprof);
 /* pprof_handle_cmdline answers with the command line. */
 void pprof_handle_cmdline(struct http_request *req, void *pprof);
 
-/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?ago= it
- * answers at once with what the history has of the seconds that began so long ago. */
+/* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?share=1
+ * it takes the capture that is running, if there is one; with ?ago= it answers at once with what
+ * the history has of the seconds that began so long ago. */
 void pprof_handle_profile(struct http_request *req, void *pprof);
 
 /* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */
@@ -87,6 +92,10 @@ void pprof_handle_ui_profiles(struct http_request *req, void *pprof);
 
 /* pprof_handle_ui_history tells the page how much CPU each second of the past took, as JSON. */
 void pprof_handle_ui_history(struct http_request *req, void *pprof);
+
+/* pprof_handle_ui_source answers with the source file of the code at ?pc=, in the ?depth= of its
+ * inlined calls. */
+void pprof_handle_ui_source(struct http_request *req, void *pprof);
 
 /* pprof_handle_wall answers as fgprof does: where requests spend ?seconds=. */
 void pprof_handle_wall(struct http_request *req, void *pprof);

@@ -85,6 +85,9 @@ static const char *read_options(const struct pprof *pprof, struct http_request *
         }
     } else {
         options.is_text = debug != 0;
+        if (options.is_text && http_query_get(req, STR("format"), &text)) {
+            return "format and debug params are incompatible";
+        }
     }
     options.is_purging = options.seconds == 0 && read_sign(req, STR("gc")) > 0;
     *ret_options = options;
@@ -96,6 +99,7 @@ static const char *read_options(const struct pprof *pprof, struct http_request *
 
 /* What a request waits for; req->user has it. */
 struct waiting {
+    const struct pprof *pprof;
     struct http_request *req;
     const struct named *named;
     struct named_query *query;
@@ -118,7 +122,12 @@ static void on_profile(void *arg, int status, char *data, size_t len)
         pprof_respond_failure(req, "failed to collect profile", status);
     } else {
         pprof_accounts_count(named_name(waiting->named), true);
-        pprof_send(req, waiting->file[0] == '\0' ? NULL : waiting->file, data, len);
+        const char *file = waiting->file[0] == '\0' ? NULL : waiting->file;
+        if (file == NULL) {
+            pprof_send(req, NULL, data, len);
+        } else {
+            pprof_send_profile(waiting->pprof, req, file, data, len);
+        }
     }
 }
 
@@ -130,7 +139,7 @@ static void on_cancel(struct http_request *req, int status)
     fail(req, waiting->named, "cancelled");
 }
 
-static void query(struct http_request *req, const struct named *named,
+static void query(const struct pprof *pprof, struct http_request *req, const struct named *named,
                   const struct named_options *options, const char *file)
 {
     struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
@@ -141,7 +150,7 @@ static void query(struct http_request *req, const struct named *named,
     }
     int rc = UV_ENOMEM;
     if (waiting != NULL) {
-        *waiting = (struct waiting){.req = req, .named = named};
+        *waiting = (struct waiting){.pprof = pprof, .req = req, .named = named};
         const char *suffix = options->seconds > 0 && file == NULL ? "-delta" : "";
         if (!options->is_text) {
             (void)snprintf(waiting->file, sizeof(waiting->file), "%s%s",
@@ -189,7 +198,7 @@ void pprof_handle_unknown(struct http_request *req, void *arg)
 void pprof_handle_named(struct http_request *req, void *arg)
 {
     const struct pprof *pprof = arg;
-    if (!pprof_is_allowed(pprof, req)) {
+    if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req)) {
         return;
     }
     struct named_options options;
@@ -204,14 +213,14 @@ void pprof_handle_named(struct http_request *req, void *arg)
     } else if (options.is_text && is_dump_wanted(req, named)) {
         pprof_respond_dump(pprof, req);
     } else {
-        query(req, named, &options, NULL);
+        query(pprof, req, named, &options, NULL);
     }
 }
 
 void pprof_handle_wall(struct http_request *req, void *arg)
 {
     const struct pprof *pprof = arg;
-    if (!pprof_is_allowed(pprof, req)) {
+    if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req)) {
         return;
     }
     struct str text;
@@ -224,6 +233,6 @@ void pprof_handle_wall(struct http_request *req, void *arg)
                !parse_seconds(pprof, text, &options.seconds)) {
         pprof_respond_error(req, 400, "invalid value for \"seconds\" - must be a positive integer");
     } else {
-        query(req, wall, &options, "fgprof");
+        query(pprof, req, wall, &options, "fgprof");
     }
 }

@@ -102,3 +102,8 @@ void pprof_handle_ui_history(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);
 }
+
+void pprof_handle_ui_source(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}

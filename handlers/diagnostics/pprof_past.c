@@ -15,6 +15,13 @@
 
 #define MESSAGE_BYTES 160
 
+/* What a request waits for; req->user has it. */
+struct past {
+    const struct pprof *pprof;
+    struct http_request *req;
+    struct history_read *read;
+};
+
 static void refuse(struct http_request *req, int status, const char *message)
 {
     pprof_accounts_count("history", false);
@@ -29,32 +36,33 @@ static void fail(struct http_request *req, int status)
 
 static void on_read(void *arg, int status, const char *data, size_t len)
 {
-    struct http_request *req = arg;
-    http_on_cancel(req, NULL);
+    const struct past *past = arg;
+    http_on_cancel(past->req, NULL);
     if (status < 0) {
-        fail(req, status);
+        fail(past->req, status);
         return;
     }
     pprof_accounts_count("history", true);
-    pprof_respond_file(req, "profile", (struct str){data, len});
+    pprof_send_profile_copy(past->pprof, past->req, "profile", data, len);
 }
 
 static void on_columns(void *arg, int status, const char *data, size_t len)
 {
-    struct http_request *req = arg;
-    http_on_cancel(req, NULL);
+    const struct past *past = arg;
+    http_on_cancel(past->req, NULL);
     if (status < 0) {
-        fail(req, status);
+        fail(past->req, status);
     } else {
         pprof_accounts_count("history", true);
-        http_respond_json(req, 200, (struct str){data, len});
+        http_respond_json(past->req, 200, (struct str){data, len});
     }
 }
 
 static void on_cancel(struct http_request *req, int status)
 {
     (void)status;
-    history_cancel(req->user);
+    const struct past *past = req->user;
+    history_cancel(past->read);
     refuse(req, 503, "cancelled");
 }
 
@@ -87,11 +95,23 @@ static int check(uint64_t ago_ns, uint64_t seconds, char *message)
     return 0;
 }
 
-/* rc: of a question that was put, with `read` to take it back. */
-static void wait(struct http_request *req, int rc, struct history_read *read)
+static struct past *make_past(const struct pprof *pprof, struct http_request *req)
 {
+    struct past *past = arena_alloc(&req->arena, sizeof(*past));
+    if (past == NULL) {
+        fail(req, UV_ENOMEM);
+        return NULL;
+    }
+    *past = (struct past){.pprof = pprof, .req = req};
+    return past;
+}
+
+/* rc: of the question that was put to the history. */
+static void wait(struct past *past, int rc)
+{
+    struct http_request *req = past->req;
     if (rc == 0) {
-        req->user = read;
+        req->user = past;
         http_on_cancel(req, on_cancel);
         task_park(&req->task, "history");
     } else if (rc == UV_ERANGE) {
@@ -103,7 +123,8 @@ static void wait(struct http_request *req, int rc, struct history_read *read)
     }
 }
 
-void pprof_past_respond(struct http_request *req, struct str ago, uint64_t seconds)
+void pprof_past_respond(const struct pprof *pprof, struct http_request *req, struct str ago,
+                        uint64_t seconds)
 {
     uint64_t ago_ns;
     struct str text;
@@ -120,10 +141,11 @@ void pprof_past_respond(struct http_request *req, struct str ago, uint64_t secon
     if (status != 0) {
         refuse(req, status, message);
     } else {
-        struct history_read *read = NULL;
-        const int rc =
-            history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, req, &read);
-        wait(req, rc, read);
+        struct past *past = make_past(pprof, req);
+        if (past != NULL) {
+            wait(past, history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, past,
+                                    &past->read));
+        }
     }
 }
 
@@ -136,7 +158,8 @@ void pprof_handle_ui_history(struct http_request *req, void *arg)
         refuse(req, 404, "No history is kept: PPROF_HISTORY_WINDOWS is 0");
         return;
     }
-    struct history_read *read = NULL;
-    const int rc = history_read_columns(on_columns, req, &read);
-    wait(req, rc, read);
+    struct past *past = make_past(arg, req);
+    if (past != NULL) {
+        wait(past, history_read_columns(on_columns, past, &past->read));
+    }
 }

@@ -27,52 +27,109 @@ static uint64_t read_seconds(const struct pprof *pprof, struct http_request *req
     return seconds < pprof->max_seconds ? seconds : pprof->max_seconds;
 }
 
-static void on_profile(void *arg, int status, const char *data, size_t len)
+/* --- one capture, and who waits for it: whoever began it, and those that share it --- */
+
+struct waiter {
+    struct list link;
+    struct pprof *pprof;
+    struct http_request *req;
+};
+
+static void respond(struct pprof *pprof, struct http_request *req, int status, const char *data,
+                    size_t len)
 {
-    struct http_request *req = arg;
     http_on_cancel(req, NULL);
     pprof_accounts_count("profile", status == 0);
     if (status < 0) {
         pprof_respond_failure(req, "Could not enable CPU profiling", status);
     } else {
-        pprof_respond_file(req, "profile", (struct str){data, len});
+        pprof_send_profile_copy(pprof, req, "profile", data, len);
     }
 }
 
-/* on_cancel: the client left, or the server stops: nobody wants the rest of the window. */
+static void on_profile(void *arg, int status, const char *data, size_t len)
+{
+    struct pprof *pprof = arg;
+    struct list waiters;
+    pprof->capture = NULL;
+    list_init(&waiters);
+    list_splice(&waiters, &pprof->waiters); /* an answer may bring the next request */
+    while (!list_is_empty(&waiters)) {
+        struct waiter *waiter = CONTAINER_OF(waiters.next, struct waiter, link);
+        list_unlink(&waiter->link);
+        respond(pprof, waiter->req, status, data, len);
+    }
+}
+
+/* on_cancel: the client left, or the server stops: when it was the last nobody wants the rest of
+ * the window. */
 static void on_cancel(struct http_request *req, int status)
 {
     (void)status;
-    cpu_cancel(req->user);
+    struct waiter *waiter = req->user;
+    struct pprof *pprof = waiter->pprof;
+    list_unlink(&waiter->link);
+    if (list_is_empty(&pprof->waiters) && pprof->capture != NULL) {
+        cpu_cancel(pprof->capture);
+        pprof->capture = NULL;
+    }
     pprof_accounts_count("profile", false);
     pprof_respond_error(req, 503, "cancelled");
 }
 
-void pprof_handle_profile(struct http_request *req, void *arg)
+/* is_sharing: ?share=1, a toq extension: a capture that is running already is as good as a new one,
+ * whatever its seconds; the profile says how long it took. */
+static bool is_sharing(struct http_request *req)
 {
-    const struct pprof *pprof = arg;
-    if (!pprof_is_allowed(pprof, req)) {
-        return;
-    }
-    struct str ago;
-    if (http_query_get(req, STR("ago"), &ago)) {
-        pprof_past_respond(req, ago, read_seconds(pprof, req));
-        return;
+    struct str text;
+    return http_query_get(req, STR("share"), &text) && str_equal(text, STR("1"));
+}
+
+static int join_or_start(struct pprof *pprof, struct http_request *req)
+{
+    if (pprof->capture != NULL && is_sharing(req)) {
+        return 0;
     }
     struct cpu_capture *capture;
-    const int rc = cpu_start(read_seconds(pprof, req), SAMPLES_HZ, on_profile, req, &capture);
-    if (rc < 0) {
-        pprof_accounts_count("profile", false);
+    const int rc = cpu_start(read_seconds(pprof, req), SAMPLES_HZ, on_profile, pprof, &capture);
+    if (rc == 0) {
+        pprof->capture = capture;
     }
+    return rc;
+}
+
+static void wait_for_capture(struct pprof *pprof, struct http_request *req)
+{
+    struct waiter *waiter = arena_alloc(&req->arena, sizeof(*waiter));
+    const int rc = waiter == NULL ? UV_ENOMEM : join_or_start(pprof, req);
+    if (rc == 0) {
+        *waiter = (struct waiter){.pprof = pprof, .req = req};
+        list_push_back(&pprof->waiters, &waiter->link);
+        req->user = waiter;
+        http_on_cancel(req, on_cancel);
+        task_park(&req->task, WAITS_CPU_PROFILE);
+        return;
+    }
+    pprof_accounts_count("profile", false);
     if (rc == UV_EBUSY) {
         pprof_respond_error(req, 500,
                             "Could not enable CPU profiling: cpu profiling already in use");
-    } else if (rc < 0) {
-        pprof_respond_failure(req, "Could not enable CPU profiling", rc);
     } else {
-        req->user = capture;
-        http_on_cancel(req, on_cancel);
-        task_park(&req->task, WAITS_CPU_PROFILE);
+        pprof_respond_failure(req, "Could not enable CPU profiling", rc);
+    }
+}
+
+void pprof_handle_profile(struct http_request *req, void *arg)
+{
+    struct pprof *pprof = arg;
+    struct str ago;
+    if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req)) {
+        return;
+    }
+    if (http_query_get(req, STR("ago"), &ago)) {
+        pprof_past_respond(pprof, req, ago, read_seconds(pprof, req));
+    } else {
+        wait_for_capture(pprof, req);
     }
 }
 

@@ -11,6 +11,8 @@
 #include "profiling/profiler.h"
 
 #define TEXT_TYPE   "text/plain; charset=utf-8"
+#define FILE_TYPE   "application/octet-stream"
+#define JSON_TYPE   "application/json"
 #define PIECE_BYTES 65536u
 
 bool pprof_is_allowed(const struct pprof *pprof, struct http_request *req)
@@ -20,7 +22,9 @@ bool pprof_is_allowed(const struct pprof *pprof, struct http_request *req)
     }
     const struct http_header headers[] = {
         {STR("X-Content-Type-Options"), STR("nosniff")},
-        {STR("WWW-Authenticate"), STR("Basic realm=\"pprof\", Bearer")},
+        /* A field each: Chromium takes the comma between two challenges for one of the first's. */
+        {STR("WWW-Authenticate"), STR("Basic realm=\"pprof\"")},
+        {STR("WWW-Authenticate"), STR("Bearer")},
         {STR("X-Go-Pprof"), STR("1")},
     };
     const struct http_response response = {
@@ -67,12 +71,13 @@ struct success {
     struct http_response response;
 };
 
-static void describe_success(struct success *success, const char *name, struct str body)
+static void describe_success(struct success *success, const char *name, const char *type,
+                             struct str body)
 {
     success->headers[0] = (struct http_header){STR("X-Content-Type-Options"), STR("nosniff")};
     success->response = (struct http_response){
         .status = 200,
-        .content_type = name == NULL ? TEXT_TYPE : "application/octet-stream",
+        .content_type = type,
         .body = body,
         .headers = success->headers,
         .header_count = 1,
@@ -95,7 +100,7 @@ void pprof_respond_text(struct http_request *req, struct str body)
 void pprof_respond_file(struct http_request *req, const char *name, struct str body)
 {
     struct success success;
-    describe_success(&success, name, body);
+    describe_success(&success, name, name == NULL ? TEXT_TYPE : FILE_TYPE, body);
     http_respond(req, &success.response);
 }
 
@@ -140,10 +145,11 @@ static void send_pieces(struct http_request *req)
     end_download(req);
 }
 
-void pprof_send(struct http_request *req, const char *name, char *data, size_t len)
+static void send_body(struct http_request *req, const char *name, const char *type, char *data,
+                      size_t len)
 {
     struct success success;
-    describe_success(&success, name, (struct str){data, len});
+    describe_success(&success, name, type, (struct str){data, len});
     struct download *download =
         len <= PIECE_BYTES || req->method == METHOD_HEAD ? NULL : malloc(sizeof(*download));
     if (download == NULL) {
@@ -156,4 +162,14 @@ void pprof_send(struct http_request *req, const char *name, char *data, size_t l
     http_on_cancel(req, on_download_cancel);
     http_stream_start(req, &success.response, send_pieces);
     send_pieces(req);
+}
+
+void pprof_send(struct http_request *req, const char *name, char *data, size_t len)
+{
+    send_body(req, name, name == NULL ? TEXT_TYPE : FILE_TYPE, data, len);
+}
+
+void pprof_send_json(struct http_request *req, char *data, size_t len)
+{
+    send_body(req, NULL, JSON_TYPE, data, len);
 }

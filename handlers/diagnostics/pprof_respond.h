@@ -35,6 +35,27 @@ void pprof_respond_file(struct http_request *req, const char *name, struct str b
  */
 void pprof_send(struct http_request *req, const char *name, char *data, size_t len);
 
+/* pprof_send_json is pprof_send with JSON. */
+void pprof_send_json(struct http_request *req, char *data, size_t len);
+
+/* pprof_has_format checks ?format=, and ends the request with 400 when it names none.
+ *
+ * Returns: true when the handler may go on; false when the request has ended.
+ */
+MUST_USE bool pprof_has_format(struct http_request *req);
+
+/* pprof_send_profile ends the request with a profile, in the format that ?format= names: as an
+ * attachment of that name, or as text or JSON, which a worker thread makes.
+ *
+ * Owns: data is freed with free().
+ */
+void pprof_send_profile(const struct pprof *pprof, struct http_request *req, const char *name,
+                        char *data, size_t len);
+
+/* pprof_send_profile_copy is pprof_send_profile with a copy of `data`. */
+void pprof_send_profile_copy(const struct pprof *pprof, struct http_request *req, const char *name,
+                             const char *data, size_t len);
+
 /* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2. */
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req);
 
