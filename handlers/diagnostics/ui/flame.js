@@ -8,7 +8,7 @@ import { select } from "d3-selection";
 import { changeOf } from "./stacks.js";
 
 const CELL = 18;
-const MIN_FRAME_PX = 0.6;
+const MIN_FRAME_PX = 1; /* more would be thousands that nobody sees */
 
 const FIXED = { new: "#ffbe5a", gone: "#b7a3ea", same: "#dcdcdc" };
 
@@ -63,7 +63,7 @@ export function drawFlame(box, tree, options) {
   const chart = flamegraph()
     .width(Math.max(320, box.clientWidth))
     .cellHeight(CELL)
-    .transitionDuration(isCalm ? 0 : 150)
+    .transitionDuration(0)
     .minFrameSize(MIN_FRAME_PX)
     .inverted(options.isIcicle)
     .setLabelHandler((node) => options.describe(node.data))
@@ -118,6 +118,7 @@ export function drawFlame(box, tree, options) {
   });
   box.addEventListener("mouseleave", () => options.onPoint(selected === null ? null : selected.data));
   select(box).datum(tree).call(chart);
+  chart.transitionDuration(isCalm ? 0 : 150); /* for zooming alone */
 
   return {
     box,

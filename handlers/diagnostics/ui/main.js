@@ -21,6 +21,7 @@ const KEYS = [
   ["/", "search"], ["Esc", "clear the search, zoom out"], ["1 – 5", "views"], ["c", "capture"],
   ["g", "group by the next label"], ["b", "compare with the capture before, or with none"],
   ["arrow keys", "walk over the frames of a flame graph that has the focus"], ["Enter", "zoom to the frame"],
+  ["arrow keys, Enter", "choose a second of the heatmap that has the focus; with Shift, what to compare with"],
   ["s", "sandwich of the frame"], ["l", "its source lines"], ["?", "this list"]];
 
 const page = {
@@ -579,7 +580,8 @@ async function startSaved(saved) {
 
 async function startLive() {
   const facts = await (await ask("profiles")).json();
-  setOptions(byId("profile"), facts.profiles.filter((one) => one.missing === undefined).map((one) => [one.name, one.name]));
+  setOptions(byId("profile"), facts.profiles.filter((one) => one.missing === undefined)
+    .map((one) => [one.name, one.name === "profile" ? "profile (CPU)" : one.name]));
   byId("profile").value = "profile";
   byId("seconds").max = String(facts.max_seconds);
   byId("ago-box").hidden = facts.history_seconds === 0;

@@ -38,14 +38,17 @@ function cellText(row, column, set, unit) {
   }
 }
 
+function isChange(column) {
+  return column.endsWith("Delta") || column === "changeShare";
+}
+
 function compare(sort, a, b) {
   if (sort === "name") {
     return a.name < b.name ? -1 : 1;
   }
-  const isChange = sort.endsWith("Delta") || sort === "changeShare";
   const [x, y] = [valueOf(a, sort), valueOf(b, sort)];
   const rest = Math.abs(b.cum - b.baseCum) - Math.abs(a.cum - a.baseCum);
-  return (isChange ? Math.abs(y) - Math.abs(x) : y - x) || rest || (a.name < b.name ? -1 : 1);
+  return (isChange(sort) ? Math.abs(y) - Math.abs(x) : y - x) || rest || (a.name < b.name ? -1 : 1);
 }
 
 /* drawTop draws the rows of makeTop.
@@ -63,7 +66,7 @@ export function drawTop(box, rows, set, options) {
   const line = (row) => make(
     "tr", { class: `${set.isDiff ? changeOf(row.cum, row.baseCum) : ""} ${isFound(row) ? "found" : ""}` },
     ...columns.map(([column]) => make(
-      "td", { class: column.endsWith("Delta") || column === "changeShare" ? "change" : "",
+      "td", { class: isChange(column) && Math.abs(valueOf(row, column)) > 1e-6 ? "change" : "",
               title: String(valueOf(row, column)), "data-column": column },
       cellText(row, column, set, options.unit))),
     make("td", { class: "text", title: row.file }, row.name),
