@@ -63,8 +63,8 @@ void pprof_handle_index(struct http_request *req, void *pprof);
 void pprof_handle_cmdline(struct http_request *req, void *pprof);
 
 /* pprof_handle_profile captures the CPU for ?seconds= and answers with the profile; with ?share=1
- * it takes the capture that is running, if there is one; with ?ago= it answers at once with what
- * the history has of the seconds that began so long ago. */
+ * it takes the capture that is running, if there is one; with ?ago= or ?from= it answers at once
+ * with what the history has of the seconds that began so long ago, or then. */
 void pprof_handle_profile(struct http_request *req, void *pprof);
 
 /* pprof_handle_symbol names the addresses in the query (GET) or the body (POST). */

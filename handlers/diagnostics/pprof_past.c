@@ -123,13 +123,41 @@ static void wait(struct past *past, int rc)
     }
 }
 
-void pprof_past_respond(const struct pprof *pprof, struct http_request *req, struct str ago,
-                        uint64_t seconds)
+bool pprof_past_is_wanted(struct http_request *req)
+{
+    struct str text;
+    return http_query_get(req, STR("ago"), &text) || http_query_get(req, STR("from"), &text);
+}
+
+/* read_start reads how long ago the time began.
+ *
+ * Returns: NULL with *ret_ago_ns set; the sentence that says what is wrong.
+ */
+static const char *read_start(struct http_request *req, uint64_t *ret_ago_ns)
+{
+    struct str text;
+    uint64_t from_ms;
+    const uint64_t now_ns = clock_wall_ns();
+    if (http_query_get(req, STR("ago"), &text)) {
+        return duration_parse(text, ret_ago_ns)
+                   ? NULL
+                   : "invalid value for \"ago\" - must be a duration like 90s, 2m or 1h30m";
+    }
+    if (!http_query_get(req, STR("from"), &text) ||
+        !str_parse_u64(text, now_ns / NS_PER_MS, &from_ms)) {
+        return "invalid value for \"from\" - must be milliseconds since 1970, and of the past";
+    }
+    *ret_ago_ns = now_ns - from_ms * NS_PER_MS;
+    return NULL;
+}
+
+void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds)
 {
     uint64_t ago_ns;
     struct str text;
-    if (!duration_parse(ago, &ago_ns)) {
-        refuse(req, 400, "invalid value for \"ago\" - must be a duration like 90s, 2m or 1h30m");
+    const char *problem = read_start(req, &ago_ns);
+    if (problem != NULL) {
+        refuse(req, 400, problem);
         return;
     }
     const bool is_chosen = http_query_get(req, STR("seconds"), &text);

@@ -9,12 +9,15 @@
 
 #include "handlers/diagnostics/pprof.h"
 
-/* pprof_past_respond answers with the profile of the seconds that began `ago`: 400 for what is no
- * such time, 404 when it is not covered, both with what can be asked for.
+/* pprof_past_is_wanted tells whether a request asks for the past: ?ago= or ?from=. */
+bool pprof_past_is_wanted(struct http_request *req);
+
+/* pprof_past_respond answers with the profile of the seconds that began ?ago=, a duration, or at
+ * ?from=, milliseconds since 1970: 400 for what is no such time, 404 when it is not covered, both
+ * with what can be asked for.
  *
- * ago: a duration, see core/base/duration.h. seconds: without ?seconds= less, so that they end now.
+ * seconds: without ?seconds= less, so that they end now.
  */
-void pprof_past_respond(const struct pprof *pprof, struct http_request *req, struct str ago,
-                        uint64_t seconds);
+void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds);
 
 #endif

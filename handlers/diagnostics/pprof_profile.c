@@ -122,12 +122,11 @@ static void wait_for_capture(struct pprof *pprof, struct http_request *req)
 void pprof_handle_profile(struct http_request *req, void *arg)
 {
     struct pprof *pprof = arg;
-    struct str ago;
     if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req)) {
         return;
     }
-    if (http_query_get(req, STR("ago"), &ago)) {
-        pprof_past_respond(pprof, req, ago, read_seconds(pprof, req));
+    if (pprof_past_is_wanted(req)) {
+        pprof_past_respond(pprof, req, read_seconds(pprof, req));
     } else {
         wait_for_capture(pprof, req);
     }
