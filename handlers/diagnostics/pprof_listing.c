@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "core/loop/label.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/profiler.h"
 #include "profiling/write/listing.h"
@@ -41,8 +42,10 @@ bool pprof_has_format(struct http_request *req)
 
 static void work(struct pool_job *pool_job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct listing_job *job = CONTAINER_OF(pool_job, struct listing_job, job);
     job->status = listing_make(job->data, job->len, job->format, &job->text);
+    (void)task_swap_label(label);
 }
 
 static void respond(struct listing_job *job)

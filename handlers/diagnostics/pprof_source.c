@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/loop/label.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/code/symbol.h"
 #include "profiling/profiler.h"
@@ -87,6 +88,7 @@ static void read_file(struct source_job *job, const char *file)
 
 static void work(struct pool_job *pool_job)
 {
+    const uint32_t label = task_swap_label(LABEL_PROFILER);
     struct source_job *job = CONTAINER_OF(pool_job, struct source_job, job);
     struct symbol_result symbol;
     symbol_lookup_shown(job->address, &symbol);
@@ -99,6 +101,7 @@ static void work(struct pool_job *pool_job)
     } else {
         read_file(job, symbol.frames[job->depth].file);
     }
+    (void)task_swap_label(label);
 }
 
 static void finish(struct pool_job *pool_job, int status)

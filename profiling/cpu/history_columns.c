@@ -125,7 +125,7 @@ int history_columns_write(const struct history_columns *columns, struct buf *out
     }
     buf_printf(
         out, "{\"now_ms\":%" PRIu64 ",\"start_ms\":%" PRIu64 ",\"seconds\":%" PRIu64 ",\"rows\":[",
-        columns->now_ms, columns->wall_ns / NS_PER_MS, columns->seconds);
+        columns->now_ms, (columns->wall_ns + NS_PER_MS - 1) / NS_PER_MS, columns->seconds);
     for (size_t i = 0; i < matrix->row_count; i++) {
         put_row(out, matrix, i);
     }

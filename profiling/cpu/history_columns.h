@@ -24,7 +24,8 @@ struct history_columns {
 };
 
 /* history_columns_write appends them as JSON: {"now_ms", "start_ms", "seconds", "rows": [{"route",
- * "thread", "cells": [[second, milliseconds of CPU time], ...]}, ...]}.
+ * "thread", "cells": [[second, milliseconds of CPU time], ...]}, ...]}. start_ms is rounded up, so
+ * that history_read has what is at it.
  *
  * Returns: 0; UV_ENOMEM, also when the text would be too long.
  */

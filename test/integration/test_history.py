@@ -126,6 +126,8 @@ def test_the_past_is_no_obstacle_to_a_capture(server):
     ("ago=1d", 'invalid value for "ago" - must be a duration like 90s, 2m or 1h30m'),
     ("ago=0", '"ago" must be 1s or more'),
     ("ago=999ms", '"ago" must be 1s or more'),
+    ("from=abc", 'invalid value for "from" - must be milliseconds since 1970, and of the past'),
+    ("from=99999999999999", 'invalid value for "from" - must be milliseconds since 1970, and of the past'),
     ("ago=10s&seconds=11", 'the interval ends in the future: with this "ago" seconds=10 is the most'),
     ("ago=10s&seconds=abc", 'the interval ends in the future: with this "ago" seconds=10 is the most'),
 ])

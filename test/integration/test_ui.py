@@ -92,9 +92,15 @@ def test_seconds_of_the_past_add_up(test_server):
         assert made["seconds"] >= 1 and made["now_ms"] - made["start_ms"] >= 1000 * made["seconds"]
         cells = [cell for row in made["rows"] for cell in row["cells"]]
         assert all(0 <= second < made["seconds"] and ms > 0 for second, ms in cells)
-        burnt = wait_until(lambda: next((row for row in history()["rows"] if row["route"] == "/test/burn"),
-                                        None), "the route's row")
-        assert burnt["thread"] == "toq_test_server" and burnt["cells"]
+        made, burnt = wait_until(lambda: next(((made, row) for made in [history()] for row in made["rows"]
+                                               if row["route"] == "/test/burn"), None), "the route's row")
+        assert burnt["thread"] == "toq_test_server"
+        # A column is what the profile of its second says.
+        second, ms = max(burnt["cells"], key=lambda cell: cell[1])
+        answer = ask(test_server, f"profile?from={made['start_ms'] + 1000 * second}&seconds=1")
+        of_route = [sample for sample in Profile(answer.content).samples
+                    if sample.labels.get("route") == "/test/burn"]
+        assert sum(sample.values[1] for sample in of_route) // 10**6 == pytest.approx(ms, abs=1)
 
 
 def test_the_page_is_told_what_there_is(server):

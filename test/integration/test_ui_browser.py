@@ -27,7 +27,7 @@ LOOK_S = 120
 FOR_EVER_MS = 600000  # the server is killed before
 TOKEN = "a-token-of-16-chars"
 HOSTILE = '<img src=x onerror=alert(1)><b>"&'
-DIFF_FILLS = {"new": "#ffbe5a", "gone": "#b7a3ea"}
+DIFF_FILL_GONE = "#b7a3ea"
 
 
 def hostile_profile():
@@ -119,7 +119,7 @@ def test_a_capture_is_drawn_while_a_handler_spins(look):
     saw, _ = look
     frames = names(saw["captured"])
     assert {"all", "main", "http_request_dispatch", "routes_test.handle_burn"} <= frames
-    assert "health.respond_json" not in frames
+    assert not {name for name in frames if name.startswith("health")}
 
 
 def test_a_click_zooms(look):
@@ -139,18 +139,18 @@ def test_routes_are_groups_and_a_filter(look):
     saw, _ = look
     assert {"route /test/burn", "route /health/live"} <= names(saw["grouped"])
     assert "routes_test.handle_burn" in names(saw["grouped"])
-    assert "health_handle_live" in names(saw["filtered"])
-    assert "routes_test.handle_burn" not in names(saw["filtered"])
+    assert "route /health/live" in names(saw["filtered"])
+    assert not {"route /test/burn", "routes_test.handle_burn"} & names(saw["filtered"])
 
 
 def test_a_difference_is_coloured(look):
     saw, _ = look
     fills = {frame["name"]: frame["fill"] for frame in saw["diff"]["frames"]}
-    assert fills["health_handle_live"] == DIFF_FILLS["gone"]
-    assert fills["routes_test.handle_burn"].startswith("hsl(4 ")  # more
+    assert fills["route /health/live"] == DIFF_FILL_GONE
+    assert fills["route /test/burn"].startswith("hsl(4 ")  # more
     assert "appeared" in saw["diff"]["legend"]
     kinds = {row["name"]: row["kind"] for row in saw["diff"]["duration"]}
-    assert kinds["health_handle_live"] == "gone" and kinds["routes_test.handle_burn"] == "more"
+    assert kinds["routes_test.handle_burn"] == "more" and "gone" in kinds.values()
 
 
 def pprof_top(folder, *options):
@@ -192,7 +192,7 @@ def test_the_past_is_a_click_away(look):
     assert re.search(r", 1 s of the past$", saw["past"]["title"])
     assert re.search(r", 1 s of the past$", saw["past"]["base"])
     assert saw["past"]["title"] != saw["past"]["base"]
-    assert "main" in names(saw["past"]["frames"])
+    assert "routes_test.handle_burn" in names(saw["past"]["frames"])
     assert "vanished" in saw["past"]["legend"]
 
 

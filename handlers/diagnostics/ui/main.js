@@ -198,7 +198,6 @@ function drawHistory() {
 
 async function refreshHistory() {
   page.history = await (await ask("history")).json();
-  page.history.fetched_ms = performance.now();
   byId("history").hidden = false;
   byId("history-span").textContent = `${page.history.seconds} s`;
   byId("heat-now").hidden = byId("heat-base").hidden = true;
@@ -209,10 +208,8 @@ function showSpan(first, count, isBase) {
   const { history } = page;
   page.heat.choose(first, count, isBase);
   const title = `${secondText(first)}, ${count} s of the past`;
-  /* By the server's clock: this one's may go wrong. */
-  const ago_ms = history.now_ms - history.start_ms - 1000 * first + performance.now() - history.fetched_ms;
   return during("Reading the history", 0, async () => {
-    const taken = await takeProfile(`../profile?ago=${Math.round(ago_ms)}ms&seconds=${count}`, title);
+    const taken = await takeProfile(`../profile?from=${history.start_ms + 1000 * first}&seconds=${count}`, title);
     if (isBase) {
       byId("base").value = String(taken.id);
       onCaptureChosen();

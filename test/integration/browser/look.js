@@ -124,8 +124,10 @@ async function lookAtFlame(page) {
 async function lookAtDiff(page, base, now) {
   await choose(page, "current", now);
   await choose(page, "base", base);
+  await choose(page, "group", "route");
   saw.diff = { frames: await framesOf(page), legend: await page.textContent("#view .legend") };
   await picture(page, "diff-light.png");
+  await choose(page, "group", "none");
   await page.keyboard.press("4");
   for (const scale of ["absolute", "share", "duration"]) {
     await choose(page, "scale", scale);
@@ -142,15 +144,19 @@ async function lookAtDiff(page, base, now) {
 
 async function lookAtPast(page) {
   await page.keyboard.press("1");
-  await page.click("#history-refresh");
+  const [answer] = await Promise.all([page.waitForResponse("**/ui/history"), page.click("#history-refresh")]);
+  const past = await answer.json();
   await idle(page);
   const box = await page.locator("#heat").boundingBox();
-  const click = (share) => page.mouse.click(box.x + box.width * share, box.y + 5);
-  await taking(page, () => click(0.6));
+  // The second in which a route took most.
+  const busiest = (route) => past.rows.filter((row) => row.route === route).flatMap((row) => row.cells)
+    .reduce((most, cell) => (cell[1] > most[1] ? cell : most))[0];
+  const click = (route) => page.mouse.click(box.x + (box.width * (busiest(route) + 0.5)) / past.seconds, box.y + 5);
+  await taking(page, () => click("/test/burn"));
   saw.past = { title: await page.$eval("#current option:checked", (option) => option.textContent),
                frames: await framesOf(page) };
   await page.keyboard.down("Shift");
-  await taking(page, () => click(0.3));
+  await taking(page, () => click("/health/live"));
   await page.keyboard.up("Shift");
   saw.past.base = await page.$eval("#base option:checked", (option) => option.textContent);
   saw.past.legend = await page.textContent("#view .legend");
