@@ -42,6 +42,11 @@ function isChange(column) {
   return column.endsWith("Delta") || column === "changeShare";
 }
 
+/* Whether it is more, less, new or gone: of the function itself, or with what it calls. */
+function kindOf(row, column) {
+  return column === "flatDelta" ? changeOf(row.flat, row.baseFlat) : changeOf(row.cum, row.baseCum);
+}
+
 function compare(sort, a, b) {
   if (sort === "name") {
     return a.name < b.name ? -1 : 1;
@@ -66,7 +71,7 @@ export function drawTop(box, rows, set, options) {
   const line = (row) => make(
     "tr", { class: `${set.isDiff ? changeOf(row.cum, row.baseCum) : ""} ${isFound(row) ? "found" : ""}` },
     ...columns.map(([column]) => make(
-      "td", { class: isChange(column) && Math.abs(valueOf(row, column)) > 1e-6 ? "change" : "",
+      "td", { class: isChange(column) ? kindOf(row, column) : "",
               title: String(valueOf(row, column)), "data-column": column },
       cellText(row, column, set, options.unit))),
     make("td", { class: "text", title: row.file }, row.name),
