@@ -65,6 +65,8 @@ struct config {
     char redis_password[CONFIG_TEXT_BYTES]; /* secret; empty: none */
     uint64_t redis_db;
 
+    char crash_dir[CONFIG_TEXT_BYTES]; /* where crash reports go; empty: to stderr alone */
+
     int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
 
     int diagnostics_loop; /* DIAGNOSTICS_LOOP; 0: own, 1: shared with all else */

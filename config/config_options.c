@@ -160,6 +160,9 @@ const struct config_option config_core_options[] = {
      .value = "0", .max = 1000000, .unit = "a number", .zero = "is the one that is always there",
      .help = "the database that is used in Redis"},
 
+    {.name = "CRASH_DIR", .kind = CONFIG_TEXT, .offset = FIELD(crash_dir),
+     .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "folder for a file with each crash report; unset: stderr alone has it"},
     {.name = "MISUSE", .kind = CONFIG_CHOICE, .offset = FIELD(misuse),
      .value = "abort", .value_prod = "log", .choices = misuse_names,
      .help = "what a handler's second answer to a request does, which is dropped either way"},

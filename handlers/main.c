@@ -13,14 +13,17 @@
 #include "core/app/app.h"
 #include "core/app/app_migrate.h"
 #include "core/app/inherit.h"
+#include "handlers/diagnostics/pprof.h"
 #include "handlers/modules.h"
 
 static void print_help(const struct config_set *set)
 {
     (void)puts(
-        "usage: toq_server [--check-config | --print-config | --migrate | --version | --help]\n\n"
+        "usage: toq_server [--check-config | --print-config | --migrate | --version | --help]\n"
+        "   or: toq_server --symbolize FRAME...\n\n"
         "Serves until SIGINT or SIGTERM; a second one ends it at once. SIGHUP reads the\n"
-        "log level again. --migrate brings the schema in MySQL up to date and ends.\n\n"
+        "log level again; SIGQUIT prints what it does to stderr. --migrate brings the schema in\n"
+        "MySQL up to date and ends. --symbolize names frames of a crash report.\n\n"
         "It is configured by environment variables, over the file\n"
         "CONFIG_DIR/$ENV.env, over these defaults:\n");
     config_print_help(set, stdout);
@@ -68,6 +71,10 @@ int main(int argc, char **argv)
     static struct app_modules modules;
     inherit_settle();
     const char *option = argc > 1 ? argv[1] : "";
+    if (strcmp(option, "--symbolize") == 0) {
+        const int code = pprof_symbolize(argv + 2);
+        return code == EX_OK ? end_output() : code;
+    }
     if (argc > 2 || (argc == 2 && !is_option(option))) {
         (void)fprintf(stderr, "toq: unknown option \"%s\"; --help lists them\n", argv[argc - 1]);
         return EX_USAGE;

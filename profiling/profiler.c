@@ -4,6 +4,7 @@
  */
 #include "profiling/profiler.h"
 
+#include "core/crash/crash_stack.h"
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
@@ -14,6 +15,7 @@
 #include "profiling/heap/heap_own.h"
 #include "profiling/named.h"
 #include "profiling/walk/bounds.h"
+#include "profiling/walk/crash_walk.h"
 
 static int start_history(const struct profiler_options *options)
 {
@@ -37,6 +39,12 @@ static int start_block(const struct profiler_options *options)
     return block_start(work_of(options), options->block_ms);
 }
 
+static size_t walk_crashed(const struct crash_place *place, uint64_t *ret_frames, size_t max)
+{
+    const struct arch_regs regs = {place->pc, place->sp, place->fp, place->lr};
+    return crash_walk(regs, ret_frames, max);
+}
+
 static int start_all(const struct profiler_options *options)
 {
     uint64_t low = 0;
@@ -45,6 +53,7 @@ static int start_all(const struct profiler_options *options)
         low = high = 0; /* it is copied, then */
     }
     bounds_init(low, high);
+    crash_stack_use(walk_crashed);
     int status = code_start(options->loop, options->pool);
     if (status != 0) {
         return status;

@@ -19,6 +19,7 @@
 #include "core/app/diag_loop.h"
 #include "core/app/inherit.h"
 #include "core/base/clock.h"
+#include "core/crash/crash.h"
 #include "core/http/forgotten.h"
 #include "core/http/misuse.h"
 #include "core/loop/budget.h"
@@ -166,6 +167,13 @@ static void on_reload(void *arg)
     app->is_reloading = pool_submit(app->pools.offload, app->diag.loop, &app->reload) == 0;
 }
 
+/* on_dump: on the loop of diagnostics, as signals are. */
+static void on_dump(void *arg)
+{
+    const struct app *app = arg;
+    app_modules_dump(app->modules);
+}
+
 /* --- start --- */
 
 /* complain says why the server does not start.
@@ -228,6 +236,7 @@ static int start_base(struct app *app)
                                     .on_stop = on_stop,
                                     .on_second_stop = app->diag.is_own ? on_second_stop : NULL,
                                     .on_reload = on_reload,
+                                    .on_dump = on_dump,
                                     .arg = app,
                                 });
     rc = rc < 0 ? rc
@@ -303,9 +312,22 @@ static int start_log(const struct config *c)
     return rc < 0 ? complain("cannot start the log", rc) : 0;
 }
 
+static int install_crash(const struct app *app)
+{
+    const struct crash_options options = {app->config->crash_dir, app->options->version};
+    const int rc = crash_install(&options);
+    if (rc < 0) {
+        (void)fprintf(stderr, "toq: CRASH_DIR: \"%s\" is not allowed: %s\n", options.dir,
+                      uv_strerror(rc));
+        return EX_CONFIG;
+    }
+    return 0;
+}
+
 static int start(struct app *app)
 {
-    int code = start_base(app);
+    int code = install_crash(app);
+    code = code != 0 ? code : start_base(app);
     code = code != 0 ? code : open_modules(app);
     code = code != 0 ? code : open_servers(app);
     code = code != 0 ? code : start_log(app->config);

@@ -87,6 +87,7 @@ struct app_module {
     /* The log has started. Returns: 0, or an exit code of sysexits.h with a line on stderr. */
     int (*start)(void *state);
     void (*on_ready)(void *state); /* for a line in the log */
+    void (*on_dump)(void *state);  /* SIGQUIT: say what the server does; on the diagnostics' loop */
     /* The clients of MySQL and Redis are about to close: nothing may be asked of them. On the work
      * loop. */
     void (*on_data_close)(void *state);

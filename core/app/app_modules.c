@@ -81,6 +81,15 @@ void app_modules_ready(const struct app_modules *modules)
     }
 }
 
+void app_modules_dump(const struct app_modules *modules)
+{
+    for (size_t i = 0; i < modules->count; i++) {
+        if (modules->list[i]->on_dump != NULL) {
+            modules->list[i]->on_dump(modules->states[i]);
+        }
+    }
+}
+
 void app_modules_data_close(const struct app_modules *modules)
 {
     for (size_t i = 0; i < modules->count; i++) {

@@ -45,6 +45,9 @@ MUST_USE int app_modules_start(const struct app_modules *modules);
 /* app_modules_ready tells them that the server is ready. */
 void app_modules_ready(const struct app_modules *modules);
 
+/* app_modules_dump tells them that SIGQUIT wants to know what the server does. */
+void app_modules_dump(const struct app_modules *modules);
+
 /* app_modules_data_close tells them that the clients of MySQL and Redis are about to close. */
 void app_modules_data_close(const struct app_modules *modules);
 

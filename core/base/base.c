@@ -7,8 +7,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static char reason[BASE_REASON_BYTES]; /* a crash report has it as well */
+
+void base_abort(const char *text)
+{
+    (void)snprintf(reason, sizeof(reason), "%s", text);
+    (void)fprintf(stderr, "toq: %s\n", reason);
+    abort();
+}
+
 void base_fail(const char *kind, const char *cond, const char *file, int line)
 {
-    (void)fprintf(stderr, "toq: %s(%s) failed at %s:%d\n", kind, cond, file, line);
-    abort();
+    char text[BASE_REASON_BYTES];
+    (void)snprintf(text, sizeof(text), "%s(%s) failed at %s:%d", kind, cond, file, line);
+    base_abort(text);
+}
+
+const char *base_abort_reason(void)
+{
+    return reason;
 }

@@ -28,10 +28,25 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S  UINT64_C(1000000000)
 
+#define BASE_REASON_BYTES 256
+
 /* base_fail prints the broken check to stderr and aborts; it never returns.
  *
  * Thread: any.
  */
 _Noreturn void base_fail(const char *kind, const char *cond, const char *file, int line);
+
+/* base_abort prints why the process ends to stderr and aborts; it never returns.
+ *
+ * reason: without a line's end; what is behind BASE_REASON_BYTES is cut.
+ * Thread: any.
+ */
+_Noreturn void base_abort(const char *reason);
+
+/* base_abort_reason is what base_abort, or base_fail, was given; "" until one of them runs.
+ *
+ * Thread: any, signal.
+ */
+const char *base_abort_reason(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include "core/http/misuse.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/http/server.h"
 #include "core/loop/own_stack.h"
@@ -39,9 +38,10 @@ static void report(struct http_request *req, const char *call, const char *probl
         log_cstr("problem", problem), log_cstr("route", req->route->path),
         log_cstr("stack", stack));
     if (is_fatal) {
-        (void)fprintf(stderr, "toq: misuse: %s for %s %s: %s; stack %s\n", call,
-                      http_method_name(req->method), req->route->path, problem, stack);
-        abort();
+        char text[BASE_REASON_BYTES];
+        (void)snprintf(text, sizeof(text), "misuse: %s for %s %s: %s; stack %s", call,
+                       http_method_name(req->method), req->route->path, problem, stack);
+        base_abort(text);
     }
 }
 

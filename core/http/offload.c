@@ -63,6 +63,7 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
         .done = done,
         .arg = arg,
     };
+    (void)http_trace(req); /* shown in its slot: a thread that crashes cannot ask */
     const int status = pool_submit(pool, req->server->loop, &offload->job);
     if (status < 0) {
         free(offload);

@@ -67,7 +67,9 @@ static struct pool_job *take_job(struct pool *pool)
 static void run_job(struct pool *pool, struct pool_job *job)
 {
     (void)task_swap_label(job->label);
+    task_work_for(job->task);
     job->work(job);
+    task_work_for((struct task_ref){0});
     (void)task_swap_label(LABEL_NONE);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stats.running--;
@@ -160,6 +162,7 @@ int pool_submit(struct pool *pool, struct loop *loop, struct pool_job *job)
     job->pool = pool;
     job->loop = loop;
     job->label = task_current_label;
+    job->task = task_current_ref();
     job->status = 0;
     job->post.run = finish_job;
     (void)pthread_mutex_lock(&pool->lock);

@@ -15,6 +15,7 @@
 #define TOQ_CORE_LOOP_POOL_H
 
 #include "core/loop/loop.h"
+#include "core/loop/task.h"
 
 #define POOL_NAME_MAX 15 /* bytes: the kernel's limit for a thread */
 
@@ -33,6 +34,7 @@ struct pool_job {
     struct pool *pool;
     struct loop *loop;
     uint32_t label;
+    struct task_ref task; /* that submitted it */
     int status;
 };
 

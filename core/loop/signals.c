@@ -13,12 +13,15 @@ static atomic_int stop_signo;   /* the first SIGINT or SIGTERM; 0 before it */
 static atomic_int second_signo; /* the second; 0 before it */
 static atomic_bool is_second_told;
 static atomic_bool is_reload_due;
+static atomic_bool is_dump_due;
 
 static void on_signal(int signo)
 {
     uv_async_t *async = atomic_load(&wakeup);
     if (signo == SIGHUP) {
         atomic_store(&is_reload_due, true);
+    } else if (signo == SIGQUIT) {
+        atomic_store(&is_dump_due, true);
     } else {
         int none = 0;
         int no_second = 0;
@@ -50,6 +53,9 @@ static void on_wakeup(uv_async_t *handle)
     if (atomic_exchange(&is_reload_due, false)) {
         options->on_reload(options->arg);
     }
+    if (atomic_exchange(&is_dump_due, false)) {
+        options->on_dump(options->arg);
+    }
 }
 
 /* sigaction fails only for a signal that does not exist. */
@@ -76,6 +82,7 @@ int signals_start(struct signals *signals, const struct signals_options *options
     (void)sigemptyset(&action.sa_mask);
     handle_unless_ignored(SIGINT, &action);
     handle_unless_ignored(SIGHUP, &action);
+    handle_unless_ignored(SIGQUIT, &action);
     (void)sigaction(SIGTERM, &action, NULL);
     return 0;
 }

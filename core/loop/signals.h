@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * signals.h - SIGINT and SIGTERM stop the server gracefully, a second one at once; SIGHUP reloads.
+ * signals.h - SIGINT and SIGTERM stop the server gracefully, a second one at once; SIGHUP reloads;
+ * SIGQUIT has the server say what it does.
  *
  * The handlers are our own, not libuv's: a signal must end the process even when a callback holds
  * the loop, and libuv would deliver it to the loop.
@@ -20,6 +21,7 @@ struct signals_options {
      * signal ends it at once, from its handler. */
     void (*on_second_stop)(void *arg, int signo);
     void (*on_reload)(void *arg);
+    void (*on_dump)(void *arg);
     void *arg;
 };
 
@@ -29,8 +31,8 @@ struct signals {
     int stop_signo; /* handed to on_stop already */
 };
 
-/* signals_start installs the handlers. SIGHUP and SIGINT stay ignored when they are: nohup, and a
- * shell that starts a background job, want it so. One struct a process.
+/* signals_start installs the handlers. SIGHUP, SIGINT and SIGQUIT stay ignored when they are:
+ * nohup, and a shell that starts a background job, want it so. One struct a process.
  *
  * Returns: 0; what libuv says.
  */

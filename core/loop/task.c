@@ -24,6 +24,7 @@ static _Thread_local struct {
     struct task *current;
     uint64_t told_ns; /* up to when the current task's running is told */
     struct task_thread *shown;
+    struct task_ref job; /* of a thread that is no loop's: whom it works for */
 } own;
 
 const char task_state_receiving[] = "receive";
@@ -297,6 +298,16 @@ void task_leave(struct task *previous)
 struct task *task_current(void)
 {
     return own.current;
+}
+
+struct task_ref task_current_ref(void)
+{
+    return own.current == NULL ? own.job : task_make_ref(own.current);
+}
+
+void task_work_for(struct task_ref ref)
+{
+    own.job = ref;
 }
 
 struct task_facts task_get_facts(const struct task *task)

@@ -167,6 +167,20 @@ uint64_t task_new_id(void);
 /* task_current is the task whose callback runs now, or NULL. */
 struct task *task_current(void);
 
+/* task_current_ref is a reference to the task that the calling thread works for: whose callback
+ * runs, or whose job; all zero for none.
+ *
+ * Thread: any, signal.
+ */
+struct task_ref task_current_ref(void);
+
+/* task_work_for says for which task the calling thread, which is no loop's, works from now on: a
+ * reference of a loop's thread, or all zero.
+ *
+ * Thread: any.
+ */
+void task_work_for(struct task_ref ref);
+
 /* task_get_facts copies what a task shows, as its slot does for other threads. */
 struct task_facts task_get_facts(const struct task *task);
 

@@ -346,3 +346,14 @@ bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail)
 {
     return copy_slot(index, &ret_trail->facts, ret_trail);
 }
+
+bool task_slots_peek(uint32_t index, struct task_facts *ret_facts, struct task_span *ret_span)
+{
+    if (index >= task_slots_count()) {
+        return false;
+    }
+    read_slot(slot_at(index), ret_facts);
+    read_span(slot_at(index), ret_span);
+    correct_state(index, ret_facts);
+    return ret_facts->id != 0;
+}

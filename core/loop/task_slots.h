@@ -133,4 +133,13 @@ MUST_USE bool task_slots_copy(uint32_t index, struct task_facts *ret_facts);
  */
 MUST_USE bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail);
 
+/* task_slots_peek is task_slots_copy for a process that crashes: it waits for nobody, and a slot
+ * that is being written it copies as it stands.
+ *
+ * Returns: false: no task is in it.
+ * Thread:  any, signal.
+ */
+MUST_USE bool task_slots_peek(uint32_t index, struct task_facts *ret_facts,
+                              struct task_span *ret_span);
+
 #endif

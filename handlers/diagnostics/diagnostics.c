@@ -14,6 +14,7 @@
 #include "handlers/diagnostics/held.h"
 #include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/quit.h"
 
 #define CMDLINE_MAX_BYTES (1u << 20)
 #define HELD_MAX_MS       3600000 /* an hour: longer is a unit mistaken for another */
@@ -37,6 +38,7 @@ struct diagnostics {
     struct pprof pprof;
     struct held held;
     struct alloc_trace alloc_trace;
+    struct quit quit;
     struct buf cmdline;
     struct wheel_timer publish; /* what other loops are to know of the work loop */
 };
@@ -120,6 +122,11 @@ static int open_module(void *state, const struct app_context *context)
         .mutex_fraction = settings->pprof_mutex_fraction,
         .history_windows = settings->pprof_history_windows,
         .block_ms = settings->pprof_block_ms,
+    };
+    d->quit = (struct quit){
+        .loop = context->loops[APP_DIAGNOSTICS_SIDE],
+        .pool = context->diagnostics,
+        .pprof = &d->pprof,
     };
     wheel_timer_init(&d->publish, on_publish);
     on_publish(&d->publish);
@@ -213,6 +220,12 @@ static int start(void *state)
     return code;
 }
 
+static void on_dump(void *state)
+{
+    struct diagnostics *d = state;
+    quit_dump(&d->quit);
+}
+
 static void on_data_close(void *state)
 {
     struct diagnostics *d = state;
@@ -255,6 +268,7 @@ const struct app_module diagnostics_module = {
     .open = open_module,
     .add_routes = add_routes,
     .start = start,
+    .on_dump = on_dump,
     .on_data_close = on_data_close,
     .stop = stop,
     .close = close_module,

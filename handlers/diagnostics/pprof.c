@@ -5,9 +5,11 @@
 #include "handlers/diagnostics/pprof.h"
 
 #include <errno.h>
+#include <sysexits.h>
 
 #include "core/telemetry/log.h"
 #include "handlers/diagnostics/pprof_accounts.h"
+#include "profiling/code/symbolize.h"
 #include "profiling/profiler.h"
 #include "profiling/task/stack_line.h"
 
@@ -42,6 +44,15 @@ void pprof_stop(struct pprof *pprof)
 {
     pprof->is_started = false;
     profiler_stop();
+}
+
+int pprof_symbolize(char *const *frames)
+{
+    int code = EX_UNAVAILABLE;
+    for (size_t i = 0; frames[i] != NULL; i++) {
+        code = symbolize_print(frames[i], stdout) ? EX_OK : code;
+    }
+    return code;
 }
 
 int pprof_ask_stack(const struct pprof *pprof, pid_t tid, void (*done)(void *arg, const char *line),

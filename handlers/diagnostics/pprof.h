@@ -53,6 +53,22 @@ void pprof_handle_debug(struct http_request *req, void *pprof);
 /* pprof_handle_trace says what to use in place of Go's execution trace. */
 void pprof_handle_trace(struct http_request *req, void *pprof);
 
+/* pprof_dump makes the text of goroutine?debug=2: of all in flight, and of each thread.
+ *
+ * done: as goroutine_dump_fn.
+ * Returns: 0; UV_ENOSYS when the profiler is off; UV_EBUSY, UV_ENOMEM: done does not run.
+ */
+MUST_USE int pprof_dump(const struct pprof *pprof,
+                        void (*done)(void *arg, int status, char *data, size_t len), void *arg);
+
+/* pprof_symbolize prints names and lines of the frames of a crash report, see symbolize_print.
+ *
+ * frames: NULL-terminated.
+ * Returns: an exit code: 0; EX_UNAVAILABLE in a build without the profiler, or when none is known.
+ * Thread:  main; no server runs.
+ */
+int pprof_symbolize(char *const *frames);
+
 /* pprof_handle_redirect sends /debug/pprof to /debug/pprof/. */
 void pprof_handle_redirect(struct http_request *req, void *pprof);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_dump.c - goroutine?debug=2: everything in flight, as a Go program prints its goroutines.
+ * pprof_dump.c - goroutine?debug=2, and what SIGQUIT prints: everything in flight, as a Go
+ * program prints its goroutines.
  */
+#include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/pprof_accounts.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/task/goroutine.h"
@@ -15,6 +17,14 @@ static void fail(struct http_request *req, int status)
     } else {
         pprof_respond_failure(req, "failed to collect profile", status);
     }
+}
+
+int pprof_dump(const struct pprof *pprof,
+               void (*done)(void *arg, int status, char *data, size_t len), void *arg)
+{
+    struct goroutine_dump *dump;
+    return pprof->is_started ? goroutine_dump_start(pprof->loop, pprof->pool, done, arg, &dump)
+                             : UV_ENOSYS;
 }
 
 static void on_dump(void *arg, int status, char *data, size_t len)

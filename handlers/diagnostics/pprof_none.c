@@ -5,6 +5,8 @@
  */
 #include "handlers/diagnostics/pprof.h"
 
+#include <sysexits.h>
+
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
     (void)pprof;
@@ -15,6 +17,21 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
 void pprof_stop(struct pprof *pprof)
 {
     (void)pprof;
+}
+
+int pprof_dump(const struct pprof *pprof,
+               void (*done)(void *arg, int status, char *data, size_t len), void *arg)
+{
+    (void)pprof;
+    (void)done;
+    (void)arg;
+    return UV_ENOSYS;
+}
+
+int pprof_symbolize(char *const *frames)
+{
+    (void)frames;
+    return EX_UNAVAILABLE;
 }
 
 int pprof_ask_stack(const struct pprof *pprof, pid_t tid, void (*done)(void *arg, const char *line),

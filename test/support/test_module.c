@@ -10,6 +10,7 @@
 #include "docs/examples/examples.h"
 #include "handlers/modules.h"
 #include "test/support/routes_block.h"
+#include "test/support/routes_crash.h"
 #include "test/support/routes_drip.h"
 #include "test/support/routes_misuse.h"
 
@@ -35,6 +36,7 @@ static int add_routes(void *state, struct router *router, enum app_server server
     }
     int rc = routes_test_add(router);
     rc = rc < 0 ? rc : routes_block_add(router, test->context);
+    rc = rc < 0 ? rc : routes_crash_add(router, test->context);
     rc = rc < 0 ? rc : routes_drip_add(router);
     return rc < 0 ? rc : routes_misuse_add(router, test->context);
 }

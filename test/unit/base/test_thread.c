@@ -20,7 +20,24 @@ static void *read_mask(void *arg)
     return arg;
 }
 
-static void test_only_sigprof_is_taken(void **state)
+static void *read_alt_stack(void *arg)
+{
+    (void)sigaltstack(NULL, arg);
+    return arg;
+}
+
+static void test_a_second_stack(void **state)
+{
+    (void)state;
+    stack_t stack;
+    pthread_t thread;
+    assert_int_equal(thread_start(read_alt_stack, &stack, &thread), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(stack.ss_flags & SS_DISABLE, 0);
+    assert_true(stack.ss_size >= 16384); /* a sanitizer's has its own size */
+}
+
+static void test_only_faults_and_sigprof_are_taken(void **state)
 {
     (void)state;
     sigset_t before;
@@ -43,7 +60,10 @@ static void test_only_sigprof_is_taken(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(blocked); i++) {
         assert_int_equal(sigismember(&seen, blocked[i]), 1);
     }
-    assert_int_equal(sigismember(&seen, SIGPROF), 0);
+    static const int taken[] = {SIGPROF, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < ARRAY_COUNT(taken); i++) {
+        assert_int_equal(sigismember(&seen, taken[i]), 0);
+    }
 }
 
 static void test_no_room_for_its_stack(void **state)
@@ -69,7 +89,8 @@ static void test_no_room_for_its_stack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_only_sigprof_is_taken),
+        cmocka_unit_test(test_a_second_stack),
+        cmocka_unit_test(test_only_faults_and_sigprof_are_taken),
         cmocka_unit_test(test_no_room_for_its_stack),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);

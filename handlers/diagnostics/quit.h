@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * quit.h - what SIGQUIT prints to stderr: what is in flight, and what each thread does, as a Go
+ * program prints its goroutines; the server goes on.
+ *
+ * Failure: without the profiler, one line for each task in flight.
+ * Thread:  the loop of diagnostics; stderr is written on a thread, since its reader may be slow.
+ */
+#ifndef TOQ_HANDLERS_DIAGNOSTICS_QUIT_H
+#define TOQ_HANDLERS_DIAGNOSTICS_QUIT_H
+
+#include "core/loop/pool.h"
+#include "handlers/diagnostics/pprof.h"
+
+struct quit {
+    struct loop *loop;
+    struct pool *pool;
+    const struct pprof *pprof;
+    struct pool_job job;
+    char *text; /* NULL: the tasks' lines are printed */
+    size_t len;
+    bool is_busy;
+};
+
+/* quit_dump begins to print; while it does, further calls do nothing. */
+void quit_dump(struct quit *quit);
+
+#endif

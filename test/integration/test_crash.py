@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""What a server says when it crashes, and when SIGQUIT asks: the signal, where, for whom, and what was in flight."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from server import wait_until
+from wire import Peer
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+SLEEP = "/test/sleep?ms=60000"
+END = "toq: end of the crash report\n"
+
+# How it crashes -> the signal, what its first line says, and the functions that the stack must have.
+CRASHES = {
+    "null": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there (si_code 1), address 0x0", ["crash_by_null"]),
+    "call": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there (si_code 1), address 0x0", ["crash_by_call"]),
+    "overflow": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there", ["crash_by_overflow"]),
+    "divide": (signal.SIGFPE, "SIGFPE, division by zero", ["crash_by_division"]),
+    "bus": (signal.SIGBUS, "SIGBUS, behind the end of a mapped file", ["crash_by_bus"]),
+    "require": (signal.SIGABRT, "SIGABRT, sent by a process", ["base_fail"]),
+    "malloc": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there (si_code 1), address 0x0",
+               ["crash_in_malloc", "crash_by_malloc"]),
+    "offload": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there (si_code 1), address 0x0",
+                ["work_null"]),
+    "offload-overflow": (signal.SIGSEGV, "SIGSEGV", ["crash_by_overflow"]),
+    "both": (signal.SIGSEGV, "SIGSEGV, nothing is mapped there", ["crash_by_null"]),
+}
+
+# With the profiler, which knows frames of libraries, too.
+WALKED = ("malloc", "offload-overflow")
+
+
+def is_sanitized(binary):
+    return any(f"/{variant}/" in binary for variant in ("asan", "tsan"))
+
+
+@pytest.fixture
+def crash(start_server, tmp_path, test_server_binary):
+    """crash(how) has a server crash that also serves a request which waits, and returns its report."""
+    if is_sanitized(test_server_binary):
+        pytest.xfail("in sanitized builds the sanitizer reports crashes")
+
+    def run(how, settings=None):
+        server = start_server({"CRASH_DIR": tmp_path, **(settings or {})})
+        if "ENABLE_PPROF" in (settings or {}):
+            with Peer(server, "pprof") as peer:
+                assert peer.ask("/debug/pprof/goroutine").status == 200  # the unwinder's table is there then
+        with Peer(server) as sleeper, Peer(server) as peer:
+            sleeper.send(f"GET {SLEEP} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+            wait_until(lambda: b" GET /test/sleep" in ask_tasks(server).encode(), "the request that waits")
+            peer.send(f"GET /test/crash/{how} HTTP/1.1\r\nHost: test\r\ntraceparent: {TRACEPARENT}\r\n\r\n"
+                      .encode())
+            code = server.wait_exit()
+        return code, server.stderr()
+    return run
+
+
+def ask_tasks(server):
+    with Peer(server) as peer:
+        return "\n" + peer.ask("/test/tasks").body.decode().replace("GET", " GET")
+
+
+def part(report, head):
+    """The indented lines below a head."""
+    return re.search(rf"^{head}.*\n((?:  .*\n)*)", report, re.M).group(1)
+
+
+def check_report(report, first_line, functions, how):
+    assert report.count("toq: crash: ") == 1 and report.endswith(END), report
+    assert f"toq: crash: {first_line}" in report
+    assert re.search(r"^build id: [0-9a-f]{40}$", report, re.M)
+    assert re.search(r"^registers: \w+=0x[0-9a-f]+ ", report, re.M)
+    assert re.search(r"^  #0 0x", part(report, "stack, innermost first"), re.M)
+    names = part(report, "names:")
+    for function in functions:
+        assert re.search(rf"^  #\d+ \S*{function}\b", names, re.M), report
+    flight = part(report, "in flight: 2")
+    assert re.search(r'^  id=\d+ http GET /test/sleep state="sleep" age_ms=[\d.]+ ', flight, re.M)
+    assert re.search(r"^  id=\d+ http GET /test/crash/:how ", flight, re.M)
+    if how == "both":  # whichever of the two threads was first; the other one works for no request
+        return
+    task = re.search(r"^task: id=\d+ http GET /test/crash/:how .* age_ms=[\d.]+ .* handler=/\S+\+0x.*$", report, re.M)
+    if "offload" in how:
+        assert f"trace_id={TRACE} span_id=" in task.group()
+    else:
+        assert re.search(rf"^trace: {TRACE} span [0-9a-f]{{16}}$", report, re.M)
+    assert re.search(r"^  handler routes_crash.handle_crash at \S+/routes_crash.c:\d+$", names, re.M)
+
+
+@pytest.mark.parametrize("how", CRASHES)
+def test_a_crash_is_reported(crash, tmp_path, how):
+    signo, first_line, functions = CRASHES[how]
+    is_walked = how in WALKED
+    code, report = crash(how, {"ENABLE_PPROF": "true"} if is_walked else {})
+    assert code == -signo
+    assert ("by unwind tables:" if is_walked else "by frame pointers:") in report
+    check_report(report, first_line, functions, how)
+    [file] = tmp_path.iterdir()
+    assert re.fullmatch(r"crash-\d+-\d+\.txt", file.name) and file.stat().st_mode & 0o777 == 0o600
+    # what a broken check says stands before the report on stderr
+    assert file.read_text() == report[report.index("toq: crash: "):]
+
+
+def test_a_broken_check_is_the_reason(crash):
+    _, report = crash("require", {"CRASH_DIR": None})
+    said = re.search(r"^reason: REQUIRE\(how.len == 0\) failed at test/support/routes_crash.c:\d+$", report, re.M)
+    assert said and "file:" not in report
+
+
+def mount_small(folder):
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=4k,mode=700")
+    assert done == 0, os.strerror(ctypes.get_errno())
+    return libc
+
+
+def test_a_full_disk_takes_nothing_from_stderr(crash, tmp_path):
+    libc = mount_small(tmp_path)
+    try:
+        (tmp_path / "full").write_bytes(b"x" * 4096)
+        code, report = crash("null")
+        assert code == -signal.SIGSEGV
+        check_report(report, *CRASHES["null"][1:], "null")
+        assert re.search(r"^file: in CRASH_DIR the report is not whole, errno 28 \(no space left\)$", report, re.M)
+    finally:
+        assert libc.umount2(str(tmp_path).encode(), 2) == 0
+
+
+def test_a_signal_from_outside(start_server, test_server_binary):
+    """kill -SEGV: who sent it stands in the report, and the process dies of it."""
+    server = start_server({"ENABLE_PPROF": "true"})
+    server.send_signal(signal.SIGSEGV)
+    if is_sanitized(test_server_binary):
+        assert server.wait_exit() != 0
+        return
+    assert server.wait_exit() == -signal.SIGSEGV
+    assert f"toq: crash: SIGSEGV, sent by a process (si_code 0), sender pid {os.getpid()} " in server.stderr()
+    assert "\ntask: none\n" in server.stderr() and server.stderr().endswith(END)
+
+
+def test_a_folder_that_is_not_there(test_server_binary):
+    done = subprocess.run([test_server_binary], env={"CRASH_DIR": "/nowhere/at/all", "HTTP_PORT": "0", "GRPC_PORT": "0",
+                                                     "METRICS_PORT": "0", "PPROF_PORT": "0"},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert done.stderr == 'toq: CRASH_DIR: "/nowhere/at/all" is not allowed: no such file or directory\n'
+
+
+def test_symbolize_by_hand(test_server_binary):
+    done = subprocess.run([test_server_binary, "--symbolize", "toq_test_server+0xffffffffff", "x=nothing+0x1", "junk"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("  toq_test_server+0xffffffffff ")
+
+
+@pytest.mark.parametrize("pprof", ["true", "false"])
+def test_sigquit_prints_what_is_in_flight(start_server, pprof):
+    server = start_server({"ENABLE_PPROF": pprof})
+    with Peer(server) as sleeper, Peer(server) as peer:
+        sleeper.send(b"GET /test/long?ms=60000 HTTP/1.1\r\nHost: test\r\n\r\n")
+        wait_until(lambda: " GET /test/long" in ask_tasks(server), "the request that waits")
+        server.send_signal(signal.SIGQUIT)
+        wait_until(lambda: "SIGQUIT: end\n" in server.stderr(), "the dump")
+        said = server.stderr()
+        assert said.startswith("SIGQUIT: what is in flight\n")
+        if pprof == "true":
+            assert re.search(r"^goroutine \d+ \[sleep\] \{method: GET, route: /test/long\}:$", said, re.M)
+            assert "goroutine 1 [" in said and "routes_test.handle_sleep(...)" in said
+        else:
+            assert re.search(r'^  id=\d+ http GET /test/long state="sleep" ', said, re.M)
+        assert peer.ask("/test/cancelled").status == 200  # it goes on
