@@ -223,6 +223,9 @@ static const struct node *find_node(const struct node *node, const struct segmen
     }
     const struct str segment = segments->list[depth];
     const struct node *child = find_child(node, segment);
+    if (node->parameter == NULL && node->rest == NULL) { /* nothing to come back for */
+        return child == NULL ? NULL : find_node(child, segments, depth + 1, param_count, params);
+    }
     if (child != NULL) {
         const struct node *found = find_node(child, segments, depth + 1, param_count, params);
         if (found != NULL) {
