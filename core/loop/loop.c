@@ -32,6 +32,7 @@ struct loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle; /* active while deferred calls wait */
+    bool is_idling; /* it is */
     uv_timer_t heartbeat;
     uv_async_t wake; /* somebody has posted; it keeps the loop running while refs > 0 */
     size_t refs;     /* loop_ref's */
@@ -127,14 +128,23 @@ static void count_turn(struct loop *loop)
     }
 }
 
+static void set_idling(struct loop *loop, bool is_idling)
+{
+    loop->is_idling = is_idling;
+    if (is_idling) {
+        (void)uv_idle_start(&loop->idle, on_idle);
+    } else {
+        (void)uv_idle_stop(&loop->idle);
+    }
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
     run_deferred(loop);
-    if (!list_is_empty(&loop->deferred)) {
-        (void)uv_idle_start(&loop->idle, on_idle);
-    } else {
-        (void)uv_idle_stop(&loop->idle);
+    const bool has_deferred = !list_is_empty(&loop->deferred);
+    if (UNLIKELY(has_deferred != loop->is_idling)) {
+        set_idling(loop, has_deferred);
     }
     count_turn(loop);
     loop->ready_ns = 0;
@@ -278,7 +288,7 @@ void loop_run(struct loop *loop)
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (!list_is_empty(&loop->deferred) && !loop->is_stopped) {
-        (void)uv_idle_start(&loop->idle, on_idle); /* libuv sees no work without a handle */
+        set_idling(loop, true); /* libuv sees no work without a handle */
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
     loop->is_stopped = false;
