@@ -340,6 +340,7 @@ REDIS_HOST=localhost
 REDIS_PORT=1
 GRPC_PORT={grpc}
 HTTP_PORT={http}
+JAEGER_ENDPOINT=http://127.0.0.1:{jaeger}/api/traces
 ENABLE_METRICS=true
 GOMAXPROCS=4
 GOGC=100
@@ -349,7 +350,7 @@ GODEBUG=gctrace=1
 
 @pytest.mark.parametrize("by_file", [False, True])
 def test_the_block_of_a_go_service_starts_the_server(start_server, env_file, by_file):
-    text = GUIDE.format(pprof=free_port(), grpc=free_port(), http=free_port())
+    text = GUIDE.format(pprof=free_port(), grpc=free_port(), http=free_port(), jaeger=free_port())
     block = dict(line.split("=", 1) for line in text.splitlines())
     if by_file:
         # What the file sets is not in the environment, which would win.
