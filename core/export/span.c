@@ -185,11 +185,13 @@ static void put_mysql(struct builder *b, struct span *span, const char *what)
     put_text(span, "db.query.text", statements_text(what));
     put_text(span, "server.address", b->peers->mysql_host);
     put_number(span, "server.port", (int64_t)b->peers->mysql_port);
-    if (b->batch != 0) {
+    if (b->batch == TASK_BATCH_SHARED) {
+        put_flag(span, "toq.read.shared", true);
+    } else if (b->batch != 0) {
         put_number(span, "db.operation.batch.size", (int64_t)(b->batch & 0xFFFF));
         put_number(span, "toq.batch.id", (int64_t)(b->batch >> 16));
-        b->batch = 0;
     }
+    b->batch = 0;
 }
 
 static void put_redis(struct builder *b, struct span *span, const char *what)

@@ -22,6 +22,8 @@
 
 /* --- life --- */
 
+#define TRACED_HEADERS_MAX 15 /* of an answer that `traceresponse` is added to */
+
 #define LIFE(life) (1u << HTTP_##life)
 
 static void set_life(struct http_request *req, enum http_life life)
@@ -335,10 +337,44 @@ static const struct http_response *checked(struct http_request *req, const char 
     return &internal;
 }
 
+/* An answer with one more field, which tells the caller its trace. */
+struct traced {
+    struct http_response response;
+    struct http_header headers[TRACED_HEADERS_MAX + 1];
+    char text[TRACE_PARENT_LEN];
+};
+
+static bool wants_trace(const struct http_request *req)
+{
+    const struct http_spans *spans = req->server->spans;
+    return spans != NULL && !sampler_is_off(&spans->sampler);
+}
+
+/* add_trace is the response, with `traceresponse` where spans are exported. */
+static const struct http_response *
+add_trace(struct http_request *req, const struct http_response *response, struct traced *traced)
+{
+    if (LIKELY(!wants_trace(req)) || response->header_count > TRACED_HEADERS_MAX) {
+        return response;
+    }
+    const size_t count = response->header_count;
+    trace_format(http_trace(req), traced->text);
+    if (count > 0) {
+        memcpy(traced->headers, response->headers, count * sizeof(traced->headers[0]));
+    }
+    traced->headers[count] =
+        (struct http_header){STR("traceresponse"), {traced->text, sizeof(traced->text)}};
+    traced->response = *response;
+    traced->response.headers = traced->headers;
+    traced->response.header_count = count + 1;
+    return &traced->response;
+}
+
 void http_respond(struct http_request *req, const struct http_response *response)
 {
+    struct traced traced;
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
-        response = checked(req, "http_respond", response);
+        response = add_trace(req, checked(req, "http_respond", response), &traced);
         if (shortage_replaces(req, response)) {
             return;
         }
@@ -374,8 +410,9 @@ void http_respond_error(struct http_request *req, int status, const char *detail
 void http_stream_start(struct http_request *req, const struct http_response *response,
                        http_writable_fn on_writable)
 {
+    struct traced traced;
     if (may_call(req, LIFE(OPEN), "http_stream_start")) {
-        response = checked(req, "http_stream_start", response);
+        response = add_trace(req, checked(req, "http_stream_start", response), &traced);
         set_life(req, HTTP_STREAMING);
         req->on_writable = on_writable;
         req->status = response->status;

@@ -74,9 +74,12 @@ extern const char task_state_waiting[]; /* between two callbacks: for what its h
 /* Notes in a task's trail, with what their number is. */
 extern const char task_note_hit[];    /* the cache had it: of how many things */
 extern const char task_note_miss[];   /* the cache did not: of how many */
-extern const char task_note_batch[];  /* it joined a read for several: id << 16 | of how many */
+extern const char task_note_batch[];  /* it joined a read for several: its id << 16 | of how many */
 extern const char task_note_error[];  /* what it waited for failed: the other server's code */
 extern const char task_note_status[]; /* of the answer that it waited for: HTTP's */
+
+/* task_note_batch's number where the read was for the same thing. */
+#define TASK_BATCH_SHARED (1u << 16)
 
 /* The state between the moment when what a task waited for was there and its callback: it waits for
  * the loop, which works for others. */

@@ -10,5 +10,6 @@
 
 extern const struct app_module example_hello;
 extern const struct app_module example_primes;
+extern const struct app_module example_upstream;
 
 #endif

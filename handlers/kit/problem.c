@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * problem.c - one JSON object: type, title, status, detail, errors.
+ * problem.c - one JSON object: type, title, status, detail, errors, and the trace to ask for.
  */
 #include "handlers/kit/problem.h"
+
+#include "core/base/hex.h"
 
 #define BODY_MAX_BYTES 65536
 
@@ -19,7 +21,7 @@ static void put_errors(struct buf *body, const struct field_error *errors, size_
     buf_append_char(body, ']');
 }
 
-static void put_problem(struct buf *body, const struct problem *problem)
+static void put_problem(struct buf *body, struct http_request *req, const struct problem *problem)
 {
     buf_append_cstr(body, "{\"type\":\"about:blank\",\"title\":");
     buf_append_json(body, str_from(http_status_reason(problem->status)));
@@ -31,7 +33,11 @@ static void put_problem(struct buf *body, const struct problem *problem)
     if (problem->error_count > 0) {
         put_errors(body, problem->errors, problem->error_count);
     }
-    buf_append_cstr(body, "}\n");
+    char trace_id[TRACE_ID_LEN];
+    hex_encode(http_trace(req)->trace_id, TRACE_ID_BYTES, trace_id);
+    buf_append_cstr(body, ",\"trace_id\":\"");
+    buf_append(body, trace_id, sizeof(trace_id));
+    buf_append_cstr(body, "\"}\n");
 }
 
 void problem_respond(struct http_request *req, const struct problem *problem)
@@ -48,7 +54,7 @@ void problem_respond(struct http_request *req, const struct problem *problem)
     }
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
-    put_problem(&body, problem);
+    put_problem(&body, req, problem);
     const struct http_response response = {
         .status = problem->status,
         .content_type = "application/problem+json",

@@ -66,6 +66,7 @@ const struct app_module *const *__wrap_modules_list(void)
     }
     list[count++] = &example_hello;
     list[count++] = &example_primes;
+    list[count++] = &example_upstream;
     list[count] = &test_module;
     return list;
 }

@@ -102,17 +102,26 @@ static bool is_hit(struct listings_read *read, const struct redis_reply *reply)
     return true;
 }
 
+static void note(const struct listings_read *read, const char *what)
+{
+    if (read->task != NULL) {
+        task_note(read->task, what, 1);
+    }
+}
+
 static void on_redis(struct redis_call *call, int status, const struct redis_reply *reply)
 {
     struct listings_read *read = CONTAINER_OF(call, struct listings_read, call);
     if (status == 0 && is_hit(read, reply)) {
         count(read, LISTINGS_CACHE_HIT);
+        note(read, task_note_hit);
         read->on_done(read, read->json.ptr == NULL ? UV_ENOENT : 0);
         return;
     }
     if (status == UV_ETIMEDOUT) {
         read->cache->shun_until_ms = now_ms(read->cache) + SHUN_MS;
     }
+    note(read, task_note_miss);
     status = ask_mysql(read, status == 0 ? LISTINGS_CACHE_MISS : LISTINGS_CACHE_BYPASS);
     if (status < 0) {
         read->on_done(read, status);

@@ -103,15 +103,27 @@ static size_t take_waiting(struct listings_gather_query *query, struct str *ids)
         list_unlink(&get->link);
         list_push_back(&query->gets, &get->link);
         get->query = query;
-        if (get->is_late && get->task != NULL) {
-            task_park(get->task, "mysql");
-        }
         memcpy(query->ids[count], get->id.ptr, LISTING_ID_LEN);
         ids[count] = (struct str){query->ids[count], LISTING_ID_LEN};
         count++;
     }
     query->gather->waiting_count -= count;
     return count;
+}
+
+/* tell_batch says in the trails of all gets that they share a query, and which. */
+static void tell_batch(struct listings_gather_query *query, size_t count)
+{
+    const uint64_t batch = ++query->gather->batches << 16 | count;
+    for (struct list *pos = query->gets.next; pos != &query->gets; pos = pos->next) {
+        struct task *task = CONTAINER_OF(pos, struct listings_get, link)->task;
+        if (task != NULL && count > 1) {
+            task_note(task, task_note_batch, batch);
+        }
+        if (task != NULL) {
+            task_park_for(task, "mysql", "listings.lookup");
+        }
+    }
 }
 
 static void send_waiting(struct listings_gather_query *query)
@@ -121,6 +133,7 @@ static void send_waiting(struct listings_gather_query *query)
     query->is_ended = false;
     METRIC_ADD(query->gather->query_count, 1);
     const size_t count = take_waiting(query, ids);
+    tell_batch(query, count);
     query->lookup = (struct listings_lookup){
         .arena = &query->arena,
         .task = first_of(&query->gets)->task,

@@ -65,6 +65,7 @@ struct listings_gather {
     struct list idle; /* queries */
     struct listings_gather_query queries[LISTINGS_GATHER_RUNNING];
     struct loop_deferred flush;
+    uint64_t batches;      /* queries so far, for their numbers in trails */
     uint64_t *query_count; /* these two are metrics */
     double *waiting_gauge;
 };

@@ -266,8 +266,10 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
     struct listings_load *load = find(loads, wish->key);
     if (load != NULL) {
         wait_for(load, waiter);
-        if (waiter->task != NULL) {
-            task_park(waiter->task, "mysql");
+        if (waiter->task != NULL) { /* who waits already began it */
+            task_note(waiter->task, task_note_batch, TASK_BATCH_SHARED);
+            task_park_for(waiter->task, "mysql",
+                          load->is_page ? "listings.list" : "listings.lookup");
         }
         return 1;
     }
