@@ -14,15 +14,13 @@
 #include "core/base/clock.h"
 #include "core/http/host.h"
 #include "core/http/http_span.h"
+#include "core/http/http_trace.h"
 #include "core/http/misuse.h"
 #include "core/http/pending.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
-#include "core/telemetry/baggage.h"
 
 /* --- life --- */
-
-#define TRACED_HEADERS_MAX 15 /* of an answer that `traceresponse` is added to */
 
 #define LIFE(life) (1u << HTTP_##life)
 
@@ -337,44 +335,11 @@ static const struct http_response *checked(struct http_request *req, const char 
     return &internal;
 }
 
-/* An answer with one more field, which tells the caller its trace. */
-struct traced {
-    struct http_response response;
-    struct http_header headers[TRACED_HEADERS_MAX + 1];
-    char text[TRACE_PARENT_LEN];
-};
-
-static bool wants_trace(const struct http_request *req)
-{
-    const struct http_spans *spans = req->server->spans;
-    return spans != NULL && !sampler_is_off(&spans->sampler);
-}
-
-/* add_trace is the response, with `traceresponse` where spans are exported. */
-static const struct http_response *
-add_trace(struct http_request *req, const struct http_response *response, struct traced *traced)
-{
-    if (LIKELY(!wants_trace(req)) || response->header_count > TRACED_HEADERS_MAX) {
-        return response;
-    }
-    const size_t count = response->header_count;
-    trace_format(http_trace(req), traced->text);
-    if (count > 0) {
-        memcpy(traced->headers, response->headers, count * sizeof(traced->headers[0]));
-    }
-    traced->headers[count] =
-        (struct http_header){STR("traceresponse"), {traced->text, sizeof(traced->text)}};
-    traced->response = *response;
-    traced->response.headers = traced->headers;
-    traced->response.header_count = count + 1;
-    return &traced->response;
-}
-
 void http_respond(struct http_request *req, const struct http_response *response)
 {
-    struct traced traced;
+    struct http_traced traced;
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
-        response = add_trace(req, checked(req, "http_respond", response), &traced);
+        response = http_trace_add(req, checked(req, "http_respond", response), &traced);
         if (shortage_replaces(req, response)) {
             return;
         }
@@ -410,9 +375,9 @@ void http_respond_error(struct http_request *req, int status, const char *detail
 void http_stream_start(struct http_request *req, const struct http_response *response,
                        http_writable_fn on_writable)
 {
-    struct traced traced;
+    struct http_traced traced;
     if (may_call(req, LIFE(OPEN), "http_stream_start")) {
-        response = add_trace(req, checked(req, "http_stream_start", response), &traced);
+        response = http_trace_add(req, checked(req, "http_stream_start", response), &traced);
         set_life(req, HTTP_STREAMING);
         req->on_writable = on_writable;
         req->status = response->status;
@@ -593,37 +558,6 @@ void http_release(struct http_request *req)
 }
 
 /* --- what belongs to a request --- */
-
-/* join_or_none: a caller's trace is not worth a 503. */
-static struct str join_or_none(struct http_request *req, struct str name)
-{
-    struct str value;
-    return http_header_join(req, name, &value) == 0 ? value : (struct str){NULL, 0};
-}
-
-const struct trace_context *http_trace(struct http_request *req)
-{
-    if (!trace_has_begun(&req->trace)) {
-        struct trace_context caller;
-        const bool has_caller = trace_parse(join_or_none(req, STR("traceparent")),
-                                            join_or_none(req, STR("tracestate")), &caller);
-        trace_begin(has_caller ? &caller : NULL, &req->trace);
-        if (req->server->spans != NULL) {
-            const bool is_wanted =
-                sampler_wants(&req->server->spans->sampler, &req->trace, has_caller);
-            req->trace.flags =
-                (uint8_t)((req->trace.flags & ~TRACE_SAMPLED) | (is_wanted ? TRACE_SAMPLED : 0));
-        }
-        task_show_trace(&req->task, &req->trace);
-    }
-    return &req->trace;
-}
-
-struct str http_baggage(struct http_request *req)
-{
-    const struct str baggage = join_or_none(req, STR("baggage"));
-    return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
-}
 
 const char *http_method_name(enum http_method method)
 {
