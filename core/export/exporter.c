@@ -10,6 +10,8 @@
 #include "core/client/http_client.h"
 #include "core/export/receiver.h"
 
+#define OFFSET_READINGS 8
+
 /* Taken from the ring, and what it became. Freed when the receivers have their bodies. */
 struct batch {
     struct pool_job job;
@@ -120,6 +122,24 @@ static size_t count_records(const struct exporter *exporter, size_t waiting)
     return count;
 }
 
+/* read_wall_offset_ns is the time of day less clock_now_ns: of some readings the one that was
+ * interrupted least, for spans of other servers are compared with these. */
+static uint64_t read_wall_offset_ns(void)
+{
+    uint64_t offset_ns = 0;
+    uint64_t least_ns = UINT64_MAX;
+    for (int i = 0; i < OFFSET_READINGS; i++) {
+        const uint64_t before_ns = clock_now_ns();
+        const uint64_t wall_ns = clock_wall_ns();
+        const uint64_t took_ns = clock_now_ns() - before_ns;
+        if (took_ns < least_ns) {
+            least_ns = took_ns;
+            offset_ns = wall_ns - (before_ns + took_ns / 2);
+        }
+    }
+    return offset_ns;
+}
+
 static void take(struct exporter *exporter, size_t count)
 {
     struct span_ring *ring = exporter->options->ring;
@@ -129,7 +149,7 @@ static void take(struct exporter *exporter, size_t count)
     }
     *batch = (struct batch){.job = {.work = work, .done = on_worked},
                             .exporter = exporter,
-                            .wall_ns = clock_wall_ns() - clock_now_ns(),
+                            .wall_ns = read_wall_offset_ns(),
                             .record_count = count};
     for (size_t i = 0; i < count; i++) {
         batch->records[i] = *span_ring_peek(ring, i);
