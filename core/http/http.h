@@ -90,6 +90,9 @@ enum http_life {
     HTTP_ENDED_LATE, /* ... after it was cancelled */
 };
 
+/* Whether a request is sampled, where spans are exported. */
+enum http_sampling { HTTP_SAMPLING_OPEN, HTTP_UNSAMPLED, HTTP_SAMPLED };
+
 struct http_request {
     struct task task;
     enum http_life life;
@@ -100,6 +103,7 @@ struct http_request {
     enum http_method method;
     uint8_t version_minor;   /* of HTTP/1 */
     uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
+    uint8_t sampling;        /* enum http_sampling */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
     struct str target;       /* as received, for logs */
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */

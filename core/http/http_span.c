@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "core/http/http_trace.h"
 #include "core/http/server.h"
 
 static void copy_text(char *out, size_t size, struct str s)
@@ -74,17 +75,12 @@ static void fill(struct span_record *record, struct http_request *req, uint64_t 
     }
 }
 
-static bool is_sampled(struct http_request *req, const struct http_spans *spans)
-{
-    return !sampler_is_off(&spans->sampler) && (http_trace(req)->flags & TRACE_SAMPLED) != 0;
-}
-
 void http_span_keep(struct http_request *req, uint64_t now_ns, const char *version,
                     http_format_peer_fn format_peer)
 {
     const struct http_spans *spans = req->server->spans;
     const uint64_t took_ns = now_ns - req->task.start_ns;
-    const bool is_head = is_sampled(req, spans);
+    const bool is_head = http_trace_is_sampled(req);
     const bool is_failed = has_failed(req);
     const bool is_slow = spans->slow_ns > 0 && took_ns >= spans->slow_ns &&
                          (req->route->flags & (ROUTE_LONG | ROUTE_STREAM)) == 0;

@@ -20,14 +20,16 @@ const struct trace_context *http_trace(struct http_request *req)
 {
     if (!trace_has_begun(&req->trace)) {
         struct trace_context caller;
-        const bool has_caller = trace_parse(join_or_none(req, STR("traceparent")),
-                                            join_or_none(req, STR("tracestate")), &caller);
+        const struct str parent = join_or_none(req, STR("traceparent"));
+        const bool has_caller =
+            parent.len > 0 && trace_parse(parent, join_or_none(req, STR("tracestate")), &caller);
         trace_begin(has_caller ? &caller : NULL, &req->trace);
         if (req->server->spans != NULL) {
             const bool is_wanted =
                 sampler_wants(&req->server->spans->sampler, &req->trace, has_caller);
             req->trace.flags =
                 (uint8_t)((req->trace.flags & ~TRACE_SAMPLED) | (is_wanted ? TRACE_SAMPLED : 0));
+            req->sampling = is_wanted ? HTTP_SAMPLED : HTTP_UNSAMPLED;
         }
         task_show_trace(&req->task, &req->trace);
     }
@@ -40,10 +42,26 @@ struct str http_baggage(struct http_request *req)
     return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
 }
 
-static bool wants_trace(const struct http_request *req)
+bool http_trace_is_sampled(struct http_request *req)
 {
-    const struct http_spans *spans = req->server->spans;
-    return spans != NULL && !sampler_is_off(&spans->sampler);
+    if (req->sampling == HTTP_SAMPLING_OPEN) {
+        const struct sampler *sampler = &req->server->spans->sampler;
+        const bool needs_caller = sampler->kind == SAMPLER_PARENT_ALWAYS_OFF;
+        req->sampling = HTTP_UNSAMPLED;
+        if (!sampler_is_off(sampler) &&
+            (!needs_caller || http_header_get(req, STR("traceparent")).ptr != NULL)) {
+            (void)http_trace(req); /* decides */
+        }
+    }
+    return req->sampling == HTTP_SAMPLED;
+}
+
+/* wants_trace: who asked in a trace of its own is told, and who may look for the spans. */
+static bool wants_trace(struct http_request *req)
+{
+    static const uint8_t none[TRACE_SPAN_ID_BYTES];
+    return req->server->spans != NULL &&
+           (http_trace_is_sampled(req) || memcmp(req->trace.parent_id, none, sizeof(none)) != 0);
 }
 
 const struct http_response *http_trace_add(struct http_request *req,

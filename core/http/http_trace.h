@@ -19,8 +19,12 @@ struct http_traced {
     char text[TRACE_PARENT_LEN];
 };
 
+/* http_trace_is_sampled decides whether a request of a server that exports is sampled, without
+ * beginning its trace where no trace is needed for that. */
+bool http_trace_is_sampled(struct http_request *req);
+
 /* http_trace_add adds `traceresponse` to an answer where spans are exported: the trace, and the
- * span that served it.
+ * span that served it. Not of a request that is neither sampled nor in a trace of its caller's.
  *
  * Returns: the response itself, or that in `traced`.
  * Source:  W3C Trace Context, level 2 (draft): traceresponse.

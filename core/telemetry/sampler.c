@@ -4,6 +4,7 @@
  */
 #include "core/telemetry/sampler.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #define BITS 63 /* of the trace id's end, as OpenTelemetry's SDKs compare them */
@@ -26,11 +27,9 @@ bool sampler_init(struct sampler *sampler, enum sampler_kind kind, const char *a
 
 static bool is_below(const struct sampler *sampler, const struct trace_context *context)
 {
-    uint64_t end = 0;
-    for (size_t i = 8; i < TRACE_ID_BYTES; i++) {
-        end = end << 8 | context->trace_id[i];
-    }
-    return end >> 1 < sampler->bound;
+    uint64_t end;
+    memcpy(&end, context->trace_id + TRACE_ID_BYTES - sizeof(end), sizeof(end));
+    return be64toh(end) >> 1 < sampler->bound;
 }
 
 bool sampler_wants(const struct sampler *sampler, const struct trace_context *context,

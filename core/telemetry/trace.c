@@ -190,12 +190,14 @@ static uint64_t draw(void)
 /* draw_id fills `size` bytes, a multiple of 8, not all of them with zero. */
 static void draw_id(uint8_t *id, size_t size)
 {
-    do {
+    uint64_t all = 0;
+    while (all == 0) {
         for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
             const uint64_t bits = draw();
             memcpy(id + i, &bits, sizeof(bits));
+            all |= bits;
         }
-    } while (is_zero(id, size));
+    }
 }
 
 void trace_begin(const struct trace_context *caller, struct trace_context *ret_context)
@@ -228,7 +230,9 @@ void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
 
 bool trace_has_begun(const struct trace_context *context)
 {
-    return !is_zero(context->span_id, sizeof(context->span_id));
+    uint64_t id;
+    memcpy(&id, context->span_id, sizeof(id));
+    return id != 0;
 }
 
 /* --- as text --- */
