@@ -87,6 +87,9 @@ int app_export_open(struct app_export *export, const struct app_exporting *what)
     export->spans.ring = options->ring;
     export->spans.slow_ns = c->slow_request_ms * NS_PER_MS;
     export->spans.hold_ns = HOLD_NS;
+    export->spans.look_ns = export->spans.slow_ns > 0 && export->spans.slow_ns < HOLD_NS
+                                ? export->spans.slow_ns
+                                : HOLD_NS;
     export->is_on = true;
     return exporter_create(options, &export->exporter);
 }

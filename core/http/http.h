@@ -104,6 +104,7 @@ struct http_request {
     uint8_t version_minor;   /* of HTTP/1 */
     uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
     uint8_t sampling;        /* enum http_sampling */
+    bool is_trace_drawn;     /* the trace has an id, and no span yet */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
     struct str target;       /* as received, for logs */
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */

@@ -16,22 +16,43 @@ static struct str join_or_none(struct http_request *req, struct str name)
     return http_header_join(req, name, &value) == 0 ? value : (struct str){NULL, 0};
 }
 
+/* decide sets whether the request is sampled, by its trace, as far as that is known. */
+static void decide(struct http_request *req, bool has_caller)
+{
+    const struct http_spans *spans = req->server->spans;
+    if (spans != NULL && req->sampling == HTTP_SAMPLING_OPEN) {
+        req->sampling =
+            sampler_wants(&spans->sampler, &req->trace, has_caller) ? HTTP_SAMPLED : HTTP_UNSAMPLED;
+    }
+    if (spans != NULL) {
+        req->trace.flags = (uint8_t)((req->trace.flags & ~TRACE_SAMPLED) |
+                                     (req->sampling == HTTP_SAMPLED ? TRACE_SAMPLED : 0));
+    }
+}
+
+/* begin begins the request's span: in its caller's trace, in the one that was drawn for it, or in
+ * one of its own. */
+static void begin(struct http_request *req)
+{
+    struct trace_context caller;
+    const struct str parent = join_or_none(req, STR("traceparent"));
+    const bool has_caller =
+        parent.len > 0 && trace_parse(parent, join_or_none(req, STR("tracestate")), &caller);
+    if (!has_caller && req->is_trace_drawn) {
+        uint8_t id[TRACE_ID_BYTES];
+        memcpy(id, req->trace.trace_id, sizeof(id));
+        trace_begin_drawn(id, &req->trace);
+    } else {
+        trace_begin(has_caller ? &caller : NULL, &req->trace);
+    }
+    decide(req, has_caller);
+    task_show_trace(&req->task, &req->trace);
+}
+
 const struct trace_context *http_trace(struct http_request *req)
 {
     if (!trace_has_begun(&req->trace)) {
-        struct trace_context caller;
-        const struct str parent = join_or_none(req, STR("traceparent"));
-        const bool has_caller =
-            parent.len > 0 && trace_parse(parent, join_or_none(req, STR("tracestate")), &caller);
-        trace_begin(has_caller ? &caller : NULL, &req->trace);
-        if (req->server->spans != NULL) {
-            const bool is_wanted =
-                sampler_wants(&req->server->spans->sampler, &req->trace, has_caller);
-            req->trace.flags =
-                (uint8_t)((req->trace.flags & ~TRACE_SAMPLED) | (is_wanted ? TRACE_SAMPLED : 0));
-            req->sampling = is_wanted ? HTTP_SAMPLED : HTTP_UNSAMPLED;
-        }
-        task_show_trace(&req->task, &req->trace);
+        begin(req);
     }
     return &req->trace;
 }
@@ -42,15 +63,27 @@ struct str http_baggage(struct http_request *req)
     return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
 }
 
+/* decide_alone is for a request without a traceparent: of its trace no more is made than the
+ * decision needs. */
+static void decide_alone(struct http_request *req)
+{
+    const struct sampler *sampler = &req->server->spans->sampler;
+    if (sampler->kind == SAMPLER_RATIO || sampler->kind == SAMPLER_PARENT_RATIO) {
+        trace_draw_id(req->trace.trace_id);
+        req->is_trace_drawn = true;
+    }
+    req->sampling = sampler_wants(sampler, &req->trace, false) ? HTTP_SAMPLED : HTTP_UNSAMPLED;
+}
+
 bool http_trace_is_sampled(struct http_request *req)
 {
     if (req->sampling == HTTP_SAMPLING_OPEN) {
-        const struct sampler *sampler = &req->server->spans->sampler;
-        const bool needs_caller = sampler->kind == SAMPLER_PARENT_ALWAYS_OFF;
-        req->sampling = HTTP_UNSAMPLED;
-        if (!sampler_is_off(sampler) &&
-            (!needs_caller || http_header_get(req, STR("traceparent")).ptr != NULL)) {
-            (void)http_trace(req); /* decides */
+        if (sampler_is_off(&req->server->spans->sampler)) {
+            req->sampling = HTTP_UNSAMPLED;
+        } else if (http_header_get(req, STR("traceparent")).ptr == NULL) {
+            decide_alone(req);
+        } else {
+            begin(req);
         }
     }
     return req->sampling == HTTP_SAMPLED;
@@ -59,9 +92,12 @@ bool http_trace_is_sampled(struct http_request *req)
 /* wants_trace: who asked in a trace of its own is told, and who may look for the spans. */
 static bool wants_trace(struct http_request *req)
 {
-    static const uint8_t none[TRACE_SPAN_ID_BYTES];
-    return req->server->spans != NULL &&
-           (http_trace_is_sampled(req) || memcmp(req->trace.parent_id, none, sizeof(none)) != 0);
+    uint64_t parent_id;
+    if (LIKELY(req->server->spans == NULL) || http_trace_is_sampled(req)) {
+        return req->server->spans != NULL;
+    }
+    memcpy(&parent_id, req->trace.parent_id, sizeof(parent_id));
+    return parent_id != 0;
 }
 
 const struct http_response *http_trace_add(struct http_request *req,

@@ -83,7 +83,7 @@ static void account(struct http_request *req)
     struct http_server *server = req->server;
     const uint64_t now_ns = clock_now_ns();
     http_metrics_count(server->metrics, req, now_ns);
-    if (server->spans != NULL) {
+    if (server->spans != NULL && http_span_may_matter(req, server->spans, now_ns)) {
         http_span_keep(req, now_ns, req->transport->version, req->transport->format_peer);
     }
     if (server->access.every > 0 && access_log_wants(&server->access)) {

@@ -214,6 +214,19 @@ void trace_begin(const struct trace_context *caller, struct trace_context *ret_c
     *ret_context = context;
 }
 
+void trace_draw_id(uint8_t ret_id[TRACE_ID_BYTES])
+{
+    draw_id(ret_id, TRACE_ID_BYTES);
+}
+
+void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *ret_context)
+{
+    struct trace_context context = {.flags = TRACE_RANDOM, .tracestate = STR("")};
+    memcpy(context.trace_id, id, sizeof(context.trace_id));
+    draw_id(context.span_id, sizeof(context.span_id));
+    *ret_context = context;
+}
+
 /* The finalizer of splitmix64: no two numbers give the same id for one parent. */
 void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
                     uint8_t ret_id[TRACE_SPAN_ID_BYTES])

@@ -55,6 +55,12 @@ MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
  */
 void trace_begin(const struct trace_context *caller, struct trace_context *ret_context);
 
+/* trace_draw_id draws the id of a trace that is to begin, for who decides by it before. */
+void trace_draw_id(uint8_t ret_id[TRACE_ID_BYTES]);
+
+/* trace_begin_drawn is trace_begin without a caller, for a trace whose id was drawn. */
+void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *ret_context);
+
 /* trace_child_id makes the id of a span below another one: the same each time for the same number,
  * so that what is sent to another server need not be kept for the span that is exported later.
  *
