@@ -44,9 +44,9 @@ static void test_every_row_is_whole(void **state)
         assert_non_null(option->help);
         assert_true(option->kind != CONFIG_CHOICE || option->choices != NULL);
         assert_true(option->kind != CONFIG_NUMBER || option->unit != NULL);
-        /* an empty text means something, an empty number or choice does not */
+        /* an empty text or list means something, an empty number or choice does not */
         assert_true(config_option_is_secret(option) || option->kind == CONFIG_TEXT ||
-                    option->value != NULL);
+                    option->kind == CONFIG_LIST || option->value != NULL);
         /* zero is explained where it is allowed and nowhere else */
         assert_true(option->kind != CONFIG_NUMBER || (option->zero != NULL) == (option->min == 0));
         for (size_t j = 0; j < i; j++) {

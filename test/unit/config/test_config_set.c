@@ -38,10 +38,11 @@ static void test_tables_follow_each_other(void **state)
 {
     (void)state;
     struct config_name name;
-    assert_int_equal(set.count, config_core_option_count + 1);
+    const size_t own = config_core_option_count + config_tracing_option_count;
+    assert_int_equal(set.count, own + 1);
     assert_ptr_equal(set.entries[0].values, &config);
     assert_true(config_set_find(&set, STR("EXTRA_LOOPS"), &name));
-    assert_int_equal(name.index, config_core_option_count);
+    assert_int_equal(name.index, own);
     assert_ptr_equal(set.entries[name.index].values, &extra);
     assert_ptr_equal(set.entries[name.index].option, &extra_options[0]);
 }
