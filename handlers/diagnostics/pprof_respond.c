@@ -145,8 +145,8 @@ static void send_pieces(struct http_request *req)
     end_download(req);
 }
 
-static void send_body(struct http_request *req, const char *name, const char *type, char *data,
-                      size_t len)
+static void send_as(struct http_request *req, const char *name, const char *type, char *data,
+                    size_t len)
 {
     struct success success;
     describe_success(&success, name, type, (struct str){data, len});
@@ -166,10 +166,10 @@ static void send_body(struct http_request *req, const char *name, const char *ty
 
 void pprof_send(struct http_request *req, const char *name, char *data, size_t len)
 {
-    send_body(req, name, name == NULL ? TEXT_TYPE : FILE_TYPE, data, len);
+    send_as(req, name, name == NULL ? TEXT_TYPE : FILE_TYPE, data, len);
 }
 
 void pprof_send_json(struct http_request *req, char *data, size_t len)
 {
-    send_body(req, NULL, JSON_TYPE, data, len);
+    send_as(req, NULL, JSON_TYPE, data, len);
 }
