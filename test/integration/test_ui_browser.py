@@ -81,7 +81,8 @@ def look(browser, test_server_binary, tmp_path_factory):
 
 
 def ask(server, path):
-    answer = httpx.get(server.url(f"/{path}", "pprof"), auth=("any", TOKEN))
+    answer = httpx.get(server.url(f"/{path}", "pprof"), auth=("any", TOKEN),
+                       timeout=server_module.PATIENCE_S)
     assert answer.status_code == 200, answer.text
     return answer.content
 
