@@ -44,6 +44,7 @@ struct app {
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
+    const char *probes[APP_MODULES_MAX + 1];
     struct app_export export;
     struct app_servers servers;
     struct signals signals;
@@ -217,6 +218,7 @@ static int start_metrics(struct app *app)
 static int start_base(struct app *app)
 {
     const struct config *c = app->config;
+    app_modules_probes(app->modules, app->probes);
     int rc = loop_create(&app->loop);
     if (rc < 0) {
         return complain("cannot create the loop", rc);
@@ -241,7 +243,7 @@ static int start_base(struct app *app)
                                 });
     rc = rc < 0 ? rc
                 : app_data_open(&app->data, app->loop, &app->pools,
-                                app->context.metrics[APP_TRAFFIC_SIDE], c);
+                                app->context.metrics[APP_TRAFFIC_SIDE], app->probes, c);
     rc = rc < 0 ? rc
                 : app_export_open(&app->export,
                                   &(struct app_exporting){

@@ -28,7 +28,6 @@ struct sql_options app_data_sql_options(const struct config *c)
         .max_connections = c->mysql_pool_size,
         .min_idle = 1, /* so that /health knows */
         .ping_ms = HEALTH_MS,
-        .probe = "DELETE FROM listings WHERE FALSE",
         .query_timeout_ms = query_timeout_ms(c),
     };
 }
@@ -75,11 +74,12 @@ static int open_client(struct app_data *data, struct loop *loop, const struct ap
 }
 
 int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
-                  struct metrics *metrics, const struct config *config)
+                  struct metrics *metrics, const char *const *probes, const struct config *config)
 {
-    const struct sql_options sql_options = app_data_sql_options(config);
+    struct sql_options sql_options = app_data_sql_options(config);
     struct redis_options redis_options = redis_options_of(config);
     lookups_init(&data->lookups, loop, pools->lookups);
+    sql_options.probes = probes;
     redis_options.lookups = &data->lookups;
     data->metrics = metrics;
     data->first_collector = metrics_count_collectors(metrics);

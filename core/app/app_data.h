@@ -35,11 +35,12 @@ struct sql_options app_data_sql_options(const struct config *config);
  * no error.
  *
  * pools:   names are looked up there; a look-up that is given up may take longer than on_closed.
- * config:  borrowed until on_closed.
+ * probes:  struct sql_options'; borrowed until on_closed, as the configuration is.
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
-                           struct metrics *metrics, const struct config *config);
+                           struct metrics *metrics, const char *const *probes,
+                           const struct config *config);
 
 /* app_data_close ends what is under way and closes the connections; on_closed runs once, later.
  * Metrics keep the values that they have. */

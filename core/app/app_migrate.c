@@ -16,6 +16,7 @@ struct migration {
     uv_async_t keep; /* a loop in which nothing but timers of the pool's wait would not turn */
     struct sql *sql;
     struct sql_migrate migrate;
+    struct sql_migrate_part parts[APP_MODULES_MAX];
     int status;
     char error[SQL_MIGRATE_ERROR_BYTES]; /* why, when status is not 0; "" */
 };
@@ -49,8 +50,11 @@ static int run(struct migration *migration, const struct config *config,
     if (rc < 0) {
         return rc;
     }
-    migration->migrate = (struct sql_migrate){.on_done = on_done};
-    migration->migrate.steps = app_modules_schema(modules, &migration->migrate.step_count);
+    migration->migrate = (struct sql_migrate){
+        .parts = migration->parts,
+        .part_count = app_modules_schemas(modules, migration->parts),
+        .on_done = on_done,
+    };
     migration->status = sql_migrate_start(migration->sql, &migration->migrate);
     if (migration->status < 0) {
         sql_close(migration->sql, on_closed, migration);
@@ -87,7 +91,11 @@ int app_migrate(const struct config *config, const struct app_module *const *mod
                       uv_strerror(status), migration.error[0] == '\0' ? "" : ": ", migration.error);
         return code_of(status);
     }
-    (void)printf("toq: the schema has version %zu, steps applied: %zu\n", migrate->version,
-                 migrate->applied_count);
+    (void)printf("toq: the schema is up to date, steps applied: %zu", migrate->applied_count);
+    for (size_t i = 0; i < migrate->part_count; i++) {
+        (void)printf("%s %s has %zu", i == 0 ? ";" : ",", migrate->parts[i].module,
+                     migrate->parts[i].version);
+    }
+    (void)putchar('\n');
     return ferror(stdout) == 0 && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }

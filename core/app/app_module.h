@@ -20,9 +20,11 @@
 #include "core/grpc/grpc.h"
 #include "core/http/router.h"
 #include "core/loop/pool.h"
-#include "core/redis/redis.h"
+#include "core/redis/redis_ask.h"
 #include "core/redis/redis_pubsub.h"
-#include "core/sql/sql.h"
+#include "core/sql/sql_ask.h"
+#include "core/sql/sql_migrate.h"
+#include "core/sql/sql_rows.h"
 
 #define APP_MODULES_MAX 32
 
@@ -78,9 +80,7 @@ struct app_module {
     size_t option_count;
     const struct app_example
         *examples; /* up to one without `before`; shown to whoever watches a start */
-    /* Lists the steps of its schema, oldest first; see sql_migrate.h. Their numbers are the
-     * database's, so one module of a server may have some. */
-    const char *const *(*schema)(size_t *ret_count);
+    const struct sql_schema *schema; /* the steps that make its tables; NULL: none */
     int (*open)(void *state, const struct app_context *context);
     int (*add_routes)(void *state, struct router *router, enum app_server server);
     int (*add_services)(void *state, struct grpc *grpc);

@@ -5,6 +5,7 @@
 #include "core/app/app_modules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int app_modules_create(struct app_modules *modules, const struct app_module *const *list)
 {
@@ -130,15 +131,30 @@ void *app_module_state(const struct app_context *context, const struct app_modul
     return NULL;
 }
 
-const char *const *app_modules_schema(const struct app_module *const *list, size_t *ret_count)
+size_t app_modules_schemas(const struct app_module *const *list, struct sql_migrate_part *parts)
 {
-    const char *const *steps = NULL;
-    *ret_count = 0;
+    size_t count = 0;
     for (size_t i = 0; list[i] != NULL; i++) {
-        if (list[i]->schema != NULL) {
-            REQUIRE(steps == NULL); /* numbers of steps are the database's, not yet a module's */
-            steps = list[i]->schema(ret_count);
+        if (list[i]->schema == NULL) {
+            continue;
+        }
+        for (size_t j = 0; j < count; j++) {
+            REQUIRE(strcmp(parts[j].module, list[i]->name) != 0);
+        }
+        REQUIRE(i < APP_MODULES_MAX);
+        parts[count++] = (struct sql_migrate_part){list[i]->name, list[i]->schema, 0};
+    }
+    return count;
+}
+
+void app_modules_probes(const struct app_modules *modules, const char **probes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < modules->count; i++) {
+        const struct sql_schema *schema = modules->list[i]->schema;
+        if (schema != NULL && schema->probe != NULL) {
+            probes[count++] = schema->probe;
         }
     }
-    return steps;
+    probes[count] = NULL;
 }

@@ -57,10 +57,17 @@ void app_modules_stop(const struct app_modules *modules);
 /* app_modules_close closes those that are open, and frees the states of all. */
 void app_modules_close(struct app_modules *modules);
 
-/* app_modules_schema collects the steps of all: so far of one module at most.
+/* app_modules_schemas collects the schemas of all.
  *
- * Returns: the steps, with their number.
+ * parts:   APP_MODULES_MAX.
+ * Returns: their number.
  */
-const char *const *app_modules_schema(const struct app_module *const *list, size_t *ret_count);
+size_t app_modules_schemas(const struct app_module *const *list, struct sql_migrate_part *parts);
+
+/* app_modules_probes collects what tells whether the database takes what they write.
+ *
+ * probes: APP_MODULES_MAX + 1; NULL behind the last.
+ */
+void app_modules_probes(const struct app_modules *modules, const char **probes);
 
 #endif

@@ -66,7 +66,8 @@ static void run_done(struct loop_deferred *deferred)
         } else {
             task_note(&req->task, task_note_status, (uint64_t)call->status);
         }
-        http_pending_remove(req, &transfer->pending);
+        task_remove_wait(&transfer->given_up);
+        http_release(req);
         if (!http_is_cancelled(req)) {
             task_unpark(&req->task);
         }
@@ -81,9 +82,9 @@ static void run_done(struct loop_deferred *deferred)
     client_settle(client);
 }
 
-static void cancel_pending(struct http_pending *pending)
+static void give_up(struct task_wait *wait)
 {
-    client_end(CONTAINER_OF(pending, struct http_client_transfer, pending), UV_ECANCELED);
+    client_end(CONTAINER_OF(wait, struct http_client_transfer, given_up), UV_ECANCELED);
 }
 
 static void on_timeout(struct wheel_timer *timer)
@@ -159,7 +160,6 @@ static struct http_client_transfer *make_transfer(struct http_client_call *call)
     if (transfer != NULL) {
         transfer->client = call->client;
         transfer->call = call;
-        transfer->pending.cancel = cancel_pending;
         transfer->done.run = run_done;
         list_init(&transfer->link);
         list_init(&transfer->wait);
@@ -193,7 +193,8 @@ static void begin(struct http_client_transfer *transfer)
                    call->timeout_ms == 0 ? HTTP_CLIENT_TIMEOUT_MS : call->timeout_ms);
     struct http_request *req = transfer->req;
     if (req != NULL) {
-        http_pending_add(req, &transfer->pending);
+        task_add_wait(&req->task, &transfer->given_up, give_up);
+        http_hold(req);
         task_park_for(&req->task, "upstream", transfer->what);
     }
     client_start(transfer);

@@ -16,7 +16,7 @@
 #define TOQ_CORE_CLIENT_HTTP_CLIENT_H
 
 #include "core/base/buf.h"
-#include "core/http/pending.h"
+#include "core/http/http.h"
 #include "core/loop/lookup.h"
 
 #define HTTP_CLIENT_CALLS_MAX   1024 /* of a client, at once */

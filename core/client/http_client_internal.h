@@ -64,9 +64,9 @@ struct http_client_transfer {
     struct list wait; /* for a name, or for certificates */
     struct http_client *client;
     struct http_client_call *call;
-    struct http_pending pending;
-    struct http_request *req; /* NULL: nobody's */
-    const char *what;         /* for spans: "GET example.com:443"; a literal */
+    struct task_wait given_up; /* with its request */
+    struct http_request *req;  /* NULL: nobody's */
+    const char *what;          /* for spans: "GET example.com:443"; a literal */
     CURL *easy;
     struct curl_slist *headers;
     struct curl_slist *resolve;

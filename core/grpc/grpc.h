@@ -15,8 +15,9 @@
  *
  * Flow:    HEADERS -> checks -> interceptors -> [message] -> handler -> grpc_send, grpc_end ->
  *          trailers
- * Failure: the peer may leave and the deadline may pass first: on_cancel runs once. The handler
- *          still ends the call, exactly once; what it sends then is dropped. Callbacks but
+ * Failure: the peer may leave and the deadline may pass first: on_cancel runs once, then what the
+ *          call waits for is given up, and its callbacks get UV_ECANCELED. What the handler sends
+ *          then is dropped. A cancelled call that nobody holds is ended. Callbacks of the call but
  *          on_cancel do not run any more.
  * Memory:  a call and what it points at live as long as its request (http.h): until it has ended
  *          and nobody holds it; grpc_alloc's memory too, and the one request. A message of a stream
@@ -60,7 +61,7 @@ typedef void (*grpc_message_fn)(struct grpc_call *call, const struct ProtobufCMe
 
 typedef void (*grpc_event_fn)(struct grpc_call *call);
 
-/* A grpc_cancel_fn stops what was started for a call, and ends it now or soon.
+/* A grpc_cancel_fn stops what was started for a call, as a http_cancel_fn does.
  *
  * status: UV_ECANCELED the client left, or a message of either side cannot be taken, or the server
  * stops; UV_ETIMEDOUT the deadline passed. */
@@ -232,6 +233,15 @@ struct task_ref grpc_ref(const struct grpc_call *call);
  * Returns: the call, to be given to grpc_release; NULL when it has ended.
  */
 MUST_USE struct grpc_call *grpc_from_ref(struct task_ref ref);
+
+/* grpc_wait is http_wait: it says what the call waits for from now on. */
+struct task_ref grpc_wait(struct grpc_call *call, const char *state);
+
+/* A grpc_resumed_fn goes on with a call, as its handler did. */
+typedef void (*grpc_resumed_fn)(struct grpc_call *call, void *arg);
+
+/* grpc_resume is http_resume: it runs go_on for a call that waits. */
+bool grpc_resume(struct task_ref ref, grpc_resumed_fn go_on, void *arg);
 
 /* grpc_release takes a hold back; the call may be gone afterwards. */
 void grpc_release(struct grpc_call *call);

@@ -135,6 +135,16 @@ static void give_up(struct grpc_call *call, struct grpc_status status, int error
     if (handler_on_cancel != NULL) {
         handler_on_cancel(call, error);
     }
+    task_cancel_waits(&call->req->task);
+}
+
+/* end_unheld ends a call that was cancelled and that its handler holds no more. */
+static void end_unheld(struct http_request *req)
+{
+    struct grpc_call *call = req->user;
+    if (call->life == CALL_CANCELLED) {
+        end(call, call->cancel_status);
+    }
 }
 
 /* on_cancel: the client left, or the call has run out of time. */
@@ -259,6 +269,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     METRIC_ADD(entry->series.started, 1);
     list_push_back(&call->grpc->calls, &call->link);
     http_on_cancel(req, on_cancel);
+    req->end_unheld = end_unheld;
     set_deadline(call, timeout_ns);
     if (!intercept(call)) {
         return;
@@ -402,6 +413,28 @@ struct grpc_call *grpc_from_ref(struct task_ref ref)
 {
     const struct http_request *req = http_from_ref(ref);
     return req == NULL ? NULL : req->user;
+}
+
+struct task_ref grpc_wait(struct grpc_call *call, const char *state)
+{
+    return http_wait(call->req, state);
+}
+
+struct resumption {
+    grpc_resumed_fn go_on;
+    void *arg;
+};
+
+static void on_resumed(struct http_request *req, void *arg)
+{
+    const struct resumption *resumption = arg;
+    resumption->go_on(req->user, resumption->arg);
+}
+
+bool grpc_resume(struct task_ref ref, grpc_resumed_fn go_on, void *arg)
+{
+    struct resumption resumption = {go_on, arg};
+    return http_resume(ref, on_resumed, &resumption);
 }
 
 void grpc_release(struct grpc_call *call)

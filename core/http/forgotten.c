@@ -24,9 +24,8 @@ static bool is_forgotten(const struct http_request *req, uint64_t now_ns)
     if (task->holds > req->transport_holds) {
         return false; /* a query of it is pending, say */
     }
-    const bool is_idle = http_is_unanswered(req) && task->await_depth == 0;
-    return req->life == HTTP_CANCELLED ||
-           (is_idle && now_ns - task->state_ns >= FORGOTTEN_AFTER_MS * NS_PER_MS);
+    const bool is_idle = http_is_unanswered(req) && task->state == task_state_waiting;
+    return is_idle && now_ns - task->state_ns >= FORGOTTEN_AFTER_MS * NS_PER_MS;
 }
 
 static void report(struct http_request *req, uint64_t now_ns)

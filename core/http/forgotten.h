@@ -3,10 +3,10 @@
  * forgotten.h - finds requests that nothing will ever end: their handler has returned, and left
  * nothing pending that holds them.
  *
- * A request is forgotten when it was cancelled, by its deadline or because its peer left, and
- * nobody holds it; or when it has run for FORGOTTEN_AFTER_MS without a callback, without waiting
- * for anything (task_park), and nobody holds it. It gets one WARN, counts in
- * toq_forgotten_requests_total{route}, and stands in the goroutine profile as "forgotten".
+ * A request is forgotten when it has been "waiting" for FORGOTTEN_AFTER_MS: without a callback,
+ * without a word on what it waits for (task_park, http_wait), and held by nobody. It gets one WARN,
+ * counts in toq_forgotten_requests_total{route}, and stands in the goroutine profile as
+ * "forgotten". One that is cancelled and that nobody holds has ended.
  *
  * Thread: the loop.
  */

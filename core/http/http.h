@@ -4,12 +4,13 @@
  *
  * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
  *          or later; a ROUTE_STREAM handler runs before the body and gets it by http_on_body.
- * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once; the
- *          handler still ends the request, and what it sends then is dropped.
+ * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once, then
+ *          what the request waits for is given up, and its callbacks get UV_ECANCELED. What the
+ *          handler sends then is dropped. A cancelled request that nobody holds is ended.
  * Memory:  everything a request points at lives in its arena. A handler ends its request exactly
- *          once. The pointer is valid until the callback that got it returns, and until the request
- *          has ended; what outlives both keeps a reference (http_ref), or holds the request
- *          (http_hold) as every pending query of it does.
+ *          once, unless it was cancelled. The pointer is valid until the callback that got it
+ *          returns, and until the request has ended; what outlives both keeps a reference
+ *          (http_ref), or holds the request (http_hold) as every pending query of it does.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_HTTP_HTTP_H
@@ -125,11 +126,11 @@ struct http_request {
     uint32_t
         reset_code; /* the peer's reason, when on_cancel says UV_ECANCELED: http_reset or more */
     void *user;     /* the handler's */
-    struct http_pending *pending; /* what it waits for; see pending.h */
-    http_cancel_fn on_cancel;     /* the handler's; http_on_cancel */
+    http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
     http_writable_fn on_writable;
-    http_body_fn on_body;   /* the handler's; http_on_body */
-    http_drain_fn on_drain; /* the handler's; http_on_drain */
+    http_body_fn on_body;                         /* the handler's; http_on_body */
+    http_drain_fn on_drain;                       /* the handler's; http_on_drain */
+    void (*end_unheld)(struct http_request *req); /* of a layer above, which ends it; or NULL */
 };
 
 /* http_header_get finds a request field, its name compared without case.
@@ -193,6 +194,14 @@ void http_respond(struct http_request *req, const struct http_response *response
  */
 void http_respond_error(struct http_request *req, int status, const char *detail);
 
+/* http_fail ends the request as http_respond_error with the status that stands for an error: 404
+ * for UV_ENOENT, 409 for UV_EEXIST, 503 for a server behind this one that is away, slow or busy ...
+ * What no status stands for is 500, and a line in the log.
+ *
+ * error: a negative UV_*.
+ */
+void http_fail(struct http_request *req, int error);
+
 /* http_stream_start sends status and fields; the body follows in pieces.
  *
  * on_writable: runs when http_stream_write has returned false and the peer reads again; may be
@@ -242,7 +251,9 @@ void http_on_body(struct http_request *req, http_body_fn on_body);
  * on_body got are used. What is not consumed when the request ends is so then. */
 void http_body_consume(struct http_request *req, size_t len);
 
-/* http_on_cancel says what to stop when the request is cancelled before it is answered.
+/* http_on_cancel says what to stop when the request is cancelled before it is answered. Asks of
+ * MySQL and Redis and work on threads are given up without it. on_cancel may end the request, and
+ * need not: it ends when nobody holds it any more, perhaps as soon as on_cancel returns.
  *
  * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it
  * likes, with trailers for example; if it does not, the answer is broken off when it returns. */
@@ -272,6 +283,25 @@ struct task_ref http_ref(const struct http_request *req);
  * Returns: the request, to be given to http_release; NULL when it has ended.
  */
 MUST_USE struct http_request *http_from_ref(struct task_ref ref);
+
+/* http_wait says what the request waits for from now on, for waits that the handler arranges
+ * itself: a timer, news of others. It shows in profiles and dumps, with the stack of the caller. A
+ * handler that returns without an answer and without a word waits in the state "waiting".
+ *
+ * state: a literal.
+ * Returns: the reference that goes on with it.
+ */
+struct task_ref http_wait(struct http_request *req, const char *state);
+
+/* A http_resumed_fn goes on with a request, as its handler did. */
+typedef void (*http_resumed_fn)(struct http_request *req, void *arg);
+
+/* http_resume runs go_on for a request that waits, as its own callback: held, and current for
+ * profiles and logs. Not for one that was cancelled.
+ *
+ * Returns: true; false when it has ended or was cancelled, and go_on did not run.
+ */
+bool http_resume(struct task_ref ref, http_resumed_fn go_on, void *arg);
 
 /* http_hold keeps a request's memory until http_release, also when the request has ended: what its
  * handler sends then is found out and dropped. */

@@ -6,12 +6,12 @@
 
 #include <stdlib.h>
 
-#include "core/http/pending.h"
+#include "core/http/request.h"
 #include "core/http/server.h"
 
 struct http_offload {
     struct pool_job job;
-    struct http_pending pending;
+    struct task_wait wait;
     struct http_request *req;
     http_work_fn work;
     http_worked_fn done;
@@ -24,15 +24,22 @@ static void run_work(struct pool_job *job)
     offload->work(offload->arg);
 }
 
+/* give_up calls off work that no thread has begun; what runs already goes on. */
+static void give_up(struct task_wait *wait)
+{
+    struct http_offload *offload = CONTAINER_OF(wait, struct http_offload, wait);
+    (void)pool_cancel(&offload->job);
+}
+
 static void on_worked(struct pool_job *job, int status)
 {
     struct http_offload *offload = CONTAINER_OF(job, struct http_offload, job);
     struct http_request *req = offload->req;
     const http_worked_fn done = offload->done;
     void *arg = offload->arg;
-    struct task *previous = task_enter(&req->task); /* holds the request, too */
-    http_pending_remove(req, &offload->pending);
+    task_remove_wait(&offload->wait);
     free(offload);
+    struct task *previous = task_enter(&req->task);
     if (http_is_cancelled(req)) {
         status = UV_ECANCELED;
     } else {
@@ -40,12 +47,7 @@ static void on_worked(struct pool_job *job, int status)
     }
     done(req, arg, status);
     task_leave(previous);
-}
-
-static void cancel(struct http_pending *pending)
-{
-    struct http_offload *offload = CONTAINER_OF(pending, struct http_offload, pending);
-    (void)pool_cancel(&offload->job); /* what runs already goes on */
+    http_release(req);
 }
 
 int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
@@ -57,7 +59,6 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
     }
     *offload = (struct http_offload){
         .job = {.work = run_work, .done = on_worked},
-        .pending = {.cancel = cancel},
         .req = req,
         .work = work,
         .done = done,
@@ -69,7 +70,8 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
         free(offload);
         return status;
     }
-    http_pending_add(req, &offload->pending);
+    task_add_wait(&req->task, &offload->wait, give_up);
+    http_hold(req);
     task_park(&req->task, "offload");
     return 0;
 }

@@ -2,21 +2,18 @@
  *
  * request.c - the life of a request between its protocol and its handler.
  *
- * A request that a handler has is ended by that handler and by nobody else. When the peer leaves or
- * the deadline passes first, the request is cancelled: the handler's later answer is dropped, and
- * only ends the request. The memory goes back when the request has ended and nobody holds it.
+ * A request that a handler has is ended by that handler. When the peer leaves or the deadline
+ * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the
+ * request; when nobody holds it, so that nobody is left to end it, it is ended here. The memory
+ * goes back when the request has ended and nobody holds it.
  */
 #include "core/http/request.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "core/base/clock.h"
 #include "core/http/host.h"
 #include "core/http/http_span.h"
 #include "core/http/http_trace.h"
 #include "core/http/misuse.h"
-#include "core/http/pending.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
 
@@ -115,17 +112,50 @@ static void on_free(struct task *task)
     req->transport->recycle(req);
 }
 
+/* end_cancelled ends a request that was cancelled and that nobody else will end. */
+static void end_cancelled(struct http_request *req)
+{
+    if (req->end_unheld != NULL) {
+        req->end_unheld(req);
+    }
+    finish_cancelled(req);
+}
+
+/* on_unheld: it was cancelled, and nobody holds it any more. */
+static void on_unheld(struct task *task)
+{
+    struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    if (req->life != HTTP_CANCELLED) {
+        on_free(task); /* its handler has ended it */
+        return;
+    }
+    task_hold(task);
+    end_cancelled(req);
+    task_release(task);
+}
+
+static void set_cancelled(struct http_request *req)
+{
+    set_life(req, HTTP_CANCELLED);
+    task_set_cancelled(&req->task, on_unheld);
+}
+
+/* run_on_cancel tells the handler, and gives up what the request waits for. The caller has a hold:
+ * beside that and the protocol's own, others are those of whoever will still end the request. */
 static void run_on_cancel(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
     req->on_cancel = NULL;
     wheel_unset(&req->deadline);
     task_park(&req->task, "cancelled");
-    http_pending_cancel(req);
+    struct task *previous = task_enter(&req->task);
     if (on_cancel != NULL) {
-        struct task *previous = task_enter(&req->task);
         on_cancel(req, status);
-        task_leave(previous);
+    }
+    task_cancel_waits(&req->task);
+    task_leave(previous);
+    if (req->task.holds == 1u + req->transport_holds) {
+        end_cancelled(req);
     }
 }
 
@@ -153,6 +183,7 @@ static void cancel(struct http_request *req, int status)
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
+                : status == UV_ENOMEM  ? STR("503 Service Unavailable: out of memory\n")
                                        : STR("503 Service Unavailable: shutting down\n"),
         .headers = &retry_after,
         .header_count = 1,
@@ -170,7 +201,7 @@ static void cancel(struct http_request *req, int status)
         finish(req);
         return;
     }
-    set_life(req, HTTP_CANCELLED);
+    set_cancelled(req);
     run_on_cancel(req, status);
 }
 
@@ -196,8 +227,10 @@ void http_request_abandon(struct http_request *req)
     }
     req->task.on_cancel = NULL;
     account(req);
-    set_life(req, HTTP_CANCELLED);
+    http_hold(req);
+    set_cancelled(req);
     run_on_cancel(req, UV_ECANCELED);
+    http_release(req);
 }
 
 static void on_deadline(struct wheel_timer *timer)
@@ -352,26 +385,6 @@ void http_respond(struct http_request *req, const struct http_response *response
     }
 }
 
-void http_respond_error(struct http_request *req, int status, const char *detail)
-{
-    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
-    char body[512];
-    const char *reason = http_status_reason(status);
-    int len = detail == NULL ? snprintf(body, sizeof(body), "%d %s\n", status, reason)
-                             : snprintf(body, sizeof(body), "%d %s: %s\n", status, reason, detail);
-    if (len >= (int)sizeof(body)) {
-        len = (int)sizeof(body) - 1;
-    }
-    const struct http_response response = {
-        .status = status,
-        .content_type = "text/plain; charset=utf-8",
-        .body = {body, (size_t)len},
-        .headers = &retry_after,
-        .header_count = status == 503 ? 1 : 0,
-    };
-    http_respond(req, &response);
-}
-
 void http_stream_start(struct http_request *req, const struct http_response *response,
                        http_writable_fn on_writable)
 {
@@ -423,7 +436,7 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
     }
     req->transport->stream_end_with(req, trailers, count);
     account(req);
-    set_life(req, HTTP_CANCELLED);
+    set_cancelled(req);
     req->on_cancel = NULL;
     req->task.on_cancel = NULL;
     wheel_unset(&req->deadline);
@@ -458,33 +471,6 @@ void http_body_consume(struct http_request *req, size_t len)
     if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_body_consume") && len > 0) {
         req->transport->consume(req, len);
     }
-}
-
-void http_respond_text(struct http_request *req, int status, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    char *text = len < 0 ? NULL : arena_alloc(&req->arena, (size_t)len + 1);
-    if (text == NULL) {
-        http_respond_error(req, 503, "out of memory");
-        return;
-    }
-    va_start(args, format);
-    (void)vsnprintf(text, (size_t)len + 1, format, args);
-    va_end(args);
-    http_respond(req, &(struct http_response){
-                          .status = status,
-                          .content_type = "text/plain; charset=utf-8",
-                          .body = {text, (size_t)len},
-                      });
-}
-
-void http_respond_json(struct http_request *req, int status, struct str json)
-{
-    http_respond(req, &(struct http_response){
-                          .status = status, .content_type = "application/json", .body = json});
 }
 
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel)
@@ -532,29 +518,6 @@ void http_be_long(struct http_request *req)
 bool http_is_cancelled(const struct http_request *req)
 {
     return req->life == HTTP_CANCELLED || req->life == HTTP_ENDED_LATE;
-}
-
-/* --- what outlives a callback --- */
-
-struct task_ref http_ref(const struct http_request *req)
-{
-    return task_make_ref(&req->task);
-}
-
-struct http_request *http_from_ref(struct task_ref ref)
-{
-    struct task *task = task_from_ref(ref);
-    return task == NULL ? NULL : CONTAINER_OF(task, struct http_request, task);
-}
-
-void http_hold(struct http_request *req)
-{
-    task_hold(&req->task);
-}
-
-void http_release(struct http_request *req)
-{
-    task_release(&req->task);
 }
 
 /* --- what belongs to a request --- */

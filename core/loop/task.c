@@ -65,8 +65,8 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
 {
     const uint32_t slot = task_slots_take(task);
     task->slot = slot;
-    task->id = 0;
     if (UNLIKELY(slot == TASK_NO_SLOT)) {
+        task->id = 0;
         return UV_ENOMEM;
     }
     if (UNLIKELY(own.shown == NULL)) {
@@ -77,11 +77,13 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->state = task_state_receiving;
     task->handler = NULL;
     task->await_depth = 0;
+    task->is_cancelled = false;
     task->start_ns = now_ns;
     task->state_ns = now_ns;
     task->on_cancel = on_cancel;
     task->get_trace = NULL;
     task->on_free = NULL;
+    task->waits = NULL;
     task->label = LABEL_NONE;
     task->holds = 0;
     own.living_count++;
@@ -149,7 +151,8 @@ static inline __attribute__((always_inline)) void set_current(struct task *task)
 
 static void free_unheld(struct task *task)
 {
-    if (task->holds == 0 && task->slot == TASK_NO_SLOT && task->on_free != NULL) {
+    if (task->holds == 0 && (task->slot == TASK_NO_SLOT || task->is_cancelled) &&
+        task->on_free != NULL) {
         task->on_free(task);
     }
 }
@@ -278,6 +281,8 @@ struct task *task_enter(struct task *task)
             add_resume(task, task->state_ns, clock_now_ns());
         }
         task->state = task_state_running; /* readers of its slot see who is current */
+    } else if (task != NULL && task->state == task_state_waiting) {
+        task_unpark(task);
     }
     return previous;
 }
@@ -289,6 +294,8 @@ void task_leave(struct task *previous)
     if (left != NULL && left != previous && left->slot != TASK_NO_SLOT && left->await_depth == 0) {
         left->state = task_state_waiting;
         left->state_ns = clock_now_ns();
+        left->await_stack[0] = (const char *)left->handler + 1; /* as one that returns into it */
+        left->await_depth = left->handler != NULL;
         task_slots_publish_state(left->slot, left);
         add_change(left, left->state_ns, task_state_waiting, NULL);
     }
@@ -417,6 +424,47 @@ void task_on_run(task_run_fn fn)
 {
     atomic_store_explicit(&run_since_ns, clock_now_ns(), memory_order_relaxed);
     atomic_store_explicit(&on_run, fn, memory_order_release);
+}
+
+/* --- what is given up --- */
+
+void task_add_wait(struct task *task, struct task_wait *wait,
+                   void (*cancel)(struct task_wait *wait))
+{
+    wait->cancel = cancel;
+    wait->next = task->waits;
+    wait->at = &task->waits;
+    if (wait->next != NULL) {
+        wait->next->at = &wait->next;
+    }
+    task->waits = wait;
+}
+
+void task_remove_wait(struct task_wait *wait)
+{
+    if (wait->at == NULL) {
+        return;
+    }
+    *wait->at = wait->next;
+    if (wait->next != NULL) {
+        wait->next->at = wait->at;
+    }
+    wait->at = NULL;
+}
+
+void task_set_cancelled(struct task *task, task_free_fn on_unheld)
+{
+    task->is_cancelled = true;
+    task->on_free = on_unheld;
+}
+
+void task_cancel_waits(struct task *task)
+{
+    while (task->waits != NULL) {
+        struct task_wait *wait = task->waits;
+        task_remove_wait(wait);
+        wait->cancel(wait);
+    }
 }
 
 void task_cancel(struct task *task, int status)

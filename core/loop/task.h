@@ -39,6 +39,15 @@ typedef const struct trace_context *(*task_trace_fn)(struct task *task);
 /* A task_free_fn gives the memory of a task back, which has ended and which nobody holds. */
 typedef void (*task_free_fn)(struct task *task);
 
+/* Something that a task waits for and that is given up when the task is cancelled: an ask of MySQL
+ * or Redis, work on a thread. Embedded in what is waited for, whose hold of the task it is not. */
+struct task_wait {
+    struct task_wait *next;
+    struct task_wait **at; /* what points at it; NULL: it is in no list */
+    /* gives it up; it is in the list no more. Its callback gets UV_ECANCELED, now or soon. */
+    void (*cancel)(struct task_wait *wait);
+};
+
 struct task {
     uint64_t id;         /* grows; see task_new_id */
     const char *kind;    /* "http" */
@@ -48,11 +57,13 @@ struct task {
      * and one alone unless task_keep_await_stacks asked for more. */
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
     uint8_t await_depth;
+    bool is_cancelled; /* task_set_cancelled */
     uint64_t start_ns; /* clock_now_ns */
     uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;
     task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
     task_free_fn on_free;    /* as get_trace; NULL: it has no memory to give back */
+    struct task_wait *waits; /* that are given up when it is cancelled */
     uint32_t label;
     uint32_t slot;  /* TASK_NO_SLOT: it has ended */
     uint32_t holds; /* callbacks of it that run, and what is pending for it */
@@ -69,7 +80,8 @@ struct task_ref {
 /* The states of a task that is not parked. */
 extern const char task_state_receiving[]; /* until its first callback */
 extern const char task_state_running[];
-extern const char task_state_waiting[]; /* between two callbacks: for what its handler knows */
+extern const char task_state_waiting[]; /* between two callbacks, for what its handler knows: its
+                                           stack is the handler */
 
 /* Notes in a task's trail, with what their number is. */
 extern const char task_note_hit[];    /* the cache had it: of how many things */
@@ -137,14 +149,15 @@ struct task_ref task_make_ref(const struct task *task);
  */
 MUST_USE struct task *task_from_ref(struct task_ref ref);
 
-/* task_enter makes `task` the current one, and holds it; NULL: none is current.
+/* task_enter makes `task` the current one, and holds it; NULL: none is current. One that was
+ * waiting, though not parked, runs again.
  *
  * Returns: the task that was current, or NULL; give it to task_leave.
  */
 MUST_USE struct task *task_enter(struct task *task);
 
 /* task_leave makes the task current again that was so before task_enter, and releases the one that
- * was entered. */
+ * was entered. When that has not ended and is not parked, it is waiting from now on. */
 void task_leave(struct task *previous);
 
 /* task_swap_label sets the label alone, for work that is done on behalf of a task that may have
@@ -254,6 +267,20 @@ void task_set_state(struct task *task, const char *state);
 
 /* task_unpark says that a task runs again; harmless when it does. */
 void task_unpark(struct task *task);
+
+/* task_add_wait adds what is given up when the task is cancelled. */
+void task_add_wait(struct task *task, struct task_wait *wait,
+                   void (*cancel)(struct task_wait *wait));
+
+/* task_remove_wait takes it out; harmless when it is in no list. */
+void task_remove_wait(struct task_wait *wait);
+
+/* task_set_cancelled notes that a task was cancelled: it asks for nothing more. As soon as nobody
+ * holds it, there is nobody left to end it: on_unheld runs then, once, and ends it. */
+void task_set_cancelled(struct task *task, task_free_fn on_unheld);
+
+/* task_cancel_waits gives up all that a task waits for, which the caller holds. */
+void task_cancel_waits(struct task *task);
 
 /* task_cancel runs the task's on_cancel, once; later calls do nothing. */
 void task_cancel(struct task *task, int status);

@@ -295,6 +295,11 @@ struct redis_health redis_get_health(const struct redis *redis)
     };
 }
 
+struct loop *redis_loop(const struct redis *redis)
+{
+    return redis->conn.loop;
+}
+
 size_t redis_pending_count(const struct redis *redis)
 {
     return (size_t)(redis->next - redis->oldest);

@@ -109,6 +109,9 @@ void redis_cancel(struct redis_call *call);
 /* redis_get_health tells how the connection is. */
 struct redis_health redis_get_health(const struct redis *redis);
 
+/* redis_loop is the loop that the client is on. */
+struct loop *redis_loop(const struct redis *redis);
+
 /* redis_pending_count is the number of commands whose reply has not come, given up or not. */
 size_t redis_pending_count(const struct redis *redis);
 

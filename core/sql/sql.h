@@ -46,9 +46,9 @@ struct sql_options {
     uint64_t max_lifetime_ms;    /* 240000, less up to a fifth at random */
     uint64_t max_idle_ms;        /* 60000; above min_idle */
     uint64_t ping_ms;            /* 5000 between two health checks; to the next 500 */
-    /* a statement that needs what writes need, and changes nothing; NULL: a server that answers is
-     * well */
-    const char *probe;
+    /* statements that need what writes need, and change nothing, NULL behind the last; NULL: a
+     * server that answers is well */
+    const char *const *probes;
 };
 
 /* A sql_query_fn gets the result of a query, once. query->result.status is 0 or

@@ -3,7 +3,7 @@
  * sql_health.c - is the server there, and does it take writes? Asked by itself, twice a second.
  *
  * Flow:    upkeep -> ping, before all that wait, on a connection beyond the pool's if all are busy
- *          -> answered: UP, and the probe: START TRANSACTION, a write that changes nothing,
+ *          -> answered: UP, and the probe: START TRANSACTION, writes that change nothing,
  *          ROLLBACK
  * States:  a ping that is not answered, or by an error: DOWN. A ping that finds no connection while
  *          the server greets new ones, or a probe that fails: DEGRADED.
@@ -73,21 +73,37 @@ static void set_degraded(struct sql *sql, const char *reason, unsigned code, con
 
 /* --- the probe --- */
 
+/* run_probe runs one statement. When none is left, the transaction is undone with UV_ECANCELED. */
+static void run_probe(struct sql *sql)
+{
+    const char *text = sql->options.probes[sql->probe_index];
+    int status = UV_ECANCELED;
+    if (text != NULL) {
+        sql->probe_query.text = str_from(text);
+        status = sql_tx_query(&sql->probe, &sql->probe_query);
+    }
+    if (status < 0) {
+        sql_tx_rollback(&sql->probe, status);
+    }
+}
+
 static void on_probe_run(struct sql_tx *tx)
 {
     struct sql *sql = CONTAINER_OF(tx, struct sql, probe);
-    sql->probe_query.text = str_from(sql->options.probe);
-    const int status = sql_tx_query(tx, &sql->probe_query);
-    if (status < 0) {
-        sql_tx_rollback(tx, status);
-    }
+    sql->probe_index = 0;
+    run_probe(sql);
 }
 
 static void on_probe_answered(struct sql_query *query)
 {
     struct sql *sql = CONTAINER_OF(query, struct sql, probe_query);
     const int status = query->result.status;
-    sql_tx_rollback(&sql->probe, status < 0 ? status : UV_ECANCELED);
+    if (status < 0) {
+        sql_tx_rollback(&sql->probe, status);
+        return;
+    }
+    sql->probe_index++;
+    run_probe(sql);
 }
 
 static const char *reason_of(int status)
@@ -129,7 +145,7 @@ static void on_probed(struct sql_tx *tx)
 
 static void start_probe(struct sql *sql)
 {
-    if (sql->options.probe == NULL) {
+    if (sql->options.probes == NULL) {
         enter(sql, SQL_UP, "");
         return;
     }

@@ -112,6 +112,7 @@ struct sql {
     struct wheel_timer ping_timer;
     struct sql_tx probe;
     struct sql_query probe_query;
+    size_t probe_index; /* of options.probes */
     uint64_t probe_start_ns;
     bool is_ping_late; /* its time is up; looked at once more */
     bool is_probing;

@@ -11,32 +11,66 @@
 #define TIMEOUT_MS  600000
 #define ARENA_BYTES 65536 /* a number, or an error's text */
 
-enum migrate_state { LOCKING, CREATING, READING, STEPPING, NOTING, UNLOCKING };
+enum migrate_state { LOCKING, CREATING, LOOKING, ADOPTING, READING, STEPPING, NOTING, UNLOCKING };
 
 static const char *const texts[] = {
     /* locks are the whole server's, so the database's name is in it; 64 characters at most */
     [LOCKING] = "SELECT GET_LOCK(CONCAT('toq_migrate.', SHA1(DATABASE())), ?)",
     [CREATING] =
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version INT UNSIGNED NOT NULL PRIMARY "
-        "KEY, applied_at DATETIME(6) NOT NULL) ENGINE=InnoDB",
-    [READING] = "SELECT CAST(COALESCE(MAX(version), 0) AS SIGNED) FROM schema_migrations",
-    [NOTING] = "INSERT INTO schema_migrations (version, applied_at) VALUES (?, UTC_TIMESTAMP(6))",
+        "CREATE TABLE IF NOT EXISTS schema_steps (module VARCHAR(64) CHARACTER SET ascii COLLATE "
+        "ascii_bin NOT NULL, step INT UNSIGNED NOT NULL, applied_at DATETIME(6) NOT NULL, PRIMARY "
+        "KEY (module, step)) ENGINE=InnoDB",
+    [LOOKING] =
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND "
+        "table_name = 'schema_migrations'",
+    [ADOPTING] = "INSERT IGNORE INTO schema_steps (module, step, applied_at) "
+                 "SELECT ?, version, applied_at FROM schema_migrations",
+    [READING] = "SELECT CAST(COALESCE(MAX(step), 0) AS SIGNED) FROM schema_steps WHERE module = ?",
+    [NOTING] = "INSERT INTO schema_steps (module, step, applied_at) "
+               "VALUES (?, ?, UTC_TIMESTAMP(6))",
     /* all: a deadlock would have begun anew, and so taken it twice */
     [UNLOCKING] = "SELECT RELEASE_ALL_LOCKS()",
 };
 
 static void on_query_done(struct sql_query *query);
 
-/* start runs the query of a state; its parameter is set. */
+static struct sql_migrate_part *part_of(struct sql_migrate *m)
+{
+    return &m->parts[m->part];
+}
+
+/* set_params fills in what the query of a state takes.
+ *
+ * Returns: how many. */
+static size_t set_params(struct sql_migrate *m, enum migrate_state state)
+{
+    switch (state) {
+    case LOCKING:
+        m->params[0] = sql_u64(m->tx.timeout_ms / 2000); /* half of the time, in seconds */
+        return 1;
+    case ADOPTING:
+    case READING:
+        m->params[0] = sql_text(str_from(part_of(m)->module));
+        return 1;
+    case NOTING:
+        m->params[0] = sql_text(str_from(part_of(m)->module));
+        m->params[1] = sql_u64(part_of(m)->version + 1);
+        return 2;
+    default:
+        return 0;
+    }
+}
+
 static int start_query(struct sql_migrate *m, enum migrate_state state)
 {
-    const char *text = state == STEPPING ? m->steps[m->version] : texts[state];
+    const char *text =
+        state == STEPPING ? part_of(m)->schema->steps[part_of(m)->version] : texts[state];
     m->state = (uint8_t)state;
     arena_reset(&m->arena);
     m->query = (struct sql_query){
         .text = str_from(text),
         .params = m->params,
-        .param_count = state == LOCKING || state == NOTING ? 1 : 0,
+        .param_count = set_params(m, state),
         .arena = &m->arena,
         .on_done = on_query_done,
         .arg = m,
@@ -49,8 +83,8 @@ static void keep_error(struct sql_migrate *m, int status, struct str message)
 {
     m->status = status;
     if (m->state == STEPPING || m->state == NOTING) {
-        (void)snprintf(m->error, sizeof(m->error), "step %zu: %" STR_FMT, m->version + 1,
-                       STR_ARG(message));
+        (void)snprintf(m->error, sizeof(m->error), "%s, step %zu: %" STR_FMT, part_of(m)->module,
+                       part_of(m)->version + 1, STR_ARG(message));
     } else {
         (void)snprintf(m->error, sizeof(m->error), "%" STR_FMT, STR_ARG(message));
     }
@@ -79,10 +113,25 @@ static void go_on(struct sql_migrate *m, enum migrate_state state)
     end(m);
 }
 
+/* begin_part looks for what the database has of a part. */
+static void begin_part(struct sql_migrate *m)
+{
+    if (m->part == m->part_count) {
+        go_on(m, UNLOCKING);
+        return;
+    }
+    go_on(m, part_of(m)->schema->was_the_only_one ? LOOKING : READING);
+}
+
 /* go_on_stepping is where each step is begun: behind the last one that the database has. */
 static void go_on_stepping(struct sql_migrate *m)
 {
-    go_on(m, m->version < m->step_count ? STEPPING : UNLOCKING);
+    if (part_of(m)->version < part_of(m)->schema->step_count) {
+        go_on(m, STEPPING);
+        return;
+    }
+    m->part++;
+    begin_part(m);
 }
 
 /* number_of is the one number that a query answered, 0 for NULL. */
@@ -105,18 +154,24 @@ static void on_success(struct sql_migrate *m, const struct sql_result *result)
         go_on(m, CREATING);
         return;
     case CREATING:
+        m->part = 0;
+        begin_part(m);
+        return;
+    case LOOKING:
+        go_on(m, number_of(result) == 1 ? ADOPTING : READING);
+        return;
+    case ADOPTING:
         go_on(m, READING);
         return;
     case READING:
-        m->version = (size_t)number_of(result);
+        part_of(m)->version = (size_t)number_of(result);
         go_on_stepping(m);
         return;
     case STEPPING:
-        m->params[0] = sql_u64(m->version + 1);
         go_on(m, NOTING);
         return;
     case NOTING:
-        m->version++;
+        part_of(m)->version++;
         m->applied_count++;
         go_on_stepping(m);
         return;
@@ -147,7 +202,6 @@ static void on_run(struct sql_tx *tx)
     struct sql_migrate *m = tx->arg;
     m->status = 0;
     m->error[0] = '\0';
-    m->params[0] = sql_u64(tx->timeout_ms / 2000); /* half of the time, in seconds */
     go_on(m, LOCKING);
 }
 

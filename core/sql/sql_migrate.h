@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_migrate.h - brings a database's schema up to date, one numbered step after the other.
+ * sql_migrate.h - brings the schemas of a database up to date, one numbered step after the other.
+ *          Each module has numbers of its own.
  *
- * Flow:    sql_migrate_start -> GET_LOCK -> schema_migrations -> for each step that is not there:
- *          the step, its number -> RELEASE_LOCK -> on_done
+ * Flow:    sql_migrate_start -> GET_LOCK -> the table schema_steps -> for each module, for each of
+ *          its steps that is not there: the step, its number -> RELEASE_LOCK -> on_done
  * Failure: the first step that fails ends it; those before it stay. Of two at once, in whatever
  *          processes, one waits for the other and then finds nothing to do.
  * Memory:  the struct is the caller's until on_done runs.
@@ -16,17 +17,33 @@
 
 #define SQL_MIGRATE_ERROR_BYTES 256
 
+/* What a module brings. */
+struct sql_schema {
+    const char *const *steps; /* step 1, 2, 3 ...: one statement each, without rows */
+    size_t step_count;
+    /* A statement that needs what the module's writes need, and changes nothing; may be NULL. When
+     * it fails, the server's health is degraded. */
+    const char *probe;
+    /* Its steps were noted in schema_migrations, when a database had numbers for one schema. */
+    bool was_the_only_one;
+};
+
+struct sql_migrate_part {
+    const char *module; /* 64 bytes at most; no two parts have one name */
+    const struct sql_schema *schema;
+    size_t version; /* in on_done: the last step that the database has; 0: none */
+};
+
 struct sql_migrate {
     /* the caller's: set before sql_migrate_start, everything else zero */
-    const char *const *steps; /* step 1, 2, 3 ...: one statement each, without rows. Borrowed */
-    size_t step_count;
+    struct sql_migrate_part *parts; /* in the order in which they are applied; borrowed */
+    size_t part_count;
     uint64_t timeout_ms; /* of the whole, the wait for another included; 0: ten minutes */
     void (*on_done)(struct sql_migrate *migrate); /* runs exactly once, later */
     void *arg;
 
     int status; /* in on_done: 0, or as sql_query_fn lists; UV_EBUSY: another held the lock */
     size_t applied_count;                /* steps that this run applied */
-    size_t version;                      /* the last step that the database has; 0: none */
     char error[SQL_MIGRATE_ERROR_BYTES]; /* what the server said; "" */
 
     /* private */
@@ -34,6 +51,7 @@ struct sql_migrate {
     struct sql_query query;
     struct sql_value params[2];
     struct arena arena;
+    size_t part; /* the one at work */
     uint8_t state;
 };
 

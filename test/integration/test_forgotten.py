@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Requests that their handlers have forgotten: one line, a count, and a state of their own."""
+"""Requests that their handlers leave alone: when they were cancelled they end, else they are seen waiting."""
 
 import re
 import time
@@ -7,7 +7,7 @@ import time
 import pytest
 from http2_wire import Http2Peer
 from server import wait_until
-from wire import Peer
+from wire import Peer, request
 
 LINE = "request forgotten"
 
@@ -30,19 +30,26 @@ def dump(server):
 
 @pytest.mark.parametrize("protocol", [Peer, Http2Peer], ids=["http1", "http2"])
 @pytest.mark.parametrize("name", ["forget", "forget-cancel"])
-def test_a_request_that_its_deadline_ended_alone(start_server, name, protocol):
+def test_a_cancelled_request_needs_nobody_to_end_it(start_server, name, protocol):
+    """Its handler does nothing about the cancel; as nobody holds it, it is gone at once."""
     route = f"/test/misuse/{name}"
     server = start_server({"REQUEST_TIMEOUT_MS": 300, "ENABLE_PPROF": "true", "SHUTDOWN_TIMEOUT_MS": 500})
     with protocol(server) as peer:
         assert peer.ask(route).status == 503  # the peer hears of its deadline as ever
-    [line] = wait_until(lambda: lines_of(server, route), "the line about it")
-    assert "WARN" in line and "state=cancelled" in line and re.search(r"handler=\+0x[0-9a-f]+", line)
-    assert int(re.search(r"age_ms=(\d+)", line).group(1)) >= 300
-    assert metric(server, route) == 1
-    assert re.search(rf'goroutine \d+ \[forgotten\] {{method: GET, route: "?{route}"?}}', dump(server))
-    time.sleep(2.5)  # two more looks, which must say nothing
-    assert len(lines_of(server, route)) == 1 and metric(server, route) == 1
+        assert route not in dump(server)
+    time.sleep(2.5)  # two looks
+    assert not lines_of(server, route) and metric(server, route) == 0
     assert server.stop() == 0
+
+
+def test_a_handler_that_returns_without_a_word_is_seen_waiting(start_server):
+    server = start_server({"ENABLE_PPROF": "true"})
+    with Peer(server) as peer:
+        peer.send(request("/test/misuse/forget"))
+        found = wait_until(lambda: re.search(
+            r"goroutine \d+ \[waiting[^\]]*\] \{method: GET, route: [^}]*forget[^}]*\}:\n(.*?)\n\n", dump(server), re.S),
+            "it to wait")
+    assert "handle_forget" in found.group(1)
 
 
 def test_a_query_that_is_pending_is_no_oversight(start_server):

@@ -38,13 +38,13 @@ def schema(services):
 
 
 def applied(services):
-    return services.query("SELECT * FROM schema_migrations ORDER BY 1")
+    return services.query("SELECT * FROM schema_steps ORDER BY module, step")
 
 
 def test_an_empty_database(empty, server_binary, start_server):
     done = migrate(server_binary, empty.variables)
     assert done.returncode == 0
-    assert re.fullmatch(r"toq: .*version [1-9]\d*, .*applied: [1-9]\d*\n", done.stdout)
+    assert re.fullmatch(r"toq: .*applied: [1-9]\d*; listings has [1-9]\d*\n", done.stdout)
     assert "listings" in schema(empty)
     with Api(start_server(empty.variables, binary=server_binary)) as client:
         made = client.create()
@@ -59,19 +59,25 @@ def test_again_changes_nothing(empty, server_binary, start_server):
         for _ in range(2):
             done = migrate(server_binary, empty.variables)
             assert done.returncode == 0
-            assert re.fullmatch(r"toq: .*version [1-9]\d*, .*applied: 0\n", done.stdout)
+            assert re.fullmatch(r"toq: .*applied: 0; listings has [1-9]\d*\n", done.stdout)
             assert (schema(empty), applied(empty)) == before
         assert client.page()["items"] == [made]
 
 
-def test_several_at_once(empty, server_binary):
-    running = [subprocess.Popen([os.path.abspath(server_binary), "--migrate"],
-                                env=environment(empty.variables), cwd=tempfile.gettempdir(),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+def migrate_at_once(services, server_binary, count):
+    """Runs several, and returns what each says."""
+    running = [subprocess.Popen([os.path.abspath(server_binary), "--migrate"], text=True,
+                                env=environment(services.variables), cwd=tempfile.gettempdir(),
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(count)]
     said = [one.communicate(timeout=PATIENCE_S) for one in running]
-    assert [one.returncode for one in running] == [0] * 4, said
-    versions = [row[0] for row in applied(empty)]
-    assert versions == list(range(1, len(versions) + 1))
+    assert [one.returncode for one in running] == [0] * count, said
+    return [out for out, _ in said]
+
+
+def test_several_at_once(empty, server_binary):
+    migrate_at_once(empty, server_binary, 4)
+    steps = [row[:2] for row in applied(empty)]
+    assert steps == [("listings", number) for number in range(1, len(steps) + 1)]
     assert "listings" in schema(empty)
 
 
@@ -79,18 +85,39 @@ def test_a_run_that_was_killed_is_finished_by_the_next(empty, server_binary):
     """As if it had died between a step and the note that it was made."""
     assert migrate(server_binary, empty.variables).returncode == 0
     before = schema(empty)
-    empty.query("DELETE FROM schema_migrations")
+    empty.query("DELETE FROM schema_steps")
     assert migrate(server_binary, empty.variables).returncode == 0
     assert schema(empty) == before and applied(empty)
 
 
 def test_an_older_server_leaves_a_newer_schema_alone(empty, server_binary, start_server):
     assert migrate(server_binary, empty.variables).returncode == 0
-    empty.query("INSERT INTO schema_migrations (version, applied_at) VALUES (9999, NOW(6))")
+    empty.query("INSERT INTO schema_steps VALUES ('listings', 9999, NOW(6))")
     before = schema(empty), applied(empty)
     assert migrate(server_binary, empty.variables).returncode == 0
     assert (schema(empty), applied(empty)) == before
     with Api(start_server(empty.variables, binary=server_binary)) as client:
+        assert client.read(client.create()["id"])["version"] == 1
+
+
+def test_a_database_from_before_modules_had_numbers(empty, server_binary, start_server):
+    """It has its tables, rows in them and the numbers of its steps, all in one row. Nothing of it is made anew, by four
+    at once, and servers go on with it."""
+    assert migrate(server_binary, empty.variables).returncode == 0
+    with Api(start_server(empty.variables, binary=server_binary)) as client:
+        made = client.create()
+        empty.query("CREATE TABLE schema_migrations (version INT UNSIGNED NOT NULL PRIMARY KEY,"
+                    " applied_at DATETIME(6) NOT NULL) ENGINE=InnoDB")
+        empty.query("INSERT INTO schema_migrations SELECT step, '2020-02-02' FROM schema_steps")
+        empty.query("DROP TABLE schema_steps")
+        before = schema(empty)
+        for done in migrate_at_once(empty, server_binary, 4):
+            assert re.fullmatch(r"toq: .*applied: 0; listings has 5\n", done)
+        steps = [(module, number, at.year) for module, number, at in applied(empty)]
+        assert steps == [("listings", number, 2020) for number in range(1, 6)]
+        after = schema(empty)
+        assert after.pop("schema_steps") and after == before
+        assert client.page()["items"] == [made]
         assert client.read(client.create()["id"])["version"] == 1
 
 
@@ -125,11 +152,11 @@ def test_a_configuration_that_is_wrong(services, server_binary):
 
 def test_the_schema_cannot_be_made(empty, server_binary):
     """Something else has the table's name: it says what MySQL said, and leaves it there."""
-    empty.query("CREATE VIEW schema_migrations AS SELECT 'not' AS ours")
+    empty.query("CREATE VIEW schema_steps AS SELECT 'not' AS ours")
     done = migrate(server_binary, empty.variables)
     assert done.returncode in SYSEXITS
-    assert "version" in complaint(done)
-    assert empty.query("SELECT ours FROM schema_migrations") == (("not",),)
+    assert "step" in complaint(done)
+    assert empty.query("SELECT ours FROM schema_steps") == (("not",),)
 
 
 def test_redis_is_not_needed(empty, server_binary):

@@ -51,7 +51,10 @@ static void end(struct echo *echo, struct grpc_status status)
 
 static void on_given_up(struct wheel_timer *timer)
 {
-    end(CONTAINER_OF(timer, struct echo, timer), GRPC_STATUS(GRPC_OK, "too late"));
+    struct echo *echo = CONTAINER_OF(timer, struct echo, timer);
+    struct grpc_call *call = echo->call;
+    end(echo, GRPC_STATUS(GRPC_OK, "too late"));
+    grpc_release(call);
 }
 
 static void on_cancel(struct grpc_call *call, int status)
@@ -60,6 +63,7 @@ static void on_cancel(struct grpc_call *call, int status)
     *(status == UV_ETIMEDOUT ? &counts.timed_out : &counts.cancelled) += 1;
     wheel_unset(&echo->timer);
     if (echo->is_slow_to_give_up) {
+        http_hold(grpc_request(call)); /* it is still to end it */
         set_timer(echo, GIVE_UP_MS, on_given_up);
     } else {
         end(echo, GRPC_STATUS(GRPC_CANCELLED, "cancelled"));

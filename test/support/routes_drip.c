@@ -48,6 +48,7 @@ static void end_drip(uv_handle_t *handle)
     } else {
         http_stream_end(req);
     }
+    http_release(req);
 }
 
 static void close_drip(struct drip *drip)
@@ -126,6 +127,7 @@ static void handle_drip(struct http_request *req, void *arg)
         drip->mark = mark.ptr[0];
     }
     drip->timer.data = drip;
+    http_hold(req); /* the timer's handle lies in its arena */
     req->user = drip;
     (void)uv_timer_init(loop_uv(req->server->loop), &drip->timer);
     (void)uv_timer_start(&drip->timer, on_tick, FIRST_DELAY_MS, drip->interval_ms);

@@ -113,7 +113,9 @@ static uint64_t cancelled_count;
 static void on_sleeper_closed(uv_handle_t *handle)
 {
     struct sleeper *sleeper = handle->data;
-    respond_text(sleeper->req, STR("slept\n")); /* after a cancel nobody reads it */
+    struct http_request *req = sleeper->req;
+    respond_text(req, STR("slept\n")); /* after a cancel nobody reads it */
+    http_release(req);
 }
 
 static void on_awake(uv_timer_t *timer)
@@ -139,6 +141,7 @@ static void start_sleep(struct http_request *req, http_cancel_fn stop)
         return;
     }
     sleeper->req = req;
+    http_hold(req); /* the timer's handle lies in its arena */
     sleeper->timer.data = sleeper;
     req->user = sleeper;
     (void)uv_timer_init(req->server->listener.poll.loop, &sleeper->timer);

@@ -73,8 +73,9 @@ static const char *const steps[] = {
     "(OLD.id,OLD.version,'deleted',OLD.city,OLD.state,OLD.city,OLD.state,UTC_TIMESTAMP(6))",
 };
 
-const char *const *listings_migrations(size_t *ret_count)
-{
-    *ret_count = ARRAY_COUNT(steps);
-    return steps;
-}
+const struct sql_schema listings_schema = {
+    .steps = steps,
+    .step_count = ARRAY_COUNT(steps),
+    .probe = "DELETE FROM listings WHERE FALSE",
+    .was_the_only_one = true,
+};

@@ -13,7 +13,7 @@
 #ifndef TOQ_HANDLERS_LISTINGS_STORE_LISTINGS_STORE_H
 #define TOQ_HANDLERS_LISTINGS_STORE_LISTINGS_STORE_H
 
-#include "core/sql/sql.h"
+#include "core/sql/sql_migrate.h"
 #include "handlers/listings/model/listings_page.h"
 
 /* A list has the most: 5 filters by equality, 5 by range, the words, 3 for the cursor, the limit.
@@ -104,7 +104,7 @@ void listings_store_row(const struct sql_row *row, struct listing *ret_listing);
 /* listings_id_is_valid tells whether a text is a UUID in lower case. */
 bool listings_id_is_valid(struct str id);
 
-/* listings_migrations lists the schema's steps, oldest first, for sql_migrate. */
-const char *const *listings_migrations(size_t *ret_count);
+/* The steps that make the tables. */
+extern const struct sql_schema listings_schema;
 
 #endif

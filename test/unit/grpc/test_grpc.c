@@ -88,6 +88,7 @@ static void hold_call(struct grpc_call *call, const ProtobufCMessage *message, v
     (void)message;
     (void)arg;
     held_call = call;
+    http_hold(grpc_request(call));
 }
 
 static struct grpc_call *cancelled_call;
@@ -97,6 +98,7 @@ static void keep_cancelled(struct grpc_call *call, int status)
     assert_int_equal(status, UV_ECANCELED);
     assert_null(cancelled_call);
     cancelled_call = call;
+    http_hold(grpc_request(call));
 }
 
 static const struct grpc_method methods[] = {
@@ -254,6 +256,7 @@ static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state
     assert_true(grpc_send(held_call, &response.base));
     assert_int_equal(grpc_add_trailer(held_call, STR("x-late"), STR("late")), 0);
     grpc_respond(held_call, &response.base);
+    grpc_release(held_call);
     assert_int_equal(seen.release_count, 1);
     assert_int_equal(seen.end_count, 1);
     assert_int_equal(seen.body_bytes, 0);
@@ -280,6 +283,7 @@ static void test_a_bad_message_cancels_the_handler(void **state)
         assert_int_equal(seen.release_count, 0);
         assert_true(grpc_is_cancelled(call));
         grpc_fail(call, UV_ECANCELED);
+        grpc_release(call);
         assert_int_equal(seen.release_count, 1);
         assert_int_equal(seen.end_count, 1);
         teardown_server(grpc);

@@ -53,11 +53,18 @@ static void handle_prompt(struct http_request *req, void *arg)
     park(req, cancel_and_respond);
 }
 
-/* Ends later, whatever on_cancel says. */
+/* Ends later, whatever on_cancel says: so it holds its request. */
 static void handle_late(struct http_request *req, void *arg)
 {
     (void)arg;
+    http_hold(req);
     park(req, note_cancel);
+}
+
+static void end_late(struct str body)
+{
+    http_fixture_respond(parked, body);
+    http_release(parked);
 }
 
 static void handle_deaf(struct http_request *req, void *arg)
@@ -221,18 +228,33 @@ static void test_a_late_answer_to_a_peer_that_left(void **state)
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
     assert_int_equal(cancelled_count, 1);
     assert_int_equal(task_count(), 1);
-    http_fixture_respond(parked, STR("nobody reads this"));
+    end_late(STR("nobody reads this"));
     assert_int_equal(task_count(), 0);
 }
 
-static void test_a_handler_without_on_cancel(void **state)
+static void test_a_cancelled_request_that_nobody_holds_ends(void **state)
 {
     (void)state;
     start(GET("/deaf"));
+    assert_int_equal(task_count(), 1);
     peer_reset(&peer);
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
-    assert_true(http_is_cancelled(parked));
-    http_respond_error(parked, 500, NULL);
+    assert_int_equal(task_count(), 0);
+    assert_counted("/deaf", 499);
+}
+
+static void test_a_cancelled_request_ends_when_it_is_released(void **state)
+{
+    (void)state;
+    start(GET("/late"));
+    peer_reset(&peer);
+    peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
+    assert_int_equal(cancelled_count, 1);
+    assert_int_equal(task_count(), 1);
+    const struct task_ref ref = http_ref(parked);
+    http_release(parked); /* without an answer */
+    assert_int_equal(task_count(), 0);
+    assert_null(http_from_ref(ref));
 }
 
 static void test_a_peer_that_leaves_a_stream(void **state)
@@ -279,8 +301,7 @@ static void test_a_connection_closed_under_a_parked_request(void **state)
     start(GET("/late"));
     assert_int_equal(conn_set_close_all(&f.conns), 1);
     assert_int_equal(cancelled_count, 0);
-    http_fixture_respond(
-        parked, STR("before on_close")); /* the connection is closing, nobody knows it yet */
+    end_late(STR("before on_close")); /* the connection is closing, nobody knows it yet */
     peer_await_u64(f.loop, &f.server.listener.stats.open, 0);
     assert_int_equal(cancelled_count, 0);
 }
@@ -314,7 +335,7 @@ static void test_a_deadline_answers_for_the_handler(void **state)
     assert_false(peer_has(&peer, "hello")); /* nothing is run behind it */
     assert_int_equal(cancelled_count, 1);
     assert_int_equal(cancelled_status, UV_ETIMEDOUT);
-    http_fixture_respond(parked, STR("too late"));
+    end_late(STR("too late"));
     assert_counted("/late", 503);
 }
 
@@ -351,7 +372,7 @@ static void test_a_route_without_deadline(void **state)
     start(GET("/patient"));
     turn_the_wheel();
     assert_int_equal(cancelled_count, 0);
-    http_fixture_respond(parked, STR("in its own time"));
+    end_late(STR("in its own time"));
     peer_await(&peer, "in its own time", 1);
 }
 
@@ -398,7 +419,7 @@ static void test_a_drain_answers_what_is_under_way(void **state)
     start(GET("/late"));
     drain();
     turn_the_wheel();
-    http_fixture_respond(parked, STR("under way"));
+    end_late(STR("under way"));
     peer_await_end(&peer);
     assert_true(peer_has(&peer, "under way"));
     assert_true(peer_has(&peer, "Connection: close\r\n"));
@@ -525,7 +546,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_PEER(test_a_peer_that_leaves_cancels_once),
         WITH_PEER(test_a_late_answer_to_a_peer_that_left),
-        WITH_PEER(test_a_handler_without_on_cancel),
+        WITH_PEER(test_a_cancelled_request_that_nobody_holds_ends),
+        WITH_PEER(test_a_cancelled_request_ends_when_it_is_released),
         WITH_PEER(test_a_peer_that_leaves_a_stream),
         WITH_PEER(test_a_peer_that_leaves_in_its_body),
         WITH_PEER(test_a_connection_closed_under_its_handler),

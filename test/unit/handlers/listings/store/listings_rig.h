@@ -38,8 +38,9 @@ static inline void on_migrated(struct sql_migrate *migrate)
 static inline void migrate_all(void)
 {
     bool is_done = false;
-    struct sql_migrate migrate = {.on_done = on_migrated, .arg = &is_done};
-    migrate.steps = listings_migrations(&migrate.step_count);
+    struct sql_migrate_part part = {.module = "listings", .schema = &listings_schema};
+    struct sql_migrate migrate = {
+        .parts = &part, .part_count = 1, .on_done = on_migrated, .arg = &is_done};
     assert_int_equal(sql_migrate_start(rig.sql, &migrate), 0);
     while (!is_done) {
         rig_turn(&rig);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_ask.c - queries and transactions in memory of their own, which goes when they end.
+ *
+ * The request is held by the query or the transaction, and by a refusal that is to be told.
+ */
+#include "core/sql/sql_ask.h"
+
+#include <stdlib.h>
+
+#include "core/sql/sql_internal.h"
+
+#define ARENA_BYTES (64u << 20) /* the limits of a query are below that */
+
+/* What an ask of either kind begins with. */
+struct ask_base {
+    struct task *task; /* NULL: nobody's */
+    struct task_wait wait;
+    struct loop_deferred refusal;
+    int status; /* of the refusal */
+    void *arg;
+};
+
+struct ask {
+    struct ask_base base;
+    struct sql_query query;
+    struct arena arena; /* of parameters and rows */
+    sql_asked_fn on_done;
+};
+
+struct tx_ask {
+    struct ask_base base;
+    struct sql_tx tx;
+    struct sql_query query;
+    struct arena arenas[2]; /* in turn: the next parameters are made of the last rows */
+    unsigned arena;
+    sql_tx_run_fn run;
+    sql_tx_asked_fn on_asked;
+    sql_tx_ended_fn on_done;
+};
+
+/* --- both kinds --- */
+
+/* make finds the task of a reference, and makes memory for an ask.
+ *
+ * Returns: the memory, zeroed, with *ret_task held; NULL, with the task cancelled. */
+static void *make(struct task_ref ref, size_t bytes, struct task **ret_task)
+{
+    struct task *task = task_from_ref(ref);
+    void *memory = calloc(1, bytes);
+    if (memory == NULL && task != NULL) {
+        task_cancel(task, UV_ENOMEM);
+        task_release(task);
+    }
+    *ret_task = task;
+    return memory;
+}
+
+/* refuse has `tell` run at the end of the turn, for an ask that did not begin; the hold of make
+ * lasts until then. */
+static void refuse(struct sql *sql, struct ask_base *base, int status,
+                   void (*tell)(struct loop_deferred *deferred))
+{
+    base->status = status;
+    base->refusal.run = tell;
+    list_init(&base->refusal.link);
+    loop_defer(sql->loop, &base->refusal);
+}
+
+/* is_refused: the request of a reference has ended, or was cancelled. */
+static bool is_refused(struct task_ref ref, const struct task *task)
+{
+    return task == NULL ? ref.id != 0 : task->is_cancelled;
+}
+
+static bool copy_params(struct arena *arena, const struct sql_statement *statement,
+                        struct sql_value **ret_params)
+{
+    struct sql_value *params = arena_alloc(arena, (statement->count + 1) * sizeof(*params));
+    if (params == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < statement->count; i++) {
+        params[i] = statement->params[i];
+        if ((params[i].type == SQL_TEXT || params[i].type == SQL_BLOB) &&
+            !arena_copy(arena, params[i].str, &params[i].str)) {
+            return false;
+        }
+    }
+    *ret_params = params;
+    return true;
+}
+
+/* make_query makes the query of a statement. Returns: 0; UV_ENOMEM. */
+static int make_query(const struct sql_statement *statement, struct arena *arena,
+                      struct sql_query *ret_query)
+{
+    struct sql_value *params;
+    if (!copy_params(arena, statement, &params)) {
+        return UV_ENOMEM;
+    }
+    *ret_query = (struct sql_query){
+        .text = str_from(statement->text),
+        .params = params,
+        .param_count = statement->count,
+        .arena = arena,
+        .max_rows = statement->max_rows,
+        .timeout_ms = statement->timeout_ms,
+        .is_read = statement->is_read,
+        .name = statement->name,
+    };
+    return 0;
+}
+
+/* --- one statement --- */
+
+/* tell hands the result over; the request is held meanwhile. */
+static void tell(struct ask *ask, const struct sql_result *result)
+{
+    task_remove_wait(&ask->base.wait);
+    ask->on_done(ask->base.arg, result);
+    arena_deinit(&ask->arena);
+    free(ask);
+}
+
+static void on_asked(struct sql_query *query)
+{
+    struct ask *ask = query->arg;
+    tell(ask, &query->result);
+}
+
+static void on_refused(struct loop_deferred *deferred)
+{
+    struct ask *ask = CONTAINER_OF(deferred, struct ask, base.refusal);
+    struct task *task = ask->base.task;
+    struct task *previous = task_enter(task);
+    tell(ask, &(struct sql_result){.status = ask->base.status});
+    task_leave(previous);
+    task_release(task); /* make's hold */
+}
+
+static void give_up(struct task_wait *wait)
+{
+    struct ask *ask = CONTAINER_OF(wait, struct ask, base.wait);
+    sql_query_cancel(&ask->query);
+    tell(ask, &(struct sql_result){.status = UV_ECANCELED});
+}
+
+void sql_ask(struct sql *sql, struct task_ref ref, const struct sql_statement *statement,
+             sql_asked_fn on_done, void *arg)
+{
+    struct task *task;
+    struct ask *ask = make(ref, sizeof(*ask), &task);
+    if (ask == NULL) {
+        if (task == NULL) {
+            on_done(arg, &(struct sql_result){.status = UV_ENOMEM});
+        }
+        return;
+    }
+    ask->base.task = task;
+    ask->base.arg = arg;
+    ask->on_done = on_done;
+    arena_init(&ask->arena, ARENA_BYTES);
+    int status = is_refused(ref, task) ? UV_ECANCELED : 0;
+    status = status < 0 ? status : make_query(statement, &ask->arena, &ask->query);
+    ask->query.task = task;
+    ask->query.on_done = on_asked;
+    ask->query.arg = ask;
+    status = status < 0 ? status : sql_query_start(sql, &ask->query);
+    if (status < 0) {
+        refuse(sql, &ask->base, status, on_refused);
+        return;
+    }
+    if (task != NULL) {
+        task_add_wait(task, &ask->base.wait, give_up);
+        task_release(task); /* the query holds it */
+    }
+}
+
+/* --- transactions --- */
+
+static struct tx_ask *tx_ask_of(struct sql_tx *tx)
+{
+    return CONTAINER_OF(tx, struct tx_ask, tx);
+}
+
+static void tell_tx(struct tx_ask *ask, int status)
+{
+    task_remove_wait(&ask->base.wait);
+    ask->on_done(ask->base.arg, status);
+    arena_deinit(&ask->arenas[0]);
+    arena_deinit(&ask->arenas[1]);
+    free(ask);
+}
+
+static void on_tx_run(struct sql_tx *tx)
+{
+    struct tx_ask *ask = tx_ask_of(tx);
+    ask->run(tx, ask->base.arg);
+}
+
+static void on_tx_done(struct sql_tx *tx)
+{
+    tell_tx(tx_ask_of(tx), tx->status);
+}
+
+static void on_tx_refused(struct loop_deferred *deferred)
+{
+    struct tx_ask *ask = CONTAINER_OF(deferred, struct tx_ask, base.refusal);
+    struct task *task = ask->base.task;
+    struct task *previous = task_enter(task);
+    tell_tx(ask, ask->base.status);
+    task_leave(previous);
+    task_release(task); /* make's hold */
+}
+
+static void give_up_tx(struct task_wait *wait)
+{
+    struct tx_ask *ask = CONTAINER_OF(wait, struct tx_ask, base.wait);
+    sql_tx_cancel(&ask->tx);
+    tell_tx(ask, UV_ECANCELED);
+}
+
+void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_tx_ended_fn on_done,
+                  void *arg)
+{
+    struct task *task;
+    struct tx_ask *ask = make(ref, sizeof(*ask), &task);
+    if (ask == NULL) {
+        if (task == NULL) {
+            on_done(arg, UV_ENOMEM);
+        }
+        return;
+    }
+    ask->base.task = task;
+    ask->base.arg = arg;
+    ask->run = run;
+    ask->on_done = on_done;
+    arena_init(&ask->arenas[0], ARENA_BYTES);
+    arena_init(&ask->arenas[1], ARENA_BYTES);
+    ask->tx = (struct sql_tx){.run = on_tx_run, .on_done = on_tx_done, .task = task};
+    const int status = is_refused(ref, task) ? UV_ECANCELED : sql_tx_start(sql, &ask->tx);
+    if (status < 0) {
+        refuse(sql, &ask->base, status, on_tx_refused);
+        return;
+    }
+    if (task != NULL) {
+        task_add_wait(task, &ask->base.wait, give_up_tx);
+        task_release(task); /* the transaction holds it */
+    }
+}
+
+static void on_tx_asked(struct sql_query *query)
+{
+    struct tx_ask *ask = query->arg;
+    if (query->result.status < 0) {
+        sql_tx_rollback(&ask->tx, query->result.status);
+        return;
+    }
+    ask->on_asked(&ask->tx, ask->base.arg, &query->result);
+}
+
+void sql_tx_ask(struct sql_tx *tx, const struct sql_statement *statement, sql_tx_asked_fn on_done)
+{
+    REQUIRE(tx->run == on_tx_run); /* of sql_tx_begin */
+    struct tx_ask *ask = tx_ask_of(tx);
+    struct arena *arena = &ask->arenas[++ask->arena % 2];
+    arena_reset(arena);
+    struct sql_query query;
+    int status = make_query(statement, arena, &query);
+    if (status == 0) {
+        query.on_done = on_tx_asked;
+        query.arg = ask;
+        ask->query = query;
+        ask->on_asked = on_done;
+        status = sql_tx_query(tx, &ask->query);
+    }
+    if (status < 0) {
+        sql_tx_rollback(tx, status);
+    }
+}
+
+void sql_tx_detach(struct sql_tx *tx)
+{
+    REQUIRE(tx->run == on_tx_run); /* of sql_tx_begin */
+    task_remove_wait(&tx_ask_of(tx)->base.wait);
+}
