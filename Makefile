@@ -280,7 +280,7 @@ $(B)/gen/ui_assets.c: $(UI_ASSETS:%=$(B)/gen/ui/%) scripts/embed
 	$(Q)for asset in $(UI_ASSETS); do gzip -9nc $(B)/gen/ui/$$asset >$(B)/gen/ui/$$asset.gz && \
 	    scripts/embed ui_$$(echo $$asset | tr . _) $(B)/gen/ui/$$asset.gz; done >$@
 
-$(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c)): | $(TEST_GENERATED:.c=.h)
+$(patsubst %.c,$(B)/%.o,$(wildcard test/support/*.c docs/examples/*.c)): | $(TEST_GENERATED:.c=.h)
 
 # Each header compiles alone, so the order of includes never matters.
 .PHONY: headers

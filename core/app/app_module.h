@@ -81,7 +81,14 @@ struct app_module {
     const struct app_example
         *examples; /* up to one without `before`; shown to whoever watches a start */
     const struct sql_schema *schema; /* the steps that make its tables; NULL: none */
+    /* What it serves over HTTP and gRPC. Handlers get its state for `arg`; those of a module without
+     * one, the struct app_context. */
+    const struct route_row *routes;
+    size_t route_count;
+    const struct grpc_service *services; /* their own arg is not looked at */
+    size_t service_count;
     int (*open)(void *state, const struct app_context *context);
+    /* for routes on other listeners, or with another arg, and likewise services */
     int (*add_routes)(void *state, struct router *router, enum app_server server);
     int (*add_services)(void *state, struct grpc *grpc);
     /* The log has started. Returns: 0, or an exit code of sysexits.h with a line on stderr. */

@@ -33,6 +33,7 @@ void app_modules_add_options(const struct app_modules *modules, struct config_se
 int app_modules_open(struct app_modules *modules, const struct app_context *context)
 {
     int rc = 0;
+    modules->context = context;
     while (rc == 0 && modules->open_count < modules->count) {
         const size_t i = modules->open_count++;
         rc = modules->list[i]->open == NULL ? 0
@@ -41,14 +42,36 @@ int app_modules_open(struct app_modules *modules, const struct app_context *cont
     return rc;
 }
 
+/* arg_of is what a module's handlers get. */
+static void *arg_of(const struct app_modules *modules, size_t i)
+{
+    return modules->list[i]->state_bytes > 0 ? modules->states[i]
+                                             : (void *)(uintptr_t)modules->context;
+}
+
 int app_modules_add_routes(const struct app_modules *modules, struct router *router,
                            enum app_server server)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < modules->count; i++) {
         const struct app_module *module = modules->list[i];
-        rc =
-            module->add_routes == NULL ? 0 : module->add_routes(modules->states[i], router, server);
+        if (server == APP_SERVER_HTTP) {
+            rc = router_add_rows(router, module->routes, module->route_count, arg_of(modules, i));
+        }
+        if (rc == 0 && module->add_routes != NULL) {
+            rc = module->add_routes(modules->states[i], router, server);
+        }
+    }
+    return rc;
+}
+
+static int add_services(const struct app_module *module, void *arg, struct grpc *grpc)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < module->service_count; i++) {
+        struct grpc_service service = module->services[i];
+        service.arg = arg;
+        rc = grpc_add_service(grpc, &service);
     }
     return rc;
 }
@@ -58,7 +81,10 @@ int app_modules_add_services(const struct app_modules *modules, struct grpc *grp
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < modules->count; i++) {
         const struct app_module *module = modules->list[i];
-        rc = module->add_services == NULL ? 0 : module->add_services(modules->states[i], grpc);
+        rc = add_services(module, arg_of(modules, i), grpc);
+        if (rc == 0 && module->add_services != NULL) {
+            rc = module->add_services(modules->states[i], grpc);
+        }
     }
     return rc;
 }

@@ -12,6 +12,7 @@
 struct app_modules {
     const struct app_module *const *list; /* NULL at its end */
     void *states[APP_MODULES_MAX];
+    const struct app_context *context; /* what they were opened with */
     size_t count;
     size_t open_count;
 };

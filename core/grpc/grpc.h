@@ -192,7 +192,6 @@ bool grpc_is_compressed(const struct grpc_call *call);
  * backpressure, for what is not asked for stays in the client's window.
  *
  * on_message: runs once, never from inside grpc_receive; not when the call is cancelled first.
- * grpc_on_cancel must have been called, else nobody would end the call then: a broken REQUIRE.
  */
 void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
 

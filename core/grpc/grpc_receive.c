@@ -324,7 +324,6 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message)
         return; /* on_cancel has run */
     }
     REQUIRE(is_client_stream(call) && call->on_message == NULL);
-    REQUIRE(call->on_cancel != NULL);
     call->on_message = on_message;
     task_park(&call->req->task, "receive");
     if (!call->is_feeding && (has_held(call) || call->is_input_ended)) {

@@ -2,8 +2,7 @@
  *
  * redis_ask.h - commands on behalf of a request, without memory of the caller's.
  *
- *     redis_ask(redis, http_ref(req), &(struct redis_command){
- *         .args = (struct str[]){STR("GET"), key}, .count = 2}, on_got, req);
+ *     redis_ask(redis, http_ref(req), &REDIS_COMMAND(STR("GET"), key), on_got, req);
  *
  * Flow:    redis_ask -> redis_send -> on_done; redis_tell -> redis_send
  * Failure: on_done gets a status, also when the command was refused. When the request is cancelled,
@@ -23,6 +22,11 @@ struct redis_command {
     size_t count;
     uint64_t timeout_ms; /* as redis_send's */
 };
+
+/* REDIS_COMMAND is a command of these arguments, with the client's own timeout. */
+#define REDIS_COMMAND(...)                                                                         \
+    ((struct redis_command){.args = (struct str[]){__VA_ARGS__},                                   \
+                            .count = ARRAY_COUNT(((struct str[]){__VA_ARGS__}))})
 
 /* A redis_asked_fn gets the end of a command, once.
  *

@@ -2,9 +2,10 @@
  *
  * sql_ask.h - statements and transactions on behalf of a request, without memory of the caller's.
  *
- *     sql_ask(sql, http_ref(req), &(struct sql_statement){
- *         .name = "favourites.list", .text = "SELECT id FROM favourites WHERE user = ?",
- *         .params = (struct sql_value[]){sql_text(user)}, .count = 1}, on_listed, req);
+ *     sql_ask(sql, http_ref(req),
+ *             &SQL_READ("favourites.list", "SELECT id FROM favourites WHERE user = ?",
+ *                       sql_text(user)),
+ *             on_listed, req);
  *
  * Flow:    sql_ask -> sql_query_start -> on_done;
  *          sql_tx_begin -> run -> sql_tx_ask ... -> sql_tx_commit or sql_tx_rollback -> on_done
@@ -29,6 +30,20 @@ struct sql_statement {
     uint64_t timeout_ms; /* a transaction's statement: 0 is the transaction's */
     bool is_read;
 };
+
+/* SQL_STATEMENT is a statement with its parameters, which may be none; SQL_READ one that changes
+ * nothing, so that it runs once more if its connection breaks. */
+#define SQL_STATEMENT(name_, text_, ...)                                                           \
+    ((struct sql_statement){.name = (name_),                                                       \
+                            .text = (text_),                                                       \
+                            .params = (struct sql_value[]){__VA_ARGS__},                           \
+                            .count = ARRAY_COUNT(((struct sql_value[]){__VA_ARGS__}))})
+#define SQL_READ(name_, text_, ...)                                                                \
+    ((struct sql_statement){.name = (name_),                                                       \
+                            .text = (text_),                                                       \
+                            .params = (struct sql_value[]){__VA_ARGS__},                           \
+                            .count = ARRAY_COUNT(((struct sql_value[]){__VA_ARGS__})),             \
+                            .is_read = true})
 
 /* A sql_asked_fn gets the result of a statement, once.
  *

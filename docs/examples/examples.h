@@ -8,8 +8,12 @@
 
 #include "core/app/app_module.h"
 
+extern const struct app_module example_bells;
+extern const struct app_module example_clock;
 extern const struct app_module example_hello;
 extern const struct app_module example_primes;
 extern const struct app_module example_upstream;
+extern const struct app_module example_transfer;
+extern const struct app_module example_visits;
 
 #endif

@@ -12,12 +12,9 @@ static void handle_hello(struct http_request *req, void *arg)
     http_respond_text(req, 200, "Hello, %" STR_FMT "!\n", STR_ARG(req->params[0]));
 }
 
-static int add_routes(void *state, struct router *router, enum app_server server)
-{
-    static const struct route_row rows[] = {
-        {METHOD_GET, "/hello/:name", handle_hello, 0},
-    };
-    return server == APP_SERVER_HTTP ? router_add_rows(router, rows, ARRAY_COUNT(rows), state) : 0;
-}
+static const struct route_row routes[] = {
+    {METHOD_GET, "/hello/:name", handle_hello, 0},
+};
 
-const struct app_module example_hello = {.name = "hello", .add_routes = add_routes};
+const struct app_module example_hello = {
+    .name = "hello", .routes = routes, .route_count = ARRAY_COUNT(routes)};

@@ -10,10 +10,6 @@
 
 #define BELOW_MAX 10000000
 
-struct primes {
-    struct pool *pool; /* the server's, for what would block a loop */
-};
-
 /* One request's, in its arena. */
 struct counting {
     uint64_t below;
@@ -49,7 +45,7 @@ static void on_counted(struct http_request *req, void *arg, int status)
 
 static void handle_primes(struct http_request *req, void *arg)
 {
-    const struct primes *primes = arg;
+    const struct app_context *context = arg;
     struct counting *counting = arena_alloc(&req->arena, sizeof(*counting));
     struct str below;
     if (counting == NULL) {
@@ -62,29 +58,14 @@ static void handle_primes(struct http_request *req, void *arg)
         http_respond_error(req, 400, "below: a number up to 10000000");
         return;
     }
-    if (http_offload(req, primes->pool, count_primes, on_counted, counting) < 0) {
+    if (http_offload(req, context->offload, count_primes, on_counted, counting) < 0) {
         http_respond_error(req, 503, "busy");
     }
 }
 
-static int open_module(void *state, const struct app_context *context)
-{
-    struct primes *primes = state;
-    primes->pool = context->offload;
-    return 0;
-}
-
-static int add_routes(void *state, struct router *router, enum app_server server)
-{
-    static const struct route_row rows[] = {
-        {METHOD_GET, "/primes", handle_primes, 0},
-    };
-    return server == APP_SERVER_HTTP ? router_add_rows(router, rows, ARRAY_COUNT(rows), state) : 0;
-}
+static const struct route_row routes[] = {
+    {METHOD_GET, "/primes", handle_primes, 0},
+};
 
 const struct app_module example_primes = {
-    .name = "primes",
-    .state_bytes = sizeof(struct primes),
-    .open = open_module,
-    .add_routes = add_routes,
-};
+    .name = "primes", .routes = routes, .route_count = ARRAY_COUNT(routes)};

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The modules of docs/examples, which the test server has."""
 
+import signal
+import threading
+
+import grpc
 import pytest
 
+import rpc
+import server as server_module
+from listings import migrate
 from scrape import Scrape
-from server import wait_until
+from server import PATIENCE_S, wait_until
 from wire import Peer, request
 
 PRIMES = ((0, 0), (10, 4), (100000, 9592))
@@ -65,3 +72,151 @@ def test_a_full_pool_is_503_at_once(start_server):
             for one in peers:
                 one.reset()
     server.stop()
+
+
+# --- visits.c and transfer.c: MySQL and Redis
+
+
+@pytest.fixture(scope="module")
+def stored(services, test_server_binary):
+    """A server of the examples with their tables, all empty but for what the schema puts there."""
+    services.clear()
+    done = migrate(test_server_binary, services.variables)
+    assert done.returncode == 0, done.stderr
+    assert "visits has 1" in done.stdout and "transfer has 2" in done.stdout
+    shared = server_module.start(test_server_binary, services.variables)
+    shared.services = services
+    yield shared
+    shared.close()
+    services.clear()
+
+
+def ask(server, path, method="GET"):
+    with Peer(server) as peer:
+        answer = peer.ask(path, *(["Content-Length: 0"] if method == "POST" else []), method=method)
+        return answer.status, answer.body.decode().rstrip()
+
+
+def test_visits_are_counted_and_cached(stored):
+    assert ask(stored, "/visits/a%20page") == (200, "0")
+    for _ in range(3):
+        assert ask(stored, "/visits/a%20page", "POST") == (200, "visited")
+    assert ask(stored, "/visits/a%20page") == (200, "3")
+    stored.services.query("UPDATE visits SET count = 9")
+    assert ask(stored, "/visits/a%20page") == (200, "3")  # which Redis has
+    assert ask(stored, "/visits/a%20page", "POST") == (200, "visited")
+    assert ask(stored, "/visits/a%20page") == (200, "10")
+
+
+def test_visits_without_a_cache(services, stored, start_server):
+    """Redis is away: MySQL is asked each time."""
+    server = start_server({**services.variables, "REDIS_PORT": server_module.free_port()})
+    services.query("REPLACE INTO visits VALUES ('b', 5)")
+    assert ask(server, "/visits/b") == (200, "5")
+    services.query("UPDATE visits SET count = 6 WHERE page = 'b'")
+    assert ask(server, "/visits/b") == (200, "6")
+
+
+def test_visits_while_mysql_is_away(start_server):
+    assert ask(start_server(), "/visits/c") == (503, "503 Service Unavailable: the database is away")
+
+
+def balances(services):
+    return dict(services.query("SELECT name, cents FROM accounts"))
+
+
+def test_a_transfer_is_made_whole_or_not_at_all(stored):
+    assert ask(stored, "/transfers/Ana/Bia?cents=250", "POST") == (200, "750 left")
+    assert ask(stored, "/transfers/Ana/Bia?cents=751", "POST")[0] == 409
+    assert ask(stored, "/transfers/Ana/Caio?cents=1", "POST")[0] == 404  # taken from Ana, and given back
+    assert ask(stored, "/transfers/Caio/Ana?cents=1", "POST")[0] == 404
+    assert ask(stored, "/transfers/Ana/Bia?cents=x", "POST")[0] == 400
+    assert balances(stored.services) == {"Ana": 750, "Bia": 250}
+
+
+def test_transfers_that_meet(stored):
+    """Both ways at once, from many: a deadlock is run anew, and no cent is lost."""
+    before = balances(stored.services)
+    said = []
+
+    def move(path):
+        said.extend(ask(stored, path, "POST")[0] for _ in range(10))
+    movers = [threading.Thread(target=move, args=(f"/transfers/{way}?cents=1",))
+              for way in ("Ana/Bia", "Bia/Ana") for _ in range(4)]
+    for mover in movers:
+        mover.start()
+    for mover in movers:
+        mover.join()
+    after = balances(stored.services)
+    moved = 40 - sum(1 for status in said if status != 200)
+    assert len(said) == 80 and set(said) <= {200, 503} and moved > 0
+    assert sum(after.values()) == sum(before.values())
+
+
+def test_a_client_that_leaves_a_transfer(stored):
+    """The account is locked by another; the client's departure undoes the transaction and ends the request."""
+    with stored.services.locked("accounts"):
+        with Peer(stored) as peer:
+            peer.send(request("/transfers/Ana/Bia?cents=1", "Content-Length: 0", method="POST"))
+            wait_until(lambda: tasks(stored).count(b"/transfers/:from/:to mysql") == 1, "it to wait")
+            peer.reset()
+        wait_until(lambda: b"/transfers/" not in tasks(stored), "it to end")
+    assert "request forgotten" not in "".join(stored.lines)
+
+
+def tasks(server):
+    with Peer(server) as peer:
+        return peer.ask("/test/tasks").body
+
+
+# --- bells.c and clock.c: gRPC
+
+BELLS = rpc.module("toq/example/v1/bells.proto")
+
+
+def stub(client, name):
+    return rpc.Stub(client.channel, BELLS.DESCRIPTOR.services_by_name[name])
+
+
+def test_bells_of_each_kind(test_server):
+    with rpc.Client(test_server) as client:
+        bells = stub(client, "Bells")
+        ropes = [BELLS.Rope(pulls=number) for number in (1, 2, 3)]
+        assert bells.Ring(ropes[1], timeout=PATIENCE_S).text == "ding x 2"
+        assert bells.Count(iter(ropes), timeout=PATIENCE_S).pulls == 6
+        sounds = bells.Chime(iter(ropes), timeout=PATIENCE_S)
+        assert [sound.text for sound in sounds] == ["ding x 1", "ding x 2", "ding x 3"]
+        assert bells.Count(iter([]), timeout=PATIENCE_S).pulls == 0
+
+
+def test_a_client_that_leaves_a_stream(test_server):
+    """Count has no on_cancel: the call ends by itself all the same."""
+    hung_up = threading.Event()
+
+    def endless():
+        yield BELLS.Rope(pulls=1)
+        hung_up.wait(PATIENCE_S)
+    with rpc.Client(test_server) as client:
+        call = stub(client, "Bells").Count.future(endless(), timeout=PATIENCE_S)
+        wait_until(lambda: b"Bells/Count" in tasks(test_server), "the call")
+        call.cancel()
+        wait_until(lambda: b"Bells/Count" not in tasks(test_server), "it to end")
+        hung_up.set()
+
+
+def test_a_clock_ticks_until_its_client_leaves_or_the_server_stops(start_server):
+    server = start_server({"ENABLE_PPROF": "true"})
+    with rpc.Client(server) as client, rpc.Client(server) as other:
+        ticks = stub(client, "Clock").Listen(BELLS.Start(), timeout=PATIENCE_S)
+        assert [next(ticks).number for _ in range(3)] == [1, 2, 3]
+        left = stub(other, "Clock").Listen(BELLS.Start(), timeout=PATIENCE_S)
+        assert next(left).number == 1
+        wait_until(lambda: tasks(server).count(b"Clock/Listen clock ") == 2, "both")
+        left.cancel()
+        wait_until(lambda: tasks(server).count(b"Clock/Listen clock ") == 1, "one to be gone")
+        server.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as raised:
+            for _ in ticks:
+                pass
+        assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.UNAVAILABLE, "the server stops")
+    assert server.wait_exit() == 0

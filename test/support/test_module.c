@@ -64,9 +64,13 @@ const struct app_module *const *__wrap_modules_list(void)
         list[count] = real[count];
         count++;
     }
+    list[count++] = &example_bells;
+    list[count++] = &example_clock;
     list[count++] = &example_hello;
     list[count++] = &example_primes;
     list[count++] = &example_upstream;
+    list[count++] = &example_transfer;
+    list[count++] = &example_visits;
     list[count] = &test_module;
     return list;
 }
