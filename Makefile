@@ -116,11 +116,12 @@ HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 PPROF     := $(filter handlers/diagnostics/pprof%.c handlers/diagnostics/debug_index.c,$(OURS))
 
 SOURCES := $(filter-out handlers/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
-# A service's files lie below their root as their packages do, which is how clients import them.
-PROTO_ROOT     := handlers/proto
-PROTOC_INPUT   := -I$(PROTO_ROOT) -I/usr/include
-SERVICE_PROTOS := $(foreach depth,*/*/*.proto */*/*/*.proto,$(patsubst \
-                  $(PROTO_ROOT)/%,%,$(wildcard $(PROTO_ROOT)/$(depth))))
+# A service's files lie below a root as their packages do, which is how clients import them: that of
+# all, or a module's own.
+PROTO_ROOTS    := handlers/proto $(wildcard handlers/*/proto)
+PROTOC_INPUT   := $(PROTO_ROOTS:%=-I%) -I/usr/include
+PROTO_FILES    := $(wildcard $(foreach root,$(PROTO_ROOTS),$(root)/*/*/*.proto $(root)/*/*/*/*.proto))
+SERVICE_PROTOS := $(foreach root,$(PROTO_ROOTS),$(patsubst $(root)/%,%,$(filter $(root)/%,$(PROTO_FILES))))
 # What they import of protobuf's own, and what reflection reads their descriptions with.
 PACKAGED_PROTOS := $(patsubst %,google/protobuf/%.proto,any descriptor empty field_mask timestamp)
 PROTOS          := $(SERVICE_PROTOS) $(PACKAGED_PROTOS) $(wildcard core/export/*.proto)
@@ -225,19 +226,21 @@ define protoc
 	$(Q)protoc-c $(1) --c_out=$(B)/gen $<
 endef
 
-$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(PROTO_ROOT)/%.proto
-	$(call protoc,$(PROTOC_INPUT))
-
 # protoc-c knows no presence in proto3, and its strings end at the first NUL. What it is shown of our own
 # services is the same on the wire: proto2, where fields have presence, and bytes, which have a length.
 PROTO2 := s/^syntax = "proto3"/syntax = "proto2"/; \
           s/^( +)([[:alnum:]_.]+ [a-z0-9_]+ = [0-9]+;)/\1optional \2/; \
           s/^( +(optional|repeated)) string /\1 bytes /
-$(B)/gen/toq/%.pb-c.c $(B)/gen/toq/%.pb-c.h &: $(PROTO_ROOT)/toq/%.proto Makefile
-	$(call say,PROTOC)
-	$(Q)mkdir -p $(B)/gen/proto/$(dir toq/$*)
-	$(Q)sed -E '$(PROTO2)' $< >$(B)/gen/proto/toq/$*.proto
-	$(Q)protoc-c -I$(B)/gen/proto -I/usr/include --c_out=$(B)/gen $(B)/gen/proto/toq/$*.proto
+define rules_of_root
+$$(B)/gen/%.pb-c.c $$(B)/gen/%.pb-c.h &: $(1)/%.proto
+	$$(call protoc,$$(PROTOC_INPUT))
+$$(B)/gen/toq/%.pb-c.c $$(B)/gen/toq/%.pb-c.h &: $(1)/toq/%.proto Makefile
+	$$(call say,PROTOC)
+	$$(Q)mkdir -p $$(B)/gen/proto/$$(dir toq/$$*)
+	$$(Q)sed -E '$$(PROTO2)' $$< >$$(B)/gen/proto/toq/$$*.proto
+	$$(Q)protoc-c -I$$(B)/gen/proto -I/usr/include --c_out=$$(B)/gen $$(B)/gen/proto/toq/$$*.proto
+endef
+$(foreach root,$(PROTO_ROOTS),$(eval $(call rules_of_root,$(root))))
 
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: $(TEST_PROTO_ROOT)/%.proto
 	$(call protoc,$(PROTOC_INPUT) -I$(TEST_PROTO_ROOT))
@@ -249,7 +252,7 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: %.proto
 	$(call protoc)
 
 # What reflection tells clients: every file of the services, with what it imports.
-$(B)/gen/descriptors.set: $(SERVICE_PROTOS:%=$(PROTO_ROOT)/%)
+$(B)/gen/descriptors.set: $(PROTO_FILES)
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc $(PROTOC_INPUT) --include_imports --descriptor_set_out=$@ $(SERVICE_PROTOS)
 

@@ -4,17 +4,19 @@
  */
 #include "handlers/modules.h"
 
-#include "handlers/diagnostics/diagnostics.h"
-#include "handlers/grpc/grpc_module.h"
-#include "handlers/listings/listings_module.h"
+/* Each is opened after those above it. */
+#define MODULES(MODULE)                                                                            \
+    MODULE(diagnostics_module) /* health, metrics, pprof */                                        \
+    MODULE(listings_module)                                                                        \
+    MODULE(grpc_module) /* gRPC's own services, which describe the others' */
+
+#define DECLARE(module) extern const struct app_module module;
+#define LIST(module)    &module,
+
+MODULES(DECLARE)
 
 const struct app_module *const *modules_list(void)
 {
-    static const struct app_module *const list[] = {
-        &diagnostics_module, /* health, metrics, pprof */
-        &listings_module,
-        &grpc_module, /* gRPC's own services, which describe the others' */
-        NULL,
-    };
+    static const struct app_module *const list[] = {MODULES(LIST) NULL};
     return list;
 }

@@ -81,8 +81,8 @@ struct app_module {
     const struct app_example
         *examples; /* up to one without `before`; shown to whoever watches a start */
     const struct sql_schema *schema; /* the steps that make its tables; NULL: none */
-    /* What it serves over HTTP and gRPC. Handlers get its state for `arg`; those of a module without
-     * one, the struct app_context. */
+    /* What it serves over HTTP and gRPC. Handlers get its state for `arg`; those of a module
+     * without one, the struct app_context. */
     const struct route_row *routes;
     size_t route_count;
     const struct grpc_service *services; /* their own arg is not looked at */

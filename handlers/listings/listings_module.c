@@ -2,7 +2,7 @@
  *
  * listings_module.c - the table, and the options of listings.
  */
-#include "handlers/listings/listings_module.h"
+#include "core/app/app_module.h"
 
 #include "handlers/listings/grpc/listings_grpc.h"
 #include "handlers/listings/http/listings_http.h"

@@ -2,6 +2,7 @@
 """gRPC: modules of the .proto files, a client of grpcio, and calls as frames where it cannot err."""
 
 import functools
+import glob
 import importlib.util
 import os
 import struct
@@ -15,7 +16,7 @@ from http2_wire import DATA, END_STREAM, Http2Peer, frame
 from server import PATIENCE_S
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FOLDERS = ("handlers/proto", "test/support/proto", "/usr/include")
+FOLDERS = ("handlers/proto", *sorted(glob.glob("handlers/*/proto", root_dir=ROOT)), "test/support/proto", "/usr/include")
 
 # C-core's own limits and retries stay out of what is tested.
 OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
