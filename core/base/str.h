@@ -57,6 +57,15 @@ MUST_USE bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value);
  */
 size_t str_format_u64(char *out, uint64_t value);
 
+/* str_from_u64 is a view of `value` in decimal. out: as str_format_u64's. */
+static inline struct str str_from_u64(char *out, uint64_t value)
+{
+    return (struct str){out, str_format_u64(out, value)};
+}
+
+/* STR_U64 is the same in memory of its own, which lasts as long as the block that it stands in. */
+#define STR_U64(value) str_from_u64((char[20]){0}, (value))
+
 /* str_next_field cuts the next field off `rest`, up to `sep` or the end.
  *
  * Returns: true with *ret_field set and *rest moved past the separator; false when rest->ptr is

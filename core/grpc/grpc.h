@@ -99,6 +99,12 @@ struct grpc_limits {
     size_t send_bytes;    /* of a message: RESOURCE_EXHAUSTED; 0: as long as its prefix can say */
 };
 
+/* GRPC_TEXT is a view of a field of bytes, GRPC_BYTES a field that is a view of a text. */
+#define GRPC_TEXT(field)                                                                           \
+    ((struct str){(field).len == 0 ? "" : (const char *)(field).data, (field).len})
+#define GRPC_BYTES(text)                                                                           \
+    ((ProtobufCBinaryData){.len = (text).len, .data = (uint8_t *)(uintptr_t)(text).ptr})
+
 /* --- serving --- */
 
 /* grpc_create makes a server of no services, and registers the metric families.

@@ -39,13 +39,9 @@ static void on_read(void *arg, const struct sql_result *result)
         http_fail(req, rows.status);
         return;
     }
-    char text[20];
-    char ttl[20];
-    const struct str number = {text, str_format_u64(text, count)};
-    const struct str cache_ms = {ttl, str_format_u64(ttl, visits->cache_ms)};
-    redis_tell(visits->context->redis,
-               &REDIS_COMMAND(STR("SET"), req->path, number, STR("PX"), cache_ms));
-    http_respond_text(req, 200, "%" STR_FMT "\n", STR_ARG(number));
+    redis_tell(visits->context->redis, &REDIS_COMMAND(STR("SET"), req->path, STR_U64(count),
+                                                      STR("PX"), STR_U64(visits->cache_ms)));
+    http_respond_text(req, 200, "%llu\n", (unsigned long long)count);
 }
 
 /* on_cached asks MySQL for what Redis does not have, or does not answer. */

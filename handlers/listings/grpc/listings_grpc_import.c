@@ -86,9 +86,9 @@ static bool fill_error(struct grpc_call *call, const struct row_error *error,
         const struct str text = str_from(one->message);
         toq__v1__import_listings_response__row_error__field__init(&fields[i]);
         fields[i].has_field = true;
-        fields[i].field = listings_message_data(one->field);
+        fields[i].field = GRPC_BYTES(one->field);
         fields[i].has_message = true;
-        fields[i].message = listings_message_data(text);
+        fields[i].message = GRPC_BYTES(text);
         list[i] = &fields[i];
     }
     message->has_index = true;

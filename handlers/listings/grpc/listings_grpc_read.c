@@ -97,7 +97,7 @@ static void respond_page(struct grpc_call *call, const struct listings_page *pag
     response.listings = list;
     response.n_listings = page->count;
     response.has_next_page_token = page->has_more;
-    response.next_page_token = (ProtobufCBinaryData){cursor.len, (uint8_t *)(uintptr_t)cursor.ptr};
+    response.next_page_token = GRPC_BYTES(cursor);
     response.has_total = page->has_total;
     response.total = page->total;
     grpc_respond(call, &response.base);

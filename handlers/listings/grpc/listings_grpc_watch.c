@@ -132,7 +132,7 @@ static void send_event(struct watch *watch, const struct listings_event *event)
     response.kind = kinds[event->kind];
     response.position = event->resume;
     response.has_id = true;
-    response.id = listings_message_data(event->id);
+    response.id = GRPC_BYTES(event->id);
     response.has_version = true;
     response.version = event->version;
     if (event->listing != NULL && event->kind != LISTINGS_EVENT_DELETED) {

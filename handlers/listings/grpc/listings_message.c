@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/utf8.h"
+#include "core/grpc/grpc.h"
 
 #define US_PER_S         UINT64_C(1000000)
 #define SHOWN_PATH_BYTES 64 /* of a mask, in an error */
@@ -45,11 +46,6 @@ static bool is_number(int field)
     return listing_field_info((enum listing_field)field)->type == LISTING_NUMBER;
 }
 
-static struct str text_of(ProtobufCBinaryData data)
-{
-    return (struct str){data.len == 0 ? "" : (const char *)data.data, data.len};
-}
-
 /* --- out --- */
 
 static void write_time(uint64_t time_us, Google__Protobuf__Timestamp *message)
@@ -64,7 +60,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
     listing_message *message = &ret_message->message;
     toq__v1__listing__init(message);
     message->has_id = true;
-    message->id = listings_message_data(listing->id);
+    message->id = GRPC_BYTES(listing->id);
     message->has_version = true;
     message->version = listing->version;
     for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
@@ -73,7 +69,7 @@ void listings_message_write(const struct listing *listing, struct listings_messa
         if (is_number(f)) {
             *(int64_t *)value = listing->fields[f].number;
         } else {
-            *(ProtobufCBinaryData *)value = listings_message_data(listing->fields[f].text);
+            *(ProtobufCBinaryData *)value = GRPC_BYTES(listing->fields[f].text);
         }
     }
     write_time(listing->created_us, &ret_message->created_at);
@@ -102,7 +98,7 @@ static struct listing_value value_of(const listing_message *message, int field)
     if (is_number(field)) {
         return (struct listing_value){.text = STR(""), .number = *(const int64_t *)value};
     }
-    return (struct listing_value){.text = text_of(*(const ProtobufCBinaryData *)value)};
+    return (struct listing_value){.text = GRPC_TEXT(*(const ProtobufCBinaryData *)value)};
 }
 
 /* read_field takes a field over; one that is absent has its fallback. */
@@ -226,7 +222,7 @@ struct param {
 
 static struct param text_param(const char *name, ProtobufCBinaryData data)
 {
-    return (struct param){name, name, data.len > 0, text_of(data)};
+    return (struct param){name, name, data.len > 0, GRPC_TEXT(data)};
 }
 
 #define DIGITS_BYTES 21 /* of INT64_MIN, and a NUL */

@@ -24,12 +24,6 @@ struct listings_message {
     Google__Protobuf__Timestamp updated_at;
 };
 
-/* listings_message_data is a text as messages have it. */
-static inline ProtobufCBinaryData listings_message_data(struct str text)
-{
-    return (ProtobufCBinaryData){text.len, (uint8_t *)(uintptr_t)text.ptr};
-}
-
 /* listings_message_write makes a message of a listing. */
 void listings_message_write(const struct listing *listing, struct listings_message *ret_message);
 
