@@ -17,6 +17,7 @@
 
 #include "core/loop/pool.h"
 #include "core/sql/sql_error.h"
+#include "core/sql/sql_statements.h"
 #include "core/sql/sql_tx.h"
 
 #define SQL_DIALS_MAX   2   /* attempts at once: each holds a thread */
@@ -130,6 +131,7 @@ struct sql {
     unsigned error_code;
     char error[SQL_ERROR_BYTES];
     struct metric_histogram *duration; /* NULL until sql_register_metrics */
+    struct sql_statements statements;
     struct sql_metrics *metrics;
     void (*on_closed)(void *arg);
     void *on_closed_arg;

@@ -145,6 +145,7 @@ int sql_register_metrics(struct sql *sql, struct metrics *metrics)
     const struct str db_name = str_from(sql->options.database);
     int rc = pool_register_metrics(sql->dialers, metrics);
     rc = rc < 0 ? rc : add_rows(sm, metrics, &db_name);
+    rc = rc < 0 ? rc : sql_statements_register(&sql->statements, metrics);
     struct metric_family *duration =
         metrics_family(metrics, &(struct metric_family_options){
                                     .type = METRIC_HISTOGRAM,

@@ -171,7 +171,9 @@ static void count(struct sql *sql, const struct sql_query *query)
     sql->stats.failures += status < 0 ? 1 : 0;
     sql->stats.timeouts += status == UV_ETIMEDOUT ? 1 : 0;
     if (sql->duration != NULL) {
-        metric_observe(sql->duration, (double)(clock_now_ns() - query->start_ns) * 1e-9);
+        const double seconds = (double)(clock_now_ns() - query->start_ns) * 1e-9;
+        metric_observe(sql->duration, seconds);
+        sql_statements_observe(&sql->statements, query->name, seconds);
     }
 }
 
