@@ -512,12 +512,23 @@ static void set_peer(struct conn *conn, const struct sockaddr_storage *peer)
     }
 }
 
+/* format_v4 writes "1.2.3.4:80": by hand, for it is in each access line and span, and with
+ * inet_ntop and snprintf it costs as much as half of a plain request. */
+static void format_v4(const uint8_t *addr, uint16_t port, char *out)
+{
+    for (size_t i = 0; i < 4; i++) {
+        out += str_format_u64(out, addr[i]);
+        *out++ = i < 3 ? '.' : ':';
+    }
+    out += str_format_u64(out, port);
+    *out = '\0';
+}
+
 void conn_format_peer(const struct conn *conn, char *out)
 {
     char addr[INET6_ADDRSTRLEN];
     if (IN6_IS_ADDR_V4MAPPED(&conn->peer_addr)) {
-        (void)inet_ntop(AF_INET, &conn->peer_addr.s6_addr[12], addr, sizeof(addr));
-        (void)snprintf(out, CONN_PEER_BYTES, "%s:%u", addr, conn->peer_port);
+        format_v4(&conn->peer_addr.s6_addr[12], conn->peer_port, out);
     } else {
         (void)inet_ntop(AF_INET6, &conn->peer_addr, addr, sizeof(addr));
         (void)snprintf(out, CONN_PEER_BYTES, "[%s]:%u", addr, conn->peer_port);
