@@ -9,8 +9,10 @@
 #include "core/base/clock.h"
 #include "core/client/http_client.h"
 #include "core/export/receiver.h"
+#include "core/telemetry/log.h"
 
 #define OFFSET_READINGS 8
+#define LINE_MS         60000
 
 /* Taken from the ring, and what it became. Freed when the receivers have their bodies. */
 struct batch {
@@ -35,7 +37,9 @@ struct exporter {
     uint64_t close_ms;   /* when what is left is dropped */
     bool is_closing;
     bool is_client_closed;
-    uint64_t *lost; /* the counter of requests that the ring had no room for */
+    uint64_t lost_told;        /* of them, in the log ... */
+    uint64_t lost_line_due_ms; /* ... where until then no line is written */
+    uint64_t *lost;            /* the counter of requests that the ring had no room for */
     void (*on_closed)(void *arg);
     void *on_closed_arg;
 };
@@ -176,12 +180,25 @@ static bool has_room(const struct exporter *exporter)
     return false;
 }
 
+/* tell_lost counts the requests that found no room, and says so once a minute. */
+static void tell_lost(struct exporter *exporter, uint64_t now_ms)
+{
+    const uint64_t lost = span_ring_lost(exporter->options->ring);
+    METRIC_SET(exporter->lost, lost);
+    if (lost > exporter->lost_told && now_ms >= exporter->lost_line_due_ms) {
+        LOG(LOG_WARN, "export", "requests are not exported: the queue is full",
+            log_u64("lost", lost - exporter->lost_told));
+        exporter->lost_told = lost;
+        exporter->lost_line_due_ms = now_ms + LINE_MS;
+    }
+}
+
 /* look takes a batch when there is one. */
 static void look(struct exporter *exporter)
 {
     const uint64_t now_ms = loop_now_ms(exporter->options->loop);
     const size_t waiting = span_ring_count(exporter->options->ring);
-    METRIC_SET(exporter->lost, span_ring_lost(exporter->options->ring));
+    tell_lost(exporter, now_ms);
     if (waiting == 0) {
         exporter->since_ms = 0;
         return;

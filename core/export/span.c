@@ -91,11 +91,17 @@ static void put_address(struct span *span, const char *text, const char *host_ke
 
 /* --- the server's span --- */
 
+/* rpc_name is the method, or what conventions call one that the server does not have. */
+static const char *rpc_name(const struct label *label)
+{
+    return strcmp(label->rpc, "other") == 0 ? "_OTHER" : label->rpc;
+}
+
 static void name_server(struct span *span, const struct span_record *record,
                         const struct label *label)
 {
     if (label->rpc != NULL) {
-        (void)snprintf(span->name, sizeof(span->name), "%s", label->rpc);
+        (void)snprintf(span->name, sizeof(span->name), "%s", rpc_name(label));
     } else {
         const bool is_other = strcmp(record->method, "_OTHER") == 0;
         (void)snprintf(span->name, sizeof(span->name), "%s%s%s", is_other ? "HTTP" : record->method,
@@ -121,7 +127,7 @@ static void put_rpc(struct span *span, const struct span_record *record, const s
 {
     const char *status = record->rpc_status == NULL ? "UNKNOWN" : record->rpc_status;
     put_text(span, "rpc.system.name", "grpc");
-    put_text(span, "rpc.method", label->rpc);
+    put_text(span, "rpc.method", rpc_name(label));
     put_text(span, "rpc.status_code", status);
     if (strcmp(status, "OK") != 0) {
         put_text(span, "error.type", status);

@@ -44,6 +44,7 @@ def test_one_that_is_dead_and_comes_back(receiver, start_server):
     wait_until(lambda: dropped(server, "unreachable") > 0, "a batch to be given up")
     wait_until(lambda: Scrape(server).get("toq_export_lost_requests_total") > 0, "the queue to be full")
     assert len(warnings(server)) == 1
+    assert sum("the queue is full" in line for line in server.lines) == 1
     receiver.open()
     ask(server, name="back")
     wait_until(lambda: (ask(server), receiver.spans())[1], "spans again")
