@@ -20,6 +20,7 @@
 #include "core/base/alt_stack.h"
 #include "core/base/clock.h"
 #include "core/crash/crash_code.h"
+#include "core/crash/crash_events.h"
 #include "core/crash/crash_names.h"
 #include "core/crash/crash_tasks.h"
 
@@ -246,6 +247,7 @@ static void report(struct crash_out *out, int signo, const siginfo_t *info,
     put_stack(out, frames, count, is_walked);
     crash_out_flush(out);
     crash_tasks_put_all(out, now_ns);
+    crash_events_put(out);
     crash_out_flush(out);
     crash_tasks_put_trace(out);
     crash_names_put(out, frames, count, handler);

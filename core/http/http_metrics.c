@@ -7,6 +7,8 @@
  */
 #include "core/http/http_metrics.h"
 
+#include "core/http/trouble.h"
+
 #include <stdlib.h>
 
 struct http_series {
@@ -113,6 +115,7 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
 
 void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns)
 {
+    trouble_look(req, now_ns);
     struct http_series *s = req->route->series;
     while (s != NULL && (s->status != req->status || s->method != req->method)) {
         s = s->next;

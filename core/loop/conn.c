@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/loop/recorder.h"
 #include "core/loop/task.h"
 
 #define IOV_MAX_COUNT 16
@@ -263,6 +264,7 @@ static int write_now(struct conn *conn)
     if (n > 0) {
         conn->stats->sent_bytes += (uint64_t)n;
         conn->moved_bytes += (uint64_t)n;
+        recorder_add(RECORDER_WRITE, 0, (uint64_t)n);
         outq_consume(&conn->out, &conn->set->pool, (size_t)n);
     }
     if (n < 0 || (size_t)n < len) {

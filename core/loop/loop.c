@@ -16,6 +16,7 @@
 
 #include "core/base/clock.h"
 #include "core/loop/arrival.h"
+#include "core/loop/recorder.h"
 #include "core/loop/task.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
@@ -45,6 +46,7 @@ struct loop {
     uint64_t heartbeat_ms;  /* when the next one is due */
     uint64_t ready_ns;      /* loop_ready_ns; 0 until somebody asks in this turn */
     uint64_t held_until_ns; /* until when what is read may have waited for a long turn */
+    uint64_t idle_ns;       /* uv_metrics_idle_time when the last turn was over */
     /* What the clock had counted beside the time spent in poll when this turn began to poll; 0: the
      * loop does not run. It stands still while the loop polls, so one number tells all. */
     atomic_uint_fast64_t busy_ns;
@@ -116,6 +118,8 @@ static void count_turn(struct loop *loop)
     const uint64_t held_ns = turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
     atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
     arrival_poll_begins(now_ns, idle_ns);
+    recorder_add(RECORDER_POLL, 0, (idle_ns - loop->idle_ns) / NS_PER_US);
+    loop->idle_ns = idle_ns;
     if (UNLIKELY(held_ns >= HOLD_NS)) {
         loop->held_until_ns = now_ns + HOLD_WAKE_MS * NS_PER_MS;
     }

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/loop/arrival.h"
 #include "core/loop/own_stack.h"
+#include "core/loop/recorder.h"
 
 #define IDS_PER_BLOCK 1024
 
@@ -88,6 +89,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->holds = 0;
     own.living_count++;
     task_slots_publish(slot, task);
+    recorder_add(RECORDER_START, task->id, 0);
     return 0;
 }
 
@@ -175,6 +177,7 @@ void task_end(struct task *task)
         tell_wait(task, clock_now_ns());
         task->await_depth = 0;
     }
+    recorder_add(RECORDER_END, task->id, task->label);
     task_slots_give(task->slot);
     task->slot = TASK_NO_SLOT;
     own.living_count--;
@@ -275,6 +278,7 @@ struct task *task_enter(struct task *task)
     struct task *previous = own.current;
     task_hold(task);
     set_current(task);
+    recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
     if (task != NULL && task->await_depth == 0) {
         if (UNLIKELY(task->state == task_state_waiting && task->slot != TASK_NO_SLOT &&
                      task_slots_change_count(task->slot) < TASK_CHANGES_MAX)) {
@@ -291,6 +295,7 @@ void task_leave(struct task *previous)
 {
     struct task *left = own.current;
     set_current(previous);
+    recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
     if (left != NULL && left != previous && left->slot != TASK_NO_SLOT && left->await_depth == 0) {
         left->state = task_state_waiting;
         left->state_ns = clock_now_ns();
@@ -298,6 +303,9 @@ void task_leave(struct task *previous)
         left->await_depth = left->handler != NULL;
         task_slots_publish_state(left->slot, left);
         add_change(left, left->state_ns, task_state_waiting, NULL);
+        if (left->await_depth > 0) {
+            recorder_add(RECORDER_PARK, left->id, recorder_literal(task_state_waiting));
+        }
     }
     release(left);
 }
@@ -376,6 +384,10 @@ static inline __attribute__((always_inline)) void park(struct task *task, const 
     }
     task_slots_publish_state(task->slot, task);
     add_change(task, now_ns, state, what);
+    recorder_add(RECORDER_PARK, task->id, recorder_literal(state));
+    if (what != NULL) {
+        recorder_add(RECORDER_WHAT, task->id, recorder_literal(what));
+    }
 }
 
 void task_park(struct task *task, const char *state)
@@ -408,6 +420,7 @@ void task_unpark(struct task *task)
     task->state_ns = now_ns;
     task->await_depth = 0;
     task_slots_publish_state(task->slot, task);
+    recorder_add(RECORDER_RESUME, task->id, 0);
 }
 
 void task_keep_await_stacks(bool is_on)

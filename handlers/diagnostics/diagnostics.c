@@ -15,6 +15,7 @@
 #include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/quit.h"
+#include "handlers/diagnostics/recording.h"
 
 #define CMDLINE_MAX_BYTES (1u << 20)
 #define HELD_MAX_MS       3600000 /* an hour: longer is a unit mistaken for another */
@@ -28,6 +29,10 @@ struct diagnostics_settings {
     uint64_t held_loop_warn_ms; /* 0: never */
     uint64_t held_loop_fail_ms; /* 0: never */
     uint64_t alloc_trace_ms;    /* 0: never */
+    uint64_t recorder_events;   /* of the work loop that are kept; 0: none */
+    char recorder_dir[CONFIG_TEXT_BYTES];
+    uint64_t recorder_slow_ms; /* 0: never */
+    uint64_t recorder_errors;  /* 0: never */
 };
 
 struct diagnostics {
@@ -39,6 +44,7 @@ struct diagnostics {
     struct held held;
     struct alloc_trace alloc_trace;
     struct quit quit;
+    struct recording recording;
     struct buf cmdline;
     struct wheel_timer publish; /* what other loops are to know of the work loop */
 };
@@ -70,6 +76,19 @@ static const struct config_option options[] = {
     {.name = "ALLOC_TRACE_MS", .kind = CONFIG_NUMBER, .offset = SETTING(alloc_trace_ms),
      .value = "0", .max = 3600000, .unit = "milliseconds", .zero = "logs none",
      .help = "how often the allocator's statistics are logged, to the next 100 ms"},
+    {.name = "RECORDER_EVENTS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_events),
+     .value = "262144", .value_prod = "0", .max = 16777216, .unit = "events of 16 bytes",
+     .zero = "records none",
+     .help = "what is kept of the work loop's last moments, for /debug/flight"},
+    {.name = "RECORDER_DIR", .kind = CONFIG_TEXT, .offset = SETTING(recorder_dir),
+     .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "folder for recordings that are kept when something goes wrong, 8 at most"},
+    {.name = "RECORDER_SLOW_MS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_slow_ms),
+     .value = "5000", .max = HELD_MAX_MS, .unit = "milliseconds", .zero = "never does",
+     .help = "how long a request may take before a recording is kept"},
+    {.name = "RECORDER_ERRORS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_errors),
+     .value = "20", .max = 1000000, .unit = "answers of 5xx in a second", .zero = "never does",
+     .help = "how many keep a recording"},
 };
 /* clang-format on */
 
@@ -164,6 +183,9 @@ static int add_pprof(struct diagnostics *d, struct router *router)
         {METHOD_GET, "/debug/pprof/trace", pprof_handle_trace, 0},
         {METHOD_GET, "/debug/pprof/:name", pprof_handle_named, ROUTE_NO_DEADLINE},
         {METHOD_GET, "/debug/pprof/*", pprof_handle_unknown, 0},
+        {METHOD_GET, "/debug/flight", pprof_handle_flight, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/debug/flight/", pprof_handle_flight_page, 0},
+        {METHOD_GET, "/debug/flight/open.js", pprof_handle_flight_script, 0},
         {METHOD_GET, "/debug/fgprof", pprof_handle_wall, ROUTE_NO_DEADLINE | ROUTE_LONG},
     };
     return router_add_rows(router, rows, ARRAY_COUNT(rows), &d->pprof);
@@ -214,6 +236,15 @@ static int start(void *state)
         alloc_trace_start(&d->alloc_trace, d->context->loops[APP_DIAGNOSTICS_SIDE],
                           d->settings.alloc_trace_ms);
     }
+    if (code == 0) {
+        recording_start(&d->recording, &(struct recording_options){
+                                           .pprof = &d->pprof,
+                                           .events = d->settings.recorder_events,
+                                           .dir = d->settings.recorder_dir,
+                                           .slow_ms = d->settings.recorder_slow_ms,
+                                           .errors = d->settings.recorder_errors,
+                                       });
+    }
     if (!d->context->config->enable_pprof) {
         LOG(LOG_INFO, "pprof", "off: ENABLE_PPROF=true and a restart switch it on");
     }
@@ -240,6 +271,7 @@ static void stop(void *state)
     wheel_unset(&d->publish);
     held_stop(&d->held);
     alloc_trace_stop(&d->alloc_trace);
+    recording_stop();
     if (d->pprof.is_started) {
         pprof_stop(&d->pprof);
     }

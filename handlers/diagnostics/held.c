@@ -4,6 +4,8 @@
  */
 #include "handlers/diagnostics/held.h"
 
+#include "core/loop/recorder.h"
+
 #include "core/base/clock.h"
 #include "core/loop/label.h"
 #include "core/loop/task.h"
@@ -34,6 +36,7 @@ static void tell(struct held *held)
     struct task_facts task;
     const bool is_known = loop_copy_running(held->options.work, &task);
     held->said++;
+    recorder_trigger(RECORDER_HELD);
     if (held->is_asking) {
         return; /* the thread does not answer: the line before is still to come */
     }

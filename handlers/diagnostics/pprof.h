@@ -69,6 +69,24 @@ MUST_USE int pprof_dump(const struct pprof *pprof,
  */
 int pprof_symbolize(char *const *frames);
 
+/* pprof_start_flight begins to keep what the recorder has, see flight_start.
+ *
+ * dir: of files that are written by themselves; "": none. Borrowed.
+ */
+void pprof_start_flight(const struct pprof *pprof, const char *dir);
+
+/* pprof_stop_flight ends that; harmless when it was not started. */
+void pprof_stop_flight(void);
+
+/* pprof_handle_flight answers with a trace of the last ?ago=. */
+void pprof_handle_flight(struct http_request *req, void *pprof);
+
+/* pprof_handle_flight_page answers with a page that opens it in ui.perfetto.dev. */
+void pprof_handle_flight_page(struct http_request *req, void *pprof);
+
+/* pprof_handle_flight_script answers with that page's script. */
+void pprof_handle_flight_script(struct http_request *req, void *pprof);
+
 /* pprof_handle_redirect sends /debug/pprof to /debug/pprof/. */
 void pprof_handle_redirect(struct http_request *req, void *pprof);
 

@@ -124,3 +124,28 @@ void pprof_handle_ui_source(struct http_request *req, void *pprof)
 {
     pprof_handle_named(req, pprof);
 }
+
+void pprof_start_flight(const struct pprof *pprof, const char *dir)
+{
+    (void)pprof;
+    (void)dir;
+}
+
+void pprof_stop_flight(void)
+{
+}
+
+void pprof_handle_flight(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_flight_page(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void pprof_handle_flight_script(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/crash/crash.h"
+#include "core/loop/recorder.h"
 
 static void print(struct pool_job *job)
 {
@@ -56,6 +57,7 @@ void quit_dump(struct quit *quit)
         return;
     }
     quit->is_busy = true;
+    recorder_trigger(RECORDER_QUIT);
     if (pprof_dump(quit->pprof, on_dump, quit) < 0) {
         start_printing(quit);
     }

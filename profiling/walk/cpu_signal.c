@@ -47,6 +47,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     struct arch_regs regs = arch_regs_interrupted(context);
     struct unwind_stack stack = find_stack(slot, regs.sp);
     struct ring_sample *sample = &slot->scratch;
+    sample->taken_ns = start_ns;
     sample->label = atomic_load(&read_label)();
     sample->weight = weight;
     sample->period_ns = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);

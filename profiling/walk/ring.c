@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * ring.c - a sample is two words of header and one per frame. The positions only grow and wrap with
- * the type, so full and empty differ without a spare word.
+ * ring.c - a sample is three words of header and one per frame. The positions only grow and wrap
+ * with the type, so full and empty differ without a spare word.
  */
 #include "profiling/walk/ring.h"
 
-#define HEADER_WORDS  2
+#define HEADER_WORDS  3
 #define COMPLETE_FLAG (UINT64_C(1) << 32)
 #define PERIOD_SHIFT  33
 
@@ -28,6 +28,7 @@ void ring_push(struct ring *ring, const struct ring_sample *sample)
         atomic_fetch_add_explicit(&ring->lost, sample->weight, memory_order_relaxed);
         return;
     }
+    ring->words[at++ & ring->mask] = sample->taken_ns;
     ring->words[at++ & ring->mask] = (uint64_t)sample->weight << 32 | sample->label;
     ring->words[at++ & ring->mask] = (uint64_t)sample->period_ns << PERIOD_SHIFT |
                                      (sample->is_complete ? COMPLETE_FLAG : 0) |
@@ -44,6 +45,7 @@ bool ring_pop(struct ring *ring, struct ring_sample *ret_sample)
     if (at == atomic_load_explicit(&ring->pushed, memory_order_acquire)) {
         return false;
     }
+    ret_sample->taken_ns = ring->words[at++ & ring->mask];
     uint64_t header = ring->words[at++ & ring->mask];
     uint64_t shape = ring->words[at++ & ring->mask];
     ret_sample->label = (uint32_t)header;

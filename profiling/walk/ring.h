@@ -18,6 +18,7 @@
 #define RING_PERIOD_NS_MAX INT32_MAX /* 31 bits of a word */
 
 struct ring_sample {
+    uint64_t taken_ns;                /* CLOCK_MONOTONIC */
     uint32_t label;                   /* core/loop/label.h */
     uint32_t weight;                  /* timer periods that it stands for */
     uint32_t period_ns;               /* of the timer; at most RING_PERIOD_NS_MAX */

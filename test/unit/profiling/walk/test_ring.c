@@ -20,7 +20,8 @@ static uint64_t words[WORDS];
 
 static struct ring_sample make_sample(uint32_t number, uint32_t frame_count)
 {
-    struct ring_sample sample = {.label = number,
+    struct ring_sample sample = {.taken_ns = UINT64_MAX - number,
+                                 .label = number,
                                  .weight = number + 1,
                                  .period_ns = RING_PERIOD_NS_MAX - number,
                                  .frame_count = frame_count,
@@ -34,6 +35,7 @@ static struct ring_sample make_sample(uint32_t number, uint32_t frame_count)
 static void assert_sample(const struct ring_sample *sample, uint32_t number, uint32_t frame_count)
 {
     struct ring_sample wanted = make_sample(number, frame_count);
+    assert_int_equal(sample->taken_ns, wanted.taken_ns);
     assert_int_equal(sample->label, wanted.label);
     assert_int_equal(sample->weight, wanted.weight);
     assert_int_equal(sample->period_ns, wanted.period_ns);
@@ -65,7 +67,7 @@ static void test_a_full_ring_counts_what_it_drops(void **state)
     struct ring ring;
     ring_init(&ring, words, WORDS);
     for (uint32_t i = 0; i < 5; i++) { /* 4 samples of 16 words fill it */
-        struct ring_sample sample = make_sample(i, 14);
+        struct ring_sample sample = make_sample(i, 13);
         ring_push(&ring, &sample);
     }
     assert_int_equal(ring_take_lost(&ring), 5); /* the weight of sample 4 */
@@ -73,7 +75,7 @@ static void test_a_full_ring_counts_what_it_drops(void **state)
     struct ring_sample out;
     for (uint32_t i = 0; i < 4; i++) {
         assert_true(ring_pop(&ring, &out));
-        assert_sample(&out, i, 14);
+        assert_sample(&out, i, 13);
     }
     assert_false(ring_pop(&ring, &out));
 }

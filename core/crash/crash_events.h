@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * crash_events.h - what the loops did last, out of the recorder's rings; nothing where it is off.
+ *
+ * Thread: signal.
+ */
+#ifndef TOQ_CORE_CRASH_CRASH_EVENTS_H
+#define TOQ_CORE_CRASH_CRASH_EVENTS_H
+
+#include "core/crash/crash_out.h"
+
+#define CRASH_EVENTS_MAX 32 /* of each loop */
+
+/* crash_events_put writes a line for each event, the oldest first. */
+void crash_events_put(struct crash_out *out);
+
+#endif

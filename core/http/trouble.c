@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trouble.c - two comparisons an answer, and a count.
+ */
+#include "core/http/trouble.h"
+
+#include "core/http/router.h"
+#include "core/loop/recorder.h"
+
+static uint64_t slow_limit_ns = UINT64_MAX;
+static uint64_t error_limit = UINT64_MAX;
+
+static _Thread_local struct {
+    uint64_t second;
+    uint64_t errors; /* in it */
+} own;
+
+void trouble_set_limits(uint64_t slow_ms, uint64_t errors)
+{
+    slow_limit_ns = slow_ms == 0 ? UINT64_MAX : slow_ms * NS_PER_MS;
+    error_limit = errors == 0 ? UINT64_MAX : errors;
+}
+
+static void count_error(uint64_t now_ns)
+{
+    const uint64_t second = now_ns / NS_PER_S;
+    own.errors = second == own.second ? own.errors + 1 : 1;
+    own.second = second;
+    if (own.errors == error_limit) {
+        recorder_trigger(RECORDER_ERRORS);
+    }
+}
+
+void trouble_look(const struct http_request *req, uint64_t now_ns)
+{
+    if (UNLIKELY(now_ns - req->task.start_ns >= slow_limit_ns) && !req->is_long &&
+        (req->route->flags & (ROUTE_LONG | ROUTE_NO_DEADLINE)) == 0) {
+        recorder_trigger(RECORDER_SLOW);
+    }
+    if (UNLIKELY(req->status >= 500)) {
+        count_error(now_ns);
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trouble.h - answers after which the recording is worth keeping: one that took long, and many
+ * of 5xx within a second.
+ *
+ * Thread: a loop's; trouble_set_limits before any runs.
+ */
+#ifndef TOQ_CORE_HTTP_TROUBLE_H
+#define TOQ_CORE_HTTP_TROUBLE_H
+
+#include "core/http/http.h"
+
+/* trouble_set_limits says what is much.
+ *
+ * slow_ms: of a request with a deadline; 0: never. errors: answers of 5xx in a second; 0: never.
+ */
+void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
+
+/* trouble_look looks at an answer. now_ns: clock_now_ns. */
+void trouble_look(const struct http_request *req, uint64_t now_ns);
+
+#endif
