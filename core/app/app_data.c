@@ -82,7 +82,7 @@ int app_data_open(struct app_data *data, struct loop *loop, const struct app_poo
     sql_options.probes = probes;
     redis_options.lookups = &data->lookups;
     data->metrics = metrics;
-    data->first_collector = metrics_count_collectors(metrics);
+    data->first_export = metrics_count_exports(metrics);
     int rc = sql_open(loop, &sql_options, &data->sql);
     if (rc < 0) {
         return rc;
@@ -91,7 +91,7 @@ int app_data_open(struct app_data *data, struct loop *loop, const struct app_poo
     rc = open_redis(data, loop, &redis_options);
     rc = rc < 0 ? rc : open_client(data, loop, pools);
     rc = rc < 0 ? rc : register_metrics(data, metrics);
-    data->end_collector = metrics_count_collectors(metrics);
+    data->end_export = metrics_count_exports(metrics);
     return rc;
 }
 
@@ -107,7 +107,7 @@ void app_data_close(struct app_data *data, void (*on_closed)(void *arg), void *a
 {
     data->on_closed = on_closed;
     data->on_closed_arg = arg;
-    metrics_drop_collectors(data->metrics, data->first_collector, data->end_collector);
+    metrics_end_exports(data->metrics, data->first_export, data->end_export);
     http_client_close(data->client, on_part_closed, data);
     redis_pubsub_close(data->pubsub, on_part_closed, data);
     redis_close(data->redis, on_part_closed, data);

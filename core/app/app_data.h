@@ -21,8 +21,8 @@ struct app_data {
     struct redis_pubsub *pubsub;
     struct http_client *client;
     struct metrics *metrics;
-    size_t first_collector; /* the clients' own, up to ... */
-    size_t end_collector;
+    size_t first_export; /* the clients' own, up to ... */
+    size_t end_export;
     size_t open_count;
     void (*on_closed)(void *arg);
     void *on_closed_arg;

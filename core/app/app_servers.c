@@ -192,19 +192,16 @@ static bool is_of(const struct app_servers *servers, int i, enum app_side side)
     return servers->is_serving[i] && side_of((enum app_server)i) == side;
 }
 
-static int register_listeners(struct app_servers *servers, const struct app_served *served,
-                              enum app_side side)
+static int register_listeners(struct app_servers *servers, const struct app_served *served)
 {
-    struct listener *listeners[APP_SERVER_COUNT];
-    size_t count = 0;
-    for (int i = 0; i < APP_SERVER_COUNT; i++) {
-        if (is_of(servers, i, side)) {
-            listeners[count++] = &servers->list[i].listener;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < APP_SERVER_COUNT; i++) {
+        if (servers->is_serving[i]) {
+            rc = listener_register_metrics(&servers->list[i].listener,
+                                           served->metrics[side_of((enum app_server)i)]);
         }
     }
-    return count == 0 ? 0
-                      : listener_metrics_register(&servers->sides[side].listener_metrics,
-                                                  served->metrics[side], listeners, count);
+    return rc;
 }
 
 static int init_side(struct app_servers *servers, const struct app_served *served,
@@ -227,8 +224,7 @@ int app_servers_open(struct app_servers *servers, const struct app_served *serve
             return code;
         }
     }
-    rc = rc < 0 ? rc : register_listeners(servers, served, APP_TRAFFIC_SIDE);
-    rc = rc < 0 ? rc : register_listeners(servers, served, APP_DIAGNOSTICS_SIDE);
+    rc = rc < 0 ? rc : register_listeners(servers, served);
     if (rc < 0) {
         (void)fprintf(stderr, "toq: cannot start: %s\n", uv_strerror(rc));
         return EX_OSERR;

@@ -4,86 +4,73 @@
  */
 #include "core/loop/budget.h"
 
-#define STEP_COUNT 3
+struct budget_values {
+    size_t max_bytes;
+    size_t used_bytes;
+    size_t charged_bytes;
+    uint64_t level;
+    uint64_t parked_count;
+    uint64_t tight_count;
+    uint64_t full_count;
+    uint64_t refused;
+    uint64_t cut;
+};
 
-/* There is one budget in a process, so there is one of these. */
-static struct {
-    double *max_bytes;
-    double *used_bytes;
-    double *charged_bytes;
-    double *level;
-    uint64_t *steps[STEP_COUNT];
-    uint64_t *refused;
-    uint64_t *cut;
-} cells;
-
-static void collect(void *arg)
+static void fill(void *arg, void *values)
 {
     const struct budget *budget = arg;
     const size_t charged = budget_charged_bytes(budget);
-    METRIC_SET(cells.max_bytes, (double)budget->pool.max_bytes);
-    METRIC_SET(cells.charged_bytes, (double)charged);
-    METRIC_SET(cells.used_bytes,
-               (double)(charged +
-                        atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed)));
-    METRIC_SET(cells.level, (double)budget->traffic.level);
-    METRIC_SET(cells.steps[0], budget->conns == NULL ? 0 : budget->conns->parked_count);
-    METRIC_SET(cells.steps[1], budget->tight_count);
-    METRIC_SET(cells.steps[2], budget->full_count);
-    METRIC_SET(cells.refused, budget->refused);
-    METRIC_SET(cells.cut, budget->cut);
+    *(struct budget_values *)values = (struct budget_values){
+        .max_bytes = budget->pool.max_bytes,
+        .used_bytes =
+            charged + atomic_load_explicit(&budget->pool.foreign_bytes, memory_order_relaxed),
+        .charged_bytes = charged,
+        .level = budget->traffic.level,
+        .parked_count = budget->conns == NULL ? 0 : budget->conns->parked_count,
+        .tight_count = budget->tight_count,
+        .full_count = budget->full_count,
+        .refused = budget->refused,
+        .cut = budget->cut,
+    };
 }
 
-static double *gauge(struct metrics *metrics, const char *name, const char *help)
-{
-    struct metric_family *family = metrics_family(
-        metrics, &(struct metric_family_options){.type = METRIC_GAUGE, .name = name, .help = help});
-    return family == NULL ? NULL : metric_gauge(family, NULL);
-}
+static const char *const step_label[] = {"step", NULL};
 
-static uint64_t *counter(struct metrics *metrics, const char *name, const char *help)
-{
-    struct metric_family *family = metrics_family(
-        metrics,
-        &(struct metric_family_options){.type = METRIC_COUNTER, .name = name, .help = help});
-    return family == NULL ? NULL : metric_counter(family, NULL);
-}
+#define STEPS                                                                                      \
+    "toq_memory_steps_total",                                                                      \
+        "Times that memory made something wait: a connection's output, request bodies, new "       \
+        "requests."
 
-static bool add_steps(struct metrics *metrics)
-{
-    static const char *const labels[] = {"step", NULL};
-    const struct str steps[STEP_COUNT] = {STR("output"), STR("bodies"), STR("requests")};
-    struct metric_family *family = metrics_family(
-        metrics,
-        &(struct metric_family_options){
-            .type = METRIC_COUNTER,
-            .name = "toq_memory_steps_total",
-            .help = "Times that memory made something wait: a connection's output, request "
-                    "bodies, new requests.",
-            .labels = labels,
-        });
-    for (size_t i = 0; family != NULL && i < STEP_COUNT; i++) {
-        cells.steps[i] = metric_counter(family, &steps[i]);
-    }
-    return family != NULL;
-}
+static const struct metric_row rows[] = {
+    {"toq_memory_max_bytes", "The budget: MEMORY_MAX_BYTES.", METRIC_GAUGE,
+     METRIC_FIELD(struct budget_values, max_bytes)},
+    {"toq_memory_used_bytes", "What of the budget is in use, charged or not.", METRIC_GAUGE,
+     METRIC_FIELD(struct budget_values, used_bytes)},
+    {"toq_memory_charged_bytes", "What of the budget requests and connections are charged with.",
+     METRIC_GAUGE, METRIC_FIELD(struct budget_values, charged_bytes)},
+    {"toq_memory_level", "0 at ease; 1 request bodies wait; 2 new requests are refused.",
+     METRIC_GAUGE, METRIC_FIELD(struct budget_values, level)},
+    {STEPS, METRIC_COUNTER, METRIC_FIELD(struct budget_values, parked_count),
+     METRIC_LABEL(step_label, "output")},
+    {STEPS, METRIC_COUNTER, METRIC_FIELD(struct budget_values, tight_count),
+     METRIC_LABEL(step_label, "bodies")},
+    {STEPS, METRIC_COUNTER, METRIC_FIELD(struct budget_values, full_count),
+     METRIC_LABEL(step_label, "requests")},
+    {"toq_memory_refused_requests_total",
+     "Requests refused, and answers replaced, for want of memory.", METRIC_COUNTER,
+     METRIC_FIELD(struct budget_values, refused)},
+    {"toq_memory_cut_connections_total",
+     "Connections cut because they held memory and did not move.", METRIC_COUNTER,
+     METRIC_FIELD(struct budget_values, cut)},
+};
 
 int budget_register_metrics(struct budget *budget, struct metrics *metrics)
 {
-    cells.max_bytes = gauge(metrics, "toq_memory_max_bytes", "The budget: MEMORY_MAX_BYTES.");
-    cells.used_bytes =
-        gauge(metrics, "toq_memory_used_bytes", "What of the budget is in use, charged or not.");
-    cells.charged_bytes = gauge(metrics, "toq_memory_charged_bytes",
-                                "What of the budget requests and connections are charged with.");
-    cells.level = gauge(metrics, "toq_memory_level",
-                        "0 at ease; 1 request bodies wait; 2 new requests are refused.");
-    cells.refused = counter(metrics, "toq_memory_refused_requests_total",
-                            "Requests refused, and answers replaced, for want of memory.");
-    cells.cut = counter(metrics, "toq_memory_cut_connections_total",
-                        "Connections cut because they held memory and did not move.");
-    if (cells.max_bytes == NULL || cells.used_bytes == NULL || cells.charged_bytes == NULL ||
-        cells.level == NULL || cells.refused == NULL || cells.cut == NULL || !add_steps(metrics)) {
-        return UV_ENOMEM;
-    }
-    return metrics_add_collector(metrics, collect, budget);
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = rows,
+                                       .row_count = ARRAY_COUNT(rows),
+                                       .fill = fill,
+                                       .values_bytes = sizeof(struct budget_values),
+                                       .arg = budget,
+                                   });
 }

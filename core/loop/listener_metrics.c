@@ -1,86 +1,41 @@
 /* SPDX-License-Identifier: MIT
  *
- * listener_metrics.c - copies the listeners' counters into their series at each scrape.
+ * listener_metrics.c - the counters of a listener and its connections as a table.
  */
 #include "core/loop/listener_metrics.h"
 
-#include <assert.h>
+static const char *const listener_label[] = {"listener", NULL};
+static const char *const reason_labels[] = {"listener", "reason", NULL};
 
-struct family_row {
-    const char *name;
-    const char *help;
-    const char *reason; /* of the label `reason`; NULL: the family has none */
-    enum metric_type type;
-    size_t offset; /* of the uint64_t counter in struct listener */
-};
+#define SHED                                                                                       \
+    "toq_connections_shed_total", "Connections that could not be served, by what was missing."
 
-static const struct family_row rows[] = {
-    {"toq_connections_open", "Connections that are open.", NULL, METRIC_GAUGE,
-     offsetof(struct listener, stats.open)},
-    {"toq_connections_accepted_total", "Connections accepted.", NULL, METRIC_COUNTER,
-     offsetof(struct listener, stats.accepted)},
-    {"toq_connections_received_bytes_total", "Bytes read from connections.", NULL, METRIC_COUNTER,
-     offsetof(struct listener, stats.received_bytes)},
-    {"toq_connections_sent_bytes_total", "Bytes written to connections.", NULL, METRIC_COUNTER,
-     offsetof(struct listener, stats.sent_bytes)},
+static const struct metric_row rows[] = {
+    {"toq_connections_open", "Connections that are open.", METRIC_GAUGE,
+     METRIC_FIELD(struct listener, stats.open)},
+    {"toq_connections_accepted_total", "Connections accepted.", METRIC_COUNTER,
+     METRIC_FIELD(struct listener, stats.accepted)},
+    {"toq_connections_received_bytes_total", "Bytes read from connections.", METRIC_COUNTER,
+     METRIC_FIELD(struct listener, stats.received_bytes)},
+    {"toq_connections_sent_bytes_total", "Bytes written to connections.", METRIC_COUNTER,
+     METRIC_FIELD(struct listener, stats.sent_bytes)},
     {"toq_connections_write_timeouts_total", "Connections closed because the peer took no bytes.",
-     NULL, METRIC_COUNTER, offsetof(struct listener, stats.write_timeouts)},
-    {"toq_connections_shed_total", "Connections that could not be served, by what was missing.",
-     "descriptors", METRIC_COUNTER, offsetof(struct listener, shed_fds)},
-    {"toq_connections_shed_total", "", "limit", METRIC_COUNTER,
-     offsetof(struct listener, shed_limit)},
-    {"toq_connections_shed_total", "", "memory", METRIC_COUNTER,
-     offsetof(struct listener, shed_memory)},
+     METRIC_COUNTER, METRIC_FIELD(struct listener, stats.write_timeouts)},
+    {SHED, METRIC_COUNTER, METRIC_FIELD(struct listener, shed_fds),
+     METRIC_LABEL(reason_labels, "descriptors")},
+    {SHED, METRIC_COUNTER, METRIC_FIELD(struct listener, shed_limit),
+     METRIC_LABEL(reason_labels, "limit")},
+    {SHED, METRIC_COUNTER, METRIC_FIELD(struct listener, shed_memory),
+     METRIC_LABEL(reason_labels, "memory")},
 };
 
-static void collect(void *arg)
+int listener_register_metrics(struct listener *listener, struct metrics *metrics)
 {
-    const struct listener_metrics *c = arg;
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->cells[i].counter != NULL) {
-            METRIC_SET(c->cells[i].counter, *c->cells[i].source);
-        } else {
-            METRIC_SET(c->cells[i].gauge, (double)*c->cells[i].source);
-        }
-    }
-}
-
-static int add_cell(struct metrics *metrics, const struct family_row *row,
-                    struct listener *listener, struct listener_metrics_cell *ret_cell)
-{
-    static const char *const plain_labels[] = {"listener", NULL};
-    static const char *const reason_labels[] = {"listener", "reason", NULL};
-    const struct metric_family_options options = {
-        .type = row->type,
-        .name = row->name,
-        .help = row->help,
-        .labels = row->reason == NULL ? plain_labels : reason_labels,
-    };
-    struct metric_family *family = metrics_family(metrics, &options);
-    if (family == NULL) {
-        return UV_ENOMEM;
-    }
-    const struct str values[] = {str_from(listener->name), str_from(row->reason)};
-    const bool is_gauge = row->type == METRIC_GAUGE;
-    *ret_cell = (struct listener_metrics_cell){
-        .source = (const uint64_t *)(const void *)((const char *)listener + row->offset),
-        .counter = is_gauge ? NULL : metric_counter(family, values),
-        .gauge = is_gauge ? metric_gauge(family, values) : NULL,
-    };
-    return 0;
-}
-
-int listener_metrics_register(struct listener_metrics *lm, struct metrics *metrics,
-                              struct listener *const *listeners, size_t count)
-{
-    static_assert(ARRAY_COUNT(rows) == LISTENER_METRICS_CELLS, "a cell for each row");
-    REQUIRE(count <= LISTENER_METRICS_MAX);
-    lm->count = count * ARRAY_COUNT(rows);
-    for (size_t i = 0; i < lm->count; i++) {
-        const int rc = add_cell(metrics, &rows[i / count], listeners[i % count], &lm->cells[i]);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return metrics_add_collector(metrics, collect, lm);
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = rows,
+                                       .row_count = ARRAY_COUNT(rows),
+                                       .labels = listener_label,
+                                       .value = listener->name,
+                                       .arg = listener,
+                                   });
 }

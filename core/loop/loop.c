@@ -59,7 +59,6 @@ struct loop {
     struct metric_histogram *turn_seconds;     /* NULL until loop_register_metrics */
     struct metric_histogram *lag_seconds;
     uint64_t *turns_total;
-    double *handles_active;
 };
 
 /* run_round runs what is queued now. What these calls queue waits for the next round, so that
@@ -445,12 +444,6 @@ void loop_unref(struct loop *loop)
     }
 }
 
-static void collect(void *arg)
-{
-    struct loop *loop = arg;
-    METRIC_SET(loop->handles_active, (double)loop->uv.active_handles);
-}
-
 static struct metric_family *family(struct metrics *metrics, enum metric_type type,
                                     const char *name, const char *help)
 {
@@ -467,6 +460,9 @@ static struct metric_family *family(struct metrics *metrics, enum metric_type ty
 
 int loop_register_metrics(struct loop *loop, struct metrics *m)
 {
+    static const struct metric_row handles = {"toq_loop_active_handles",
+                                              "libuv handles that are active.", METRIC_GAUGE,
+                                              METRIC_FIELD(uv_loop_t, active_handles)};
     struct metric_family *turn_seconds =
         family(m, METRIC_HISTOGRAM, "toq_loop_iteration_duration_seconds",
                "Time the callbacks of one loop iteration took, without waiting.");
@@ -475,14 +471,15 @@ int loop_register_metrics(struct loop *loop, struct metrics *m)
                "How late the loop's heartbeat ran: what an event that is ready waits.");
     struct metric_family *turns =
         family(m, METRIC_COUNTER, "toq_loop_iterations_total", "Iterations of the event loop.");
-    struct metric_family *handles =
-        family(m, METRIC_GAUGE, "toq_loop_active_handles", "libuv handles that are active.");
-    if (turn_seconds == NULL || lag_seconds == NULL || turns == NULL || handles == NULL) {
+    if (turn_seconds == NULL || lag_seconds == NULL || turns == NULL) {
         return UV_ENOMEM;
     }
     loop->turns_total = metric_counter(turns, NULL);
-    loop->handles_active = metric_gauge(handles, NULL);
     loop->lag_seconds = metric_histogram(lag_seconds, NULL);
     loop->turn_seconds = metric_histogram(turn_seconds, NULL);
-    return metrics_add_collector(m, collect, loop);
+    return metrics_export(m, &(struct metrics_export){
+                                 .rows = &handles,
+                                 .row_count = 1,
+                                 .arg = &loop->uv,
+                             });
 }

@@ -14,7 +14,7 @@
 
 #include "core/base/list.h"
 #include "core/loop/wheel.h"
-#include "core/telemetry/metrics.h"
+#include "core/telemetry/metrics_export.h"
 
 struct loop;
 struct task_facts;

@@ -30,8 +30,6 @@ struct pool {
     struct pool_stats stats;
     size_t idle; /* threads that wait for a job, or are about to */
     bool is_closing;
-    uint64_t *jobs_total; /* NULL until pool_register_metrics */
-    double *jobs_active;
     size_t thread_count; /* started */
     pthread_t threads[];
 };
@@ -205,38 +203,38 @@ struct pool_stats pool_get_stats(struct pool *pool)
     return stats;
 }
 
-static void collect(void *arg)
+struct pool_values {
+    uint64_t submitted;
+    size_t active;
+};
+
+static void fill(void *arg, void *values)
 {
-    struct pool *pool = arg;
-    const struct pool_stats stats = pool_get_stats(pool);
-    METRIC_SET(pool->jobs_total, stats.submitted);
-    METRIC_SET(pool->jobs_active, (double)(stats.queued + stats.running));
+    const struct pool_stats stats = pool_get_stats(arg);
+    *(struct pool_values *)values = (struct pool_values){
+        .submitted = stats.submitted,
+        .active = stats.queued + stats.running,
+    };
 }
 
 int pool_register_metrics(struct pool *pool, struct metrics *metrics)
 {
     static const char *const labels[] = {"pool", NULL};
-    struct metric_family *jobs =
-        metrics_family(metrics, &(struct metric_family_options){
-                                    .type = METRIC_COUNTER,
-                                    .name = "toq_threadpool_jobs_total",
-                                    .help = "Jobs given to the pool's threads.",
-                                    .labels = labels,
-                                });
-    struct metric_family *active = metrics_family(
-        metrics, &(struct metric_family_options){
-                     .type = METRIC_GAUGE,
-                     .name = "toq_threadpool_active_jobs",
-                     .help = "Jobs queued for the pool's threads or running on them.",
-                     .labels = labels,
-                 });
-    if (jobs == NULL || active == NULL) {
-        return UV_ENOMEM;
-    }
-    const struct str kind = str_from(pool->options.kind);
-    pool->jobs_total = metric_counter(jobs, &kind);
-    pool->jobs_active = metric_gauge(active, &kind);
-    return metrics_add_collector(metrics, collect, pool);
+    static const struct metric_row rows[] = {
+        {"toq_threadpool_jobs_total", "Jobs given to the pool's threads.", METRIC_COUNTER,
+         METRIC_FIELD(struct pool_values, submitted)},
+        {"toq_threadpool_active_jobs", "Jobs queued for the pool's threads or running on them.",
+         METRIC_GAUGE, METRIC_FIELD(struct pool_values, active)},
+    };
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = rows,
+                                       .row_count = ARRAY_COUNT(rows),
+                                       .labels = labels,
+                                       .value = pool->options.kind,
+                                       .fill = fill,
+                                       .values_bytes = sizeof(struct pool_values),
+                                       .arg = pool,
+                                   });
 }
 
 /* --- life --- */

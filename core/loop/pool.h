@@ -94,7 +94,7 @@ bool pool_cancel(struct pool_job *job);
 struct pool_stats pool_get_stats(struct pool *pool);
 
 /* pool_register_metrics adds the pool to toq_threadpool_jobs_total and toq_threadpool_active_jobs,
- * which are read as long as the metrics live or until their collector is dropped: the pool lives
+ * which are read as long as the metrics live or until the export is ended: the pool lives
  * longer.
  *
  * Returns: 0; UV_ENOMEM.

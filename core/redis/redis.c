@@ -22,7 +22,6 @@ struct redis {
     struct redis_call heartbeat;
     uint64_t latency_ns;
     struct redis_metrics metrics;
-    struct redis_conn_metrics conn_metrics;
     double *pending; /* NULL until redis_register_metrics */
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -305,27 +304,28 @@ size_t redis_pending_count(const struct redis *redis)
     return (size_t)(redis->next - redis->oldest);
 }
 
-static void collect(void *arg)
+struct redis_values {
+    size_t pending;
+};
+
+static void fill(void *arg, void *values)
 {
-    const struct redis *redis = arg;
-    METRIC_SET(redis->pending, (double)redis_pending_count(redis));
+    *(struct redis_values *)values = (struct redis_values){redis_pending_count(arg)};
 }
 
 int redis_register_metrics(struct redis *redis, struct metrics *metrics)
 {
-    const struct metric_family_options options = {
-        .type = METRIC_GAUGE,
-        .name = "toq_redis_pending_commands",
-        .help = "Commands whose reply has not come.",
-    };
-    struct metric_family *family = metrics_family(metrics, &options);
-    if (family == NULL) {
-        return UV_ENOMEM;
-    }
-    redis->pending = metric_gauge(family, NULL);
-    int status = redis_metrics_register(&redis->metrics, metrics);
-    if (status == 0) {
-        status = redis_conn_metrics_register(&redis->conn_metrics, metrics, &redis->conn);
-    }
-    return status == 0 ? metrics_add_collector(metrics, collect, redis) : status;
+    static const struct metric_row pending = {"toq_redis_pending_commands",
+                                              "Commands whose reply has not come.", METRIC_GAUGE,
+                                              METRIC_FIELD(struct redis_values, pending)};
+    int rc = redis_metrics_register(&redis->metrics, metrics);
+    rc = rc < 0 ? rc : redis_conn_register_metrics(&redis->conn, metrics);
+    return rc < 0 ? rc
+                  : metrics_export(metrics, &(struct metrics_export){
+                                                .rows = &pending,
+                                                .row_count = 1,
+                                                .fill = fill,
+                                                .values_bytes = sizeof(struct redis_values),
+                                                .arg = redis,
+                                            });
 }

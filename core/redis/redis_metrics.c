@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_metrics.c - a small table of commands in front of the registry, and a collector.
+ * redis_metrics.c - a small table of commands in front of the registry, and the counters
+ * of connections.
  */
 #include "core/redis/redis_metrics.h"
 
@@ -91,66 +92,50 @@ void redis_metrics_refuse(struct redis_metrics *rm)
     }
 }
 
-/* --- connections ---------------------------------------------------------------------------------
- */
+/* --- connections --- */
 
-struct counter_row {
-    const char *name;
-    const char *help;
-    size_t offset; /* of the uint64_t in struct redis_conn */
+struct conn_values {
+    uint64_t ready_count;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    size_t queued_bytes;
+    bool is_ready;
 };
 
-static const struct counter_row counter_rows[REDIS_CONN_COUNTERS_COUNT] = {
-    {"toq_redis_connects_total", "Times a connection to Redis became ready.",
-     offsetof(struct redis_conn, ready_count)},
-    {"toq_redis_received_bytes_total", "Bytes read from Redis.",
-     offsetof(struct redis_conn, stats.received_bytes)},
-    {"toq_redis_sent_bytes_total", "Bytes written to Redis.",
-     offsetof(struct redis_conn, stats.sent_bytes)},
-};
-
-static void collect(void *arg)
+static void fill(void *arg, void *values)
 {
-    const struct redis_conn_metrics *cm = arg;
-    METRIC_SET(cm->connected, redis_conn_is_ready(cm->rc) ? 1 : 0);
-    METRIC_SET(cm->queued_bytes, cm->rc->conn == NULL ? 0 : (double)cm->rc->conn->out.len);
-    for (size_t i = 0; i < REDIS_CONN_COUNTERS_COUNT; i++) {
-        const uint64_t *counter =
-            (const uint64_t *)(const void *)((const char *)cm->rc + counter_rows[i].offset);
-        METRIC_SET(cm->counters[i], *counter);
-    }
+    const struct redis_conn *rc = arg;
+    *(struct conn_values *)values = (struct conn_values){
+        .ready_count = rc->ready_count,
+        .received_bytes = rc->stats.received_bytes,
+        .sent_bytes = rc->stats.sent_bytes,
+        .queued_bytes = rc->conn == NULL ? 0 : rc->conn->out.len,
+        .is_ready = redis_conn_is_ready(rc),
+    };
 }
 
-static struct metric_family *family(struct metrics *metrics, enum metric_type type,
-                                    const char *name, const char *help)
+int redis_conn_register_metrics(struct redis_conn *rc, struct metrics *metrics)
 {
     static const char *const labels[] = {"connection", NULL};
-    const struct metric_family_options options = {
-        .type = type, .name = name, .help = help, .labels = labels};
-    return metrics_family(metrics, &options);
-}
-
-int redis_conn_metrics_register(struct redis_conn_metrics *cm, struct metrics *metrics,
-                                const struct redis_conn *rc)
-{
-    const struct str role = str_from(rc->role);
-    struct metric_family *connected = family(metrics, METRIC_GAUGE, "toq_redis_connected",
-                                             "Whether a connection to Redis is ready: 1 or 0.");
-    struct metric_family *queued = family(metrics, METRIC_GAUGE, "toq_redis_queued_bytes",
-                                          "Bytes that a connection's socket has not taken yet.");
-    if (connected == NULL || queued == NULL) {
-        return UV_ENOMEM;
-    }
-    cm->rc = rc;
-    cm->connected = metric_gauge(connected, &role);
-    cm->queued_bytes = metric_gauge(queued, &role);
-    for (size_t i = 0; i < REDIS_CONN_COUNTERS_COUNT; i++) {
-        struct metric_family *counter =
-            family(metrics, METRIC_COUNTER, counter_rows[i].name, counter_rows[i].help);
-        if (counter == NULL) {
-            return UV_ENOMEM;
-        }
-        cm->counters[i] = metric_counter(counter, &role);
-    }
-    return metrics_add_collector(metrics, collect, cm);
+    static const struct metric_row rows[] = {
+        {"toq_redis_connected", "Whether a connection to Redis is ready: 1 or 0.", METRIC_GAUGE,
+         METRIC_FIELD(struct conn_values, is_ready)},
+        {"toq_redis_queued_bytes", "Bytes that a connection's socket has not taken yet.",
+         METRIC_GAUGE, METRIC_FIELD(struct conn_values, queued_bytes)},
+        {"toq_redis_connects_total", "Times a connection to Redis became ready.", METRIC_COUNTER,
+         METRIC_FIELD(struct conn_values, ready_count)},
+        {"toq_redis_received_bytes_total", "Bytes read from Redis.", METRIC_COUNTER,
+         METRIC_FIELD(struct conn_values, received_bytes)},
+        {"toq_redis_sent_bytes_total", "Bytes written to Redis.", METRIC_COUNTER,
+         METRIC_FIELD(struct conn_values, sent_bytes)},
+    };
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = rows,
+                                       .row_count = ARRAY_COUNT(rows),
+                                       .labels = labels,
+                                       .value = rc->role,
+                                       .fill = fill,
+                                       .values_bytes = sizeof(struct conn_values),
+                                       .arg = rc,
+                                   });
 }

@@ -10,9 +10,8 @@
 
 #include "core/redis/redis_conn.h"
 
-#define REDIS_OPERATIONS_MAX      48
-#define REDIS_OPERATION_NAME_MAX  16
-#define REDIS_CONN_COUNTERS_COUNT 3
+#define REDIS_OPERATIONS_MAX     48
+#define REDIS_OPERATION_NAME_MAX 16
 
 /* How a command ended; the label error_type says it. */
 enum redis_result {
@@ -39,13 +38,6 @@ struct redis_metrics {
     uint64_t *refused;
 };
 
-struct redis_conn_metrics {
-    const struct redis_conn *rc;
-    double *connected;
-    double *queued_bytes;
-    uint64_t *counters[REDIS_CONN_COUNTERS_COUNT];
-};
-
 /* redis_metrics_register adds the families of commands.
  *
  * Returns: 0; UV_ENOMEM.
@@ -67,13 +59,12 @@ void redis_metrics_count(struct redis_metrics *rm, struct redis_operation *opera
 /* redis_metrics_refuse counts one command that was not accepted. */
 void redis_metrics_refuse(struct redis_metrics *rm);
 
-/* redis_conn_metrics_register adds the families of connections with the series of one, labelled by
+/* redis_conn_register_metrics adds the families of connections with the series of one, labelled by
  * its role.
  *
- * Owns:    cm and rc stay the caller's, and outlive `metrics`.
+ * Owns:    rc outlives `metrics`, or its exports.
  * Returns: 0; UV_ENOMEM.
  */
-MUST_USE int redis_conn_metrics_register(struct redis_conn_metrics *cm, struct metrics *metrics,
-                                         const struct redis_conn *rc);
+MUST_USE int redis_conn_register_metrics(struct redis_conn *rc, struct metrics *metrics);
 
 #endif

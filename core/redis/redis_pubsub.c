@@ -13,8 +13,7 @@
 struct redis_pubsub {
     struct redis_conn conn;
     struct list subs;
-    uint64_t walk; /* number of the last walk */
-    struct redis_conn_metrics metrics;
+    uint64_t walk;                /* number of the last walk */
     void (*on_closed)(void *arg); /* set by redis_pubsub_close */
     void *on_closed_arg;
     bool is_closing;
@@ -257,5 +256,5 @@ bool redis_pubsub_is_ready(const struct redis_pubsub *pubsub)
 
 int redis_pubsub_register_metrics(struct redis_pubsub *pubsub, struct metrics *metrics)
 {
-    return redis_conn_metrics_register(&pubsub->metrics, metrics, &pubsub->conn);
+    return redis_conn_register_metrics(&pubsub->conn, metrics);
 }

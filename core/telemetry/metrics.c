@@ -260,18 +260,6 @@ void metric_observe(struct metric_histogram *h, double value)
     METRIC_ADD(&h->sum, value);
 }
 
-int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg)
-{
-    struct metrics_collector *c = malloc(sizeof(*c));
-    if (c == NULL) {
-        return -ENOMEM;
-    }
-    c->collect = collect;
-    c->arg = arg;
-    list_push_back(&m->collectors, &c->link);
-    return 0;
-}
-
 void metrics_collect(const struct metrics *m)
 {
     struct list *pos;
@@ -279,34 +267,6 @@ void metrics_collect(const struct metrics *m)
     LIST_FOR_EACH(pos, tmp, &m->collectors)
     {
         const struct metrics_collector *c = CONTAINER_OF(pos, struct metrics_collector, link);
-        c->collect(c->arg);
-    }
-}
-
-static void collect_nothing(void *arg)
-{
-    (void)arg;
-}
-
-size_t metrics_count_collectors(const struct metrics *m)
-{
-    size_t count = 0;
-    for (const struct list *pos = m->collectors.next; pos != &m->collectors; pos = pos->next) {
-        count++;
-    }
-    return count;
-}
-
-void metrics_drop_collectors(struct metrics *m, size_t first, size_t end)
-{
-    size_t number = 0;
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &m->collectors)
-    {
-        if (number >= first && number < end) {
-            CONTAINER_OF(pos, struct metrics_collector, link)->collect = collect_nothing;
-        }
-        number++;
+        c->collect(c);
     }
 }

@@ -3,12 +3,11 @@
  * metrics.h - counters, gauges and histograms, registered once and printed as Prometheus reads
  * them.
  *
- * Flow:    a module registers a family and its series at start -> bumps the series' cells -> now
- *          and then metrics_collect asks the collectors for values that live elsewhere -> a scrape
- *          calls metrics_render
+ * Flow:    a module registers a family and its series at start -> bumps the series' cells -> a
+ *          scrape copies values that live elsewhere (metrics_export.h), then calls metrics_render
  * Memory:  series live until metrics_destroy; the number of series per family is bounded.
- * Thread:  a registry belongs to one loop, which alone adds to it, writes its cells and runs its
- *          collectors; metrics_render reads registries of other loops as they run.
+ * Thread:  a registry belongs to one loop, which alone adds to it and writes its cells;
+ *          metrics_render reads registries of other loops as they run.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_H
 #define TOQ_CORE_TELEMETRY_METRICS_H
@@ -89,26 +88,7 @@ MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
 /* metric_observe adds one value to a histogram, in the family's unit; never NaN. */
 void metric_observe(struct metric_histogram *h, double value);
 
-/* A collector stores current values into its cells. */
-typedef void (*metrics_collect_fn)(void *arg);
-
-/* metrics_add_collector registers a collector.
- *
- * Returns: 0; UV_ENOMEM.
- */
-MUST_USE int metrics_add_collector(struct metrics *m, metrics_collect_fn collect, void *arg);
-
-/* metrics_count_collectors tells how many there are: the number of the next one. */
-size_t metrics_count_collectors(const struct metrics *m);
-
-/* metrics_drop_collectors ends collectors whose arguments are about to go: the series keep their
- * values.
- *
- * first, end: numbers, of metrics_count_collectors before the first was added, and behind the last.
- */
-void metrics_drop_collectors(struct metrics *m, size_t first, size_t end);
-
-/* metrics_collect runs the collectors. */
+/* metrics_collect copies the values of metrics_export.h into their cells. */
 void metrics_collect(const struct metrics *m);
 
 /* metrics_render appends the families of one or more registries to `out`; a family without a value

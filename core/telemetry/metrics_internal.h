@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * metrics_internal.h - how families and series lie in memory, for metrics.c and metrics_render.c
- * alone.
+ * metrics_internal.h - how families and series lie in memory, for metrics.c, metrics_export.c
+ * and metrics_render.c alone.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_INTERNAL_H
 #define TOQ_CORE_TELEMETRY_METRICS_INTERNAL_H
@@ -18,10 +18,10 @@ struct metrics {
     struct list collectors;                   /* struct metrics_collector, likewise */
 };
 
+/* The head of what metrics_export makes; owned by the registry, which frees it. */
 struct metrics_collector {
     struct list link;
-    metrics_collect_fn collect;
-    void *arg;
+    void (*collect)(const struct metrics_collector *collector);
 };
 
 /* Owned by the registry. */

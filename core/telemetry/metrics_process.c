@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/telemetry/fd_count.h"
 #include "core/telemetry/log.h"
+#include "core/telemetry/metrics_export.h"
 #include "core/telemetry/proc_file.h"
 
 /* /proc/self/stat is some 300 bytes: 52 numbers and a name of at most 16 bytes. */
@@ -28,19 +29,19 @@
 #define STAT_RSS        24
 #define STAT_COUNT      25
 
-/* The cells a scrape fills. There is one process, so there is one of these. */
-static struct {
-    uint64_t *cpu_ns;
-    uint64_t *log_written;
-    uint64_t *log_dropped;
-    double *open_fds;
-    double *max_fds;
-    double *virtual_bytes;
-    double *virtual_max_bytes;
-    double *resident_bytes;
-    double *start_time_s;
-    double *threads;
-} cells;
+/* What a scrape reads. NAN stands for what the kernel does not tell or does not limit. */
+struct process_values {
+    uint64_t cpu_ns;
+    uint64_t log_written;
+    uint64_t log_dropped;
+    double open_fds;
+    double max_fds;
+    double virtual_bytes;
+    double virtual_max_bytes;
+    double resident_bytes;
+    double start_time_s; /* 0 until it was read: a stepped clock must not move it */
+    double threads;
+};
 
 /* read_stat fills values[STAT_FIRST...] and leaves 0 where a field is no plain number. */
 static bool read_stat(uint64_t values[STAT_COUNT])
@@ -86,82 +87,48 @@ static double read_limit(int resource)
     return (double)limit.rlim_cur;
 }
 
-static void collect(void *arg)
+static void fill(void *arg, void *values)
 {
+    struct process_values *v = values;
     (void)arg;
     uint64_t stat[STAT_COUNT];
     const bool has_stat = read_stat(stat);
-    *cells.threads = has_stat ? (double)stat[STAT_THREADS] : NAN;
-    *cells.virtual_bytes = has_stat ? (double)stat[STAT_VSIZE] : NAN;
-    *cells.resident_bytes = has_stat ? (double)stat[STAT_RSS] * (double)sysconf(_SC_PAGESIZE) : NAN;
-    if (has_stat && isnan(*cells.start_time_s)) { /* once: a stepped clock must not move it */
-        *cells.start_time_s = start_time_s(stat[STAT_START_TIME]);
+    v->threads = has_stat ? (double)stat[STAT_THREADS] : NAN;
+    v->virtual_bytes = has_stat ? (double)stat[STAT_VSIZE] : NAN;
+    v->resident_bytes = has_stat ? (double)stat[STAT_RSS] * (double)sysconf(_SC_PAGESIZE) : NAN;
+    if (v->start_time_s == 0 || isnan(v->start_time_s)) {
+        v->start_time_s = has_stat ? start_time_s(stat[STAT_START_TIME]) : NAN;
     }
     uint64_t open_fds;
-    *cells.open_fds = fd_count_open(&open_fds) ? (double)open_fds : NAN;
-    *cells.max_fds = read_limit(RLIMIT_NOFILE);
-    *cells.virtual_max_bytes = read_limit(RLIMIT_AS);
-    *cells.cpu_ns = clock_cpu_ns();
+    v->open_fds = fd_count_open(&open_fds) ? (double)open_fds : NAN;
+    v->max_fds = read_limit(RLIMIT_NOFILE);
+    v->virtual_max_bytes = read_limit(RLIMIT_AS);
+    v->cpu_ns = clock_cpu_ns();
     const struct log_stats log = log_get_stats();
-    *cells.log_written = log.written_lines;
-    *cells.log_dropped = log.dropped_lines;
+    v->log_written = log.written_lines;
+    v->log_dropped = log.dropped_lines;
 }
 
-static int add_counter(struct metrics *m, const char *name, const char *help, uint64_t divisor,
-                       uint64_t **ret_cell)
-{
-    const struct metric_family_options options = {
-        .type = METRIC_COUNTER, .name = name, .help = help, .divisor = divisor};
-    struct metric_family *family = metrics_family(m, &options);
-    if (family == NULL) {
-        return -ENOMEM;
-    }
-    *ret_cell = metric_counter(family, NULL);
-    return 0;
-}
+#define VALUE(field) METRIC_FIELD(struct process_values, field)
 
-static int add_counters(struct metrics *m)
-{
-    const int cpu =
-        add_counter(m, "process_cpu_seconds_total",
-                    "Total user and system CPU time spent in seconds.", NS_PER_S, &cells.cpu_ns);
-    const int written =
-        add_counter(m, "toq_log_lines_total", "Log lines written.", 1, &cells.log_written);
-    const int dropped =
-        add_counter(m, "toq_log_lines_dropped_total",
-                    "Log lines lost to a full queue or a failed write.", 1, &cells.log_dropped);
-    return cpu != 0 || written != 0 || dropped != 0 ? -ENOMEM : 0;
-}
-
-static int add_gauges(struct metrics *m)
-{
-    static const struct {
-        const char *name;
-        const char *help;
-        double **cell;
-    } rows[] = {
-        {"process_open_fds", "Number of open file descriptors.", &cells.open_fds},
-        {"process_max_fds", "Maximum number of open file descriptors.", &cells.max_fds},
-        {"process_virtual_memory_bytes", "Virtual memory size in bytes.", &cells.virtual_bytes},
-        {"process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
-         &cells.virtual_max_bytes},
-        {"process_resident_memory_bytes", "Resident memory size in bytes.", &cells.resident_bytes},
-        {"process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
-         &cells.start_time_s},
-        {"process_threads", "Number of OS threads in the process.", &cells.threads},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        const struct metric_family_options options = {
-            .type = METRIC_GAUGE, .name = rows[i].name, .help = rows[i].help};
-        struct metric_family *family = metrics_family(m, &options);
-        if (family == NULL) {
-            return -ENOMEM;
-        }
-        *rows[i].cell = metric_gauge(family, NULL);
-    }
-    *cells.start_time_s = NAN;
-    return 0;
-}
+static const struct metric_row rows[] = {
+    {"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
+     METRIC_COUNTER, VALUE(cpu_ns), .divisor = NS_PER_S},
+    {"toq_log_lines_total", "Log lines written.", METRIC_COUNTER, VALUE(log_written)},
+    {"toq_log_lines_dropped_total", "Log lines lost to a full queue or a failed write.",
+     METRIC_COUNTER, VALUE(log_dropped)},
+    {"process_open_fds", "Number of open file descriptors.", METRIC_GAUGE, VALUE(open_fds)},
+    {"process_max_fds", "Maximum number of open file descriptors.", METRIC_GAUGE, VALUE(max_fds)},
+    {"process_virtual_memory_bytes", "Virtual memory size in bytes.", METRIC_GAUGE,
+     VALUE(virtual_bytes)},
+    {"process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
+     METRIC_GAUGE, VALUE(virtual_max_bytes)},
+    {"process_resident_memory_bytes", "Resident memory size in bytes.", METRIC_GAUGE,
+     VALUE(resident_bytes)},
+    {"process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+     METRIC_GAUGE, VALUE(start_time_s)},
+    {"process_threads", "Number of OS threads in the process.", METRIC_GAUGE, VALUE(threads)},
+};
 
 static int add_build_info(struct metrics *m, const char *version)
 {
@@ -183,8 +150,12 @@ static int add_build_info(struct metrics *m, const char *version)
 
 int metrics_process_register(struct metrics *m, const char *version)
 {
-    if (add_build_info(m, version) != 0 || add_counters(m) != 0 || add_gauges(m) != 0) {
-        return -ENOMEM;
-    }
-    return metrics_add_collector(m, collect, NULL);
+    const int rc = add_build_info(m, version);
+    return rc != 0 ? rc
+                   : metrics_export(m, &(struct metrics_export){
+                                           .rows = rows,
+                                           .row_count = ARRAY_COUNT(rows),
+                                           .fill = fill,
+                                           .values_bytes = sizeof(struct process_values),
+                                       });
 }

@@ -114,7 +114,7 @@ static size_t take_waiting(struct listings_gather_query *query, struct str *ids)
 /* tell_batch says in the trails of all gets that they share a query, and which. */
 static void tell_batch(struct listings_gather_query *query, size_t count)
 {
-    const uint64_t batch = ++query->gather->batches << 16 | count;
+    const uint64_t batch = query->gather->query_count << 16 | count;
     for (struct list *pos = query->gets.next; pos != &query->gets; pos = pos->next) {
         struct task *task = CONTAINER_OF(pos, struct listings_get, link)->task;
         if (task != NULL && count > 1) {
@@ -131,7 +131,7 @@ static void send_waiting(struct listings_gather_query *query)
     struct str ids[LISTINGS_LOOKUP_MAX];
     list_unlink(&query->link);
     query->is_ended = false;
-    METRIC_ADD(query->gather->query_count, 1);
+    query->gather->query_count++;
     const size_t count = take_waiting(query, ids);
     tell_batch(query, count);
     query->lookup = (struct listings_lookup){
@@ -228,33 +228,20 @@ void listings_gather_cancel(struct listings_get *get)
 
 /* --- opening --- */
 
-static void collect(void *arg)
-{
-    const struct listings_gather *gather = arg;
-    METRIC_SET(gather->waiting_gauge, (double)gather->waiting_count);
-}
+static const struct metric_row metric_rows[] = {
+    {"toq_listings_gather_queries_total", "Queries that read listings by id, many each.",
+     METRIC_COUNTER, METRIC_FIELD(struct listings_gather, query_count)},
+    {"toq_listings_gather_waiting", "Reads by id that wait for such a query to begin.",
+     METRIC_GAUGE, METRIC_FIELD(struct listings_gather, waiting_count)},
+};
 
 static int register_metrics(struct listings_gather *gather, struct metrics *metrics)
 {
-    struct metric_family *queries = metrics_family(
-        metrics,
-        &(struct metric_family_options){.type = METRIC_COUNTER,
-                                        .name = "toq_listings_gather_queries_total",
-                                        .help = "Queries that read listings by id, many each."});
-    struct metric_family *waiting =
-        metrics_family(metrics, &(struct metric_family_options){
-                                    .type = METRIC_GAUGE,
-                                    .name = "toq_listings_gather_waiting",
-                                    .help = "Reads by id that wait for such a query to begin."});
-    if (queries == NULL || waiting == NULL) {
-        return UV_ENOMEM;
-    }
-    gather->query_count = metric_counter(queries, NULL);
-    gather->waiting_gauge = metric_gauge(waiting, NULL);
-    if (gather->query_count == NULL || gather->waiting_gauge == NULL) {
-        return UV_ENOMEM;
-    }
-    return metrics_add_collector(metrics, collect, gather);
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = metric_rows,
+                                       .row_count = ARRAY_COUNT(metric_rows),
+                                       .arg = gather,
+                                   });
 }
 
 int listings_gather_init(struct listings_gather *gather, struct loop *loop, struct sql *sql,

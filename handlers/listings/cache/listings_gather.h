@@ -65,9 +65,7 @@ struct listings_gather {
     struct list idle; /* queries */
     struct listings_gather_query queries[LISTINGS_GATHER_RUNNING];
     struct loop_deferred flush;
-    uint64_t batches;      /* queries so far, for their numbers in trails */
-    uint64_t *query_count; /* these two are metrics */
-    double *waiting_gauge;
+    uint64_t query_count; /* that have begun: a metric, and their numbers in trails */
 };
 
 /* listings_gather_init prepares gathering, and adds the toq_listings_gather_ families.

@@ -293,13 +293,11 @@ static void test_closing_while_it_rests(void **state)
 static void test_metrics_name_the_listener(void **state)
 {
     (void)state;
-    static struct listener_metrics lm;
-    struct listener *const listeners[] = {&listener};
     struct metrics *metrics = metrics_create();
     struct buf text;
     struct peer peer;
     assert_non_null(metrics);
-    assert_int_equal(listener_metrics_register(&lm, metrics, listeners, 1), 0);
+    assert_int_equal(listener_register_metrics(&listener, metrics), 0);
     peer_connect(&peer, loop, listener.port, 0);
     peer_send(&peer, STR("12345"));
     peer_await(&peer, "12345", 1);

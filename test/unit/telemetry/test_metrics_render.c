@@ -208,23 +208,6 @@ static void test_overflow_is_printed_once_it_is_used(void **state)
                    "test_requests_total{route=\"other\",code=\"other\"} 2\n");
 }
 
-static void collect(void *arg)
-{
-    *(double *)arg += 1;
-}
-
-static void test_collectors_run_before_each_text(void **state)
-{
-    static const struct metric_family_options options = {
-        .type = METRIC_GAUGE, .name = "test_scrapes", .help = "Scrapes."};
-    double *cell = metric_gauge(add(*state, &options), NULL);
-    assert_int_equal(metrics_add_collector(*state, collect, cell), 0);
-    assert_renders(*state, METRICS_TEXT_0_0_4,
-                   "# HELP test_scrapes Scrapes.\n# TYPE test_scrapes gauge\ntest_scrapes 1\n");
-    assert_renders(*state, METRICS_TEXT_0_0_4,
-                   "# HELP test_scrapes Scrapes.\n# TYPE test_scrapes gauge\ntest_scrapes 2\n");
-}
-
 /* Two loops count by the same names. */
 static void test_registries_are_added_up(void **state)
 {
@@ -329,7 +312,6 @@ int main(void)
         RENDER_TEST(test_histogram_with_labels_and_no_bounds),
         RENDER_TEST(test_escapes),
         RENDER_TEST(test_overflow_is_printed_once_it_is_used),
-        RENDER_TEST(test_collectors_run_before_each_text),
         RENDER_TEST(test_registries_are_added_up),
         RENDER_TEST(test_a_scrape_beside_a_loop_that_counts),
         RENDER_TEST(test_a_text_above_the_maximum_fails),

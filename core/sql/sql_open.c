@@ -52,7 +52,6 @@ static void run_closed(struct loop_deferred *deferred)
     struct sql *sql = CONTAINER_OF(deferred, struct sql, closed);
     void (*const on_closed)(void *arg) = sql->on_closed;
     void *arg = sql->on_closed_arg;
-    sql_metrics_destroy(sql->metrics);
     destroy_dialers(sql);
     free(sql);
     pool_count--;
