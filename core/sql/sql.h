@@ -22,6 +22,7 @@
 
 struct sql;
 struct sql_conn;
+struct sql_query_owner;
 struct sql_query;
 struct sql_tx;
 
@@ -68,6 +69,20 @@ struct sql_options {
  */
 typedef void (*sql_query_fn)(struct sql_query *query);
 
+/* A claim on a connection. Private. */
+struct sql_lease {
+    struct list link;      /* among the waiters */
+    struct sql_conn *conn; /* that it has; NULL: it waits, or the connection is lost */
+    void (*granted)(struct sql_lease *lease);
+    void (*refused)(struct sql_lease *lease, int status, const struct sql_error *error);
+    uint64_t start_ns; /* of its waiting */
+    bool is_waiting;
+    bool is_first; /* before all that wait, and also of a server that is down */
+    bool is_own;   /* a check of the pool's: its waiting says nothing of requests */
+    bool is_extra; /* may have a connection beyond the pool's maximum */
+    bool is_kill;  /* what it runs is not killed in turn */
+};
+
 struct sql_query {
     /* the caller's: set before sql_query_start, everything else zero */
     struct str text; /* one statement, a ? for each parameter */
@@ -86,17 +101,18 @@ struct sql_query {
     struct sql_result result;
 
     /* private */
-    struct list link; /* among the waiters */
+    struct sql_lease lease; /* where it belongs to no transaction */
     struct sql *sql;
-    struct sql_conn *conn; /* that runs it */
-    struct sql_tx *tx;     /* that it belongs to */
+    struct sql_conn *conn;               /* that runs it */
+    struct sql_tx *tx;                   /* that it belongs to; NULL: none */
+    const struct sql_query_owner *owner; /* what the transaction is told */
     struct sql_row **row_end;
     size_t used_bytes;
     uint64_t start_ns;
     struct wheel_timer timer;
     struct loop_deferred done;
     uint8_t state;
-    bool is_first;   /* before all that wait, and also of a server that is down */
+    bool is_own;     /* one of the pool's: neither counted nor logged */
     bool is_command; /* by the text protocol */
     uint8_t again;   /* enum sql_again, of the last run */
     uint8_t tries;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_query.h"
 
 #define ARENA_BYTES (64u << 20) /* the limits of a query are below that */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_conn.c - one connection: connected by a worker thread, then driven by the loop through the
- * library's coroutine.
+ * sql_conn.c - one connection: connected by a worker thread, then polled by the loop.
  *
  * Connecting blocks whatever one does: the name is resolved, the TLS handshake polls by itself and
  * login plugins are loaded from disk. So it runs on a worker, and only a connection that is open is
@@ -18,8 +17,8 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/base/random.h"
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_conn.h"
+#include "core/sql/sql_dial.h"
 
 /* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SERVER_LOST,
  * CR_SSL_CONNECTION_ERROR */
@@ -39,12 +38,9 @@
     "SET SESSION time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"     \
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 
-/* forget_tls_errors empties OpenSSL's queue of the calling thread. What one connection left there,
- * when it broke or was given up, would make the library take the next one's "try again" for an
- * error. */
-static void forget_tls_errors(const struct sql *sql)
+void sql_conn_forget_tls_errors(const struct sql_conn *conn)
 {
-    if (sql->options.tls != SQL_TLS_OFF) {
+    if (conn->dialer->options->tls != SQL_TLS_OFF) {
         ERR_clear_error();
     }
 }
@@ -114,7 +110,7 @@ static size_t ask_packet_bytes(MYSQL *mysql)
  * all, or says nothing. */
 static void explain(struct sql_conn *conn)
 {
-    const struct sql_options *options = &conn->sql->options;
+    const struct sql_options *options = conn->dialer->options;
     const unsigned code = mysql_errno(conn->mysql);
     if (code == LOST_CONNECTION) {
         (void)snprintf(conn->why, sizeof(conn->why),
@@ -135,15 +131,15 @@ static void work(struct pool_job *job)
     if (mysql_thread_init() != 0) {
         return;
     }
-    forget_tls_errors(conn->sql);
+    sql_conn_forget_tls_errors(conn);
     conn->mysql = mysql_init(NULL);
-    conn->is_dialed = conn->mysql != NULL && dial(conn->mysql, &conn->sql->options);
+    conn->is_dialed = conn->mysql != NULL && dial(conn->mysql, conn->dialer->options);
     if (conn->is_dialed) {
         conn->packet_bytes = ask_packet_bytes(conn->mysql);
         conn->is_dialed = mysql_options(conn->mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
     }
     /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
-    conn->is_in_clear = conn->is_dialed && conn->sql->options.tls != SQL_TLS_OFF &&
+    conn->is_in_clear = conn->is_dialed && conn->dialer->options->tls != SQL_TLS_OFF &&
                         mysql_get_ssl_cipher(conn->mysql) == NULL;
     if (conn->mysql != NULL && !conn->is_dialed) {
         explain(conn);
@@ -165,11 +161,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     }
     ready |= (events & UV_READABLE) != 0 ? MYSQL_WAIT_READ : 0;
     ready |= (events & UV_WRITABLE) != 0 ? MYSQL_WAIT_WRITE : 0;
-    if (conn->query != NULL) {
-        sql_exec_resume(conn, ready);
-    } else {
-        sql_pool_drop(conn, false); /* nobody asked anything: it is closed, or out of step */
-    }
+    conn->dialer->events->ready(conn, ready);
 }
 
 void sql_conn_wait(struct sql_conn *conn, int wait)
@@ -194,7 +186,7 @@ static int open_poll(struct sql_conn *conn)
     if (conn->poll_fd < 0) {
         return UV_EMFILE;
     }
-    const int rc = uv_poll_init(loop_uv(conn->sql->loop), &conn->poll, conn->poll_fd);
+    const int rc = uv_poll_init(loop_uv(conn->dialer->loop), &conn->poll, conn->poll_fd);
     if (rc < 0) {
         (void)close(conn->poll_fd);
         return rc;
@@ -204,144 +196,73 @@ static int open_poll(struct sql_conn *conn)
     return 0;
 }
 
-/* lifetime_ms is shortened by up to a fifth, so that connections made together do not end together.
- */
-static uint64_t lifetime_ms(const struct sql_options *options)
+/* tell_failed says why, by the text that says most. */
+static void tell_failed(struct sql_conn *conn, int rc)
 {
-    return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
+    void (*const failed)(struct sql_conn *, unsigned, const char *) = conn->dialer->events->failed;
+    if (rc < 0) {
+        failed(conn, 0, uv_strerror(rc));
+    } else if (conn->mysql == NULL) {
+        failed(conn, OUT_OF_MEMORY, "out of memory");
+    } else if (conn->is_in_clear) {
+        failed(conn, TLS_ERROR, "the server offers no TLS");
+    } else {
+        failed(conn, mysql_errno(conn->mysql),
+               conn->why[0] != '\0' ? conn->why : mysql_error(conn->mysql));
+    }
 }
 
 static void on_dialed(struct pool_job *job, int status)
 {
     struct sql_conn *conn = CONTAINER_OF(job, struct sql_conn, job);
-    struct sql *sql = conn->sql;
-    list_unlink(&conn->link);
     const bool is_good = status == 0 && conn->is_dialed && !conn->is_in_clear;
     const int rc = is_good ? open_poll(conn) : 0;
     if (is_good && rc == 0) {
-        conn->expires_ms = loop_now_ms(sql->loop) + lifetime_ms(&sql->options);
-        sql_pool_on_dialed(sql, conn, 0, "");
+        conn->dialer->events->opened(conn);
         return;
     }
-    MYSQL *mysql = conn->mysql;
-    if (rc < 0) {
-        sql_pool_on_dialed(sql, NULL, 0, uv_strerror(rc));
-    } else if (mysql == NULL) {
-        sql_pool_on_dialed(sql, NULL, OUT_OF_MEMORY, "out of memory");
-    } else if (conn->is_in_clear) {
-        sql_pool_on_dialed(sql, NULL, TLS_ERROR, "the server offers no TLS");
-    } else {
-        sql_pool_on_dialed(sql, NULL, mysql_errno(mysql),
-                           conn->why[0] != '\0' ? conn->why : mysql_error(mysql));
-    }
-    mysql_close(mysql);
+    tell_failed(conn, rc);
+    mysql_close(conn->mysql);
     free(conn);
 }
 
-int sql_conn_dial(struct sql *sql)
+int sql_conn_dial(struct sql_dialer *dialer, struct sql_conn **ret_conn)
 {
     struct sql_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
         return UV_ENOMEM;
     }
-    conn->sql = sql;
+    conn->dialer = dialer;
     conn->job.work = work;
     conn->job.done = on_dialed;
+    list_init(&conn->link);
     list_init(&conn->stmts);
-    const int rc = pool_submit(sql->dialers, sql->loop, &conn->job);
+    const int rc = pool_submit(dialer->threads, dialer->loop, &conn->job);
     if (rc < 0) {
         free(conn);
         return rc;
     }
-    list_push_back(&sql->dialing, &conn->link);
+    *ret_conn = conn;
     return 0;
 }
 
-/* --- the coroutine -------------------------------------------------------------------------------
- *
- * None of our code runs on its stack, so the sanitizers, which know nothing of the switch, are
- * content: neither ASan nor TSan needs an option.
- */
-
-int sql_conn_start(struct sql_conn *conn)
-{
-    forget_tls_errors(conn->sql);
-    switch (conn->op) {
-    case OP_COMMAND:
-        return mysql_real_query_start(&conn->ret_int, conn->mysql, conn->query->text.ptr,
-                                      conn->query->text.len);
-    case OP_EVICT:
-        return mysql_stmt_close_start(&conn->ret_bool, conn->stmt->handle);
-    case OP_PREPARE:
-        return mysql_stmt_prepare_start(&conn->ret_int, conn->stmt->handle, conn->stmt->text,
-                                        conn->stmt->text_len);
-    case OP_EXECUTE:
-        return mysql_stmt_execute_start(&conn->ret_int, conn->stmt->handle);
-    case OP_FETCH:
-        return mysql_stmt_fetch_start(&conn->ret_int, conn->stmt->handle);
-    case OP_NONE:
-        break;
-    }
-    INVARIANT(!"an operation to start");
-    return 0;
-}
-
-int sql_conn_resume(struct sql_conn *conn, int events)
-{
-    forget_tls_errors(conn->sql);
-    switch (conn->op) {
-    case OP_COMMAND:
-        return mysql_real_query_cont(&conn->ret_int, conn->mysql, events);
-    case OP_EVICT:
-        return mysql_stmt_close_cont(&conn->ret_bool, conn->stmt->handle, events);
-    case OP_PREPARE:
-        return mysql_stmt_prepare_cont(&conn->ret_int, conn->stmt->handle, events);
-    case OP_EXECUTE:
-        return mysql_stmt_execute_cont(&conn->ret_int, conn->stmt->handle, events);
-    case OP_FETCH:
-        return mysql_stmt_fetch_cont(&conn->ret_int, conn->stmt->handle, events);
-    case OP_NONE:
-        break;
-    }
-    INVARIANT(!"an operation to resume");
-    return 0;
-}
-
-/* unwind ends a suspended operation: on a socket that is shut down every read and write fails at
- * once, so the coroutine runs to its end and frees what its frames own. */
-static void unwind(struct sql_conn *conn)
-{
-    (void)mariadb_cancel(conn->mysql);
-    while (sql_conn_resume(conn, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE) != 0) {
-    }
-    if (conn->op == OP_EVICT) {
-        conn->stmt->handle = NULL; /* the library has freed it */
-        sql_stmt_free(conn->stmt);
-    }
-}
+/* --- the end --- */
 
 static void free_conn(uv_handle_t *handle)
 {
     struct sql_conn *conn = handle->data;
-    struct sql *sql = conn->sql;
+    struct sql_dialer *dialer = conn->dialer;
     list_unlink(&conn->link);
-    sql_stmt_free_params(&conn->params);
     free(conn);
-    sql_pool_on_conn_closed(sql);
+    dialer->events->gone(dialer);
 }
 
 void sql_conn_close(struct sql_conn *conn)
 {
-    if (conn->op != OP_NONE) {
-        unwind(conn);
-    }
     int wait = mysql_close_start(conn->mysql); /* says goodbye if the connection is still good */
     while (wait != 0) {
         (void)mariadb_cancel(conn->mysql); /* it does not even take these five bytes */
         wait = mysql_close_cont(conn->mysql, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
-    }
-    while (!list_is_empty(&conn->stmts)) {
-        sql_stmt_free(sql_stmt_take_oldest(conn));
     }
     uv_close((uv_handle_t *)&conn->poll, free_conn);
     (void)close(conn->poll_fd);

@@ -2,6 +2,8 @@
  *
  * sql_dial.c - why a server cannot be reached: each address of its name, and the system's words.
  */
+#include "core/sql/sql_dial.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -10,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/sql/sql_internal.h"
+#include "core/loop/loop.h"
 
 #define TEXT_BYTES 128
 

@@ -11,15 +11,33 @@
  * A time that is up is looked at once more a moment later: when the loop itself was held up,
  * answers may lie unread in the socket.
  */
+#include "core/sql/sql_health.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_query.h"
+#include "core/sql/sql_tx.h"
 #include "core/telemetry/log.h"
 
-/* For a ping or a probe; with the time between two of them it is below 2 s. */
-#define PATIENCE_MS UINT64_C(800)
-#define LATE_MS     UINT64_C(100) /* of it: to look once more */
+/* How long a ping or a probe may take; with the time between two of them it is below 2 s. */
+#define ANSWER_MS UINT64_C(800)
+#define LATE_MS   UINT64_C(100) /* of it: to look once more */
+
+struct sql_checks {
+    struct sql *sql;
+    struct sql_query ping;
+    struct wheel_timer ping_timer;
+    bool is_ping_late; /* its time is up; looked at once more */
+    struct sql_tx probe;
+    struct sql_query probe_query;
+    size_t probe_index; /* of options.probes */
+    uint64_t probe_start_ns;
+    bool is_probing;
+    struct sql_query kill;
+    char kill_text[32];
+};
 
 /* --- states --- */
 
@@ -48,17 +66,17 @@ static void keep_error(struct sql *sql, unsigned code, const char *error)
     (void)snprintf(sql->error, sizeof(sql->error), "%s", error);
 }
 
-void sql_health_set_down(struct sql *sql, unsigned code, const char *error)
+static void set_down(struct sql *sql, unsigned code, const char *error)
 {
     const struct sql_error told = {.code = code, .message = str_from(error)};
     const int status = code == 0 ? 0 : sql_error_meaning(code, "").status;
     keep_error(sql, code, error);
     enter(sql, SQL_DOWN, "");
-    sql_pool_fail_waiters(sql, status < 0 ? status : UV_ENOTCONN, &told);
+    sql_pool_refuse_all(sql, status < 0 ? status : UV_ENOTCONN, &told);
     sql_pool_close_idle(sql);
 }
 
-void sql_health_set_up(struct sql *sql)
+static void set_up(struct sql *sql)
 {
     if (sql->state != SQL_DEGRADED) {
         enter(sql, SQL_UP, "");
@@ -76,33 +94,33 @@ static void set_degraded(struct sql *sql, const char *reason, unsigned code, con
 /* run_probe runs one statement. When none is left, the transaction is undone with UV_ECANCELED. */
 static void run_probe(struct sql *sql)
 {
-    const char *text = sql->options.probes[sql->probe_index];
+    const char *text = sql->options.probes[sql->checks->probe_index];
     int status = UV_ECANCELED;
     if (text != NULL) {
-        sql->probe_query.text = str_from(text);
-        status = sql_tx_query(&sql->probe, &sql->probe_query);
+        sql->checks->probe_query.text = str_from(text);
+        status = sql_tx_query(&sql->checks->probe, &sql->checks->probe_query);
     }
     if (status < 0) {
-        sql_tx_rollback(&sql->probe, status);
+        sql_tx_rollback(&sql->checks->probe, status);
     }
 }
 
 static void on_probe_run(struct sql_tx *tx)
 {
-    struct sql *sql = CONTAINER_OF(tx, struct sql, probe);
-    sql->probe_index = 0;
+    struct sql *sql = tx->sql;
+    sql->checks->probe_index = 0;
     run_probe(sql);
 }
 
 static void on_probe_answered(struct sql_query *query)
 {
-    struct sql *sql = CONTAINER_OF(query, struct sql, probe_query);
+    struct sql *sql = query->sql;
     const int status = query->result.status;
     if (status < 0) {
-        sql_tx_rollback(&sql->probe, status);
+        sql_tx_rollback(&sql->checks->probe, status);
         return;
     }
-    sql->probe_index++;
+    sql->checks->probe_index++;
     run_probe(sql);
 }
 
@@ -125,15 +143,16 @@ static const char *reason_of(int status)
 /* is_late tells that the loop was held up, and not the server: then nothing is known. */
 static bool is_late(uint64_t start_ns)
 {
-    return clock_now_ns() - start_ns > (PATIENCE_MS + LATE_MS + 2 * WHEEL_TICK_MS) * NS_PER_MS;
+    return clock_now_ns() - start_ns > (ANSWER_MS + LATE_MS + 2 * WHEEL_TICK_MS) * NS_PER_MS;
 }
 
 static void on_probed(struct sql_tx *tx)
 {
-    struct sql *sql = CONTAINER_OF(tx, struct sql, probe);
+    struct sql *sql = tx->sql;
     const char *reason = reason_of(tx->status);
-    sql->is_probing = false;
-    if (sql->state == SQL_DOWN || (tx->status == UV_ETIMEDOUT && is_late(sql->probe_start_ns))) {
+    sql->checks->is_probing = false;
+    if (sql->state == SQL_DOWN ||
+        (tx->status == UV_ETIMEDOUT && is_late(sql->checks->probe_start_ns))) {
         return;
     }
     if (reason != NULL) {
@@ -149,36 +168,37 @@ static void start_probe(struct sql *sql)
         enter(sql, SQL_UP, "");
         return;
     }
-    if (sql->is_probing) {
+    if (sql->checks->is_probing) {
         return; /* since the last ping */
     }
-    sql->probe = (struct sql_tx){
+    sql->checks->probe = (struct sql_tx){
         .run = on_probe_run,
         .on_done = on_probed,
-        .timeout_ms = PATIENCE_MS,
-        .is_first = true,
+        .timeout_ms = ANSWER_MS,
+        .is_own = true,
     };
-    sql->probe_query = (struct sql_query){.on_done = on_probe_answered};
-    sql->probe_start_ns = clock_now_ns();
-    sql->is_probing = sql_tx_start(sql, &sql->probe) == 0; /* else the next ping tries again */
+    sql->checks->probe_query = (struct sql_query){.on_done = on_probe_answered};
+    sql->checks->probe_start_ns = clock_now_ns();
+    sql->checks->is_probing =
+        sql_tx_start(sql, &sql->checks->probe) == 0; /* else the next ping tries again */
 }
 
 /* --- the ping --- */
 
 static void on_pinged(struct sql_query *query)
 {
-    struct sql *sql = CONTAINER_OF(query, struct sql, ping);
+    struct sql *sql = query->sql;
     const struct sql_result *result = &query->result;
-    wheel_unset(&sql->ping_timer);
+    wheel_unset(&sql->checks->ping_timer);
     if (result->status == UV_ECANCELED) {
         return;
     }
     if (result->status < 0) {
-        sql_health_set_down(sql, result->error.code, uv_strerror(result->status));
+        set_down(sql, result->error.code, uv_strerror(result->status));
         return;
     }
     sql->latency_ns = clock_now_ns() - query->start_ns;
-    sql_health_set_up(sql);
+    set_up(sql);
     start_probe(sql);
 }
 
@@ -192,7 +212,7 @@ static bool is_greeting_late(const struct sql *sql)
     {
         const struct sql_conn *conn = CONTAINER_OF(pos, struct sql_conn, link);
         const uint64_t start_ns = atomic_load_explicit(&conn->dial_start_ns, memory_order_relaxed);
-        if (start_ns != 0 && now_ns - start_ns > (PATIENCE_MS - LATE_MS) * NS_PER_MS) {
+        if (start_ns != 0 && now_ns - start_ns > (ANSWER_MS - LATE_MS) * NS_PER_MS) {
             return true;
         }
     }
@@ -201,45 +221,128 @@ static bool is_greeting_late(const struct sql *sql)
 
 static void on_ping_late(struct wheel_timer *timer)
 {
-    struct sql *sql = CONTAINER_OF(timer, struct sql, ping_timer);
-    if (!sql->is_ping_late) {
-        sql->is_ping_late = true; /* what has arrived meanwhile is read before this fires again */
-        loop_set_timer(sql->loop, &sql->ping_timer, LATE_MS);
+    struct sql *sql = CONTAINER_OF(timer, struct sql_checks, ping_timer)->sql;
+    if (!sql->checks->is_ping_late) {
+        sql->checks->is_ping_late =
+            true; /* what has arrived meanwhile is read before this fires again */
+        loop_set_timer(sql->loop, &sql->checks->ping_timer, LATE_MS);
         return;
     }
-    const bool was_asked = sql->ping.state == QUERY_RUNNING;
-    sql_query_detach(&sql->ping);
+    const bool was_asked = sql->checks->ping.state == QUERY_RUNNING;
+    sql_query_detach(&sql->checks->ping);
     if (was_asked || (sql->state != SQL_CONNECTING && is_greeting_late(sql))) {
-        sql_health_set_down(sql, 0, "no answer");
+        set_down(sql, 0, "no answer");
     } else if (sql->state != SQL_DOWN && sql->stats.open > 0) {
         set_degraded(sql, "every connection is busy", 0, "no connection became free");
     }
 }
 
-void sql_health_ping(struct sql *sql)
+static void ping(struct sql *sql)
 {
-    if (sql->ping.state != QUERY_IDLE) {
+    if (sql->checks->ping.state != QUERY_IDLE) {
         return;
     }
-    sql->ping = (struct sql_query){.text = STR("DO 1"), .is_first = true, .on_done = on_pinged};
-    sql_query_prepare(sql, &sql->ping);
-    sql->is_ping_late = false;
-    if (sql_pool_submit(sql, &sql->ping) == 0 && sql->ping.state != QUERY_DONE) {
-        loop_set_timer(sql->loop, &sql->ping_timer, PATIENCE_MS - LATE_MS);
+    sql->checks->ping = (struct sql_query){
+        .text = STR("DO 1"),
+        .lease = {.is_first = true, .is_own = true, .is_extra = true},
+        .is_own = true,
+        .on_done = on_pinged,
+    };
+    sql_query_prepare(sql, &sql->checks->ping);
+    sql->checks->is_ping_late = false;
+    if (sql_query_submit(sql, &sql->checks->ping) == 0 && sql->checks->ping.state != QUERY_DONE) {
+        loop_set_timer(sql->loop, &sql->checks->ping_timer, ANSWER_MS - LATE_MS);
     }
 }
 
-void sql_health_init(struct sql *sql)
+/* --- statements to be killed --- */
+
+static void on_killed(struct sql_query *query)
 {
+    query->sql->is_killing = false; /* it may have ended by itself, which is as good */
+}
+
+/* is_same_server tells whether the number in `kill` means on this connection what it meant when it
+ * was noted. A server that has been restarted counts anew: so the connection must be older than the
+ * note, or have a higher number itself. */
+static bool is_same_server(const struct sql_conn *conn, const struct sql_kill *kill)
+{
+    return conn->number <= kill->connects || mysql_thread_id(conn->mysql) > kill->thread_id;
+}
+
+static void on_kill_granted(struct sql_lease *lease)
+{
+    struct sql_checks *checks = CONTAINER_OF(lease, struct sql_checks, kill.lease);
+    struct sql *sql = checks->sql;
+    const struct sql_kill *kill = &sql->kills[--sql->kill_count];
+    if (!is_same_server(lease->conn, kill)) {
+        sql->is_killing = false;
+        sql_pool_put(lease->conn);
+        return;
+    }
+    (void)snprintf(checks->kill_text, sizeof(checks->kill_text), "KILL %lu", kill->thread_id);
+    checks->kill.text = str_from(checks->kill_text);
+    sql_query_run(&checks->kill, lease->conn);
+    sql_query_set_timer(&checks->kill, sql->options.ping_ms);
+}
+
+static void start_kill(struct sql *sql)
+{
+    struct sql_query *query = &sql->checks->kill;
+    sql->is_killing = true;
+    *query = (struct sql_query){
+        .is_command = true,
+        .is_own = true,
+        .lease = {.is_kill = true},
+        .on_done = on_killed,
+    };
+    sql_query_prepare(sql, query);
+    query->lease.granted = on_kill_granted;
+    sql_pool_take(sql, &query->lease);
+}
+
+/* --- opening, and what the pool tells --- */
+
+static void on_greeted(struct sql *sql)
+{
+    if (sql->state == SQL_CONNECTING) {
+        set_up(sql);
+    } else if (sql->state == SQL_DOWN) {
+        ping(sql); /* it greets; whether it answers is another question */
+    }
+}
+
+static const struct sql_pool_events pool_events = {
+    .greeted = on_greeted,
+    .down = set_down,
+    .check = ping,
+    .kill = start_kill,
+};
+
+int sql_health_open(struct sql *sql)
+{
+    sql->checks = calloc(1, sizeof(*sql->checks));
+    if (sql->checks == NULL) {
+        return UV_ENOMEM;
+    }
+    sql->checks->sql = sql;
     sql->reason = "";
-    wheel_timer_init(&sql->ping_timer, on_ping_late);
+    sql->events = &pool_events;
+    wheel_timer_init(&sql->checks->ping_timer, on_ping_late);
+    return 0;
 }
 
 void sql_health_stop(struct sql *sql)
 {
-    wheel_unset(&sql->ping_timer);
-    sql_query_cancel(&sql->ping);
-    sql_tx_cancel(&sql->probe);
+    wheel_unset(&sql->checks->ping_timer);
+    sql_query_cancel(&sql->checks->ping);
+    sql_query_cancel(&sql->checks->kill);
+    sql_tx_cancel(&sql->checks->probe);
+}
+
+void sql_health_close(struct sql *sql)
+{
+    free(sql->checks);
 }
 
 struct sql_health sql_get_health(const struct sql *sql)

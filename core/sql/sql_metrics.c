@@ -4,7 +4,7 @@
  *
  * Source: collectors.NewDBStatsCollector of client_golang: go_sql_* with the label db_name.
  */
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_pool.h"
 
 struct sql_values {
     struct sql_stats stats;
@@ -18,7 +18,7 @@ static void fill(void *arg, void *values)
 {
     const struct sql *sql = arg;
     *(struct sql_values *)values = (struct sql_values){
-        .stats = sql->stats,
+        .stats = sql_get_stats(sql),
         .in_use = sql->stats.open - sql->stats.idle,
         .waiters = sql_pool_waiters(sql),
         .is_up = sql->state == SQL_UP || sql->state == SQL_DEGRADED,
@@ -76,7 +76,7 @@ int sql_register_metrics(struct sql *sql, struct metrics *metrics)
     /* the bounds that OpenTelemetry advises for db.client.operation.duration, and one below */
     static const double bounds[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
     REQUIRE(sql->duration == NULL);
-    int rc = pool_register_metrics(sql->dialers, metrics);
+    int rc = pool_register_metrics(sql->dialer.threads, metrics);
     rc = rc < 0 ? rc : sql_statements_register(&sql->statements, metrics);
     if (rc < 0) {
         return rc;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql.c - the pool as a whole: its beginning and its end.
+ * sql_open.c - the pool and the layers above it, opened and closed.
  */
 #include "core/sql/sql.h"
 
 #include <stdlib.h>
 
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_health.h"
+#include "core/sql/sql_query.h"
+#include "core/sql/sql_tx.h"
 
 static size_t pool_count; /* pools that are open: the library lives as long as one does */
 
@@ -35,15 +37,10 @@ static struct sql_options with_defaults(const struct sql_options *options)
     return o;
 }
 
-static void on_killed(struct sql_query *query)
-{
-    (void)query; /* the statement may have ended by itself, which is as good */
-}
-
 /* destroy_dialers: no attempt is out any more. */
 static void destroy_dialers(struct sql *sql)
 {
-    const bool is_gone = pool_destroy(sql->dialers, 0);
+    const bool is_gone = pool_destroy(sql->dialer.threads, 0);
     INVARIANT(is_gone);
 }
 
@@ -53,6 +50,7 @@ static void run_closed(struct loop_deferred *deferred)
     void (*const on_closed)(void *arg) = sql->on_closed;
     void *arg = sql->on_closed_arg;
     destroy_dialers(sql);
+    sql_health_close(sql);
     free(sql);
     pool_count--;
     if (pool_count == 0) {
@@ -73,29 +71,34 @@ int sql_open(struct loop *loop, const struct sql_options *options, struct sql **
     if (sql == NULL) {
         return UV_ENOMEM;
     }
-    if (pool_create(&dialers, &sql->dialers) < 0) {
+    if (pool_create(&dialers, &sql->dialer.threads) < 0) {
         goto err_free;
     }
-    if (pool_count == 0 && mysql_library_init(0, NULL, NULL) != 0) {
+    if (sql_health_open(sql) < 0) {
         goto err_destroy_dialers;
+    }
+    if (pool_count == 0 && mysql_library_init(0, NULL, NULL) != 0) {
+        goto err_close_health;
     }
     pool_count++;
     sql->loop = loop;
     sql->options = with_defaults(options);
     sql->packet_bytes = sql->options.max_packet_bytes;
     sql->stats.max_connections = sql->options.max_connections;
-    sql->kill = (struct sql_query){.sql = sql, .is_command = true, .on_done = on_killed};
     sql->closed.run = run_closed;
     struct list *const lists[] = {&sql->dialing, &sql->idle, &sql->busy,       &sql->closing,
                                   &sql->waiters, &sql->txs,  &sql->closed.link};
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
         list_init(lists[i]);
     }
-    sql_health_init(sql);
+    sql->dialer.loop = loop;
+    sql->dialer.options = &sql->options;
     sql_pool_start(sql);
     *ret_sql = sql;
     return 0;
 
+err_close_health:
+    sql_health_close(sql);
 err_destroy_dialers:
     destroy_dialers(sql);
 err_free:
@@ -110,14 +113,13 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg)
     sql->on_closed = on_closed;
     sql->on_closed_arg = arg;
     sql_health_stop(sql);
-    sql_query_cancel(&sql->kill);
     while (!list_is_empty(&sql->txs)) {
         sql_tx_fail(CONTAINER_OF(sql->txs.next, struct sql_tx, link), UV_ECANCELED);
     }
     while (!list_is_empty(&sql->busy)) {
         sql_query_fail(CONTAINER_OF(sql->busy.next, struct sql_conn, link)->query, UV_ECANCELED);
     }
-    sql_pool_fail_waiters(sql, UV_ECANCELED, NULL);
+    sql_pool_refuse_all(sql, UV_ECANCELED, NULL);
     sql_pool_stop(sql);
 }
 
@@ -135,5 +137,6 @@ struct sql_stats sql_get_stats(const struct sql *sql)
 {
     struct sql_stats stats = sql->stats;
     stats.waiters = sql_pool_waiters(sql);
+    stats.prepares = sql->dialer.prepares;
     return stats;
 }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_pool.c - who gets which connection, and how many there are.
+ * sql_pool.c - leases of connections, dialing, upkeep.
  *
- * The connection used last is used next, so what is idle longest ends first. Whoever waits longest
- * is served first. Waiters are served at the end of the turn, after the callbacks of what ended in
- * it; so one that ends at once never runs the next one from inside itself.
+ * The connection used last is used next, so what is idle longest ends first. The longest waiting
+ * lease is granted first. Leases that wait are granted at the end of the turn, after the callbacks
+ * of what ended in it; so one that ends at once never runs the next one from inside itself.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "core/sql/sql_pool.h"
 
 #include "core/base/clock.h"
 #include "core/base/random.h"
-#include "core/sql/sql_internal.h"
-#include "core/telemetry/log.h"
+#include "core/sql/sql_exec.h"
 
 #define UPKEEP_MS   500
 #define REST_MIN_MS 100
@@ -22,6 +19,16 @@
 static struct sql_conn *conn_of(struct list *link)
 {
     return CONTAINER_OF(link, struct sql_conn, link);
+}
+
+static struct sql_lease *lease_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct sql_lease, link);
+}
+
+static struct sql *pool_of(struct sql_dialer *dialer)
+{
+    return CONTAINER_OF(dialer, struct sql, dialer);
 }
 
 static bool is_refusing(const struct sql *sql)
@@ -43,9 +50,8 @@ static size_t wanted(const struct sql *sql)
     if (count == 0 && (is_refusing(sql) || (sql->kill_count > 0 && s->open == 0))) {
         count = 1; /* to see whether the server is back, or to tell it what to stop */
     }
-    /* the ping must not wait for others: it has a connection beyond the others' when they have
-     * all */
-    const size_t max = s->max_connections + (sql->ping.state == QUERY_WAITING ? 1 : 0);
+    /* the ping must not wait for others: it has a connection beyond theirs when they have all */
+    const size_t max = s->max_connections + (sql->extra_waiters > 0 ? 1 : 0);
     const size_t room = s->open < max ? max - s->open : 0;
     return count < room ? count : room;
 }
@@ -57,9 +63,11 @@ static void grow(struct sql *sql)
     }
     const size_t dials_max = sql->state == SQL_DOWN ? 1 : SQL_DIALS_MAX;
     while (sql->stats.dialing < dials_max && sql->stats.dialing < wanted(sql)) {
-        if (sql_conn_dial(sql) < 0) {
+        struct sql_conn *conn;
+        if (sql_conn_dial(&sql->dialer, &conn) < 0) {
             return; /* upkeep tries again */
         }
+        list_push_back(&sql->dialing, &conn->link);
         sql->stats.dialing++;
     }
 }
@@ -80,17 +88,6 @@ static void rest(struct sql *sql)
     sql->rest_ms = sql->rest_ms * 2 < REST_MAX_MS ? sql->rest_ms * 2 : REST_MAX_MS;
 }
 
-void sql_pool_fail_waiters(struct sql *sql, int status, const struct sql_error *error)
-{
-    while (!list_is_empty(&sql->waiters)) {
-        struct sql_query *query = CONTAINER_OF(sql->waiters.next, struct sql_query, link);
-        if (error != NULL) {
-            sql_query_set_error(query, error);
-        }
-        sql_query_fail(query, status);
-    }
-}
-
 static void check_closed(struct sql *sql)
 {
     if (sql->is_closing && sql->stats.open == 0 && sql->stats.dialing == 0 &&
@@ -99,118 +96,72 @@ static void check_closed(struct sql *sql)
     }
 }
 
-static void on_dial_failed(struct sql *sql, unsigned code, const char *text)
-{
-    sql->stats.connect_failures++;
-    rest(sql);
-    if (sql->stats.open == 0) {
-        sql_health_set_down(sql, code, text);
-    }
-}
-
-void sql_pool_on_dialed(struct sql *sql, struct sql_conn *conn, unsigned code, const char *error)
-{
-    sql->stats.dialing--;
-    if (conn != NULL) {
-        sql->stats.connects++;
-        sql->stats.open++;
-        conn->number = sql->stats.connects;
-        const size_t max_bytes = sql->options.max_packet_bytes;
-        sql->packet_bytes = conn->packet_bytes != 0 && conn->packet_bytes < max_bytes
-                                ? conn->packet_bytes
-                                : max_bytes;
-        list_push_back(&sql->busy, &conn->link);
-        if (!sql->is_closing) {
-            sql->rest_ms = REST_MIN_MS;
-            if (sql->state == SQL_CONNECTING) {
-                sql_health_set_up(sql);
-            } else if (sql->state == SQL_DOWN) {
-                sql_health_ping(sql); /* it greets; whether it answers is another question */
-            }
-        }
-        sql_pool_put(conn);
-    } else if (!sql->is_closing) {
-        on_dial_failed(sql, code, error);
-    }
-    check_closed(sql);
-}
-
-void sql_pool_on_conn_closed(struct sql *sql)
-{
-    check_closed(sql);
-}
-
 /* --- connections in and out ----------------------------------------------------------------------
  */
 
-/* give hands the connection that was used last to a query. */
-static void give(struct sql_query *query)
+static void enqueue(struct sql *sql, struct sql_lease *lease)
 {
-    struct sql *sql = query->sql;
+    lease->is_waiting = true;
+    lease->start_ns = clock_now_ns();
+    sql->stats.waiters++;
+    sql->own_waiters += lease->is_own;
+    sql->extra_waiters += lease->is_extra;
+    sql->stats.waits += !lease->is_own;
+}
+
+void sql_pool_withdraw(struct sql *sql, struct sql_lease *lease)
+{
+    if (lease->is_waiting) {
+        lease->is_waiting = false;
+        list_unlink(&lease->link);
+        sql->stats.waiters--;
+        sql->own_waiters -= lease->is_own;
+        sql->extra_waiters -= lease->is_extra;
+    }
+}
+
+/* grant leases the connection that was used last. */
+static void grant(struct sql *sql, struct sql_lease *lease)
+{
     struct sql_conn *conn = conn_of(sql->idle.next);
     list_unlink(&conn->link);
     list_push_back(&sql->busy, &conn->link);
     sql->stats.idle--;
     conn->is_idle = false;
-    if (query->tx != NULL) {
-        conn->tx = query->tx;
-        query->tx->conn = conn;
-    }
-    if (query->task != NULL) {
-        task_park_for(query->task, "mysql", query->name);
-    }
-    sql_exec_start(conn, query);
+    conn->lease = lease;
+    lease->conn = conn;
+    lease->granted(lease);
 }
 
-/* is_same_server tells whether the number in `kill` means on this connection what it meant when it
- * was noted. A server that has been restarted counts anew: so the connection must be older than the
- * note, or have a higher number itself. */
-static bool is_same_server(const struct sql_conn *conn, const struct sql_kill *kill)
+void sql_pool_take(struct sql *sql, struct sql_lease *lease)
 {
-    return conn->number <= kill->connects || mysql_thread_id(conn->mysql) > kill->thread_id;
+    REQUIRE(sql->stats.idle > 0);
+    grant(sql, lease);
 }
 
-static void start_kill(struct sql *sql)
+static bool must_kill_some(const struct sql *sql)
 {
-    sql->kill_count--;
-    const struct sql_kill *kill = &sql->kills[sql->kill_count];
-    if (!is_same_server(conn_of(sql->idle.next), kill)) {
-        return;
-    }
-    (void)snprintf(sql->kill_text, sizeof(sql->kill_text), "KILL %lu", kill->thread_id);
-    sql->kill.text = str_from(sql->kill_text);
-    sql_query_prepare(sql, &sql->kill);
-    give(&sql->kill);
-    sql_query_set_timer(&sql->kill, sql->options.ping_ms);
-}
-
-/* The pool's own checks may have a connection of their own: what they wait for tells of no
- * request. */
-static bool is_own_check(const struct sql *sql, const struct sql_query *query)
-{
-    return query == &sql->ping || query == &sql->probe.control;
+    return sql->kill_count > 0 && !sql->is_killing;
 }
 
 static void dispatch(struct loop_deferred *deferred)
 {
     struct sql *sql = CONTAINER_OF(deferred, struct sql, dispatch);
-    if (sql->kill_count > 0 && sql->kill.state == QUERY_IDLE && sql->stats.idle > 0) {
-        start_kill(sql);
+    if (must_kill_some(sql) && sql->stats.idle > 0) {
+        sql->events->kill(sql);
     }
     while (sql->stats.idle > 0 && !list_is_empty(&sql->waiters)) {
-        struct sql_query *query = CONTAINER_OF(sql->waiters.next, struct sql_query, link);
-        list_unlink(&query->link);
-        sql->stats.waiters--;
-        sql->stats.wait_ns += is_own_check(sql, query) ? 0 : clock_now_ns() - query->start_ns;
-        give(query);
+        struct sql_lease *lease = lease_of(sql->waiters.next);
+        sql_pool_withdraw(sql, lease);
+        sql->stats.wait_ns += lease->is_own ? 0 : clock_now_ns() - lease->start_ns;
+        grant(sql, lease);
     }
     grow(sql);
 }
 
 static void schedule(struct sql *sql)
 {
-    const bool has_kill = sql->kill_count > 0 && sql->kill.state == QUERY_IDLE;
-    if (!sql->is_closing && (has_kill || sql->stats.waiters > 0)) {
+    if (!sql->is_closing && (must_kill_some(sql) || sql->stats.waiters > 0)) {
         loop_defer(sql->loop, &sql->dispatch);
     }
 }
@@ -218,21 +169,31 @@ static void schedule(struct sql *sql)
 /* leave takes a connection out of the pool and closes it. */
 static void leave(struct sql_conn *conn)
 {
-    struct sql *sql = conn->sql;
+    struct sql *sql = pool_of(conn->dialer);
     list_unlink(&conn->link);
     list_push_back(&sql->closing, &conn->link);
     sql->stats.open--;
     sql->stats.idle -= conn->is_idle ? 1 : 0;
-    sql_conn_close(conn);
+    sql_exec_close(conn);
+}
+
+/* end_lease parts a connection from whoever has it. */
+static void end_lease(struct sql_conn *conn)
+{
+    if (conn->lease != NULL) {
+        conn->lease->conn = NULL;
+        conn->lease = NULL;
+    }
 }
 
 void sql_pool_put(struct sql_conn *conn)
 {
-    struct sql *sql = conn->sql;
+    struct sql *sql = pool_of(conn->dialer);
     if ((conn->mysql->server_status & SERVER_STATUS_IN_TRANS) != 0) {
         sql_pool_drop(conn, false); /* somebody wrote BEGIN; closing rolls it back */
         return;
     }
+    end_lease(conn);
     const bool is_old = loop_now_ms(sql->loop) >= conn->expires_ms;
     if (sql->is_closing || is_old || sql->stats.open > sql->stats.max_connections) {
         sql->stats.max_lifetime_closed += is_old ? 1 : 0;
@@ -251,10 +212,9 @@ void sql_pool_put(struct sql_conn *conn)
 
 static void note_kill(struct sql_conn *conn)
 {
-    struct sql *sql = conn->sql;
-    const bool is_executing =
-        conn->op == OP_EXECUTE || conn->op == OP_FETCH || conn->op == OP_COMMAND;
-    if (is_executing && !sql->is_closing && conn->query != &sql->kill &&
+    struct sql *sql = pool_of(conn->dialer);
+    const bool is_kill = conn->lease != NULL && conn->lease->is_kill;
+    if (sql_exec_is_executing(conn) && !sql->is_closing && !is_kill &&
         sql->kill_count < SQL_KILLS_MAX) {
         sql->kills[sql->kill_count++] = (struct sql_kill){
             .thread_id = mysql_thread_id(conn->mysql),
@@ -265,14 +225,11 @@ static void note_kill(struct sql_conn *conn)
 
 void sql_pool_drop(struct sql_conn *conn, bool must_kill)
 {
-    struct sql *sql = conn->sql;
+    struct sql *sql = pool_of(conn->dialer);
     if (must_kill) {
         note_kill(conn);
     }
-    if (conn->tx != NULL) {
-        conn->tx->conn = NULL;
-        conn->tx = NULL;
-    }
+    end_lease(conn);
     conn->query = NULL;
     sql->stats.lost++;
     leave(conn);
@@ -280,58 +237,118 @@ void sql_pool_drop(struct sql_conn *conn, bool must_kill)
     grow(sql);
 }
 
-/* --- queries in ----------------------------------------------------------------------------------
- */
-
-static void enqueue(struct sql *sql, struct sql_query *query)
-{
-    query->state = QUERY_WAITING;
-    sql->stats.waiters++;
-    sql->stats.waits += is_own_check(sql, query) ? 0 : 1;
-    if (query->task != NULL) {
-        task_park_for(query->task, "mysql pool", query->name);
-    }
-}
+/* --- leases in --- */
 
 size_t sql_pool_waiters(const struct sql *sql)
 {
-    const size_t own = (sql->ping.state == QUERY_WAITING ? 1U : 0U) +
-                       (sql->probe.control.state == QUERY_WAITING ? 1U : 0U);
-    return sql->stats.waiters - own;
+    return sql->stats.waiters - sql->own_waiters;
 }
 
-int sql_pool_submit(struct sql *sql, struct sql_query *query)
+int sql_pool_submit(struct sql *sql, struct sql_lease *lease)
 {
     if (sql->is_closing) {
         return UV_ECANCELED;
     }
-    if (query->is_first) {
-        list_push_front(&sql->waiters, &query->link);
-        enqueue(sql, query);
-        schedule(sql);
+    if (lease->is_first) {
+        sql_pool_requeue(sql, lease);
         grow(sql);
         return 0;
     }
     if (sql->stats.idle > 0 && list_is_empty(&sql->waiters) && !is_refusing(sql)) {
-        give(query);
+        grant(sql, lease);
         return 0;
     }
     if (is_refusing(sql) || sql_pool_waiters(sql) >= sql->options.max_waiters) {
         sql->stats.refusals++;
         return is_refusing(sql) ? UV_ENOTCONN : UV_EBUSY;
     }
-    list_push_back(&sql->waiters, &query->link);
-    enqueue(sql, query);
+    list_push_back(&sql->waiters, &lease->link);
+    enqueue(sql, lease);
     grow(sql);
     return 0;
 }
 
-void sql_pool_requeue(struct sql *sql, struct sql_query *query)
+void sql_pool_requeue(struct sql *sql, struct sql_lease *lease)
 {
-    list_push_front(&sql->waiters, &query->link);
-    enqueue(sql, query);
+    list_push_front(&sql->waiters, &lease->link);
+    enqueue(sql, lease);
     schedule(sql);
 }
+
+void sql_pool_refuse_all(struct sql *sql, int status, const struct sql_error *error)
+{
+    while (!list_is_empty(&sql->waiters)) {
+        struct sql_lease *lease = lease_of(sql->waiters.next);
+        sql_pool_withdraw(sql, lease);
+        lease->refused(lease, status, error);
+    }
+}
+
+/* --- what connections tell --- */
+
+/* lifetime_ms is shortened by up to a fifth, so that connections made together do not end together.
+ */
+static uint64_t lifetime_ms(const struct sql_options *options)
+{
+    return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
+}
+
+static void on_opened(struct sql_conn *conn)
+{
+    struct sql *sql = pool_of(conn->dialer);
+    const size_t max_bytes = sql->options.max_packet_bytes;
+    sql->stats.dialing--;
+    sql->stats.connects++;
+    sql->stats.open++;
+    conn->number = sql->stats.connects;
+    conn->expires_ms = loop_now_ms(sql->loop) + lifetime_ms(&sql->options);
+    sql->packet_bytes =
+        conn->packet_bytes != 0 && conn->packet_bytes < max_bytes ? conn->packet_bytes : max_bytes;
+    list_unlink(&conn->link);
+    list_push_back(&sql->busy, &conn->link);
+    if (!sql->is_closing) {
+        sql->rest_ms = REST_MIN_MS;
+        sql->events->greeted(sql);
+    }
+    sql_pool_put(conn);
+    check_closed(sql);
+}
+
+static void on_failed(struct sql_conn *conn, unsigned code, const char *text)
+{
+    struct sql *sql = pool_of(conn->dialer);
+    list_unlink(&conn->link);
+    sql->stats.dialing--;
+    if (!sql->is_closing) {
+        sql->stats.connect_failures++;
+        rest(sql);
+        if (sql->stats.open == 0) {
+            sql->events->down(sql, code, text);
+        }
+    }
+    check_closed(sql);
+}
+
+static void on_ready(struct sql_conn *conn, int wait)
+{
+    if (conn->query != NULL) {
+        sql_exec_resume(conn, wait);
+    } else {
+        sql_pool_drop(conn, false); /* nobody asked anything: it is closed, or out of step */
+    }
+}
+
+static void on_gone(struct sql_dialer *dialer)
+{
+    check_closed(pool_of(dialer));
+}
+
+static const struct sql_conn_events conn_events = {
+    .opened = on_opened,
+    .failed = on_failed,
+    .ready = on_ready,
+    .gone = on_gone,
+};
 
 /* --- upkeep --------------------------------------------------------------------------------------
  */
@@ -374,7 +391,7 @@ static void on_upkeep(struct wheel_timer *timer)
     schedule(sql);
     if (now_ms >= sql->ping_due_ms) {
         sql->ping_due_ms = now_ms + sql->options.ping_ms;
-        sql_health_ping(sql);
+        sql->events->check(sql);
     }
     loop_set_timer(sql->loop, &sql->upkeep, UPKEEP_MS);
 }
@@ -382,6 +399,7 @@ static void on_upkeep(struct wheel_timer *timer)
 void sql_pool_start(struct sql *sql)
 {
     sql->rest_ms = REST_MIN_MS;
+    sql->dialer.events = &conn_events;
     sql->dispatch.run = dispatch;
     list_init(&sql->dispatch.link);
     wheel_timer_init(&sql->rest, on_rested);

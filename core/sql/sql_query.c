@@ -3,16 +3,12 @@
  * sql_query.c - the life of a query: submitted, waiting, running, done; its deadline and its
  * cancel.
  */
+#include "core/sql/sql_query.h"
+
 #include "core/base/clock.h"
 #include "core/loop/statements.h"
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_exec.h"
 #include "core/telemetry/log_limit.h"
-
-static bool is_own(const struct sql *sql, const struct sql_query *query)
-{
-    return query == &sql->ping || query == &sql->kill || query == &sql->probe_query ||
-           query->tx == &sql->probe;
-}
 
 /* can_retry tells whether a statement that failed runs once more; in a transaction, that
  * decides. */
@@ -49,10 +45,12 @@ static enum log_level level_of(const struct sql_query *query, int status)
                : LOG_WARN;
 }
 
-void sql_query_log(const struct sql_query *query, int status, const struct sql_error *error)
+/* log_failure writes a failed statement to the log, unless it is one of the pool's own or runs
+ * again. error: the server's, or the library's; its code is 0 where neither said anything. */
+static void log_failure(const struct sql_query *query, int status, const struct sql_error *error)
 {
     char text[SQL_ERROR_TEXT_BYTES];
-    if (is_own(query->sql, query)) {
+    if (query->is_own) {
         return; /* its outcome is the server's health */
     }
     sql_error_text(error->message, query->params, query->param_count, text);
@@ -69,7 +67,7 @@ static void on_timeout(struct wheel_timer *timer)
                                                   ? STR("no connection became free in its time")
                                                   : STR("no answer came in its time")};
     struct task *previous = task_enter(query->task);
-    sql_query_log(query, UV_ETIMEDOUT, &none);
+    log_failure(query, UV_ETIMEDOUT, &none);
     task_leave(previous);
     sql_query_fail(query, UV_ETIMEDOUT);
 }
@@ -91,27 +89,10 @@ static void run_done(struct loop_deferred *deferred)
         }
     }
     query->state = QUERY_IDLE;
-    if (query->tx == NULL || sql_tx_on_query_done(query->tx, query)) {
+    if (query->tx == NULL || query->owner->done(query)) {
         query->on_done(query);
     }
     task_leave(previous);
-}
-
-void sql_query_prepare(struct sql *sql, struct sql_query *query)
-{
-    query->result = (struct sql_result){0};
-    query->row_end = &query->result.rows;
-    query->used_bytes = 0;
-    query->sql = sql;
-    query->conn = NULL;
-    query->start_ns = clock_now_ns();
-    query->again = SQL_AGAIN_NEVER;
-    query->tries = 1;
-    query->state = QUERY_IDLE;
-    query->done.run = run_done;
-    list_init(&query->link);
-    list_init(&query->done.link);
-    wheel_timer_init(&query->timer, on_timeout);
 }
 
 void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms)
@@ -121,40 +102,7 @@ void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms)
     }
 }
 
-int sql_query_check(const struct sql *sql, const struct sql_query *query)
-{
-    if (query->param_count > SQL_PARAMS_MAX) {
-        return UV_EINVAL;
-    }
-    size_t len = query->text.len;
-    for (size_t i = 0; i < query->param_count; i++) {
-        const struct sql_value *value = &query->params[i];
-        len += value->type == SQL_TEXT || value->type == SQL_BLOB ? value->str.len : 0;
-    }
-    return len + SQL_PARAM_BYTES * (query->param_count + 1) > sql->packet_bytes ? UV_EMSGSIZE : 0;
-}
-
-int sql_query_start(struct sql *sql, struct sql_query *query)
-{
-    REQUIRE(query->state == QUERY_IDLE);
-    loop_require_lasting(sql->loop, query, "sql_query_start");
-    query->tx = NULL;
-    query->is_command = false;
-    if (query->name != NULL) {
-        statements_learn(query->name, query->text);
-    }
-    sql_query_prepare(sql, query);
-    int rc = sql_query_check(sql, query);
-    rc = rc < 0 ? rc : sql_pool_submit(sql, query);
-    if (rc == 0) {
-        task_hold(query->task);
-        sql_query_set_timer(query, query->timeout_ms != 0 ? query->timeout_ms
-                                                          : sql->options.query_timeout_ms);
-    }
-    return rc;
-}
-
-void sql_query_set_error(struct sql_query *query, const struct sql_error *error)
+static void set_error(struct sql_query *query, const struct sql_error *error)
 {
     query->result.error = *error;
     query->result.error.message = STR("");
@@ -184,7 +132,7 @@ static void complete(struct sql_query *query, int status)
     query->result.status = status;
     query->state = QUERY_DONE;
     wheel_unset(&query->timer);
-    if (!is_own(sql, query)) {
+    if (!query->is_own) {
         count(sql, query);
     }
     loop_defer(sql->loop, &query->done);
@@ -199,29 +147,135 @@ static void retry(struct sql_query *query)
     query->result = (struct sql_result){0};
     query->row_end = &query->result.rows;
     query->used_bytes = 0;
-    sql_pool_requeue(query->sql, query);
+    query->state = QUERY_WAITING;
+    sql_pool_requeue(query->sql, &query->lease);
+    if (query->task != NULL) {
+        task_park_for(query->task, "mysql pool", query->name);
+    }
 }
 
-void sql_query_finish(struct sql_conn *conn, int status, bool is_broken)
+/* on_ended hears of the statement: the connection goes back, stays with its transaction, or is
+ * dropped when it is broken; on_done runs at the end of the turn. */
+static void on_ended(struct sql_conn *conn, struct sql_query *query,
+                     const struct sql_outcome *outcome)
 {
-    struct sql_query *query = conn->query;
-    conn->query = NULL;
-    conn->stmt = NULL;
-    conn->op = OP_NONE;
     query->conn = NULL;
-    if (status < 0 && can_retry(query)) {
+    query->again = (uint8_t)outcome->again;
+    if (outcome->error != NULL) {
+        set_error(query, outcome->error);
+        log_failure(query, outcome->status, outcome->error);
+    }
+    if (outcome->status < 0 && can_retry(query)) {
         retry(query);
     } else {
-        complete(query, status);
+        complete(query, outcome->status);
     }
-    if (is_broken) {
+    if (outcome->is_broken) {
         sql_pool_drop(conn, false);
-    } else if (conn->tx == NULL) {
+    } else if (query->tx == NULL) {
         sql_pool_put(conn);
     } else {
         sql_conn_wait(conn, 0);
     }
 }
+
+void sql_query_run(struct sql_query *query, struct sql_conn *conn)
+{
+    query->conn = conn;
+    query->state = QUERY_RUNNING;
+    if (query->task != NULL) {
+        task_park_for(query->task, "mysql", query->name);
+    }
+    sql_exec_start(conn, query, on_ended);
+}
+
+static void on_granted(struct sql_lease *lease)
+{
+    sql_query_run(CONTAINER_OF(lease, struct sql_query, lease), lease->conn);
+}
+
+void sql_query_refuse(struct sql_query *query, int status, const struct sql_error *error)
+{
+    if (error != NULL) {
+        set_error(query, error);
+    }
+    complete(query, status);
+}
+
+static void on_refused(struct sql_lease *lease, int status, const struct sql_error *error)
+{
+    sql_query_refuse(CONTAINER_OF(lease, struct sql_query, lease), status, error);
+}
+
+/* --- submitting --- */
+
+void sql_query_prepare(struct sql *sql, struct sql_query *query)
+{
+    query->result = (struct sql_result){0};
+    query->row_end = &query->result.rows;
+    query->used_bytes = 0;
+    query->sql = sql;
+    query->conn = NULL;
+    query->start_ns = clock_now_ns();
+    query->again = SQL_AGAIN_NEVER;
+    query->tries = 1;
+    query->state = QUERY_IDLE;
+    query->done.run = run_done;
+    query->lease.conn = NULL;
+    query->lease.is_waiting = false;
+    query->lease.granted = on_granted;
+    query->lease.refused = on_refused;
+    list_init(&query->lease.link);
+    list_init(&query->done.link);
+    wheel_timer_init(&query->timer, on_timeout);
+}
+
+int sql_query_submit(struct sql *sql, struct sql_query *query)
+{
+    query->state = QUERY_WAITING;
+    const int rc = sql_pool_submit(sql, &query->lease);
+    if (rc < 0) {
+        query->state = QUERY_IDLE;
+    } else if (query->lease.is_waiting && query->task != NULL) {
+        task_park_for(query->task, "mysql pool", query->name);
+    }
+    return rc;
+}
+
+int sql_query_check(const struct sql *sql, const struct sql_query *query)
+{
+    if (query->param_count > SQL_PARAMS_MAX) {
+        return UV_EINVAL;
+    }
+    size_t len = query->text.len;
+    for (size_t i = 0; i < query->param_count; i++) {
+        const struct sql_value *value = &query->params[i];
+        len += value->type == SQL_TEXT || value->type == SQL_BLOB ? value->str.len : 0;
+    }
+    return len + SQL_PARAM_BYTES * (query->param_count + 1) > sql->packet_bytes ? UV_EMSGSIZE : 0;
+}
+
+int sql_query_start(struct sql *sql, struct sql_query *query)
+{
+    REQUIRE(query->state == QUERY_IDLE);
+    loop_require_lasting(sql->loop, query, "sql_query_start");
+    query->tx = NULL;
+    query->is_command = false;
+    if (query->name != NULL) {
+        statements_learn(query->name, query->text);
+    }
+    sql_query_prepare(sql, query);
+    int rc = sql_query_check(sql, query);
+    rc = rc < 0 ? rc : sql_query_submit(sql, query);
+    if (rc == 0) {
+        task_hold(query->task);
+        sql_query_set_timer(query, query->timeout_ms != 0 ? query->timeout_ms
+                                                          : sql->options.query_timeout_ms);
+    }
+    return rc;
+}
+
+/* --- giving up --- */
 
 void sql_query_detach(struct sql_query *query)
 {
@@ -229,10 +283,7 @@ void sql_query_detach(struct sql_query *query)
     struct sql_conn *conn = query->conn;
     wheel_unset(&query->timer);
     loop_undefer(&query->done);
-    if (query->state == QUERY_WAITING) {
-        list_unlink(&query->link);
-        sql->stats.waiters--;
-    }
+    sql_pool_withdraw(sql, &query->lease);
     if (conn != NULL) {
         query->conn = NULL;
         sql_pool_drop(conn, true);
@@ -254,7 +305,7 @@ void sql_query_cancel(struct sql_query *query)
     query->sql->stats.cancels++;
     sql_query_detach(query);
     if (query->tx != NULL) {
-        query->tx->query = NULL;
+        query->owner->cancelled(query);
     } else {
         task_release(query->task);
     }

@@ -5,9 +5,11 @@
  * A cache holds few statements, and what runs often stands in front: a walk that compares length
  * and bytes beats hashing the text.
  */
+#include "core/sql/sql_stmt.h"
+
 #include <stdlib.h>
 
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_time.h"
 
 #define ROWS_MAX_DEFAULT  10000
 #define BYTES_MAX_DEFAULT (8u << 20)
@@ -64,6 +66,21 @@ void sql_stmt_free(struct sql_stmt *stmt)
     }
     free(stmt->cells);
     free(stmt);
+}
+
+static void free_params(struct sql_params *params)
+{
+    free(params->binds);
+    free(params->times);
+    *params = (struct sql_params){0};
+}
+
+void sql_stmt_free_all(struct sql_conn *conn)
+{
+    while (!list_is_empty(&conn->stmts)) {
+        sql_stmt_free(sql_stmt_take_oldest(conn));
+    }
+    free_params(&conn->params);
 }
 
 /* --- parameters ----------------------------------------------------------------------------------
@@ -126,19 +143,12 @@ static int make_room(struct sql_params *params, size_t count)
         free(grown.times);
         return UV_ENOMEM;
     }
-    sql_stmt_free_params(params);
+    free_params(params);
     *params = grown;
     return 0;
 }
 
-void sql_stmt_free_params(struct sql_params *params)
-{
-    free(params->binds);
-    free(params->times);
-    *params = (struct sql_params){0};
-}
-
-int sql_stmt_execute(struct sql_conn *conn, int *ret_wait)
+int sql_stmt_bind_params(struct sql_conn *conn)
 {
     const struct sql_query *query = conn->query;
     struct sql_params *params = &conn->params;
@@ -158,7 +168,6 @@ int sql_stmt_execute(struct sql_conn *conn, int *ret_wait)
     if (query->param_count > 0 && mysql_stmt_bind_param(handle, params->binds) != 0) {
         return UV_EINVAL;
     }
-    *ret_wait = sql_conn_start(conn);
     return 0;
 }
 

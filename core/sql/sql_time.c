@@ -5,7 +5,7 @@
  * Source: the Gregorian calendar repeats after 400 years, 146097 days; years are counted from
  *         March, so that a leap day is the last day of its year.
  */
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_time.h"
 
 #define US_PER_S     INT64_C(1000000)
 #define US_PER_DAY   (86400 * US_PER_S)

@@ -8,7 +8,7 @@
 #include "core/sql/sql_tx.h"
 
 #include "core/base/random.h"
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_query.h"
 
 #define PAUSE_MAX_MS 200 /* before the first retry; twice that before the second */
 
@@ -26,19 +26,17 @@ enum tx_state {
 /* release gives the connection back; one that is not where it should be is closed. */
 static void release(struct sql_tx *tx, bool is_clean)
 {
-    struct sql_conn *conn = tx->conn;
-    tx->conn = NULL;
     wheel_unset(&tx->deadline);
     wheel_unset(&tx->pause);
     list_unlink(&tx->link);
-    if (conn == NULL) {
+    sql_pool_withdraw(tx->sql, &tx->lease);
+    if (tx->lease.conn == NULL) {
         return;
     }
-    conn->tx = NULL;
     if (is_clean) {
-        sql_pool_put(conn);
+        sql_pool_put(tx->lease.conn);
     } else {
-        sql_pool_drop(conn, false);
+        sql_pool_drop(tx->lease.conn, false);
     }
 }
 
@@ -67,31 +65,35 @@ static void run_end(struct loop_deferred *deferred)
     task_leave(previous);
 }
 
+static const struct sql_query_owner owner;
+
 /* run_on_conn starts a query on the connection that the transaction holds. */
 static void run_on_conn(struct sql_tx *tx, struct sql_query *query)
 {
     query->tx = tx;
+    query->owner = &owner;
+    query->is_own = tx->is_own;
     query->task = tx->task;
     tx->query = query;
     sql_query_prepare(tx->sql, query);
     if (query->timeout_ms != 0) {
         sql_query_set_timer(query, query->timeout_ms);
     }
-    if (tx->task != NULL) {
-        task_park_for(tx->task, "mysql", query->is_command ? query->text.ptr : query->name);
-    }
-    sql_exec_start(tx->conn, query);
+    sql_query_run(query, tx->lease.conn);
 }
 
-/* control runs a text that is a literal. */
 static void control(struct sql_tx *tx, enum tx_state state, const char *text)
 {
-    if (tx->conn == NULL) {
+    if (tx->lease.conn == NULL) {
         end(tx, tx->status < 0 ? tx->status : UV_ECONNRESET, NULL);
         return;
     }
     tx->state = (uint8_t)state;
-    tx->control = (struct sql_query){.text = str_from(text), .is_command = true};
+    tx->control = (struct sql_query){
+        .text = str_from(text),
+        .name = text,
+        .is_command = true,
+    };
     run_on_conn(tx, &tx->control);
 }
 
@@ -113,7 +115,7 @@ static void pause_before_retry(struct sql_tx *tx)
 
 static bool must_retry(const struct sql_tx *tx, const struct sql_query *query)
 {
-    return query->again == SQL_AGAIN_ALL && tx->tries < SQL_TRIES && tx->conn != NULL;
+    return query->again == SQL_AGAIN_ALL && tx->tries < SQL_TRIES && tx->lease.conn != NULL;
 }
 
 /* undo starts over. The server has rolled back, and saying so once more makes sure of it. */
@@ -145,8 +147,9 @@ static void on_control_done(struct sql_tx *tx, const struct sql_result *result)
     }
 }
 
-bool sql_tx_on_query_done(struct sql_tx *tx, struct sql_query *query)
+static bool on_query_done(struct sql_query *query)
 {
+    struct sql_tx *tx = query->tx;
     tx->query = NULL;
     if (tx->state != TX_UNDOING && must_retry(tx, query)) {
         undo(tx);
@@ -160,6 +163,13 @@ bool sql_tx_on_query_done(struct sql_tx *tx, struct sql_query *query)
     on_control_done(tx, &query->result);
     return false;
 }
+
+static void on_query_cancelled(struct sql_query *query)
+{
+    query->tx->query = NULL;
+}
+
+static const struct sql_query_owner owner = {on_query_done, on_query_cancelled};
 
 void sql_tx_fail(struct sql_tx *tx, int status)
 {
@@ -178,11 +188,52 @@ static void on_deadline(struct wheel_timer *timer)
     sql_tx_fail(CONTAINER_OF(timer, struct sql_tx, deadline), UV_ETIMEDOUT);
 }
 
+static void on_granted(struct sql_lease *lease)
+{
+    sql_query_run(&CONTAINER_OF(lease, struct sql_tx, lease)->control, lease->conn);
+}
+
+static void on_refused(struct sql_lease *lease, int status, const struct sql_error *error)
+{
+    sql_query_refuse(&CONTAINER_OF(lease, struct sql_tx, lease)->control, status, error);
+}
+
+/* submit asks for the connection on which START TRANSACTION is to run. */
+static int submit(struct sql *sql, struct sql_tx *tx)
+{
+    tx->lease = (struct sql_lease){
+        .granted = on_granted,
+        .refused = on_refused,
+        .is_first = tx->is_own,
+        .is_own = tx->is_own,
+    };
+    tx->control = (struct sql_query){
+        .text = STR("START TRANSACTION"),
+        .name = "START TRANSACTION",
+        .is_command = true,
+        .is_own = tx->is_own,
+        .tx = tx,
+        .owner = &owner,
+        .task = tx->task,
+    };
+    list_init(&tx->lease.link);
+    sql_query_prepare(sql, &tx->control);
+    tx->control.state = QUERY_WAITING;
+    tx->query = &tx->control;
+    tx->state = TX_BEGINNING;
+    const int rc = sql_pool_submit(sql, &tx->lease);
+    if (rc < 0) {
+        tx->state = TX_IDLE;
+    } else if (tx->lease.is_waiting && tx->task != NULL) {
+        task_park_for(tx->task, "mysql pool", tx->control.name);
+    }
+    return rc;
+}
+
 int sql_tx_start(struct sql *sql, struct sql_tx *tx)
 {
     loop_require_lasting(sql->loop, tx, "sql_tx_start");
     tx->sql = sql;
-    tx->conn = NULL;
     tx->status = 0;
     tx->error = (struct sql_error){0};
     tx->tries = 0;
@@ -190,19 +241,8 @@ int sql_tx_start(struct sql *sql, struct sql_tx *tx)
     list_init(&tx->end.link);
     wheel_timer_init(&tx->deadline, on_deadline);
     wheel_timer_init(&tx->pause, on_pause_over);
-    tx->control = (struct sql_query){
-        .text = STR("START TRANSACTION"),
-        .is_command = true,
-        .is_first = tx->is_first,
-        .tx = tx,
-        .task = tx->task,
-    };
-    tx->query = &tx->control;
-    tx->state = TX_BEGINNING;
-    sql_query_prepare(sql, &tx->control);
-    const int rc = sql_pool_submit(sql, &tx->control);
+    const int rc = submit(sql, tx);
     if (rc < 0) {
-        tx->state = TX_IDLE;
         return rc;
     }
     task_hold(tx->task);
@@ -219,7 +259,7 @@ static int run_in_tx(struct sql_tx *tx, struct sql_query *query, bool is_command
     if (tx->state != TX_OPEN) {
         return tx->status < 0 ? tx->status : UV_ECANCELED;
     }
-    if (tx->conn == NULL) {
+    if (tx->lease.conn == NULL) {
         return UV_ECONNRESET;
     }
     const int rc = sql_query_check(tx->sql, query);

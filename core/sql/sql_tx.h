@@ -28,15 +28,15 @@ struct sql_tx {
     struct sql_error error; /* its code and sqlstate; there is no message */
 
     /* private */
-    struct list link; /* in its pool */
+    struct list link; /* among the pool's */
     struct sql *sql;
-    struct sql_conn *conn;    /* checked out; NULL: not yet, or lost */
+    struct sql_lease lease;   /* its connection; NULL: not yet, or lost */
     struct sql_query *query;  /* in flight: the caller's or `control` */
     struct sql_query control; /* START TRANSACTION, COMMIT, ROLLBACK */
     struct wheel_timer deadline;
     struct wheel_timer pause; /* before a retry */
     struct loop_deferred end;
-    bool is_first; /* as a query's: the pool's own */
+    bool is_own; /* as a query's */
     unsigned tries;
     uint8_t state;
 };
@@ -75,5 +75,8 @@ void sql_tx_rollback(struct sql_tx *tx, int status);
 /* sql_tx_cancel gives the transaction up, whatever it is doing: its connection is closed, which
  * undoes it; on_done never runs. Harmless when the transaction has ended. */
 void sql_tx_cancel(struct sql_tx *tx);
+
+/* sql_tx_fail ends a transaction with `status`, whatever it is doing; for sql_close. */
+void sql_tx_fail(struct sql_tx *tx, int status);
 
 #endif

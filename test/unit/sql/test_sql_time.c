@@ -11,7 +11,7 @@
 
 #include <time.h>
 
-#include "core/sql/sql_internal.h"
+#include "core/sql/sql_time.h"
 
 #define US_PER_S INT64_C(1000000)
 #define FIRST_S  INT64_C(-62135596800) /* 0001-01-01 00:00:00 */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sql_dial.h - why a server cannot be connected to.
+ */
+#ifndef TOQ_CORE_SQL_SQL_DIAL_H
+#define TOQ_CORE_SQL_SQL_DIAL_H
+
+#include "core/base/base.h"
+
+/* sql_dial_explain says why a server cannot be connected to: the library's text has neither address
+ * nor port, and the number of another error (EINPROGRESS). It tries each address once more.
+ *
+ * Returns: true with `out` filled; false when one of them can be connected to by now.
+ * Thread:  a worker.
+ */
+MUST_USE bool sql_dial_explain(const char *host, uint16_t port, uint64_t timeout_ms, char *out,
+                               size_t size);
+
+#endif
