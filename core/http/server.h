@@ -18,7 +18,7 @@
 #define HTTP_DRAIN_DIAGNOSTICS_MS                                                                  \
     1 /* ... but not those of diagnostics, which answer up to the end */
 
-/* Exchanges that are kept to be used again, and as many streams; none where a sanitizer is to see
+/* Requests of a pool that are kept to be used again; none where a sanitizer is to see
  * that memory is used after it was given back. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HTTP_SPARE_MAX 0
@@ -62,9 +62,16 @@ struct http_limits {
     struct http2_limits http2;
 };
 
-struct http1_exchange;
 struct http2_cuts;
-struct http2_stream;
+struct http_pool_kind;
+struct http_request;
+
+/* Requests that are kept to be used again: http_pool.h. */
+struct http_pool {
+    const struct http_pool_kind *kind; /* NULL: none was ever made */
+    struct http_request *first;
+    size_t count;
+};
 
 /* What a server speaks on connections that do not begin as HTTP/1 does. */
 struct http_protocol {
@@ -91,14 +98,12 @@ struct http_server {
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;
-    bool has_drained;             /* its connections have been told */
-    struct loop_deferred drain;   /* tells requests, then connections, that the server stops */
-    struct list conns;            /* of protocol objects: http1.c's */
-    struct list http2_conns;      /* http2.c's */
-    struct http1_exchange *spare; /* exchanges to use again */
-    struct http2_stream *http2_spare;
-    size_t spare_count;
-    size_t http2_spare_count;
+    bool has_drained;           /* its connections have been told */
+    struct loop_deferred drain; /* tells requests, then connections, that the server stops */
+    struct list conns;          /* of protocol objects: http1.c's */
+    struct list http2_conns;    /* http2.c's */
+    struct http_pool exchanges; /* of HTTP/1, to use again */
+    struct http_pool streams;   /* of HTTP/2 */
 };
 
 /* http_server_drain_idle_ms is HTTP_DRAIN_IDLE_MS, or what stands for it. */

@@ -16,7 +16,4 @@ void http1_attach(struct http_server *server, struct conn *conn);
  * for one more request. The others close after their answer. */
 void http1_drain(struct http_server *server);
 
-/* http1_free_spare frees the exchanges kept for reuse. */
-void http1_free_spare(struct http_server *server);
-
 #endif

@@ -13,7 +13,7 @@
 
 #include <llhttp.h>
 
-#include "core/http/request.h"
+#include "core/http/http_pool.h"
 #include "core/http/server.h"
 
 /* What the framing between the data of a chunked body may add up to, a trailer section, and all
@@ -76,8 +76,7 @@ struct http1_chunks {
 
 struct http1_exchange {
     struct http_request req;
-    struct http1 *h1;            /* outlives it, though perhaps not its connection */
-    struct http1_exchange *next; /* in the spare list */
+    struct http1 *h1; /* outlives it, though perhaps not its connection */
     llhttp_t parser;
     struct buf body;          /* what the handler gets */
     uint64_t body_left_bytes; /* BODY_LENGTH */

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2.c - HTTP/2 on one connection: bytes in, frames to nghttp2 and out of it; its timers; and
- * the end.
+ * http2.c - HTTP/2 on one connection: bytes in, frames to nghttp2; its timers and other events.
  *
- * Flow:    on_data -> feed: frame by frame: guard -> nghttp2 (callbacks take notes) -> the stream
- *          goes on:
- * head -> [body] -> http_request_dispatch -> handler -> respond -> http2_pump -> conn_write
+ * Flow:    on_data -> feed, frame by frame: guard -> nghttp2, whose callbacks take notes -> the
+ *          stream goes on: head -> [body] -> http_request_dispatch -> handler -> respond ->
+ *          http2_pump -> conn_write
  * Failure: what the peer does wrong to a stream resets that; to the connection: GOAWAY,
- *          conn_finish; the
- * requests that were running are abandoned, once.
- * Memory:  nghttp2's session, and this struct.
+ *          conn_finish; the requests that were running are abandoned, once.
  * Thread:  the loop.
  */
 #include "core/http2/http2.h"
-
-#include <stdlib.h>
 
 #include "core/http2/http2_session.h"
 
@@ -22,81 +17,6 @@
 #define QUEUE_FRAMES 100
 /* Handlers that hear in one call that there is room again: each may fill its stream's queue. */
 #define NOTIFY_STREAMS 8
-/* What a connection is charged with: this struct, and nghttp2's session with its tables and
- * buffers, as measured. */
-#define SESSION_COST_BYTES (36u << 10)
-/* Who is cut off comes back at once, and others like it: one line for so long. */
-#define CUT_LINE_MS 1000
-
-/* --- the end --- */
-
-/* finish sends what is queued and closes; the requests are told at the end of the turn, for one of
- * them may be on its way through here. */
-static void finish(struct http2 *h2)
-{
-    h2->is_ending = true;
-    h2->is_finished = true;
-    conn_finish(h2->conn);
-    http2_wake(h2);
-}
-
-void http2_end(struct http2 *h2, uint32_t code, struct str why)
-{
-    if (!h2->is_ending) {
-        h2->is_ending = true;
-        (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                                    nghttp2_session_get_last_proc_stream_id(h2->session), code,
-                                    (const uint8_t *)why.ptr, why.len);
-        http2_pump(h2);
-        finish(h2);
-    }
-}
-
-void http2_goaway(struct http2 *h2)
-{
-    h2->is_goaway_sent = true;
-    (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(h2->session),
-                                NGHTTP2_NO_ERROR, NULL, 0);
-}
-
-void http2_count_cut(struct http2 *h2, uint32_t code, enum http2_cut cut, struct str detail)
-{
-    struct http_server *server = h2->server;
-    const uint64_t now_ms = loop_now_ms(server->loop);
-    METRIC_ADD(server->http2_cuts->counts[cut], 1);
-    if (now_ms < server->cut_line_due_ms) {
-        server->cuts_left_out++;
-        return;
-    }
-    char peer[CONN_PEER_BYTES];
-    conn_format_peer(h2->conn, peer);
-    const struct log_field fields[] = {log_cstr("reason", http2_cut_name(cut)),
-                                       log_cstr("code", nghttp2_http2_strerror(code)),
-                                       log_cstr("peer", peer),
-                                       log_cstr("server", server->listener.name),
-                                       log_u64("left_out", server->cuts_left_out),
-                                       log_str("detail", detail)};
-    log_event(LOG_INFO, "http2", "connection cut off", fields,
-              ARRAY_COUNT(fields) - (detail.len > 0 ? 0 : 1));
-    server->cut_line_due_ms = now_ms + CUT_LINE_MS;
-    server->cuts_left_out = 0;
-}
-
-void http2_cut_off(struct http2 *h2, uint32_t code, enum http2_cut cut)
-{
-    if (!h2->is_ending) {
-        http2_count_cut(h2, code, cut, STR(""));
-        http2_end(h2, code, str_from(http2_cut_name(cut)));
-    }
-}
-
-void http2_drop(struct http2 *h2, enum http2_cut cut)
-{
-    http2_count_cut(h2, NGHTTP2_NO_ERROR, cut, STR(""));
-    conn_close(h2->conn);
-    finish(h2);
-}
 
 /* --- timers --- */
 
@@ -104,11 +24,6 @@ static void set_wait(struct http2 *h2, enum http2_wait wait, uint64_t timeout_ms
 {
     h2->wait = wait;
     conn_set_timeout(h2->conn, timeout_ms);
-}
-
-bool http2_is_leaving(const struct http2 *h2)
-{
-    return h2->is_leaving || h2->server->is_draining;
 }
 
 /* settle sets the timer for what the connection waits for now. A stream's waits have timers of its
@@ -142,56 +57,6 @@ static void settle(struct http2 *h2)
     h2->is_head_new = false;
 }
 
-/* --- output --- */
-
-static int send_frames(struct http2 *h2)
-{
-    while (!conn_is_clogged(h2->conn)) {
-        const uint8_t *data;
-        const ssize_t len = nghttp2_session_mem_send(h2->session, &data);
-        if (len <= 0) {
-            return (int)len;
-        }
-        if (conn_write(h2->conn, (const char *)data, (size_t)len) < 0) {
-            return NGHTTP2_ERR_NOMEM;
-        }
-    }
-    return 0;
-}
-
-static bool has_blocked(const struct http2 *h2)
-{
-    return !list_is_empty(&h2->blocked) && !h2->conn->is_clogged;
-}
-
-void http2_pump(struct http2 *h2)
-{
-    if (h2->is_busy || !conn_is_open(h2->conn)) {
-        return;
-    }
-    const uint32_t previous_label = task_current_label;
-    if (previous_label == LABEL_NONE) {
-        (void)task_swap_label(h2->conn->label); /* whose answer was the last goes on */
-    }
-    h2->is_busy = true;
-    const int rv = send_frames(h2);
-    h2->is_busy = false;
-    (void)task_swap_label(previous_label);
-    if (rv < 0) {
-        conn_close(h2->conn);
-        finish(h2);
-        return;
-    }
-    if (!nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session)) {
-        finish(h2);
-        return;
-    }
-    http2_guard_settle(h2);
-    if (has_blocked(h2)) {
-        http2_wake(h2);
-    }
-}
-
 /* --- input --- */
 
 static void give_up(struct http2 *h2, int rv)
@@ -204,19 +69,7 @@ static void give_up(struct http2 *h2, int rv)
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_CONTINUATIONS);
     } else {
         conn_close(h2->conn); /* no memory */
-        finish(h2);
-    }
-}
-
-void http2_note(struct http2 *h2, struct http2_stream *st)
-{
-    struct http2_stream *previous = h2->event;
-    if (st != NULL) {
-        http_hold(&st->req);
-    }
-    h2->event = st;
-    if (previous != NULL) {
-        http_release(&previous->req);
+        http2_finish(h2);
     }
 }
 
@@ -261,6 +114,7 @@ static void feed(struct http2 *h2, const char *data, size_t len)
         if (nghttp2_session_get_outbound_queue_size(h2->session) > QUEUE_FRAMES) {
             http2_pump(h2);
         }
+        http2_guard_settle(h2);
         data += count;
         len -= count;
     }
@@ -276,6 +130,7 @@ static void on_data(struct conn *conn, const char *data, size_t len)
         http2_goaway(h2);
     }
     http2_pump(h2);
+    http2_guard_settle(h2);
     if (conn_is_open(conn) && conn_is_clogged(conn)) {
         conn_pause(conn); /* a peer that does not read is not read: its frames make answers */
     }
@@ -294,8 +149,8 @@ static void notify_blocked(struct http2 *h2)
     list_splice(&due, &h2->blocked);
     while (!list_is_empty(&due) && notified < NOTIFY_STREAMS) {
         struct http2_stream *st = CONTAINER_OF(due.next, struct http2_stream, queue);
-        http2_stream_block(st);
-        if (http2_stream_has_room(st, HTTP2_LOW_BYTES)) {
+        http2_life_block(st);
+        if (http2_flow_has_room(st, HTTP2_LOW_BYTES)) {
             http2_stream_notify(st);
             notified++;
         }
@@ -303,7 +158,7 @@ static void notify_blocked(struct http2 *h2)
     if (!list_is_empty(&due)) {
         list_splice(&due, &h2->blocked);
         list_splice(&h2->blocked, &due);
-        if (has_blocked(h2)) {
+        if (http2_has_blocked(h2)) {
             http2_wake(h2);
         }
     }
@@ -316,14 +171,10 @@ static void run_wake(struct loop_deferred *deferred)
         http2_stream_close_all(h2);
         return;
     }
+    http2_guard_settle(h2);
     http2_stream_tell_lost(h2);
     notify_blocked(h2);
     settle(h2);
-}
-
-void http2_wake(struct http2 *h2)
-{
-    loop_defer(h2->server->loop, &h2->wake);
 }
 
 static void on_drained(struct conn *conn)
@@ -382,7 +233,7 @@ static void on_end(struct conn *conn, int status)
 {
     struct http2 *h2 = conn->ctx;
     if (status != UV_EOF || reset_long(h2, true) == 0) {
-        finish(h2);
+        http2_finish(h2);
         return;
     }
     http2_keepalive_stop(h2);
@@ -415,16 +266,6 @@ static void on_timeout(struct conn *conn)
     }
 }
 
-void http2_free(struct http2 *h2)
-{
-    INVARIANT(h2->conn == NULL && h2->event == NULL && h2->stream_count == 0);
-    INVARIANT(list_is_empty(&h2->streams) && list_is_empty(&h2->blocked));
-    INVARIANT(list_is_empty(&h2->lost) && list_is_empty(&h2->wake.link));
-    INVARIANT(h2->queued_bytes == 0 && h2->held_bytes == 0);
-    quota_release(h2->server->quota, SESSION_COST_BYTES);
-    free(h2);
-}
-
 /* on_eased: memory is there again, for bodies that waited and for streams. */
 static void on_eased(struct conn *conn)
 {
@@ -433,7 +274,7 @@ static void on_eased(struct conn *conn)
     struct list *tmp;
     LIST_FOR_EACH(pos, tmp, &h2->streams)
     {
-        http2_stream_ease(CONTAINER_OF(pos, struct http2_stream, link));
+        http2_flow_ease(CONTAINER_OF(pos, struct http2_stream, link));
     }
     http2_pump(h2);
 }
@@ -470,31 +311,6 @@ static void on_close(struct conn *conn)
 
 /* --- the beginning --- */
 
-void http2_leave(struct http2 *h2)
-{
-    if (conn_is_open(h2->conn) && !h2->is_leaving) {
-        h2->is_leaving = true;
-        (void)nghttp2_submit_shutdown_notice(h2->session);
-        http2_pump(h2);
-        settle(h2);
-    }
-}
-
-static struct http2 *make(struct http_server *server)
-{
-    if (!quota_take(server->quota, SESSION_COST_BYTES, QUOTA_VITAL)) {
-        return NULL;
-    }
-    struct http2 *h2 = calloc(1, sizeof(*h2));
-    if (h2 == NULL && quota_note_short(server->quota)) {
-        h2 = calloc(1, sizeof(*h2));
-    }
-    if (h2 == NULL) {
-        quota_release(server->quota, SESSION_COST_BYTES);
-    }
-    return h2;
-}
-
 /* turn_away tells a peer for whom there is no memory that none of its streams will be looked at:
  * SETTINGS, and GOAWAY with ENHANCE_YOUR_CALM. */
 static void turn_away(struct conn *conn)
@@ -509,6 +325,13 @@ static void turn_away(struct conn *conn)
     }
 }
 
+static const struct http2_session_events session_events = {
+    .open = http2_stream_open,
+    .closed = http2_stream_closed,
+    .sent_end = http2_send_done,
+    .send_data = http2_send_data,
+};
+
 static void attach(struct http_server *server, struct conn *conn)
 {
     static const struct conn_events events = {
@@ -521,7 +344,7 @@ static void attach(struct http_server *server, struct conn *conn)
         .weigh = weigh,
         .on_eased = on_eased,
     };
-    struct http2 *h2 = make(server);
+    struct http2 *h2 = http2_make(server);
     if (h2 == NULL) {
         turn_away(conn);
         return;
@@ -536,7 +359,7 @@ static void attach(struct http_server *server, struct conn *conn)
     list_push_back(&server->http2_conns, &h2->link);
     conn_attach(conn, &events, h2);
     http2_keepalive_start(h2);
-    if (http2_session_make(h2) != 0) {
+    if (http2_session_make(h2, &session_events) != 0) {
         conn_close(conn);
         return;
     }

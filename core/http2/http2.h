@@ -21,7 +21,4 @@ extern const struct http_protocol http2_protocol;
  * last one has ended. */
 void http2_drain(struct http_server *server);
 
-/* http2_free_spare frees the streams kept for reuse. */
-void http2_free_spare(struct http_server *server);
-
 #endif

@@ -70,7 +70,7 @@ int http2_send_done(struct http2_stream *st)
     if (!st->is_refusal) {
         return stop(st);
     }
-    http2_stream_linger(st);
+    http2_life_linger(st);
     return 0;
 }
 
@@ -269,7 +269,7 @@ static void reset(struct http2_stream *st, uint32_t code)
         return;
     }
     if (st->life != STREAM_ANSWERED) {
-        http2_stream_answer(st);
+        http2_life_answer(st);
     }
     submit_reset(st, code);
 }
@@ -350,7 +350,7 @@ static void respond(struct http_request *req, const struct http_response *respon
     const bool has_content = has_body(response->status);
     const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
     const bool has_more = has_data || response->trailer_count > 0;
-    http2_stream_answer(st);
+    http2_life_answer(st);
     int rv = copy_trailers(st, response->trailers, response->trailer_count)
                  ? 0
                  : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -390,10 +390,10 @@ static bool stream_write(struct http_request *req, struct str data)
     }
     req->sent_body_bytes += data.len;
     push(st, data);
-    if (http2_stream_is_closed(st) || http2_stream_has_room(st, HTTP2_HIGH_BYTES)) {
+    if (http2_stream_is_closed(st) || http2_flow_has_room(st, HTTP2_HIGH_BYTES)) {
         return true;
     }
-    http2_stream_block(st);
+    http2_life_block(st);
     return false;
 }
 
@@ -401,7 +401,7 @@ static void stream_end(struct http_request *req)
 {
     struct http2_stream *st = stream_of(req);
     if (!http2_stream_is_closed(st)) {
-        http2_stream_answer(st);
+        http2_life_answer(st);
         push(st, STR(""));
     }
 }
@@ -445,7 +445,7 @@ static void format_peer(const struct http_request *req, char *out)
 static void consume(struct http_request *req, size_t len)
 {
     struct http2_stream *st = stream_of(req);
-    http2_stream_consume(st, len);
+    http2_flow_consume(st, len);
     http2_pump(st->h2);
 }
 
@@ -462,7 +462,7 @@ const struct http_transport http2_transport = {
     .stream_end = stream_end,
     .cancel = cancel,
     .format_peer = format_peer,
-    .recycle = http2_stream_recycle,
+    .recycle = http2_life_recycle,
     .consume = consume,
     .stream_end_with = stream_end_with,
     .reset = break_off,

@@ -19,6 +19,18 @@ static const uint8_t drain_ping[PING_BYTES] = "toqdrain";
 
 /* --- nghttp2's callbacks --- */
 
+void http2_note(struct http2 *h2, struct http2_stream *st)
+{
+    struct http2_stream *previous = h2->event;
+    if (st != NULL) {
+        http_hold(&st->req);
+    }
+    h2->event = st;
+    if (previous != NULL) {
+        http_release(&previous->req);
+    }
+}
+
 static struct http2_stream *find(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
@@ -36,7 +48,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     struct http2_stream *st = NULL;
     if (h2->stream_count < h2->server->limits.http2.max_streams && !h2->is_goaway_sent) {
-        st = http2_stream_open(h2, id);
+        st = h2->session_events->open(h2, id);
     }
     if (st == NULL) {
         const int rv =
@@ -136,7 +148,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
                         (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
     http2_guard_sent(h2, frame);
     struct http2_stream *st = is_end ? find(session, frame->hd.stream_id) : NULL;
-    const int rv = st == NULL ? 0 : http2_send_done(st);
+    const int rv = st == NULL ? 0 : h2->session_events->sent_end(st);
     return nghttp2_is_fatal(rv) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -148,14 +160,14 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     http2_guard_closed(h2, id, is_reset || (st != NULL && st->is_body_done));
     if (st != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, id, NULL);
-        http2_stream_closed(st, code);
+        h2->session_events->closed(st, code);
     }
     return 0;
 }
 
 /* --- the session --- */
 
-static nghttp2_session_callbacks *make_callbacks(void)
+static nghttp2_session_callbacks *make_callbacks(const struct http2_session_events *events)
 {
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks) != 0) {
@@ -168,7 +180,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_send_data_callback(callbacks, http2_send_data);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, events->send_data);
     return callbacks;
 }
 
@@ -229,13 +241,14 @@ static int submit_settings(struct http2 *h2)
                                                  (int32_t)limits->http2.connection_window_bytes);
 }
 
-int http2_session_make(struct http2 *h2)
+int http2_session_make(struct http2 *h2, const struct http2_session_events *events)
 {
     static nghttp2_mem memory = {
         .malloc = take_memory, .free = give_back, .calloc = take_zeroed, .realloc = take_more};
-    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_session_callbacks *callbacks = make_callbacks(events);
     nghttp2_option *option = make_option(&h2->server->limits.http2);
     int rv = NGHTTP2_ERR_NOMEM;
+    h2->session_events = events;
     if (callbacks != NULL && option != NULL) {
         rv = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     }

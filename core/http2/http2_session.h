@@ -16,7 +16,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "core/http/request.h"
+#include "core/http/http_pool.h"
 #include "core/http/server.h"
 #include "core/http2/http2_cut.h"
 
@@ -43,10 +43,9 @@ struct http2_walk {
     uint32_t left_bytes; /* of its payload */
 };
 
-/* A limit on how often something happens: what is above the burst, and not forgiven by time, is too
- * much. */
+/* A token bucket: time empties it, and more than a burst in it is too much. */
 struct http2_bucket {
-    int64_t level_milli; /* thousandths of an event; below 0: earned beforehand */
+    int64_t level_milli; /* thousandths of an event; below 0: tokens saved up */
     uint64_t at_ms;
 };
 
@@ -66,7 +65,7 @@ struct http2_closed {
     struct http2_span long_ago[HTTP2_SPANS_MAX];
 };
 
-/* Is the peer there, and how often does it ask the same. */
+/* PINGs both ways, and the age of the connection. */
 struct http2_keepalive {
     struct wheel_timer ping_timer;
     struct wheel_timer age_timer;
@@ -87,6 +86,7 @@ struct http2 {
     struct http_server *server;
     struct conn *conn; /* NULL once it has closed, and the session is gone */
     nghttp2_session *session;
+    const struct http2_session_events *session_events;
     struct list streams; /* those that nghttp2 has not closed, or whose handler does not know */
     struct list blocked; /* of streams whose handler waits for on_writable, or to begin */
     struct list lost;    /* of those in STREAM_LOST */
@@ -137,10 +137,9 @@ enum http2_life {
 
 struct http2_stream {
     struct http_request req;
-    struct list link;          /* in h2->streams */
-    struct list queue;         /* in h2->blocked, or in h2->lost */
-    struct http2 *h2;          /* outlives it, though perhaps not its connection */
-    struct http2_stream *next; /* in the spare list */
+    struct list link;  /* in h2->streams */
+    struct list queue; /* in h2->blocked, or in h2->lost */
+    struct http2 *h2;  /* outlives it, though perhaps not its connection */
     int32_t id;
     uint32_t label; /* of the request, which may have ended before its answer is sent */
     enum http2_life life;
@@ -172,11 +171,45 @@ struct http2_stream {
     bool is_deferred;  /* nghttp2 waits for nghttp2_session_resume_data */
 };
 
-/* --- http2.c --- */
+/* What the layer above is told inside nghttp2, when it may take notes and nothing else. */
+struct http2_session_events {
+    struct http2_stream *(*open)(struct http2 *h2, int32_t id); /* NULL: it is refused */
+    void (*closed)(struct http2_stream *st, uint32_t code);     /* code: of its reset, or 0 */
+    int (*sent_end)(struct http2_stream *st); /* the answer has left. Returns: nghttp2's errors */
+    nghttp2_send_data_callback send_data;
+};
+
+/* The files, from below: each calls those above it in this list alone.
+ *
+ *     http2_out        frames into the connection; GOAWAY and the end
+ *     http2_guard      frames that come, before nghttp2 has them
+ *     http2_keepalive  PINGs and age
+ *     http2_head       fields of a request
+ *     http2_session    nghttp2, and its callbacks
+ *     http2_flow       credit for bodies, room for answers
+ *     http2_life       states of a stream
+ *     http2_send       answers as frames
+ *     http2_stream     the way of a stream
+ *     http2            the connection's events
+ */
+
+/* --- http2_out.c --- */
+
+/* http2_make allocates a connection's struct. Returns: NULL when memory is missing. */
+struct http2 *http2_make(struct http_server *server);
+
+/* http2_free frees a connection's struct, whose connection and streams are gone. */
+void http2_free(struct http2 *h2);
 
 /* http2_pump sends what nghttp2 has, as far as the connection takes it; inside a callback of
  * nghttp2's it does nothing, for the call that is under way ends with it. */
 void http2_pump(struct http2 *h2);
+
+/* http2_has_blocked tells whether handlers wait for room that the connection has. */
+bool http2_has_blocked(const struct http2 *h2);
+
+/* http2_wake runs the deferred part at the end of the turn. */
+void http2_wake(struct http2 *h2);
 
 /* http2_count_cut counts a connection that is ended because of what its peer does, and logs it,
  * with how many were left out since the last line.
@@ -194,6 +227,10 @@ void http2_goaway(struct http2 *h2);
 /* http2_end sends a GOAWAY that says why, and closes. */
 void http2_end(struct http2 *h2, uint32_t code, struct str why);
 
+/* http2_finish sends what is queued and closes; the requests are told at the end of the turn, for
+ * one of them may be on its way through here. */
+void http2_finish(struct http2 *h2);
+
 /* http2_drop closes at once, for a peer that is not there any more. */
 void http2_drop(struct http2 *h2, enum http2_cut cut);
 
@@ -204,22 +241,17 @@ void http2_leave(struct http2 *h2);
 /* http2_is_leaving tells whether it was told so, or is about to be. */
 bool http2_is_leaving(const struct http2 *h2);
 
-/* http2_wake runs the deferred part at the end of the turn. */
-void http2_wake(struct http2 *h2);
-
-/* http2_note notes which stream a frame was about; NULL: none. */
-void http2_note(struct http2 *h2, struct http2_stream *st);
-
-/* http2_free frees a connection's struct, whose connection and streams are gone. */
-void http2_free(struct http2 *h2);
-
 /* --- http2_session.c --- */
 
 /* http2_session_make gives the connection its nghttp2 session, with the server's SETTINGS queued.
  *
+ * events:  a literal.
  * Returns: 0; an error of nghttp2's. h2->session is the caller's to delete, also then.
  */
-MUST_USE int http2_session_make(struct http2 *h2);
+MUST_USE int http2_session_make(struct http2 *h2, const struct http2_session_events *events);
+
+/* http2_note notes which stream a frame was about; NULL: none. */
+void http2_note(struct http2 *h2, struct http2_stream *st);
 
 /* --- http2_guard.c --- */
 
@@ -269,66 +301,57 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value);
 /* http2_head_finish checks what needs the whole head, and sets method, path and query. */
 void http2_head_finish(struct http2_stream *st);
 
-/* --- http2_stream.c --- */
+/* --- http2_flow.c --- */
 
-/* http2_stream_open takes a spare stream or makes one, and starts its request.
- *
- * Returns: the stream, in h2->streams; NULL when memory is missing.
+/* http2_flow_credit lets the peer send more on the stream; harmless when nghttp2 has closed it. */
+void http2_flow_credit(struct http2_stream *st, size_t len);
+
+/* http2_flow_credit_connection lets the peer send more on all streams: at once, so that one handler
+ * that is slow holds up no other, until all of them together hold more than a connection's window.
  */
-MUST_USE struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id);
+void http2_flow_credit_connection(struct http2 *h2, size_t len);
 
-/* http2_stream_advance goes on with a stream after a frame: its head is complete, `data` of its
- * body has come, or its end. */
-void http2_stream_advance(struct http2_stream *st, struct str data);
+/* http2_flow_consume is the transport's consume. */
+void http2_flow_consume(struct http2_stream *st, size_t len);
 
-/* http2_stream_closed notes that nghttp2 has closed a stream. A handler that has not answered hears
- * of it from http2_stream_tell_lost, between the frames or at the end of the turn.
- *
- * code: the error code of a reset.
- */
-void http2_stream_closed(struct http2_stream *st, uint32_t code);
+/* http2_flow_ease gives the credit that was held back while memory was short. */
+void http2_flow_ease(struct http2_stream *st);
 
-/* http2_stream_tell_lost tells the handlers that are to be told. */
-void http2_stream_tell_lost(struct http2 *h2);
+/* http2_flow_count_queued counts what of the answers of a connection waits to be sent. */
+size_t http2_flow_count_queued(const struct http2 *h2);
 
-/* http2_stream_close_all closes every stream of a connection that ends, and tells their
- * handlers. */
-void http2_stream_close_all(struct http2 *h2);
+/* http2_flow_has_share tells whether the connection may queue more answers. */
+bool http2_flow_has_share(const struct http2 *h2);
 
-/* http2_stream_answer marks that the answer is whole or broken off: what is held of the body is
+/* http2_flow_has_room tells whether a stream's handler should produce more. */
+bool http2_flow_has_room(const struct http2_stream *st, size_t limit);
+
+/* --- http2_life.c --- */
+
+/* http2_life_set changes the state; one that may not follow aborts. */
+void http2_life_set(struct http2_stream *st, enum http2_life life);
+
+/* http2_life_release gives back what the stream holds beside its memory. */
+void http2_life_release(struct http2_stream *st);
+
+/* http2_life_answer marks that the answer is whole or broken off: what is held of the body is
  * used. */
-void http2_stream_answer(struct http2_stream *st);
+void http2_life_answer(struct http2_stream *st);
 
-/* http2_stream_linger marks that a refusal has left whole. */
-void http2_stream_linger(struct http2_stream *st);
+/* http2_life_linger marks that a refusal has left whole. */
+void http2_life_linger(struct http2_stream *st);
 
-/* http2_stream_block has on_writable run when there is room again. */
-void http2_stream_block(struct http2_stream *st);
+/* http2_life_block has on_writable run when there is room again. */
+void http2_life_block(struct http2_stream *st);
+
+/* http2_life_recycle is the transport's recycle. */
+void http2_life_recycle(struct http_request *req);
 
 /* http2_stream_is_closed tells whether nghttp2 has closed it. */
 static inline bool http2_stream_is_closed(const struct http2_stream *st)
 {
     return st->life >= STREAM_LOST;
 }
-
-/* http2_stream_consume is the transport's consume. */
-void http2_stream_consume(struct http2_stream *st, size_t len);
-
-/* http2_stream_ease gives the credit that was held back while memory was short. */
-void http2_stream_ease(struct http2_stream *st);
-
-/* http2_stream_count_queued counts what of the answers of a connection waits to be sent. */
-size_t http2_stream_count_queued(const struct http2 *h2);
-
-/* http2_stream_recycle is the transport's recycle. */
-void http2_stream_recycle(struct http_request *req);
-
-/* http2_stream_notify goes on with a stream that has room again: it runs on_writable, or the
- * handler. */
-void http2_stream_notify(struct http2_stream *st);
-
-/* http2_stream_has_room tells whether a stream's handler should produce more. */
-bool http2_stream_has_room(const struct http2_stream *st, size_t limit);
 
 /* --- http2_send.c --- */
 
@@ -361,5 +384,35 @@ void http2_send_stop(struct http2_stream *st);
 
 /* http2_send_drop drops what of an answer is not sent yet. */
 void http2_send_drop(struct http2_stream *st);
+
+/* --- http2_stream.c --- */
+
+/* http2_stream_open takes a spare stream or makes one, and starts its request.
+ *
+ * Returns: the stream, in h2->streams; NULL when memory is missing.
+ */
+MUST_USE struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id);
+
+/* http2_stream_advance goes on with a stream after a frame: its head is complete, `data` of its
+ * body has come, or its end. */
+void http2_stream_advance(struct http2_stream *st, struct str data);
+
+/* http2_stream_closed notes that nghttp2 has closed a stream. A handler that has not answered hears
+ * of it from http2_stream_tell_lost, between the frames or at the end of the turn.
+ *
+ * code: the error code of a reset.
+ */
+void http2_stream_closed(struct http2_stream *st, uint32_t code);
+
+/* http2_stream_tell_lost tells the handlers that are to be told. */
+void http2_stream_tell_lost(struct http2 *h2);
+
+/* http2_stream_close_all closes every stream of a connection that ends, and tells their
+ * handlers. */
+void http2_stream_close_all(struct http2 *h2);
+
+/* http2_stream_notify goes on with a stream that has room again: it runs on_writable, or the
+ * handler. */
+void http2_stream_notify(struct http2_stream *st);
 
 #endif

@@ -1,88 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_stream.c - the life of a stream: head, body, handler, end; and its memory.
+ * http2_stream.c - the way of a stream: head, body, handler, end.
  */
 #include "core/http2/http2_session.h"
-
-#include <stdlib.h>
 
 #include "core/http/shortage.h"
 #include "core/http2/http2.h"
 #include "core/telemetry/log_limit.h"
 
-#define ARENA_MAX_BYTES (4u << 20) /* a head, its decoded copies, and what a handler builds */
-/* what a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as
- * measured */
-#define STREAM_COST_BYTES (sizeof(struct http2_stream) + 1536)
-
-/* --- life --- */
-
-#define LIFE(life) (1u << STREAM_##life)
-
-static void set_life(struct http2_stream *st, enum http2_life life)
-{
-    static const uint8_t may_follow[] = {
-        [STREAM_HEAD] = LIFE(BODY) | LIFE(WAITING) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
-        [STREAM_BODY] = LIFE(WAITING) | LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
-        [STREAM_WAITING] = LIFE(HANDLED) | LIFE(ANSWERED) | LIFE(CLOSED),
-        [STREAM_HANDLED] = LIFE(ANSWERED) | LIFE(LOST) | LIFE(CLOSED),
-        [STREAM_ANSWERED] = LIFE(LINGERING) | LIFE(CLOSED),
-        [STREAM_LINGERING] = LIFE(CLOSED),
-        [STREAM_LOST] = LIFE(CLOSED),
-        [STREAM_CLOSED] = 0,
-    };
-    INVARIANT((may_follow[st->life] & (1u << life)) != 0);
-    st->life = life;
-}
-
-/* --- memory --- */
-
 static void on_timer(struct wheel_timer *timer);
 
-static void destroy(struct http2_stream *st)
-{
-    quota_release(st->req.arena.quota, STREAM_COST_BYTES);
-    arena_deinit(&st->req.arena);
-    free(st);
-}
-
-static struct http2_stream *get_memory(struct http_server *server)
-{
-    struct http2_stream *st = server->http2_spare;
-    if (st != NULL) {
-        server->http2_spare = st->next;
-        server->http2_spare_count--;
-        return st;
-    }
-    if (!quota_charge(server->quota, STREAM_COST_BYTES)) {
-        return NULL;
-    }
-    st = calloc(1, sizeof(*st));
-    if (st == NULL && quota_note_short(server->quota)) {
-        st = calloc(1, sizeof(*st));
-    }
-    if (st == NULL) {
-        quota_release(server->quota, STREAM_COST_BYTES);
-    } else {
-        arena_init_charged(&st->req.arena, ARENA_MAX_BYTES, server->quota);
-    }
-    return st;
-}
+/* What a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as
+ * measured. */
+static const struct http_pool_kind kind = {
+    .size = sizeof(struct http2_stream),
+    .cost_bytes = sizeof(struct http2_stream) + 1536,
+};
 
 struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
 {
     struct http_server *server = h2->server;
-    struct http2_stream *st = get_memory(server);
-    if (st == NULL) {
+    struct http_request *req =
+        http_pool_get(&server->streams, &kind, server, &http2_transport, conn_ready_ns(h2->conn));
+    if (req == NULL) {
         return NULL;
     }
-    const struct arena arena = st->req.arena;
-    *st = (struct http2_stream){.h2 = h2, .id = id};
-    st->req.arena = arena;
-    if (http_request_init(&st->req, server, &http2_transport, conn_ready_ns(h2->conn)) < 0) {
-        destroy(st);
-        return NULL;
-    }
+    struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
+    st->h2 = h2;
+    st->id = id;
     buf_init_charged(&st->body, server->limits.body_bytes, server->quota);
     st->out.urgency = server->is_vital ? QUOTA_FORCED : QUOTA_NORMAL;
     wheel_timer_init(&st->timer, on_timer);
@@ -92,84 +37,6 @@ struct http2_stream *http2_stream_open(struct http2 *h2, int32_t id)
     http_hold(&st->req); /* nghttp2 has it */
     st->req.transport_holds = 1;
     return st;
-}
-
-/* check_unused asserts that nothing leads to a stream any more. */
-static void check_unused(const struct http2_stream *st)
-{
-    INVARIANT(st->life == STREAM_CLOSED);
-    INVARIANT(list_is_empty(&st->link) && list_is_empty(&st->queue));
-    INVARIANT(list_is_empty(&st->timer.link));
-    INVARIANT(st->out.len == 0 && st->held_bytes == 0);
-}
-
-void http2_stream_recycle(struct http_request *req)
-{
-    struct http2_stream *st = CONTAINER_OF(req, struct http2_stream, req);
-    struct http_server *server = req->server;
-    struct http2 *h2 = st->h2;
-    check_unused(st);
-    buf_deinit(&st->body);
-    if (server->http2_spare_count == HTTP_SPARE_MAX) {
-        destroy(st);
-    } else {
-        arena_reset(&st->req.arena);
-        st->next = server->http2_spare;
-        server->http2_spare = st;
-        server->http2_spare_count++;
-    }
-    h2->stream_count--;
-    if (h2->conn == NULL && h2->stream_count == 0) {
-        http2_free(h2);
-    }
-}
-
-void http2_free_spare(struct http_server *server)
-{
-    while (server->http2_spare != NULL) {
-        struct http2_stream *next = server->http2_spare->next;
-        destroy(server->http2_spare);
-        server->http2_spare = next;
-    }
-    server->http2_spare_count = 0;
-}
-
-/* --- flow control --- */
-
-/* credit lets the peer send more on the stream. An error is nghttp2's lack of memory, or a stream
- * that it has closed meanwhile. */
-static void credit(struct http2_stream *st, size_t len)
-{
-    if (!http2_stream_is_closed(st) && len > 0) {
-        (void)nghttp2_session_consume_stream(st->h2->session, st->id, len);
-    }
-}
-
-/* credit_connection lets the peer send more on all streams. It does so at once, so that one handler
- * that is slow holds up no other, until all of them together hold more than a connection's
- * window. */
-static void credit_connection(struct http2 *h2, size_t len)
-{
-    h2->owed_bytes += len;
-    if (h2->held_bytes <= h2->server->limits.http2.connection_window_bytes) {
-        (void)nghttp2_session_consume_connection(h2->session, h2->owed_bytes);
-        h2->owed_bytes = 0;
-    }
-}
-
-void http2_stream_ease(struct http2_stream *st)
-{
-    credit(st, st->held_credit);
-    st->held_credit = 0;
-}
-
-void http2_stream_consume(struct http2_stream *st, size_t len)
-{
-    REQUIRE(len <= st->held_bytes);
-    st->held_bytes -= len;
-    st->h2->held_bytes -= len;
-    credit(st, len);
-    credit_connection(st->h2, 0);
 }
 
 /* --- requests --- */
@@ -185,16 +52,9 @@ static bool is_streamed(const struct http2_stream *st)
     return (st->req.route->flags & ROUTE_STREAM) != 0;
 }
 
-/* has_share tells whether the connection may queue more answers. */
-static bool has_share(const struct http2 *h2)
-{
-    const size_t queued = http2_stream_count_queued(h2);
-    return queued <= HTTP2_HIGH_BYTES || queued <= conn_share(h2->conn);
-}
-
 static void dispatch(struct http2_stream *st)
 {
-    set_life(st, STREAM_HANDLED);
+    http2_life_set(st, STREAM_HANDLED);
     st->req.body = buf_str(&st->body);
     http_request_dispatch(&st->req);
 }
@@ -204,18 +64,18 @@ static void run_stream(struct http2_stream *st)
 {
     const struct http2 *h2 = st->h2;
     wheel_unset(&st->timer);
-    if (LIKELY(has_share(h2))) {
+    if (LIKELY(http2_flow_has_share(h2))) {
         dispatch(st);
         return;
     }
     h2->conn->set->parked_count++;
     LOG_LIMITED(LOG_WARN, "memory", "a connection does not read its answers: its requests wait",
                 log_u64("max_bytes", h2->conn->set->output_max_bytes));
-    set_life(st, STREAM_WAITING);
+    http2_life_set(st, STREAM_WAITING);
     if (is_streamed(st)) {
         st->body.max_bytes = st->req.server->limits.http2.stream_window_bytes;
     }
-    http2_stream_block(st);
+    http2_life_block(st);
 }
 
 static bool is_body_wanted(const struct http2_stream *st)
@@ -243,7 +103,7 @@ static void begin(struct http2_stream *st)
                (st->is_expecting && !is_body_wanted(st))) {
         run_stream(st); /* what comes of the body is dropped; CONNECT has none that ends */
     } else {
-        set_life(st, STREAM_BODY);
+        http2_life_set(st, STREAM_BODY);
         await_body(st);
         if (st->is_expecting) {
             http2_send_continue(st);
@@ -258,7 +118,7 @@ static void collect(struct http2_stream *st, struct str data)
         shortage_holds_body(st->req.server, st->h2->conn, st->body_bytes) && !st->is_body_done;
     st->held_credit += data.len;
     if (!is_held) {
-        http2_stream_ease(st);
+        http2_flow_ease(st);
     }
     if (st->body_bytes > st->req.server->limits.body_bytes) {
         refuse(st, 413, NULL);
@@ -296,7 +156,7 @@ static bool is_listening(const struct http2_stream *st)
 /* drop lets a piece of the body go that nobody wants. */
 static void drop(struct http2_stream *st, size_t len)
 {
-    credit(st, len);
+    http2_flow_credit(st, len);
     if (st->life == STREAM_LINGERING) {
         const bool was_enough = st->late_bytes > HTTP2_LINGER_BYTES;
         st->late_bytes += len;
@@ -340,41 +200,8 @@ void http2_stream_advance(struct http2_stream *st, struct str data)
         hand_on(st, data);
     }
     if (data.len > 0) {
-        credit_connection(h2, data.len);
+        http2_flow_credit_connection(h2, data.len);
     }
-}
-
-/* --- the answer --- */
-
-/* let_go gives back what the stream holds beside its memory. */
-static void let_go(struct http2_stream *st)
-{
-    const size_t held = st->held_bytes;
-    list_unlink(&st->queue);
-    if (held > 0) {
-        http2_stream_consume(st, held);
-    }
-}
-
-void http2_stream_answer(struct http2_stream *st)
-{
-    if (!st->is_watched) {
-        wheel_unset(&st->timer); /* of the body */
-    }
-    set_life(st, STREAM_ANSWERED);
-    let_go(st);
-}
-
-void http2_stream_linger(struct http2_stream *st)
-{
-    set_life(st, STREAM_LINGERING);
-    loop_set_timer(st->req.server->loop, &st->timer, HTTP2_LINGER_MS);
-}
-
-void http2_stream_block(struct http2_stream *st)
-{
-    list_unlink(&st->queue);
-    list_push_back(&st->h2->blocked, &st->queue);
 }
 
 /* --- the end --- */
@@ -385,10 +212,10 @@ static void close_stream(struct http2_stream *st)
 {
     struct http2 *h2 = st->h2;
     const bool is_answered = st->life == STREAM_ANSWERED || st->life == STREAM_LINGERING;
-    set_life(st, STREAM_CLOSED);
+    http2_life_set(st, STREAM_CLOSED);
     wheel_unset(&st->timer);
     http2_send_drop(st);
-    let_go(st);
+    http2_life_release(st);
     list_unlink(&st->link);
     if (list_is_empty(&h2->streams)) {
         http2_wake(h2);
@@ -407,7 +234,7 @@ void http2_stream_closed(struct http2_stream *st, uint32_t code)
         return;
     }
     st->req.reset_code = code;
-    set_life(st, STREAM_LOST);
+    http2_life_set(st, STREAM_LOST);
     list_unlink(&st->queue);
     list_push_back(&st->h2->lost, &st->queue);
     http2_wake(st->h2);
@@ -450,19 +277,6 @@ static void on_timer(struct wheel_timer *timer)
         (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
         http2_pump(h2);
     }
-}
-
-size_t http2_stream_count_queued(const struct http2 *h2)
-{
-    return h2->queued_bytes + h2->conn->out.len;
-}
-
-/* http2_stream_has_room: a stream whose own queue is short goes on though others fill the
- * connection's share, or it would wait for them. */
-bool http2_stream_has_room(const struct http2_stream *st, size_t limit)
-{
-    const struct http2 *h2 = st->h2;
-    return st->out.len <= limit && !h2->is_ending && !conn_is_clogged(h2->conn) && has_share(h2);
 }
 
 /* resume_waiting begins a request that has waited for its turn. */

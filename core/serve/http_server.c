@@ -5,7 +5,7 @@
  */
 #include "core/serve/http_server.h"
 
-#include "core/http/request.h"
+#include "core/http/http_pool.h"
 #include "core/http1/http1.h"
 #include "core/http2/http2.h"
 
@@ -79,8 +79,8 @@ void http_server_deinit(struct http_server *server)
     REQUIRE(list_is_empty(&server->conns) && list_is_empty(&server->http2_conns));
     loop_undefer(&server->drain);
     access_log_deinit(&server->access);
-    http1_free_spare(server);
-    http2_free_spare(server);
+    http_pool_free(&server->exchanges);
+    http_pool_free(&server->streams);
     router_destroy(server->router);
     server->router = NULL;
 }

@@ -209,7 +209,7 @@ static void test_one_stream_serves_all_in_turn(void **state)
         send_out();
         peer_await(&peer, "hello", i + 1);
     }
-    assert_int_equal(f.server.http2_spare_count, HTTP_SPARE_MAX > 0 ? 1 : 0);
+    assert_int_equal(f.server.streams.count, HTTP_SPARE_MAX > 0 ? 1 : 0);
 }
 
 static void test_fields(void **state)
@@ -324,7 +324,7 @@ static bool converse(size_t granted, const char *method, const char *path, const
         peer_wait(f.loop);
     }
     assert_int_equal(task_count(), 0);
-    http2_free_spare(&f.server); /* so that the next one has to allocate all over again */
+    http_pool_free(&f.server.streams); /* so that the next one has to allocate all over again */
     return is_good;
 }
 
@@ -367,7 +367,7 @@ static void test_no_more_streams_are_kept_than_so_many(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(streams); i++) {
         http2_stream_closed(streams[i], NGHTTP2_CANCEL);
     }
-    assert_int_equal(f.server.http2_spare_count, HTTP_SPARE_MAX);
+    assert_int_equal(f.server.streams.count, HTTP_SPARE_MAX);
     assert_int_equal(h2->stream_count, 0);
 }
 

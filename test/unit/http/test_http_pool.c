@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_http1_exchange.c - exchanges are used again, kept up to a number, and may be missing.
+ * test_http_pool.c - requests are used again, kept up to a number, and may be missing; by HTTP/1's.
  *
- * http1_exchange.c is included, with its calloc replaced by one that fails on demand and counts.
+ * http_pool.c is included, with its calloc replaced by one that fails on demand and counts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,9 @@
 
 #include "test/unit/support/failing_alloc.h"
 #define calloc failing_calloc
-#include "core/http1/http1_exchange.c"
+#include "core/http/http_pool.c"
 #undef calloc
+#include "core/http1/http1_exchange.h"
 
 #include "test/unit/support/http_fixture.h"
 
@@ -56,7 +57,7 @@ static void test_one_serves_all_in_turn(void **state)
         peer_await(&peers[i], "hello", 3);
     }
     assert_int_equal(allocation_count, HTTP_SPARE_MAX > 0 ? 1 : 3 * ARRAY_COUNT(peers));
-    assert_int_equal(f.server.spare_count, HTTP_SPARE_MAX > 0 ? 1 : 0);
+    assert_int_equal(f.server.exchanges.count, HTTP_SPARE_MAX > 0 ? 1 : 0);
     for (size_t i = 0; i < ARRAY_COUNT(peers); i++) {
         peer_deinit(&peers[i]);
     }
@@ -93,7 +94,7 @@ static void test_no_more_are_kept_than_so_many(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
         http_request_abandon(&exchanges[i]->req);
     }
-    assert_int_equal(f.server.spare_count, HTTP_SPARE_MAX);
+    assert_int_equal(f.server.exchanges.count, HTTP_SPARE_MAX);
 }
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -105,5 +106,5 @@ int main(void)
         WITH_SERVER(test_without_memory_the_connection_closes),
         WITH_SERVER(test_no_more_are_kept_than_so_many),
     };
-    return cmocka_run_group_tests_name("http1_exchange", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http_pool", tests, NULL, NULL);
 }

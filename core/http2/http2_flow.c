@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http2_flow.c - what a peer may send: credit of streams and of the connection; and whether a
+ * stream's handler should send more.
+ *
+ * Thread: the loop.
+ */
+#include "core/http2/http2_session.h"
+
+/* An error is nghttp2's lack of memory, or a stream that it has closed meanwhile. */
+void http2_flow_credit(struct http2_stream *st, size_t len)
+{
+    if (!http2_stream_is_closed(st) && len > 0) {
+        (void)nghttp2_session_consume_stream(st->h2->session, st->id, len);
+    }
+}
+
+void http2_flow_credit_connection(struct http2 *h2, size_t len)
+{
+    h2->owed_bytes += len;
+    if (h2->held_bytes <= h2->server->limits.http2.connection_window_bytes) {
+        (void)nghttp2_session_consume_connection(h2->session, h2->owed_bytes);
+        h2->owed_bytes = 0;
+    }
+}
+
+void http2_flow_ease(struct http2_stream *st)
+{
+    http2_flow_credit(st, st->held_credit);
+    st->held_credit = 0;
+}
+
+void http2_flow_consume(struct http2_stream *st, size_t len)
+{
+    REQUIRE(len <= st->held_bytes);
+    st->held_bytes -= len;
+    st->h2->held_bytes -= len;
+    http2_flow_credit(st, len);
+    http2_flow_credit_connection(st->h2, 0);
+}
+
+bool http2_flow_has_share(const struct http2 *h2)
+{
+    const size_t queued = http2_flow_count_queued(h2);
+    return queued <= HTTP2_HIGH_BYTES || queued <= conn_share(h2->conn);
+}
+
+size_t http2_flow_count_queued(const struct http2 *h2)
+{
+    return h2->queued_bytes + h2->conn->out.len;
+}
+
+/* A stream whose own queue is short goes on though others fill the
+ * connection's share, or it would wait for them. */
+bool http2_flow_has_room(const struct http2_stream *st, size_t limit)
+{
+    const struct http2 *h2 = st->h2;
+    return st->out.len <= limit && !h2->is_ending && !conn_is_clogged(h2->conn) &&
+           http2_flow_has_share(h2);
+}
