@@ -27,15 +27,6 @@ static void set_life(struct grpc_call *call, enum grpc_life life)
     call->life = life;
 }
 
-bool grpc_may_call(struct grpc_call *call, const char *name)
-{
-    loop_require_thread(call->req->server->loop, name);
-    if (UNLIKELY(call->life == CALL_ENDED)) {
-        misuse_found(call->req, name);
-    }
-    return call->life < CALL_CANCELLED;
-}
-
 /* --- the end --- */
 
 static void account(struct grpc_call *call, const struct grpc_status *status)

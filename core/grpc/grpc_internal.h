@@ -111,6 +111,11 @@ struct grpc_call {
     bool is_message_huge; /* unpacking it took so much that its pages are not kept */
 };
 
+/* --- grpc_services.c --- */
+
+/* grpc_services_free frees the services of a server. */
+void grpc_services_free(struct grpc *grpc);
+
 /* --- grpc_check.c --- */
 
 /* What a request is refused with: `http` as its HTTP status, and a gRPC status. */
@@ -125,16 +130,18 @@ struct grpc_refusal {
  */
 struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns);
 
-/* --- grpc_call.c --- */
-
-/* grpc_call_begin is the handler of every route; arg is a grpc_entry. */
-void grpc_call_begin(struct http_request *req, void *arg);
+/* --- grpc_misuse.c --- */
 
 /* grpc_may_call tells whether what a handler does goes on: not for a call that is cancelled; for
  * one that has ended it is misuse.
  *
  * name: of the function, a literal. */
 bool grpc_may_call(struct grpc_call *call, const char *name);
+
+/* --- grpc_call.c --- */
+
+/* grpc_call_begin is the handler of every route; arg is a grpc_entry. */
+void grpc_call_begin(struct http_request *req, void *arg);
 
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);

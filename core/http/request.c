@@ -519,15 +519,3 @@ bool http_is_cancelled(const struct http_request *req)
 {
     return req->life == HTTP_CANCELLED || req->life == HTTP_ENDED_LATE;
 }
-
-/* --- what belongs to a request --- */
-
-const char *http_method_name(enum http_method method)
-{
-    static const char *const names[METHOD_COUNT] = {
-        [METHOD_OTHER] = "_OTHER",  [METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",
-        [METHOD_POST] = "POST",     [METHOD_PUT] = "PUT",         [METHOD_PATCH] = "PATCH",
-        [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS",
-    };
-    return names[method];
-}

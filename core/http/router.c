@@ -29,13 +29,13 @@ struct segments {
     size_t count;
 };
 
-struct router *router_create(void)
+struct router *router_create(route_refuse_fn refuse)
 {
     struct router *router = calloc(1, sizeof(*router));
     if (router == NULL) {
         return NULL;
     }
-    router->refuse = http_respond_error;
+    router->refuse = refuse;
     for (int m = 0; m < METHOD_COUNT; m++) {
         router->unmatched[m] = (struct route){.method = (enum http_method)m, .path = ""};
     }

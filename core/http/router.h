@@ -60,9 +60,10 @@ struct router_match {
 
 /* router_create makes an empty router.
  *
+ * refuse: answers requests whose head cannot be taken: http_respond_error.
  * Returns: the router; NULL when memory is missing.
  */
-MUST_USE struct router *router_create(void);
+MUST_USE struct router *router_create(route_refuse_fn refuse);
 
 /* router_destroy frees it; takes NULL. */
 void router_destroy(struct router *router);

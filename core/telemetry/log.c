@@ -26,7 +26,8 @@ int log_start(const struct log_options *options)
     if (complete.queue_bytes == 0) {
         complete.queue_bytes = QUEUE_BYTES;
     }
-    const int status = log_writer_start(&complete);
+    static const struct log_writer_counts counts = {log_limit_is_pending, log_limit_flush};
+    const int status = log_writer_start(&complete, &counts);
     if (status != 0) {
         return status;
     }
@@ -74,12 +75,6 @@ void log_set_trace(log_trace_fn fn)
 void log_set_level(enum log_level level)
 {
     atomic_store_explicit(&threshold, level, memory_order_relaxed);
-}
-
-const char *log_level_name(enum log_level level)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    return names[level];
 }
 
 bool log_is_on(enum log_level level)

@@ -173,3 +173,9 @@ size_t log_format_line(enum log_format format, const struct log_record *record, 
     INVARIANT(!line.is_failed);
     return line.len;
 }
+
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    return names[level];
+}

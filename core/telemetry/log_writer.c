@@ -16,13 +16,13 @@
 
 #include "core/base/clock.h"
 #include "core/base/thread.h"
-#include "core/telemetry/log_limit.h"
 #include "core/telemetry/log_output.h"
 
 #define GATHER_MS 2
 #define FLUSH_MS  1000 /* between two looks for counts that are due */
 
 struct log_writer {
+    const struct log_writer_counts *counts;
     pthread_t thread;
     pthread_cond_t ended; /* is_ended */
     char *queue;          /* lines that wait for the thread */
@@ -83,12 +83,12 @@ static void gather(struct log_writer *w)
 static void rest(struct log_writer *w)
 {
     w->is_waiting = true;
-    if (!log_limit_is_pending()) {
+    if (!w->counts->is_pending()) {
         (void)pthread_cond_wait(&wake, &lock);
     } else if (!wait_until(&wake, clock_now_ns() + FLUSH_MS * NS_PER_MS)) {
         w->is_waiting = false;
         (void)pthread_mutex_unlock(&lock);
-        log_limit_flush(clock_now_ns());
+        w->counts->flush(clock_now_ns());
         (void)pthread_mutex_lock(&lock);
     }
 }
@@ -142,7 +142,7 @@ static void *run_writer(void *arg)
     struct batch batch;
     while (take_batch(w, &batch)) {
         write_batch(w, &batch);
-        log_limit_flush(clock_now_ns());
+        w->counts->flush(clock_now_ns());
     }
     (void)pthread_mutex_lock(&lock);
     const bool is_abandoned = w->is_abandoned;
@@ -176,7 +176,7 @@ static struct log_writer *writer_create(const struct log_options *options)
     return w;
 }
 
-int log_writer_start(const struct log_options *options)
+int log_writer_start(const struct log_options *options, const struct log_writer_counts *counts)
 {
     REQUIRE(options->queue_bytes > 0);
     REQUIRE(current == NULL); /* only main changes it, so main reads it without the lock */
@@ -184,6 +184,7 @@ int log_writer_start(const struct log_options *options)
     if (w == NULL) {
         return -ENOMEM;
     }
+    w->counts = counts;
     const int status = thread_start(run_writer, w, &w->thread);
     if (status != 0) {
         writer_destroy(w);

@@ -13,13 +13,21 @@
 
 #include "core/telemetry/log.h"
 
+/* Lines whose counts are to be written while no new line comes: log_limit.h. */
+struct log_writer_counts {
+    bool (*is_pending)(void);
+    void (*flush)(uint64_t now_ns);
+};
+
 /* log_writer_start starts the thread.
  *
  * options: level is not used; queue_bytes is not 0.
+ * counts:  called by the thread without its lock, about once a second; a literal.
  * Returns: 0; -ENOMEM, or the thread's creation error as a negative errno.
  * Thread:  main, while no writer runs.
  */
-MUST_USE int log_writer_start(const struct log_options *options);
+MUST_USE int log_writer_start(const struct log_options *options,
+                              const struct log_writer_counts *counts);
 
 /* log_writer_stop takes no more lines, writes what is queued and ends the thread. After
  * `timeout_ms` what is still queued is dropped, and the thread is left behind in its write(2); it

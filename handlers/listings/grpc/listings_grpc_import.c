@@ -10,6 +10,7 @@
  */
 #include "core/base/clock.h"
 #include "handlers/listings/grpc/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
 #include "handlers/listings/store/listings_many.h"
 

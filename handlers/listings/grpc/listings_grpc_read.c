@@ -3,6 +3,7 @@
  * listings_grpc_read.c - GetListing, ListListings.
  */
 #include "handlers/listings/grpc/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
 #include "handlers/listings/model/listing_stored.h"
 

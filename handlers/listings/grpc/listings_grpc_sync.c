@@ -8,6 +8,7 @@
  *          and while the client does not read, none is looked up.
  */
 #include "handlers/listings/grpc/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
 #include "handlers/listings/store/listings_many.h"
 

@@ -14,6 +14,7 @@
  *          are shared.
  */
 #include "handlers/listings/grpc/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
 
 #define READ_MAX_BYTES (8u << 20)

@@ -4,6 +4,7 @@
  */
 #include "google/protobuf/empty.pb-c.h"
 #include "handlers/listings/grpc/listings_grpc.h"
+#include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
 #include "handlers/listings/work/listings_change.h"
 #include "handlers/listings/work/listings_create.h"

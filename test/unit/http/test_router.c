@@ -47,7 +47,7 @@ static const struct {
 /* build makes the whole table; NULL when memory ran out on the way. */
 static struct router *build(void)
 {
-    struct router *r = router_create();
+    struct router *r = router_create(http_respond_error);
     for (size_t i = 0; r != NULL && i < ARRAY_COUNT(table); i++) {
         if (router_add(r, table[i].method, table[i].path, ignore, NULL, 0) < 0) {
             router_destroy(r);

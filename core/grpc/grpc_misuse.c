@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grpc_misuse.c - calls of functions that the state of a call does not allow.
+ */
+#include "core/grpc/grpc_internal.h"
+#include "core/http/misuse.h"
+
+bool grpc_may_call(struct grpc_call *call, const char *name)
+{
+    loop_require_thread(call->req->server->loop, name);
+    if (UNLIKELY(call->life == CALL_ENDED)) {
+        misuse_found(call->req, name);
+    }
+    return call->life < CALL_CANCELLED;
+}
