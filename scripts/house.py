@@ -4,6 +4,7 @@
 import glob
 import os
 import re
+import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -61,6 +62,18 @@ def without_directives(text):
 
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
+
+
+def run(*command):
+    """The output of a program that must succeed."""
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def make(*targets):
+    """Builds what a check looks at, in the release variant: a sanitizer's calls are not ours to judge."""
+    made = subprocess.run(["make", "VARIANT=release", *targets], cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+    if made.returncode != 0:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: it does not compile, see above")
 
 
 class Complaints:

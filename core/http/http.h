@@ -131,7 +131,7 @@ struct http_request {
     http_body_fn on_body;                         /* the handler's; http_on_body */
     http_drain_fn on_drain;                       /* the handler's; http_on_drain */
     void (*end_unheld)(struct http_request *req); /* of a layer above, which ends it; or NULL */
-    struct http_request *next_spare; /* in its http_pool */
+    struct http_request *next_spare;              /* in its http_pool */
 };
 
 /* http_header_get finds a request field, its name compared without case.

@@ -243,7 +243,7 @@ static int submit_settings(struct http2 *h2)
 
 int http2_session_make(struct http2 *h2, const struct http2_session_events *events)
 {
-    static nghttp2_mem memory = {
+    nghttp2_mem memory = {
         .malloc = take_memory, .free = give_back, .calloc = take_zeroed, .realloc = take_more};
     nghttp2_session_callbacks *callbacks = make_callbacks(events);
     nghttp2_option *option = make_option(&h2->server->limits.http2);

@@ -101,7 +101,7 @@ void redis_reader_deinit(struct redis_reader *reader)
 
 int redis_reader_reset(struct redis_reader *reader)
 {
-    static redisReplyObjectFunctions functions = {
+    static const redisReplyObjectFunctions functions = {
         .createString = create_string,
         .createArray = create_array,
         .createInteger = create_integer,
@@ -110,7 +110,9 @@ int redis_reader_reset(struct redis_reader *reader)
     };
     redis_reader_deinit(reader);
     reader->is_whole = false;
-    reader->parser = redisReaderCreateWithFunctions(&functions);
+    /* hiredis only reads them, though its parameter is not const */
+    reader->parser =
+        redisReaderCreateWithFunctions((redisReplyObjectFunctions *)(uintptr_t)&functions);
     if (reader->parser == NULL) {
         return UV_ENOMEM;
     }

@@ -17,7 +17,7 @@
 
 static atomic_int threshold = LOG_INFO;
 static atomic_int format = LOG_TEXT;
-static _Thread_local log_trace_fn get_trace;
+static _Atomic(log_trace_fn) get_trace;
 static atomic_bool is_started; /* stays set after log_stop: stderr is for the time before */
 
 int log_start(const struct log_options *options)
@@ -69,7 +69,7 @@ void log_note(struct str lines)
 
 void log_set_trace(log_trace_fn fn)
 {
-    get_trace = fn;
+    atomic_store(&get_trace, fn);
 }
 
 void log_set_level(enum log_level level)
@@ -88,6 +88,7 @@ void log_event(enum log_level level, const char *component, const char *message,
     if (!log_is_on(level)) {
         return;
     }
+    const log_trace_fn trace = atomic_load_explicit(&get_trace, memory_order_relaxed);
     const struct log_record record = {
         .wall_ns = clock_wall_ns(),
         .level = level,
@@ -95,7 +96,7 @@ void log_event(enum log_level level, const char *component, const char *message,
         .message = message,
         .fields = fields,
         .count = count,
-        .trace = get_trace == NULL ? NULL : get_trace(),
+        .trace = trace == NULL ? NULL : trace(),
     };
     char line[LOG_LINE_MAX_BYTES];
     const size_t len = log_format_line((enum log_format)atomic_load(&format), &record, line);

@@ -75,7 +75,7 @@ MUST_USE int log_start(const struct log_options *options);
 void log_stop(uint64_t timeout_ms);
 
 /* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed
- * until the next call; NULL for nothing. It logs nothing itself. */
+ * until the next call; NULL for nothing. It logs nothing itself. Thread: any. */
 typedef const struct trace_context *(*log_trace_fn)(void);
 
 /* log_choose_format is the format that suits a descriptor: text becomes LOG_TERMINAL where the
@@ -98,8 +98,8 @@ bool log_is_watched(void);
  */
 void log_note(struct str lines);
 
-/* log_set_trace says whom the lines of the calling thread ask for their trace_id and span_id, once
- * each line; NULL, as at first: nobody, and they have none.
+/* log_set_trace sets where lines get their trace_id and span_id, asked once each line on the thread
+ * that writes it; NULL, as at first: they have none.
  *
  * Thread: any.
  */

@@ -118,10 +118,12 @@ static void test_what_is_queued_is_written_at_the_stop(void **state)
     (void)close(ends[0]);
 }
 
+static pthread_t traced_thread;
+
 static const struct trace_context *get_trace(void)
 {
     static const struct trace_context trace = {.trace_id = {1}, .span_id = {2}};
-    return &trace;
+    return pthread_equal(pthread_self(), traced_thread) != 0 ? &trace : NULL;
 }
 
 static void *log_elsewhere(void *arg)
@@ -138,6 +140,7 @@ static void test_lines_have_the_trace_of_their_thread(void **state)
     pthread_t thread;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     start(ends[1], 0);
+    traced_thread = pthread_self();
     log_set_trace(get_trace);
     LOG(LOG_INFO, "test", "here");
     assert_int_equal(pthread_create(&thread, NULL, log_elsewhere, NULL), 0);
