@@ -95,7 +95,7 @@ struct config {
     uint64_t http2_connection_window_bytes;
     uint64_t http2_max_continuations; /* of a header block */
     uint64_t http2_control_burst;     /* frames that carry nothing of a request */
-    uint64_t http2_control_rate;      /* ... forgiven in a second */
+    uint64_t http2_control_rate;      /* ... by which the burst refills in a second */
     uint64_t http2_reset_burst;
     uint64_t http2_reset_rate;
 

@@ -6,10 +6,12 @@
 
 #include <arpa/inet.h>
 
+#include "core/base/localhost.h"
+
 bool config_host_parse(struct str text, struct in6_addr *ret_address)
 {
-    if (str_equal(text, STR("localhost"))) {
-        text = STR("127.0.0.1");
+    if (str_equal(text, STR(LOCALHOST_NAME))) {
+        text = STR(LOCALHOST_ADDRESS);
     }
     char cstr[INET6_ADDRSTRLEN];
     if (text.len >= sizeof(cstr) || memchr(text.ptr, '\0', text.len) != NULL) {

@@ -9,6 +9,12 @@
 
 #include "core/base/base.h"
 
+/* hex_digit is the digit of a value below 16. */
+static inline char hex_digit(unsigned value)
+{
+    return "0123456789abcdef"[value & 15];
+}
+
 /* hex_encode writes two digits for each byte, without a NUL.
  *
  * out: 2 * size of room.

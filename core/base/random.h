@@ -19,4 +19,10 @@ static inline uint16_t random_u16(void)
     return (uint16_t)(random_u64() >> 48);
 }
 
+/* random_below is a number at random below `limit`; 0 for 0. All jitter is made of it. */
+static inline uint64_t random_below(uint64_t limit)
+{
+    return (uint64_t)(((unsigned __int128)random_u64() * limit) >> 64);
+}
+
 #endif

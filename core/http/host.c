@@ -3,6 +3,7 @@
  * host.c - a Host field taken apart: address, name, port.
  */
 #include "core/http/host.h"
+#include "core/base/localhost.h"
 
 #include <arpa/inet.h>
 
@@ -43,7 +44,7 @@ bool host_is_local(struct str host, struct str allowed)
     if (!str_next_field(&host, ':', &name)) {
         return false;
     }
-    return is_address(AF_INET, name) || str_equal_nocase(name, STR("localhost")) ||
+    return is_address(AF_INET, name) || str_equal_nocase(name, STR(LOCALHOST_NAME)) ||
            is_allowed(name, allowed);
 }
 

@@ -43,7 +43,7 @@ struct http2_limits {
     uint64_t connection_window_bytes; /* of all bodies of a connection together */
     uint64_t max_continuations;       /* frames behind the first one of a header block */
     uint64_t control_burst;           /* frames that carry no request: ENHANCE_YOUR_CALM */
-    uint64_t control_rate;            /* ... that are forgiven in a second */
+    uint64_t control_rate;            /* ... by which the burst refills in a second */
     uint64_t reset_burst;             /* streams that the peer resets, or makes us reset */
     uint64_t reset_rate;
     uint64_t idle_timeout_ms; /* without a stream; 0: none */

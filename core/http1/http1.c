@@ -24,8 +24,8 @@
 /* --- answers -------------------------------------------------------------------------------------
  */
 
-/* let_go ends the exchange's part on the connection: the next request may begin. */
-static void let_go(struct http1_exchange *ex)
+/* detach_exchange ends the exchange's part on the connection: the next request may begin. */
+static void detach_exchange(struct http1_exchange *ex)
 {
     struct http1 *h1 = ex->h1;
     h1->exchange = NULL;
@@ -56,7 +56,7 @@ static void respond(struct http_request *req, const struct http_response *respon
     if (http1_send_response(ex, ex->h1->conn, response) < 0) {
         conn_close(ex->h1->conn);
     }
-    let_go(ex);
+    detach_exchange(ex);
 }
 
 static void stream_start(struct http_request *req, const struct http_response *response)
@@ -89,7 +89,7 @@ static void stream_end(struct http_request *req)
     if (http1_send_last_chunk(ex, ex->h1->conn) < 0) {
         conn_close(ex->h1->conn);
     }
-    let_go(ex);
+    detach_exchange(ex);
 }
 
 static void cancel(struct http_request *req, const struct http_response *response)
@@ -99,7 +99,7 @@ static void cancel(struct http_request *req, const struct http_response *respons
     if (req->life == HTTP_STREAMING || http1_send_response(ex, ex->h1->conn, response) < 0) {
         conn_close(ex->h1->conn); /* breaking off is the only way to say that the rest is missing */
     }
-    let_go(ex);
+    detach_exchange(ex);
 }
 
 static void format_peer(const struct http_request *req, char *out)
@@ -571,7 +571,7 @@ void http1_drain(struct http_server *server)
     struct list *pos;
     struct list *tmp;
     const uint64_t now_ms = loop_now_ms(server->loop);
-    const uint64_t patience_ms = http_server_drain_idle_ms(server);
+    const uint64_t idle_max_ms = http_server_drain_idle_ms(server);
     LIST_FOR_EACH(pos, tmp, &server->conns)
     {
         struct http1 *h1 = CONTAINER_OF(pos, struct http1, link);
@@ -579,10 +579,10 @@ void http1_drain(struct http_server *server)
             continue; /* in.len: requests wait until their peer reads */
         }
         const uint64_t idle_ms = now_ms - h1->used_ms;
-        if (idle_ms >= patience_ms) {
+        if (idle_ms >= idle_max_ms) {
             conn_finish(h1->conn);
         } else {
-            conn_set_timeout(h1->conn, patience_ms - idle_ms);
+            conn_set_timeout(h1->conn, idle_max_ms - idle_ms);
         }
     }
 }

@@ -6,6 +6,7 @@
  */
 #include "core/http1/http1_exchange.h"
 
+#include "core/base/hex.h"
 #include "core/http/http_field.h"
 #include "core/http1/http1.h"
 
@@ -145,7 +146,7 @@ static char *put_hex(char *out, size_t value)
     char digits[16];
     size_t n = 0;
     do {
-        digits[n++] = "0123456789abcdef"[value % 16];
+        digits[n++] = hex_digit(value % 16);
         value /= 16;
     } while (value > 0);
     while (n > 0) {

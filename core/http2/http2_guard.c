@@ -7,11 +7,11 @@
  * which streams are closed is kept here in less memory.
  *
  * Frames that carry no part of a request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and
- * CONTINUATION, unknown ones) fill one bucket, which time empties. What the server sends earns some
- * of them, also for later: its reader has to send WINDOW_UPDATEs, and gRPC's C core sends them for
- * each message, when it comes to read it. So does each new request: the C core sends two of them
- * with every call, answered or not. Resets fill another bucket, also those that the peer makes us
- * send.
+ * CONTINUATION, unknown ones) fill one bucket, which time empties. What the server sends allows for
+ * some of them, also for later: its reader has to send WINDOW_UPDATEs, and gRPC's C core sends them
+ * for each message, when it comes to read it. So does each new request: the C core sends two of
+ * them with every call, answered or not. Resets fill another bucket, also those that the peer makes
+ * us send.
  *
  * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316,
  *         CVE-2025-8671.
@@ -19,9 +19,9 @@
 #include "core/http2/http2_session.h"
 
 /* PING of the peer's bandwidth probe, and a WINDOW_UPDATE for the stream and for the connection */
-#define EARNED_FRAMES   3
+#define CREDIT_FRAMES   3
 #define BYTES_PER_FRAME 256 /* of DATA, which may hold many messages */
-#define EARNED_MAX      100000
+#define CREDIT_MAX      100000
 #define EVENT_MILLI     1000
 #define FRAME_MAX_BYTES 16384 /* SETTINGS_MAX_FRAME_SIZE as it is when nobody sets it */
 
@@ -30,19 +30,19 @@
 /* fill adds one event. Returns: whether there were too many. */
 static bool fill(struct http2_bucket *bucket, uint64_t now_ms, uint64_t burst, uint64_t rate)
 {
-    const int64_t forgiven =
+    const int64_t drained =
         (int64_t)((now_ms - bucket->at_ms) * rate); /* per s: thousandths per ms */
     bucket->at_ms = now_ms;
-    if (bucket->level_milli > 0) { /* time forgives, but it earns nothing */
-        bucket->level_milli -= bucket->level_milli < forgiven ? bucket->level_milli : forgiven;
+    if (bucket->level_milli > 0) { /* time empties it, and saves up nothing */
+        bucket->level_milli -= bucket->level_milli < drained ? bucket->level_milli : drained;
     }
     bucket->level_milli += EVENT_MILLI;
     return bucket->level_milli > (int64_t)(burst * EVENT_MILLI);
 }
 
-static void earn(struct http2_bucket *bucket, size_t frames)
+static void add_credit(struct http2_bucket *bucket, size_t frames)
 {
-    const int64_t lowest = -(int64_t)EARNED_MAX * EVENT_MILLI;
+    const int64_t lowest = -(int64_t)CREDIT_MAX * EVENT_MILLI;
     bucket->level_milli -= (int64_t)(frames * EVENT_MILLI);
     bucket->level_milli = bucket->level_milli < lowest ? lowest : bucket->level_milli;
 }
@@ -73,11 +73,11 @@ void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame)
 {
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
-        earn(&h2->control, frame->hd.length / BYTES_PER_FRAME);
+        add_credit(&h2->control, frame->hd.length / BYTES_PER_FRAME);
         /* fall through */
     case NGHTTP2_HEADERS:
         h2->keepalive.has_sent = true;
-        earn(&h2->control, EARNED_FRAMES);
+        add_credit(&h2->control, CREDIT_FRAMES);
         break;
     case NGHTTP2_RST_STREAM:
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
@@ -180,7 +180,8 @@ static void check_id(struct http2 *h2, uint32_t id)
                 (struct http2_span){h2->last_stream_id + 1, id - 1};
         }
         h2->last_stream_id = id;
-        earn(&h2->control, EARNED_FRAMES); /* whoever opens too many streams fills the other one */
+        add_credit(&h2->control,
+                   CREDIT_FRAMES); /* a peer that opens too many fills the bucket of resets */
         return;
     }
     if (has_id(h2->gaps, HTTP2_GAPS_MAX, id)) {

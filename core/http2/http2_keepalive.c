@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_keepalive.c - is the peer still there; does it ask that too often; how long may a
- * connection live.
+ * http2_keepalive.c - sends PINGs to detect a dead peer, limits the PINGs a peer may send, and ends
+ * connections that are too old.
  *
  * Source: gRPC's keepalive.md, and what grpc-go makes of it.
  */
-#include "core/base/clock.h"
+#include "core/base/random.h"
 #include "core/http2/http2_session.h"
 
 #define STRIKES_MAX  2                 /* pings that come too early, before the third ends it */
@@ -55,13 +55,11 @@ static void on_age_timer(struct wheel_timer *timer)
     http2_leave(h2);
 }
 
-/* jitter keeps connections that began together from ending together. */
-static uint64_t jitter(uint64_t age_ms)
+/* with_jitter keeps connections that began together from ending together. */
+static uint64_t with_jitter(uint64_t age_ms)
 {
-    const uint64_t now_ns = clock_now_ns();
     const uint64_t spread_ms = age_ms / JITTER_PARTS;
-    const struct str seed = {(const char *)&now_ns, sizeof(now_ns)};
-    return age_ms - spread_ms + str_hash(seed) % (2 * spread_ms + 1);
+    return age_ms - spread_ms + random_below(2 * spread_ms + 1);
 }
 
 /* user_timeout is how long the peer may acknowledge nothing. The kernel counts the time in which it
@@ -85,7 +83,7 @@ void http2_keepalive_start(struct http2 *h2)
         conn_set_user_timeout(h2->conn, user_timeout(h2));
     }
     if (limits->max_age_ms > 0) {
-        loop_set_timer(h2->server->loop, &alive->age_timer, jitter(limits->max_age_ms));
+        loop_set_timer(h2->server->loop, &alive->age_timer, with_jitter(limits->max_age_ms));
     }
 }
 

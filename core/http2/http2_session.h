@@ -273,8 +273,8 @@ void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer);
 /* http2_guard_is_in_head tells whether a header block has begun and not ended. */
 bool http2_guard_is_in_head(const struct http2 *h2);
 
-/* http2_guard_sent accounts for a frame that was sent: an answer earns its reader control
- * frames. */
+/* http2_guard_sent accounts for a frame that was sent: an answer allows its reader some
+ * control frames. */
 void http2_guard_sent(struct http2 *h2, const nghttp2_frame *frame);
 
 /* http2_guard_settle ends the connection for what http2_guard_sent has noted, outside of

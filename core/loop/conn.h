@@ -17,6 +17,7 @@
 
 #include <netinet/in.h>
 
+#include "core/loop/address.h"
 #include "core/loop/loop.h"
 #include "core/loop/outq.h"
 
@@ -28,7 +29,7 @@
 #define CONN_SHARE_MIN_BYTES                                                                       \
     CONN_LOW_BYTES /* what each connection may queue, however little is left */
 #define CONN_OUTPUT_MAX_BYTES (4u << 20) /* conn_set.output_max_bytes, unless it is set */
-#define CONN_PEER_BYTES       64         /* "[ip]:port" and a NUL */
+#define CONN_PEER_BYTES       ADDRESS_TEXT_BYTES
 /* How often the kernel is asked for the state of a connection that is not read. */
 #define CONN_WATCH_MS 1000
 
@@ -98,9 +99,8 @@ struct conn {
     struct wheel_timer write_timer;
     struct wheel_timer watch_timer; /* set while an open connection is not read */
     struct loop_deferred flush;
-    struct in6_addr peer_addr; /* IPv4 is mapped */
+    struct address peer;
     uint32_t label; /* of the task that queued the last bytes: writing them is its work */
-    uint16_t peer_port;
     uint8_t state;
     uint8_t stalled_looks; /* ... and how often the budget has found it in the same place */
     bool is_writing;       /* a uv_write is under way */

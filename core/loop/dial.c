@@ -3,6 +3,7 @@
  * dial.c - literals at once, names by lookup.c, sockets without blocking.
  */
 #include "core/loop/dial.h"
+#include "core/base/localhost.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ void dial_init(struct dial *dial, struct lookups *lookups, const char *host, uin
 {
     *dial = (struct dial){
         .lookups = lookups,
-        .host = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+        .host = localhost_literal(host),
         .port = port,
         .on_resolved = on_resolved,
     };

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/base/localhost.h"
 #include "core/telemetry/log.h"
 
 /* --- accepting -----------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ static int parse_host(const char *host, uint16_t port, struct sockaddr_storage *
     struct sockaddr_storage addr = {0};
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&addr;
-    const char *literal = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    const char *literal = localhost_literal(host);
     if (inet_pton(AF_INET, literal, &in->sin_addr) == 1) {
         in->sin_family = AF_INET;
         in->sin_port = htons(port);
@@ -201,21 +202,12 @@ static int parse_host(const char *host, uint16_t port, struct sockaddr_storage *
 
 static void set_address(struct listener *listener)
 {
-    struct sockaddr_storage addr = {0};
-    socklen_t len = sizeof(addr);
-    char text[INET6_ADDRSTRLEN] = "";
-    (void)getsockname(listener->fd, (struct sockaddr *)(void *)&addr, &len);
-    if (addr.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&addr;
-        listener->port = ntohs(in6->sin6_port);
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-        (void)snprintf(listener->address, LISTENER_ADDR_BYTES, "[%s]:%u", text, listener->port);
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&addr;
-        listener->port = ntohs(in->sin_port);
-        (void)inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-        (void)snprintf(listener->address, LISTENER_ADDR_BYTES, "%s:%u", text, listener->port);
-    }
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof(bound);
+    (void)getsockname(listener->fd, (struct sockaddr *)(void *)&bound, &len);
+    const struct address address = address_of(&bound);
+    listener->port = address.port;
+    address_format(&address, listener->address);
 }
 
 static int open_socket(const char *host, uint16_t port, int backlog, int *ret_fd)

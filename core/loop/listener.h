@@ -20,7 +20,6 @@
 #define LISTENER_REST_MS 100
 #define LISTENER_CALM_MS                                                                           \
     10000 /* without a connection that is shed, after which a shortage is over */
-#define LISTENER_ADDR_BYTES 64
 #define LISTENER_ACCEPTS_MAX                                                                       \
     64 /* a turn; a flood of new connections must not starve the old ones */
 
@@ -59,7 +58,7 @@ struct listener {
     struct wheel_timer calm;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
-    char address[LISTENER_ADDR_BYTES]; /* as bound: "127.0.0.1:8080" */
+    char address[ADDRESS_TEXT_BYTES]; /* as bound: "127.0.0.1:8080" */
     uint16_t port;
 };
 

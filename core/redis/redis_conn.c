@@ -60,7 +60,7 @@ static uint64_t backoff_ms(uint64_t attempts)
 {
     const uint64_t doubled = BACKOFF_FIRST_MS << (attempts < 8 ? attempts : 8);
     const uint64_t limit = doubled < BACKOFF_LAST_MS ? doubled : BACKOFF_LAST_MS;
-    return limit / 2 + limit / 2 * random_u16() / UINT16_MAX;
+    return limit / 2 + random_below(limit / 2);
 }
 
 static void set_error(struct redis_conn *rc, int status, struct str reason)

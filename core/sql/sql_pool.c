@@ -82,9 +82,8 @@ static void on_rested(struct wheel_timer *timer)
 /* rest keeps off the server for a while, at random, so that not all its clients return at once. */
 static void rest(struct sql *sql)
 {
-    const uint16_t noise = random_u16();
     sql->is_resting = true;
-    loop_set_timer(sql->loop, &sql->rest, sql->rest_ms / 2 + sql->rest_ms / 2 * noise / 65536);
+    loop_set_timer(sql->loop, &sql->rest, sql->rest_ms / 2 + random_below(sql->rest_ms / 2));
     sql->rest_ms = sql->rest_ms * 2 < REST_MAX_MS ? sql->rest_ms * 2 : REST_MAX_MS;
 }
 
@@ -290,7 +289,7 @@ void sql_pool_refuse_all(struct sql *sql, int status, const struct sql_error *er
  */
 static uint64_t lifetime_ms(const struct sql_options *options)
 {
-    return options->max_lifetime_ms - options->max_lifetime_ms * random_u16() / 65536 / 5;
+    return options->max_lifetime_ms - random_below(options->max_lifetime_ms / 5);
 }
 
 static void on_opened(struct sql_conn *conn)

@@ -105,12 +105,11 @@ static void on_pause_over(struct wheel_timer *timer)
 
 static void pause_before_retry(struct sql_tx *tx)
 {
-    const uint16_t noise = random_u16();
     tx->state = TX_PAUSING;
     if (tx->task != NULL) {
         task_park(tx->task, "sleep");
     }
-    loop_set_timer(tx->sql->loop, &tx->pause, (uint64_t)PAUSE_MAX_MS * tx->tries * noise / 65536);
+    loop_set_timer(tx->sql->loop, &tx->pause, random_below((uint64_t)PAUSE_MAX_MS * tx->tries));
 }
 
 static bool must_retry(const struct sql_tx *tx, const struct sql_query *query)

@@ -81,7 +81,6 @@ bool uuid_parse(struct str text, unsigned char *ret_bytes)
 
 void uuid_format(const unsigned char *bytes, char *text)
 {
-    static const char hex[] = "0123456789abcdef";
     size_t digits = 0;
     for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
         if (is_dash_place(i)) {
@@ -89,7 +88,7 @@ void uuid_format(const unsigned char *bytes, char *text)
             continue;
         }
         const unsigned byte = bytes[digits / 2];
-        text[i] = hex[digits % 2 == 0 ? byte >> 4 : byte & 0xF];
+        text[i] = hex_digit(digits % 2 == 0 ? byte >> 4 : byte);
         digits++;
     }
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/base/random.h"
 #include "core/telemetry/log_limit.h"
 #include "handlers/listings/model/listings_page.h"
 
@@ -30,7 +31,7 @@ static uint64_t left_ms(uint64_t ttl_ms, uint64_t start_ns)
 {
     const uint64_t now_ns = clock_now_ns();
     const uint64_t age_ms = (now_ns - start_ns) / NS_PER_MS;
-    const uint64_t jitter_ms = now_ns / NS_PER_US % (ttl_ms / 10 + 1);
+    const uint64_t jitter_ms = random_below(ttl_ms / 10 + 1);
     return age_ms + jitter_ms < ttl_ms ? ttl_ms - age_ms - jitter_ms : 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "handlers/listings/model/listing_stored.h"
 
+#include "core/base/hex.h"
 #include "core/loop/loop.h"
 
 struct reader {
@@ -64,13 +65,6 @@ static uint64_t read_number(struct reader *reader)
 
 /* --- texts --- */
 
-static int hex_of(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
 /* unescape_one reads what stands behind a backslash: \" \\ \n, or \u00XX.
  *
  * Returns: how many bytes of `s` that is; 0 when it is nothing that we write.
@@ -84,10 +78,11 @@ static size_t unescape_one(struct str s, char *out)
         }
         return 1;
     }
-    if (s.len < 5 || memcmp(s.ptr, "u00", 3) != 0 || hex_of(s.ptr[3]) < 0 || hex_of(s.ptr[4]) < 0) {
+    if (s.len < 5 || memcmp(s.ptr, "u00", 3) != 0 || hex_value(s.ptr[3]) < 0 ||
+        hex_value(s.ptr[4]) < 0) {
         return 0;
     }
-    *out = (char)(hex_of(s.ptr[3]) * 16 + hex_of(s.ptr[4]));
+    *out = (char)(hex_value(s.ptr[3]) * 16 + hex_value(s.ptr[4]));
     return 5;
 }
 

@@ -19,8 +19,8 @@ static void end_without(struct listings_creation *creation, enum listings_create
     end(creation, &created);
 }
 
-/* let_go_of_key lets the next request with the key try at once. */
-static void let_go_of_key(struct listings_creation *creation)
+/* release_key lets the next request with the key try at once. */
+static void release_key(struct listings_creation *creation)
 {
     if (creation->has_key) {
         idempotency_release(&creation->once);
@@ -30,7 +30,7 @@ static void let_go_of_key(struct listings_creation *creation)
 static void give_up(struct listings_creation *creation, int status)
 {
     const struct listings_created created = {.result = LISTINGS_CREATE_FAILED, .status = status};
-    let_go_of_key(creation);
+    release_key(creation);
     end(creation, &created);
 }
 
@@ -197,5 +197,5 @@ void listings_create_cancel(struct listings_creation *creation)
         listings_store_cancel(&creation->load);
         break;
     }
-    let_go_of_key(creation);
+    release_key(creation);
 }

@@ -553,13 +553,13 @@ static void test_addresses(void **state)
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr;
     *in = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(0x7F000001)}};
-    set_peer(side.conn, &addr);
+    side.conn->peer = address_of(&addr);
     conn_format_peer(side.conn, text);
     assert_string_equal(text, "127.0.0.1:80");
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&addr;
     *in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(65535)};
     memset(&in6->sin6_addr, 0xFE, sizeof(in6->sin6_addr));
-    set_peer(side.conn, &addr);
+    side.conn->peer = address_of(&addr);
     conn_format_peer(side.conn, text);
     assert_string_equal(text, "[fefe:fefe:fefe:fefe:fefe:fefe:fefe:fefe]:65535");
 }

@@ -94,7 +94,7 @@ static int teardown(void **state)
 static void test_a_free_port_is_named_and_taken(void **state)
 {
     (void)state;
-    char address[LISTENER_ADDR_BYTES];
+    char address[ADDRESS_TEXT_BYTES];
     struct listener second;
     (void)snprintf(address, sizeof(address), "127.0.0.1:%u", listener.port);
     assert_int_not_equal(listener.port, 0);
