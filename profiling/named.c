@@ -72,8 +72,7 @@ static struct {
     size_t query_count; /* with those that are cancelled and have not come home */
 } state = {.queries = {&state.queries, &state.queries}};
 
-/* ---- the end of a query -----------------------------------------------------------------------
- */
+/* --- the end of a query --- */
 
 static void close_window(struct named_query *query)
 {
@@ -126,8 +125,7 @@ static void finish(struct named_query *query, int status)
     }
 }
 
-/* ---- on a worker thread -----------------------------------------------------------------------
- */
+/* --- on a worker thread --- */
 
 /* Values of the moment are not subtracted, and what grew smaller has not become less than none. */
 static void subtract_since_last(struct named_query *query)
@@ -187,8 +185,7 @@ static void encode_done(struct pool_job *job, int status)
     finish(query, status == 0 ? query->status : status);
 }
 
-/* ---- on the loop ------------------------------------------------------------------------------
- */
+/* --- on the loop --- */
 
 static void on_code_ready(struct code_wait *wait, int status)
 {
@@ -251,8 +248,7 @@ static void on_taken(struct source_take *taken, int status)
     }
 }
 
-/* ---- the door ---------------------------------------------------------------------------------
- */
+/* --- the door --- */
 
 void named_init(struct loop *loop, struct pool *pool)
 {

@@ -2,7 +2,8 @@
  *
  * base64.h - bytes as text and back, in the two alphabets that header fields and addresses use.
  *
- * Thread: any. Source: RFC 4648 4 and 5.
+ * Source: RFC 4648 4 and 5.
+ * Thread: any.
  */
 #ifndef TOQ_CORE_BASE_BASE64_H
 #define TOQ_CORE_BASE_BASE64_H

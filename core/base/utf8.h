@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * utf8.h - is it UTF-8, and how many characters. Source: RFC 3629.
+ * utf8.h - checks UTF-8 and counts its characters.
+ *
+ * Source: RFC 3629.
  *
  * Thread: any.
  */

@@ -2,7 +2,8 @@
  *
  * grpc_codec.h - the small encodings of gRPC's header fields. Private to grpc*.c.
  *
- * Thread: any. Source: PROTOCOL-HTTP2.md.
+ * Source: PROTOCOL-HTTP2.md.
+ * Thread: any.
  */
 #ifndef TOQ_CORE_GRPC_GRPC_CODEC_H
 #define TOQ_CORE_GRPC_GRPC_CODEC_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_status.h - how calls end, and which end our errors stand for. Source: gRPC's statuscodes.md.
+ * grpc_status.h - the statuses of calls, and which of them an error becomes.
+ *
+ * Source: gRPC's statuscodes.md.
  *
  * Thread: any.
  */

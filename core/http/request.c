@@ -239,8 +239,7 @@ static void on_deadline(struct wheel_timer *timer)
     task_cancel(&req->task, UV_ETIMEDOUT);
 }
 
-/* --- the beginning -------------------------------------------------------------------------------
- */
+/* --- the beginning --- */
 
 static const struct trace_context *get_trace(struct task *task)
 {
@@ -350,8 +349,7 @@ void http_request_dispatch(struct http_request *req)
     task_leave(previous);
 }
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers --- */
 
 /* checked is the response; one that says 500 in place of one whose status is none. An interim
  * status is none, too: the peer would take the next answer for the end of this one. */

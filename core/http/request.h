@@ -19,7 +19,7 @@ struct http_transport {
     void (*stream_start)(struct http_request *req, const struct http_response *response);
     bool (*stream_write)(struct http_request *req, struct str data);
     void (*stream_end)(struct http_request *req);
-    /* answer with `response`, or break off a stream, and let go of the request */
+    /* answer with `response`, or break off a stream, and drop the request */
     void (*cancel)(struct http_request *req, const struct http_response *response);
     void (*format_peer)(const struct http_request *req, char *out); /* CONN_PEER_BYTES */
     void (*recycle)(struct http_request *req); /* nobody holds it: take its memory back */
@@ -67,7 +67,7 @@ void http_request_dispatch(struct http_request *req);
 void http_tell_drain(struct http_server *server);
 
 /* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still
- * to end it, that the peer left. The protocol has let go of the request already. Harmless when the
+ * to end it, that the peer left. The protocol has dropped the request already. Harmless when the
  * request has ended. */
 void http_request_abandon(struct http_request *req);
 

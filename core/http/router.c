@@ -114,8 +114,7 @@ void router_each(const struct router *router, void (*fn)(void *arg, const struct
     each_route(&router->root, fn, arg);
 }
 
-/* --- building ------------------------------------------------------------------------------------
- */
+/* --- building --- */
 
 static struct node *find_child(const struct node *node, struct str segment)
 {
@@ -187,8 +186,7 @@ int router_add(struct router *router, enum http_method method, const char *path,
     return 0;
 }
 
-/* --- matching ------------------------------------------------------------------------------------
- */
+/* --- matching --- */
 
 static int split_path(struct str path, struct arena *arena, struct segments *ret_segments)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * status.c - reason phrases. Source: RFC 9110 15, RFC 6585.
+ * status.c - reason phrases.
+ *
+ * Source: RFC 9110 15, RFC 6585.
  */
 #include "core/http/http.h"
 

@@ -21,8 +21,7 @@
 /* Requests that have ended but are held, by queries that go on for example, and one more. */
 #define EXCHANGES_MAX 64
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers --- */
 
 /* detach_exchange ends the exchange's part on the connection: the next request may begin. */
 static void detach_exchange(struct http1_exchange *ex)
@@ -149,8 +148,7 @@ static void refuse(struct http1_exchange *ex, struct http1_fault fault)
     http_respond_error(&ex->req, fault.status, fault.detail);
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static struct http1_exchange *begin(struct http1 *h1)
 {
@@ -470,8 +468,7 @@ static void run_resume(struct loop_deferred *deferred)
     }
 }
 
-/* --- the connection's other events ---------------------------------------------------------------
- */
+/* --- the connection's other events --- */
 
 static void on_drained(struct conn *conn)
 {

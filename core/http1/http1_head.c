@@ -18,8 +18,7 @@ static struct http1_fault fault(int status, const char *detail)
     return (struct http1_fault){status, detail};
 }
 
-/* --- raw lines -----------------------------------------------------------------------------------
- */
+/* --- raw lines --- */
 
 /* has_version tells whether a request line, with its CR, names a version of HTTP. One of HTTP/0.9
  * does not, and no more of such a request would come; which versions are spoken is decided
@@ -181,8 +180,7 @@ bool http1_head_is_http(struct str head, const struct http_limits *limits)
                             memchr(head.ptr, '/', line < limit ? line : limit) != NULL);
 }
 
-/* --- llhttp's callbacks
- * --------------------------------------------------------------------------- */
+/* --- llhttp's callbacks --- */
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
@@ -239,8 +237,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* --- rules over the parsed head
- * -------------------------------------------------------------------- */
+/* --- rules over the parsed head --- */
 
 static enum http_method map_method(uint8_t method)
 {

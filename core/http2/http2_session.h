@@ -117,10 +117,10 @@ struct http2 {
     bool is_reading;       /* inside nghttp2, because of what has come */
     bool is_busy;          /* inside nghttp2, which must not be entered twice */
     bool is_ending;        /* no more frames are read */
-    bool is_finished;    /* the connection has: the streams are let go of at the end of the turn */
-    bool is_leaving;     /* it is to take no more streams, as all are when the server drains */
-    bool is_goaway_due;  /* the peer knows that we leave: what it had sent before is here */
-    bool is_goaway_sent; /* the one with the last stream's id, which refuses all later ones */
+    bool is_finished;      /* the connection has: the streams are closed at the end of the turn */
+    bool is_leaving;       /* it is to take no more streams, as all are when the server drains */
+    bool is_goaway_due;    /* the peer knows that we leave: what it had sent before is here */
+    bool is_goaway_sent;   /* the one with the last stream's id, which refuses all later ones */
 };
 
 /* The life of a stream. Its transitions are in http2_stream.c's set_life. */

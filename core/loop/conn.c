@@ -66,8 +66,7 @@ size_t conn_set_close_all(struct conn_set *set)
     return set->count;
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -153,8 +152,7 @@ bool conn_has_ended(const struct conn *conn)
     return conn->has_ended;
 }
 
-/* --- output --------------------------------------------------------------------------------------
- */
+/* --- output --- */
 
 /* count_untaken counts what the peer has not acknowledged: in libuv's queue and in the kernel's,
  * which holds megabytes and tells libuv of room only when a third of them are gone. */
@@ -367,8 +365,7 @@ bool conn_is_clogged(struct conn *conn)
     return conn->is_clogged;
 }
 
-/* --- input ---------------------------------------------------------------------------------------
- */
+/* --- input --- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -465,8 +462,7 @@ void conn_resume(struct conn *conn)
     }
 }
 
-/* --- timeouts and the beginning ------------------------------------------------------------------
- */
+/* --- timeouts and the beginning --- */
 
 static void on_timer(struct wheel_timer *timer)
 {

@@ -14,8 +14,7 @@
 #include "core/base/localhost.h"
 #include "core/telemetry/log.h"
 
-/* --- accepting -----------------------------------------------------------------------------------
- */
+/* --- accepting --- */
 
 static int open_reserve(void)
 {
@@ -175,8 +174,7 @@ static void on_rested(struct wheel_timer *timer)
     (void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
-/* --- opening and closing -------------------------------------------------------------------------
- */
+/* --- opening and closing --- */
 
 static int parse_host(const char *host, uint16_t port, struct sockaddr_storage *ret_addr,
                       socklen_t *ret_len)

@@ -27,8 +27,7 @@ struct redis {
     void *on_closed_arg;
 };
 
-/* --- the ends of a call --------------------------------------------------------------------------
- */
+/* --- the ends of a call --- */
 
 static enum redis_result result_of(int status)
 {
@@ -101,8 +100,7 @@ void redis_lend(struct redis_call *call, struct task *task)
     }
 }
 
-/* --- sending -------------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 void redis_call_init(struct redis_call *call, struct task *task, redis_reply_fn on_reply)
 {
@@ -145,8 +143,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
     return 0;
 }
 
-/* --- what the connection tells -------------------------------------------------------------------
- */
+/* --- what the connection tells --- */
 
 /* is_misplaced tells that this server will refuse the next commands, too: it was demoted, it loads
  * its data, or it forgot who we are. Another greeting finds out, or finds another server. */
@@ -229,8 +226,7 @@ static void on_conn_closed(struct redis_conn *rc)
     }
 }
 
-/* --- opening, closing, watching ------------------------------------------------------------------
- */
+/* --- opening, closing, watching --- */
 
 static size_t slot_count(size_t max_pending)
 {

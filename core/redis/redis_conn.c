@@ -21,8 +21,7 @@
 
 static void dial_next(struct redis_conn *rc);
 
-/* --- writing -------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 /* write_command writes in any state that has a socket: the greeting goes out before READY. */
 static int write_command(struct redis_conn *rc, const struct str *args, size_t count)
@@ -53,8 +52,7 @@ bool redis_conn_is_ready(const struct redis_conn *rc)
     return rc->state == REDIS_READY;
 }
 
-/* --- failing and trying again --------------------------------------------------------------------
- */
+/* --- failing and trying again --- */
 
 static uint64_t backoff_ms(uint64_t attempts)
 {
@@ -141,8 +139,7 @@ void redis_conn_drop(struct redis_conn *rc, int status, struct str reason)
     conn_close(rc->conn);
 }
 
-/* --- closing -------------------------------------------------------------------------------------
- */
+/* --- closing --- */
 
 /* finish_part frees everything when the last part has closed; the owner may free rc itself. */
 static void finish_part(struct redis_conn *rc)
@@ -206,8 +203,7 @@ static void on_gone(void *arg)
     }
 }
 
-/* --- greeting ------------------------------------------------------------------------------------
- */
+/* --- greeting --- */
 
 static int greet(struct redis_conn *rc)
 {
@@ -262,8 +258,7 @@ static void take_greeting(struct redis_conn *rc, const struct redis_reply *reply
     }
 }
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static int take_replies(struct redis_conn *rc)
 {
@@ -330,8 +325,7 @@ static void on_close(struct conn *conn)
     (void)conn; /* on_gone follows */
 }
 
-/* --- connecting ----------------------------------------------------------------------------------
- */
+/* --- connecting --- */
 
 static int open_socket(struct redis_conn *rc)
 {

@@ -81,8 +81,7 @@ static void tell_message(struct redis_subscription *sub, const struct news *news
     }
 }
 
-/* --- the connection ------------------------------------------------------------------------------
- */
+/* --- the connection --- */
 
 static void send_command(struct redis_pubsub *pubsub, const struct str *args, size_t count)
 {
@@ -175,8 +174,7 @@ static void on_conn_closed(struct redis_conn *rc)
     }
 }
 
-/* --- what the owner calls ------------------------------------------------------------------------
- */
+/* --- what the owner calls --- */
 
 int redis_pubsub_open(struct loop *loop, const struct redis_options *options,
                       struct redis_pubsub **ret_pubsub)

@@ -8,7 +8,7 @@
  *
  * The poll handle works on a duplicate of the library's descriptor. The library closes its own when
  * an operation fails, in the middle of it; by ours the kernel keeps the registration and the number
- * apart until libuv has let go of them.
+ * apart until libuv has closed its handle.
  */
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -45,8 +45,7 @@ void sql_conn_forget_tls_errors(const struct sql_conn *conn)
     }
 }
 
-/* --- connecting, on a worker ---------------------------------------------------------------------
- */
+/* --- connecting, on a worker --- */
 
 static void set_options(MYSQL *mysql, const struct sql_options *options)
 {
@@ -147,8 +146,7 @@ static void work(struct pool_job *job)
     mysql_thread_end();
 }
 
-/* --- the socket on the loop ----------------------------------------------------------------------
- */
+/* --- the socket on the loop --- */
 
 static void on_poll(uv_poll_t *handle, int status, int events)
 {

@@ -82,9 +82,9 @@ static void end_well(struct sql_conn *conn)
     end_with(conn, has_more ? UV_EPROTO : 0, has_more);
 }
 
-/* --- the library's calls -------------------------------------------------------------------------
- *
- * None of our code runs on the coroutine's stack, so the sanitizers, which know nothing of the
+/* --- the library's calls --- */
+
+/* None of our code runs on the coroutine's stack, so the sanitizers, which know nothing of the
  * switch, are content: neither ASan nor TSan needs an option.
  */
 

@@ -36,8 +36,7 @@ static bool is_refusing(const struct sql *sql)
     return sql->state == SQL_DOWN;
 }
 
-/* --- dialing -------------------------------------------------------------------------------------
- */
+/* --- dialing --- */
 
 /* wanted is how many connections are missing. */
 static size_t wanted(const struct sql *sql)
@@ -95,8 +94,7 @@ static void check_closed(struct sql *sql)
     }
 }
 
-/* --- connections in and out ----------------------------------------------------------------------
- */
+/* --- connections in and out --- */
 
 static void enqueue(struct sql *sql, struct sql_lease *lease)
 {
@@ -349,8 +347,7 @@ static const struct sql_conn_events conn_events = {
     .gone = on_gone,
 };
 
-/* --- upkeep --------------------------------------------------------------------------------------
- */
+/* --- upkeep --- */
 
 static void close_old(struct sql *sql, uint64_t now_ms)
 {

@@ -15,8 +15,7 @@
 #define BYTES_MAX_DEFAULT (8u << 20)
 #define CHARSET_BINARY    63 /* of a column without a character set: BLOB, BINARY, BIT */
 
-/* --- cache ---------------------------------------------------------------------------------------
- */
+/* --- cache --- */
 
 struct sql_stmt *sql_stmt_find(struct sql_conn *conn, struct str text)
 {
@@ -83,8 +82,7 @@ void sql_stmt_free_all(struct sql_conn *conn)
     free_params(&conn->params);
 }
 
-/* --- parameters ----------------------------------------------------------------------------------
- */
+/* --- parameters --- */
 
 static void bind_str(const struct sql_value *value, enum enum_field_types type, MYSQL_BIND *bind)
 {
@@ -171,8 +169,7 @@ int sql_stmt_bind_params(struct sql_conn *conn)
     return 0;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------
- */
+/* --- rows --- */
 
 static bool is_text_type(enum enum_field_types type)
 {

@@ -13,8 +13,7 @@
 #define WALL_SECONDS 30 /* fgprof's */
 #define FILE_BYTES   40
 
-/* --- parameters ----------------------------------------------------------------------------------
- */
+/* --- parameters --- */
 
 /* read_int reads a parameter as Go's Atoi with its error left out: its sign, or 0. */
 static int read_sign(struct http_request *req, struct str name)
@@ -94,8 +93,7 @@ static const char *read_options(const struct pprof *pprof, struct http_request *
     return NULL;
 }
 
-/* --- the answer ----------------------------------------------------------------------------------
- */
+/* --- the answer --- */
 
 /* What a request waits for; req->user has it. */
 struct waiting {

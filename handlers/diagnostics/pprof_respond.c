@@ -104,8 +104,7 @@ void pprof_respond_file(struct http_request *req, const char *name, struct str b
     http_respond(req, &success.response);
 }
 
-/* --- bodies of any size --------------------------------------------------------------------------
- */
+/* --- bodies of any size --- */
 
 /* What is still to be sent; req->user has it. */
 struct download {

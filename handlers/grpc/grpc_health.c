@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_health.c - Check, List and Watch. Source: gRPC's health-checking.md.
+ * grpc_health.c - Check, List and Watch.
+ *
+ * Source: gRPC's health-checking.md.
  */
 #include "handlers/grpc/grpc_health.h"
 

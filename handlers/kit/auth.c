@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * auth.c - bearer tokens and basic passwords. Source: RFC 6750 2.1, RFC 7617.
+ * auth.c - bearer tokens and basic passwords.
+ *
+ * Source: RFC 6750 2.1, RFC 7617.
  */
 #include "handlers/kit/auth.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * problem.h - errors as problem details. Source: RFC 9457.
+ * problem.h - errors as problem details.
+ *
+ * Source: RFC 9457.
  *
  * Thread: the loop.
  */

@@ -59,8 +59,7 @@ static struct {
     struct cpu_stats stats;
 } profiler;
 
-/* ---- the end of a capture ---------------------------------------------------------------------
- */
+/* --- the end of a capture --- */
 
 static void free_if_idle(struct cpu_capture *capture)
 {
@@ -91,8 +90,7 @@ static void finish(struct cpu_capture *capture, int status)
     free_if_idle(capture);
 }
 
-/* ---- the profile, on a worker thread ----------------------------------------------------------
- */
+/* --- the profile, on a worker thread --- */
 
 static uint64_t count_lost(const struct cpu_capture *capture)
 {
@@ -142,8 +140,7 @@ static void encode_done(struct pool_job *job, int status)
     finish(capture, status);
 }
 
-/* ---- the window -------------------------------------------------------------------------------
- */
+/* --- the window --- */
 
 static void on_sample(struct sampler_consumer *consumer, const struct ring_sample *sample,
                       const char *name)
@@ -218,8 +215,7 @@ static void begin_window(struct cpu_capture *capture)
     (void)uv_timer_start(&capture->window_timer, on_window_end, capture->seconds * 1000, 0);
 }
 
-/* ---- the door ---------------------------------------------------------------------------------
- */
+/* --- the door --- */
 
 void cpu_init(struct loop *loop, struct pool *pool)
 {

@@ -70,8 +70,7 @@ static struct {
     uint64_t lost;
 } history = {.reads = {&history.reads, &history.reads}};
 
-/* ---- windows ----------------------------------------------------------------------------------
- */
+/* --- windows --- */
 
 static struct history_window *window_at(size_t i)
 {
@@ -183,8 +182,7 @@ static void on_drained(struct sampler_consumer *consumer)
     }
 }
 
-/* ---- the profile, on a worker thread ----------------------------------------------------------
- */
+/* --- the profile, on a worker thread --- */
 
 static uint64_t count_lost(const struct history_read *read)
 {
@@ -271,8 +269,7 @@ static void encode_work(struct pool_job *job)
     (void)task_swap_label(label);
 }
 
-/* ---- readers ----------------------------------------------------------------------------------
- */
+/* --- readers --- */
 
 static void free_read(struct history_read *read)
 {
@@ -407,8 +404,7 @@ void history_cancel(struct history_read *read)
     }
 }
 
-/* ---- start and stop ---------------------------------------------------------------------------
- */
+/* --- start and stop --- */
 
 static void on_code_known(struct code_wait *wait, int status)
 {

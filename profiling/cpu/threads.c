@@ -221,8 +221,7 @@ static void add_stackless(const struct threads *threads, struct thread *thread, 
     threads->on_sample(threads->arg, &sample, thread->name);
 }
 
-/* ---- the process's timer ----------------------------------------------------------------------
- */
+/* --- the process's timer --- */
 
 static void set_itimer(uint64_t period_ns)
 {
@@ -275,8 +274,7 @@ static void leave_itimer(const struct threads *threads, struct thread *thread)
     thread->uses_itimer = false;
 }
 
-/* ---- arming -----------------------------------------------------------------------------------
- */
+/* --- arming --- */
 
 /* Has a thread that has a slot sampled: by a timer of its own if one can be made, else by the
  * process's.

@@ -11,8 +11,7 @@
 #include "profiling/task/goroutine_text.h"
 #include "profiling/write/source.h"
 
-/* --- the profile ---------------------------------------------------------------------------------
- */
+/* --- the profile --- */
 
 struct profile_look {
     struct goroutine_look look;
@@ -111,8 +110,7 @@ const struct source source_goroutine = {
     .count = goroutine_count,
 };
 
-/* --- the dump ------------------------------------------------------------------------------------
- */
+/* --- the dump --- */
 
 struct goroutine_dump {
     struct goroutine_look look;

@@ -26,8 +26,7 @@
 #define NO_STACK "\tgoroutine running on other thread; stack unavailable\n"
 #define ELIDED   "...additional frames elided...\n"
 
-/* --- the head of an entry ------------------------------------------------------------------------
- */
+/* --- the head of an entry --- */
 
 struct text_label {
     const char *key;
@@ -72,8 +71,7 @@ static void put_labels(struct buf *out, uint32_t label, const char *thread)
     }
 }
 
-/* --- frames --------------------------------------------------------------------------------------
- */
+/* --- frames --- */
 
 /* put_frame prints the functions at an address, the inlined ones first. offset: from the address to
  * the one that the entry shows, a return address. */
@@ -189,8 +187,7 @@ static void put_thread(struct buf *out, const struct goroutine_thread *thread)
     buf_append_char(out, '\n');
 }
 
-/* --- all of them ---------------------------------------------------------------------------------
- */
+/* --- all of them --- */
 
 static bool has_room(const struct buf *out)
 {

@@ -45,8 +45,7 @@ static struct {
     size_t cap;
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* --- what the kernel says of a thread ------------------------------------------------------------
- */
+/* --- what the kernel says of a thread --- */
 
 struct stat_line {
     struct str name;
@@ -85,8 +84,7 @@ static uint64_t read_number(struct str field)
     return str_parse_u64(field, UINT64_MAX, &value) ? value : 0;
 }
 
-/* --- ids -----------------------------------------------------------------------------------------
- */
+/* --- ids --- */
 
 static void forget_unseen(void)
 {
@@ -119,8 +117,7 @@ static bool id_of(pid_t tid, uint64_t start_ticks, uint64_t *ret_id)
     return true;
 }
 
-/* --- the list ------------------------------------------------------------------------------------
- */
+/* --- the list --- */
 
 static int add_thread(struct goroutine_threads *threads, pid_t tid)
 {

@@ -66,8 +66,7 @@ struct watchdog {
 
 static struct watchdog *watchdog; /* NULL: not started */
 
-/* ---- on the watching thread -------------------------------------------------------------------
- */
+/* --- on the watching thread --- */
 
 static void keep_sample(struct watchdog *w, uint64_t turn, uint64_t held_ns)
 {
@@ -137,8 +136,7 @@ static void *run_watchdog(void *arg)
     return NULL;
 }
 
-/* ---- on the loop ------------------------------------------------------------------------------
- */
+/* --- on the loop --- */
 
 static uint64_t hash_sample(const struct sample *sample)
 {
@@ -260,8 +258,7 @@ struct watchdog_stats watchdog_get_stats(void)
     return stats;
 }
 
-/* ---- start and stop ---------------------------------------------------------------------------
- */
+/* --- start and stop --- */
 
 static void add_stand_in(struct watchdog *w, const char *state, uint32_t label)
 {

@@ -60,7 +60,7 @@ static bool is_kept(const pthread_mutex_t *mutex)
            mutex->__data.__count > 1;
 }
 
-/* Before a mutex is let go: afterwards it may be gone, and so may be its waiters. */
+/* Before a mutex is unlocked: afterwards it may be gone, and so may be its waiters. */
 static __attribute__((noinline)) void charge(const pthread_mutex_t *mutex, void *return_address)
 {
     if (!is_kept(mutex)) {

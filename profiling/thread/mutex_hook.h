@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex_hook.h - pthread_mutex_lock and the calls that let go of a mutex, defined in the
+ * mutex_hook.h - pthread_mutex_lock and the calls that unlock a mutex, defined in the
  * executable: so every library that is loaded calls ours, too.
  *
  * They do what the C library's do, and pass on to those what mutex_wait.h wants to know. Not seen:

@@ -59,8 +59,7 @@ void mutex_wait_set_fraction(uint32_t fraction)
     atomic_store_explicit(&mutex_wait_fraction, fraction, memory_order_relaxed);
 }
 
-/* --- the waiter ----------------------------------------------------------------------------------
- */
+/* --- the waiter --- */
 
 static bool take_place(struct mutex_waiter *place)
 {
@@ -119,8 +118,7 @@ void mutex_wait_end(struct mutex_waiter *waiter)
     }
 }
 
-/* --- the unlocker --------------------------------------------------------------------------------
- */
+/* --- the unlocker --- */
 
 /* claim takes over what the waiters for a mutex have waited up to now.
  *

@@ -87,7 +87,7 @@ struct mutex_waiter *mutex_wait_begin(const void *mutex);
 /* mutex_wait_end says that it has the mutex now, or has failed; takes NULL. */
 void mutex_wait_end(struct mutex_waiter *waiter);
 
-/* mutex_wait_release charges the calling thread, which is about to let go of a mutex, with what
+/* mutex_wait_release charges the calling thread, which is about to unlock a mutex, with what
  * others have waited for it.
  *
  * caller: the address in the call that lets go; the stack is recorded from there on.

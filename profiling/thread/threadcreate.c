@@ -39,8 +39,7 @@ static struct {
     _Atomic uint64_t total;
 } creators = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* --- who creates threads -------------------------------------------------------------------------
- */
+/* --- who creates threads --- */
 
 /* clang links its sanitizers into the program, and with them a pthread_create that they need. */
 #ifndef __clang__
@@ -131,8 +130,7 @@ int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict at
 
 #endif
 
-/* --- the profile ---------------------------------------------------------------------------------
- */
+/* --- the profile --- */
 
 static void take_work(struct pool_job *job)
 {

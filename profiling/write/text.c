@@ -46,8 +46,7 @@ struct text {
     struct line lines[LINES_MAX];
 };
 
-/* ---- the entries, sorted ----------------------------------------------------------------------
- */
+/* --- the entries, sorted --- */
 
 /* append_quoted writes a text as Go's %q does. Text that is not ASCII is printed as it is. */
 static void append_quoted(struct buf *out, const char *text)
@@ -172,8 +171,7 @@ static bool collect_entries(struct text *text)
     return !text->keys.is_failed;
 }
 
-/* ---- the frames of one stack ------------------------------------------------------------------
- */
+/* --- the frames of one stack --- */
 
 static size_t count_runes(const char *text)
 {
@@ -273,8 +271,7 @@ static void append_frames(struct text *text, uint32_t leaf)
     buf_append_char(&text->out, '\n');
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static void sum_up(const struct text *text, int64_t *ret_totals)
 {

@@ -17,9 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What the handlers saw. */
 static struct buf transcript;
 
-/* --- what an accepted request must look like
- * ------------------------------------------------------
- */
+/* --- what an accepted request must look like --- */
 
 static bool is_token(struct str s)
 {
@@ -99,8 +97,7 @@ static void handle(struct http_request *req, void *arg)
     http_respond(req, &response);
 }
 
-/* --- one connection ------------------------------------------------------------------------------
- */
+/* --- one connection --- */
 
 static struct http_fixture *fixture(void)
 {

@@ -99,9 +99,10 @@ static void handle_thread(struct http_request *req, void *arg)
     respond_text(req, STR("started\n"));
 }
 
-/* --- /test/sleep?ms=N: waits on the loop; /test/stubborn?ms=N: even when it is cancelled;
- * /test/long?ms=N: as long as its client stays
- * ----------------------------------------------------------------------- */
+/* --- sleeping --- */
+
+/* /test/sleep?ms=N waits on the loop; /test/stubborn?ms=N even when it is cancelled;
+ * /test/long?ms=N as long as its client stays. */
 
 struct sleeper {
     uv_timer_t timer;
@@ -266,8 +267,10 @@ static void handle_stream(struct http_request *req, void *arg)
     pump(req);
 }
 
-/* --- /test/events: a stream of events, none of which comes, until its client leaves or the server
- * stops --- */
+/* --- events --- */
+
+/* /test/events is a stream of events, none of which comes, until its client leaves or the server
+ * stops. */
 
 static void on_events_drain(struct http_request *req)
 {
@@ -295,8 +298,10 @@ static void handle_streamed(struct http_request *req, void *arg)
     respond_text(req, (struct str){digits, str_format_u64(digits, streamed_bytes)});
 }
 
-/* --- /test/relay: the body back as it comes, at the pace of the slower side; its length as a
- * trailer --- */
+/* --- a relay --- */
+
+/* /test/relay sends the body back as it comes, at the pace of the slower side, and its length as a
+ * trailer. */
 
 struct relay {
     uint64_t total_bytes;
@@ -426,8 +431,10 @@ static void handle_tasks(struct http_request *req, void *arg)
     buf_deinit(&body);
 }
 
-/* --- /test/leak?count=N&bytes=B: blocks that stay until /test/unleak; /test/churn: some that do
- * not - */
+/* --- memory --- */
+
+/* /test/leak?count=N&bytes=B makes blocks that stay until /test/unleak; /test/churn some that do
+ * not. */
 
 #define LEAKED_MAX 4096
 

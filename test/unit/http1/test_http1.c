@@ -15,8 +15,7 @@
 static struct http_request *parked[64]; /* in the order they came */
 static size_t parked_count;
 
-/* --- handlers ------------------------------------------------------------------------------------
- */
+/* --- handlers --- */
 
 /* The answer tells the target, and the body behind it. */
 static void handle_echo(struct http_request *req, void *arg)
@@ -112,8 +111,7 @@ static size_t offset_of(const char *text)
     return (size_t)(at - peer.in.data);
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static void test_an_answer_to_the_byte(void **state)
 {
@@ -286,8 +284,7 @@ static void test_a_field_that_would_split_the_answer_is_left_out(void **state)
     assert_false(peer_has(&peer, "Content-Length")); /* 204 */
 }
 
-/* --- big answers and streams ---------------------------------------------------------------------
- */
+/* --- big answers and streams --- */
 
 static void test_a_stream_waits_for_a_slow_peer(void **state)
 {

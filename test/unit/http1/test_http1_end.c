@@ -21,8 +21,7 @@ static uint64_t cancelled_count;
 static int cancelled_status;
 static uint64_t writable_count;
 
-/* --- handlers ------------------------------------------------------------------------------------
- */
+/* --- handlers --- */
 
 static void note_cancel(struct http_request *req, int status)
 {
@@ -205,8 +204,7 @@ static void assert_counted(const char *route, int status)
     buf_deinit(&text);
 }
 
-/* --- the peer leaves -----------------------------------------------------------------------------
- */
+/* --- the peer leaves --- */
 
 static void test_a_peer_that_leaves_cancels_once(void **state)
 {
@@ -320,8 +318,7 @@ static void test_on_writable_comes_when_the_peer_reads(void **state)
     peer_await(&peer, "\r\n0\r\n\r\n", 1);
 }
 
-/* --- time passes ---------------------------------------------------------------------------------
- */
+/* --- time passes --- */
 
 static void test_a_deadline_answers_for_the_handler(void **state)
 {
@@ -405,8 +402,7 @@ static void test_an_idle_connection_is_closed_without_a_word(void **state)
     assert_true(peer_has(&peer, "hello"));
 }
 
-/* --- the server drains ---------------------------------------------------------------------------
- */
+/* --- the server drains --- */
 
 static void drain(void)
 {

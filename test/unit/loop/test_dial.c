@@ -22,16 +22,16 @@
 
 #include "core/loop/dial.h"
 
-#define PATIENCE_MS 60000 /* for what comes at once */
-#define THREADS     4
+#define TEST_TIMEOUT_MS 60000 /* for what comes at once */
+#define THREADS         4
 
 static struct loop *loop;
 static struct pool *pool;
 static struct lookups lookups;
 
-/* --- the resolver --------------------------------------------------------------------------------
- *
- * names: "here.test" is 127.0.0.1; "none.test" does not exist; "broken.test" is a system error;
+/* --- the resolver --- */
+
+/* names: "here.test" is 127.0.0.1; "none.test" does not exist; "broken.test" is a system error;
  * "hang*.test" is 127.0.0.1 after a post to `gate`. */
 
 typedef int (*resolve_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -119,7 +119,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(pool_destroy(pool, PATIENCE_MS));
+    assert_true(pool_destroy(pool, TEST_TIMEOUT_MS));
     loop_destroy(loop);
     assert_true(list_is_empty(&lookups.out));
     (void)sem_destroy(&gate);

@@ -254,8 +254,8 @@ static void test_without_the_reserve_it_rests_and_recovers(void **state)
         peer_wait(loop);
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    peer_send(&peer, STR("patience"));
-    peer_await(&peer, "patience", 1);
+    peer_send(&peer, STR("at last"));
+    peer_await(&peer, "at last", 1);
     assert_true(listener.reserve_fd >= 0);
     peer_deinit(&peer);
 }

@@ -39,8 +39,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- deferred calls ------------------------------------------------------------------------------
- */
+/* --- deferred calls --- */
 
 struct step {
     struct loop_deferred deferred;
@@ -211,8 +210,7 @@ static void test_deferring_for_ever_starves_nobody(void **state)
     uv_close((uv_handle_t *)&timer, NULL);
 }
 
-/* --- posts ---------------------------------------------------------------------------------------
- */
+/* --- posts --- */
 
 #define POSTERS 3
 
@@ -280,8 +278,7 @@ static void test_a_post_alone_keeps_no_loop_running(void **state)
     assert_int_not_equal(call.order, 0);
 }
 
-/* --- time, metrics, memory -----------------------------------------------------------------------
- */
+/* --- time, metrics, memory --- */
 
 struct alarm_clock {
     struct wheel_timer timer;
@@ -333,8 +330,7 @@ static void test_metrics_count_turns(void **state)
     metrics_destroy(metrics);
 }
 
-/* --- how long callbacks hold the loop ------------------------------------------------------------
- */
+/* --- how long callbacks hold the loop --- */
 
 #define HELD_NS (5 * NS_PER_MS)
 

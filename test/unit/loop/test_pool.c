@@ -23,8 +23,8 @@
 #include "core/base/buf.h"
 #include "test/unit/support/render_metrics.h"
 
-#define PATIENCE_MS 60000 /* for what comes at once */
-#define MANY        200
+#define TEST_TIMEOUT_MS 60000 /* for what comes at once */
+#define MANY            200
 
 static struct loop *loop;
 static struct pool *pool;
@@ -114,7 +114,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(pool_destroy(pool, PATIENCE_MS));
+    assert_true(pool_destroy(pool, TEST_TIMEOUT_MS));
     loop_destroy(loop); /* aborts on a handle that is open */
     return 0;
 }
@@ -385,7 +385,7 @@ static void test_a_pool_that_is_destroyed_waits_for_what_runs_and_calls_off_the_
     struct job queued = job_of(NULL, NULL);
     submit(&queued);
     (void)sem_post(&busy.gate);
-    assert_true(pool_destroy(pool, PATIENCE_MS));
+    assert_true(pool_destroy(pool, TEST_TIMEOUT_MS));
     pool = NULL;
     assert_int_equal(busy.job.done, 0);
     loop_run(loop);
@@ -414,7 +414,7 @@ static void test_a_job_that_hangs_holds_nobody_up(void **state)
     assert_int_equal(busy.job.done, 0);
     assert_int_equal(pool_get_stats(pool).running, 1);
     (void)sem_post(&busy.gate); /* it does come back */
-    assert_true(pool_destroy(pool, PATIENCE_MS));
+    assert_true(pool_destroy(pool, TEST_TIMEOUT_MS));
     pool = NULL;
     loop_run(loop);
     assert_int_equal(busy.job.status, 0);

@@ -49,8 +49,7 @@ static struct {
     Pprof__Profile *message; /* unpack's */
 } done;
 
-/* ---- the source -------------------------------------------------------------------------------
- */
+/* --- the source --- */
 
 static void fake_describe(struct profile_spec *spec)
 {
@@ -127,8 +126,7 @@ static void set_values(size_t stack, int64_t a, int64_t b, int64_t c, int64_t d)
     memcpy(fake.values[stack], values, sizeof(values));
 }
 
-/* ---- the asker --------------------------------------------------------------------------------
- */
+/* --- the asker --- */
 
 static void on_done(void *arg, int status, char *data, size_t len)
 {
@@ -245,8 +243,7 @@ static int stop(void **state_)
     return 0;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* --- answers --- */
 
 static void test_profiles_have_names(void **state_)
 {
@@ -377,8 +374,7 @@ static void test_what_was_not_answered_counts_for_the_next_time(void **state_)
     ASSERT_VALUES(FIRST, 1, 10, 3, 30);
 }
 
-/* ---- limits -----------------------------------------------------------------------------------
- */
+/* --- limits --- */
 
 static void test_queries_have_a_limit(void **state_)
 {
@@ -437,8 +433,7 @@ static void test_without_memory_there_is_no_query(void **state_)
     assert_int_equal(fake.taken_count, 0);
 }
 
-/* ---- ends -------------------------------------------------------------------------------------
- */
+/* --- ends --- */
 
 /* One query in each of its states. */
 static void ask_in_each_state(struct named_query **ret_queries)

@@ -13,8 +13,7 @@
 #include "test/unit/redis/redis_client.h"
 #include "test/unit/support/render_metrics.h"
 
-/* --- how it goes ---------------------------------------------------------------------------------
- */
+/* --- how it goes --- */
 
 static void test_replies_in_order(void **state)
 {
@@ -118,8 +117,7 @@ static void test_task_waits_and_runs(void **state)
     task_end(&task);
 }
 
-/* --- refused at once -----------------------------------------------------------------------------
- */
+/* --- refused at once --- */
 
 static void test_no_server_at_first(void **state)
 {
@@ -175,8 +173,7 @@ static void test_queue_has_an_end(void **state)
     assert_int_equal(send_get(1, big, 0), UV_EBUSY); /* two of them are too many bytes */
 }
 
-/* --- deadlines and cancelling --------------------------------------------------------------------
- */
+/* --- deadlines and cancelling --- */
 
 static void test_late_replies_are_dropped(void **state)
 {
@@ -235,8 +232,7 @@ static void test_a_callback_may_cancel(void **state)
     assert_int_equal(results[2].status, UV_ECONNRESET);
 }
 
-/* --- metrics -------------------------------------------------------------------------------------
- */
+/* --- metrics --- */
 
 static void assert_has_line(const struct buf *text, const char *line)
 {

@@ -24,9 +24,9 @@
 #include "core/redis/redis_pubsub.h"
 #include "core/redis/redis_script.h"
 
-#define PATIENCE_S 60 /* ends hung tests only */
-#define LOAD_CALLS 64
-#define PIPELINED  5000
+#define TEST_TIMEOUT_S 60 /* ends hung tests only */
+#define LOAD_CALLS     64
+#define PIPELINED      5000
 
 static struct loop *loop;
 static struct redis *redis;
@@ -34,8 +34,7 @@ static uint16_t port;
 static pid_t server;
 static int closed;
 
-/* --- the server ----------------------------------------------------------------------------------
- */
+/* --- the server --- */
 
 static uint16_t find_port(void)
 {
@@ -81,8 +80,7 @@ static void kill_server(void)
     }
 }
 
-/* --- the client ----------------------------------------------------------------------------------
- */
+/* --- the client --- */
 
 static void on_closed(void *arg)
 {
@@ -92,7 +90,7 @@ static void on_closed(void *arg)
 
 static void turn_until(const int *count, int at_least)
 {
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+    const uint64_t end_ns = clock_now_ns() + TEST_TIMEOUT_S * NS_PER_S;
     while (*count < at_least) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
         assert_true(clock_now_ns() < end_ns);
@@ -101,7 +99,7 @@ static void turn_until(const int *count, int at_least)
 
 static void turn_until_ready(bool is_ready)
 {
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+    const uint64_t end_ns = clock_now_ns() + TEST_TIMEOUT_S * NS_PER_S;
     while (redis_get_health(redis).is_ready != is_ready) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
         assert_true(clock_now_ns() < end_ns);
@@ -180,8 +178,7 @@ static struct answer ask(const char *name, const char *key, const char *value)
 
 static const struct redis_options no_options = {0};
 
-/* --- a server that is well -----------------------------------------------------------------------
- */
+/* --- a server that is well --- */
 
 static void test_commands(void **state)
 {
@@ -217,7 +214,7 @@ static void test_wrong_password(void **state)
     const struct redis_options options =
         options_of(&(const struct redis_options){.password = "wrong"});
     assert_int_equal(redis_open(loop, &options, &redis), 0);
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+    const uint64_t end_ns = clock_now_ns() + TEST_TIMEOUT_S * NS_PER_S;
     while (strstr(redis_get_health(redis).error, "WRONGPASS") == NULL) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
         assert_true(clock_now_ns() < end_ns);
@@ -302,8 +299,7 @@ static void test_scripts(void **state)
     assert_int_equal(eval_sum, 5 + 10 + 15);
 }
 
-/* --- a server that goes away ---------------------------------------------------------------------
- */
+/* --- a server that goes away --- */
 
 struct worker {
     struct redis_call call;
@@ -346,7 +342,7 @@ static void load(void)
 /* load_until keeps all workers busy until *count reaches at_least. */
 static void load_until(const int *count, int at_least)
 {
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+    const uint64_t end_ns = clock_now_ns() + TEST_TIMEOUT_S * NS_PER_S;
     while (*count < at_least) {
         load();
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
@@ -401,7 +397,7 @@ static void test_full(void **state)
     const struct redis_options options = options_of(&no_options);
     struct redis *second;
     assert_int_equal(redis_open(loop, &options, &second), 0);
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_S * NS_PER_S;
+    const uint64_t end_ns = clock_now_ns() + TEST_TIMEOUT_S * NS_PER_S;
     while (strstr(redis_get_health(second).error, "max number of clients") == NULL) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
         assert_true(clock_now_ns() < end_ns);
@@ -413,8 +409,7 @@ static void test_full(void **state)
     turn_until_ready(true);
 }
 
-/* --- messages ------------------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 static int lives;
 static int losses;

@@ -319,8 +319,7 @@ static void test_health_is_checked_unasked(void **state)
     assert_int_equal(sql_get_stats(rig.sql).queries, 0); /* checks are not counted as queries */
 }
 
-/* --- a server that is none -----------------------------------------------------------------------
- */
+/* --- a server that is none --- */
 
 /* What the fake says to everyone who connects, before it hangs up or falls silent. */
 struct fake {

@@ -45,8 +45,7 @@ static void turn_until_idle(size_t idle)
     }
 }
 
-/* --- the queue -----------------------------------------------------------------------------------
- */
+/* --- the queue --- */
 
 static char order[16];
 
@@ -204,8 +203,7 @@ static void test_a_session_in_a_transaction_is_not_handed_on(void **state)
     forget(&asked);
 }
 
-/* --- deadlines -----------------------------------------------------------------------------------
- */
+/* --- deadlines --- */
 
 static void test_a_deadline_in_the_queue(void **state)
 {
@@ -248,8 +246,7 @@ static void test_a_deadline_while_it_executes(void **state)
     assert_int_equal(sql_get_stats(rig.sql).connects, 2);
 }
 
-/* --- cancels -------------------------------------------------------------------------------------
- */
+/* --- cancels --- */
 
 static void cancel_and_forget(struct asked *asked)
 {
@@ -384,8 +381,7 @@ static void test_a_cancel_of_a_query_that_has_just_ended(void **state)
     forget(&asked[1]);
 }
 
-/* --- tasks ---------------------------------------------------------------------------------------
- */
+/* --- tasks --- */
 
 static struct task task;
 static struct task *task_in_callback;
@@ -419,8 +415,7 @@ static void test_a_task_is_parked_and_current_again(void **state)
     forget(&asked);
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void test_closing_ends_everything(void **state)
 {

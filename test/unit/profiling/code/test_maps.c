@@ -140,9 +140,7 @@ static void test_several_ranges_by_one_reading(void **state)
     }
 }
 
-/* --- made-up mappings
- * --------------------------------------------------------------------------------
- */
+/* --- made-up mappings --- */
 
 #define FIRST_ADDRESS UINT64_C(0x7f0000000000)
 #define PAGE_BYTES    4096

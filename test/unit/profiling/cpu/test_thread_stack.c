@@ -31,8 +31,8 @@
 #include "test/unit/support/exact_signals.h"
 #include "test/unit/support/pool_rig.h"
 
-#define PATIENCE_NS (30 * NS_PER_S)
-#define LABEL       7
+#define TEST_TIMEOUT_NS (30 * NS_PER_S)
+#define LABEL           7
 
 static struct loop *loop;
 static atomic_int tid;
@@ -106,7 +106,7 @@ static bool has_function(void (*function)(void))
 static void take_until(void (*function)(void))
 {
     do {
-        assert_int_equal(thread_stack_take(atomic_load(&tid), PATIENCE_NS, &stack), 0);
+        assert_int_equal(thread_stack_take(atomic_load(&tid), TEST_TIMEOUT_NS, &stack), 0);
         assert_true(stack.label == LABEL || (!HAS_EXACT_SIGNALS && stack.label == LABEL_NONE));
         assert_true(stack.frame_count > 0);
     } while (HAS_EXACT_SIGNALS && !has_function(function));
@@ -165,9 +165,7 @@ static void test_a_thread_that_waits_goes_on_waiting(void **state)
     end_thread(thread);
 }
 
-/* --- threads that sleep in one call
- * -----------------------------------------------------------------
- */
+/* --- threads that sleep in one call --- */
 
 #define SLEEP_MS  300
 #define ASKED_MIN 20 /* how often, while it sleeps */
@@ -287,7 +285,7 @@ static void ask_while_it_sleeps(pid_t asked)
     pause_shortly();
     while (!atomic_load(&is_over)) {
         const struct timespec pause = {.tv_nsec = 1000000};
-        if (thread_stack_take(asked, PATIENCE_NS, &stack) == 0 && stack.handler_ns == 0) {
+        if (thread_stack_take(asked, TEST_TIMEOUT_NS, &stack) == 0 && stack.handler_ns == 0) {
             count++;
             found += has_sleeper();
             assert_int_equal(stack.label, LABEL_NONE);

@@ -117,7 +117,7 @@ static void burn(uint64_t cpu_ns)
     } while (now_ns - start_ns < cpu_ns);
 }
 
-/* A thread that reports its tid and waits to be let go. */
+/* A thread that reports its tid and waits until it may end. */
 struct worker {
     pthread_t thread;
     pthread_barrier_t ready;

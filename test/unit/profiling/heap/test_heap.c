@@ -27,7 +27,7 @@
 #include "profiling/write/source.h"
 #include "test/unit/support/pool_rig.h"
 
-#define PATIENCE_NS (60 * NS_PER_S)
+#define TEST_TIMEOUT_NS (60 * NS_PER_S)
 
 #define MIB         (1024 * 1024)
 #define BLOCKS_MAX  4096
@@ -443,7 +443,8 @@ static void test_free_pages_are_given_back_while_nobody_allocates(void **state)
     free_blocks(64);
     const size_t most = count_free_pages(arena);
     assert_true(most > 0);
-    const uint64_t end_ns = clock_now_ns() + PATIENCE_NS; /* jemalloc does it over ten seconds */
+    const uint64_t end_ns =
+        clock_now_ns() + TEST_TIMEOUT_NS; /* jemalloc does it over ten seconds */
     while (count_free_pages(arena) > most / 2) {
         assert_true(clock_now_ns() < end_ns);
         (void)poll(NULL, 0, 10);

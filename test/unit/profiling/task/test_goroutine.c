@@ -43,8 +43,7 @@ static struct {
     char *text; /* owned; NUL-terminated */
 } dumped;
 
-/* --- threads to look at --------------------------------------------------------------------------
- */
+/* --- threads to look at --- */
 
 struct waiter {
     pthread_t thread;
@@ -94,8 +93,7 @@ static void stop_waiter(struct waiter *waiter)
     (void)close(waiter->pipe[1]);
 }
 
-/* --- tasks ---------------------------------------------------------------------------------------
- */
+/* --- tasks --- */
 
 static __attribute__((noinline)) void ask_for_something(struct task *task, const char *state)
 {
@@ -129,8 +127,7 @@ static void end_tasks(size_t count)
     }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------
- */
+/* --- the loop --- */
 
 static void on_dumped(void *arg, int status, char *data, size_t len)
 {
@@ -213,8 +210,7 @@ static int stop(void **state)
     return 0;
 }
 
-/* --- reading what came out -----------------------------------------------------------------------
- */
+/* --- reading what came out --- */
 
 /* entry_of is the start of the entry with an id. */
 static const char *entry_of(uint64_t id)
@@ -305,8 +301,7 @@ static void take_profile_with(struct source_take *take, const char *thread, cons
     fail_msg("%s was never seen in %s", thread, function);
 }
 
-/* --- tests ---------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void test_a_waiting_task_shows_where_up_to_its_handler(void **state)
 {

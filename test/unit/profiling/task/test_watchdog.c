@@ -177,8 +177,7 @@ static void test_a_deaf_thread_is_counted_without_a_stack(void **state)
     assert_true(unsampled_ns >= (int64_t)held_ns);
 }
 
-/* --- made up samples: the thread never takes any of its own --------------------------------------
- */
+/* --- made up samples: the thread never takes any of its own --- */
 
 #define NEVER_MS 3600000
 
@@ -280,8 +279,7 @@ static void test_without_memory_nothing_starts(void **state)
     assert_int_equal(profiler_start(&options), 0);
 }
 
-/* --- start and stop ------------------------------------------------------------------------------
- */
+/* --- start and stop --- */
 
 static void test_started_and_stopped_again_and_again(void **state)
 {

@@ -34,8 +34,7 @@
 #define WAITERS 3
 #define HOLD_NS (100 * NS_PER_MS)
 
-/* --- what was recorded ---------------------------------------------------------------------------
- */
+/* --- what was recorded --- */
 
 static struct stacks before;
 static struct mutex_stats stats_before;
@@ -119,8 +118,7 @@ static struct tally tally_of(const char *function)
     return tally;
 }
 
-/* --- known contention ----------------------------------------------------------------------------
- */
+/* --- known contention --- */
 
 struct known {
     uv_mutex_t mutex;
@@ -313,8 +311,7 @@ static void test_without_a_fraction_nothing_is_recorded(void **state)
     known_deinit(&known);
 }
 
-/* --- the source ----------------------------------------------------------------------------------
- */
+/* --- the source --- */
 
 static int taken_status;
 

@@ -46,8 +46,7 @@ static void await_waiters(const void *mutex, uint32_t count)
     }
 }
 
-/* --- the same answers as the C library's ---------------------------------------------------------
- */
+/* --- the same answers as the C library's --- */
 
 typedef int (*mutex_fn)(pthread_mutex_t *mutex);
 
@@ -246,8 +245,7 @@ static void test_a_waiter_learns_that_the_owner_died(void **state)
     assert_int_equal(pthread_mutex_destroy(&mutex), 0);
 }
 
-/* --- cancelling ----------------------------------------------------------------------------------
- */
+/* --- cancelling --- */
 
 static struct {
     pthread_mutex_t mutex;
@@ -316,8 +314,7 @@ static void test_a_lock_is_no_point_of_cancellation(void **state)
     assert_true(has_locked);
 }
 
-/* --- many ----------------------------------------------------------------------------------------
- */
+/* --- many --- */
 
 #define STRESS_THREADS 4
 #define STRESS_MUTEXES 3

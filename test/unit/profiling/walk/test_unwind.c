@@ -195,8 +195,7 @@ static void test_a_copy_ends_where_memory_ends(void **state)
     assert_true(last.high <= end);
 }
 
-/* ---- the real stack
- * --------------------------------------------------------------------------- */
+/* --- the real stack --- */
 
 static struct unwind_table *real_table;
 static struct unwind_stack real_stack;
