@@ -1,13 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""How long diagnostics take while a handler holds the work loop, and MySQL's and Redis' names hang in DNS.
+"""How long diagnostics take while a handler holds the work loop, JOBS jobs hold the threads of the offload pool, and
+MySQL's and Redis' names hang in DNS.
 
 test/bench/held.py [TEST_SERVER] - a handler of the test server burns HOLD_MS of CPU; meanwhile each of the answers
 below is asked for ASKS times, one after the other: median and worst, beyond the window where there is one.
 """
 
+import contextlib
 import os
+import re
 import select
+import signal
 import statistics
 import sys
 import time
@@ -20,6 +24,7 @@ import server as server_module
 from wire import Peer, request
 
 HOLD_MS = 20000
+JOBS = 8
 ASKS = 20
 CAPTURES = 4  # of two seconds each
 HANGING = {"MYSQL_HOST": "mysql.hang.test", "REDIS_HOST": "redis.hang.test"}
@@ -49,13 +54,30 @@ def measure(server, listener, path, window_s, count):
           f"  worst {max(taken):7.1f} ms", flush=True)
 
 
+def active_jobs(server):
+    with Peer(server, "metrics") as peer:
+        text = peer.ask("/metrics").body.decode()
+    return int(re.search(r'^toq_threadpool_active_jobs\{pool="offload"\} (\d+)$', text, re.M).group(1))
+
+
+@contextlib.contextmanager
+def jobs(server):
+    """Requests whose jobs sleep on the offload pool's threads, or wait for one, longer than the handler holds."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(JOBS):
+            peer = stack.enter_context(Peer(server))
+            peer.send(request(f"/test/hold/offload?ms={2 * HOLD_MS}"))
+        server_module.wait_until(lambda: active_jobs(server) == JOBS, "the jobs")
+        yield
+
+
 def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
         HERE, "..", "..", "build", "release", "toq_test_server")
     server = server_module.start(binary, {**HANGING, "ENABLE_PPROF": "true"})
     try:
         ask(server, "pprof", "/debug/pprof/heap")  # the first one builds tables
-        with Peer(server) as holder:
+        with jobs(server), Peer(server) as holder:
             holder.send(request(f"/test/burn?ms={HOLD_MS}"))
             begin = time.monotonic()
             time.sleep(0.5)
@@ -65,9 +87,10 @@ def main():
             if select.select([holder.socket], [], [], 0)[0]:
                 raise SystemExit("the handler was done before all was asked")
             print(f"all asked for {time.monotonic() - begin:.1f} s, while it held\n{line}")
-            holder.answer()
+            print(f"{active_jobs(server)} jobs held the offload pool all the time")
     finally:
-        server.close()
+        server.send_signal(signal.SIGKILL)  # handler and jobs go on for some time
+        server.wait_exit()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/http/http.h"
+#include "core/http/offload.h"
 
 #define PARTS_MAX  4
 #define TEXT_BYTES 64
@@ -262,6 +263,30 @@ static void handle_once(struct http_request *req, void *context)
     }
 }
 
+/* Jobs that hold threads of the offload pool, as a disk that hangs would. */
+static void sleep_on_thread(void *arg)
+{
+    const struct visit *visit = arg;
+    hold_by_one_sleep(visit->ms);
+}
+
+static void on_slept(struct http_request *req, void *arg, int status)
+{
+    (void)status;
+    (void)req;
+    end_part(arg, "offload");
+    respond(arg);
+}
+
+static void handle_offload(struct http_request *req, void *context)
+{
+    const struct app_context *app = context;
+    struct visit *visit = begin(req, context);
+    if (visit != NULL && http_offload(req, app->offload, sleep_on_thread, on_slept, visit) < 0) {
+        http_respond_error(req, 503, "busy");
+    }
+}
+
 int routes_block_add(struct router *router, const struct app_context *context)
 {
     static const struct {
@@ -271,7 +296,7 @@ int routes_block_add(struct router *router, const struct app_context *context)
         {"/test/wait/mysql", handle_mysql}, {"/test/wait/redis", handle_redis},
         {"/test/wait/both", handle_both},   {"/test/hold/burn", handle_burn},
         {"/test/hold/sleep", handle_sleep}, {"/test/hold/two", handle_two},
-        {"/test/hold/once", handle_once},
+        {"/test/hold/once", handle_once},   {"/test/hold/offload", handle_offload},
     };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(rows); i++) {
