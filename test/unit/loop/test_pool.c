@@ -262,7 +262,7 @@ static void test_each_thread_joins_before_its_first_job(void **state)
         assert_int_equal(jobs[i].worked, 1);
     }
     const size_t threads = pool->thread_count;
-    assert_true(pool_destroy(pool, PATIENCE_MS)); /* or one may not have begun */
+    assert_true(pool_destroy(pool, TEST_TIMEOUT_MS)); /* or one may not have begun */
     pool = NULL;
     assert_int_equal(joined_count, threads);
 }
