@@ -8,9 +8,12 @@
 #include "core/base/literal.h"
 #include "core/client/http_client_internal.h"
 
+/* settle frees the client when it closes and nothing is left. */
+static void settle(struct http_client *client);
+
 /* --- the end of a call --- */
 
-void client_end(struct http_client_transfer *transfer, int status)
+static void end_transfer(struct http_client_transfer *transfer, int status)
 {
     if (transfer->is_ended) {
         return;
@@ -79,36 +82,36 @@ static void run_done(struct loop_deferred *deferred)
     list_unlink(&transfer->link);
     client->count--;
     free_transfer(transfer);
-    client_settle(client);
+    settle(client);
 }
 
 static void give_up(struct task_wait *wait)
 {
-    client_end(CONTAINER_OF(wait, struct http_client_transfer, given_up), UV_ECANCELED);
+    end_transfer(CONTAINER_OF(wait, struct http_client_transfer, given_up), UV_ECANCELED);
 }
 
 static void on_timeout(struct wheel_timer *timer)
 {
-    client_end(CONTAINER_OF(timer, struct http_client_transfer, timer), UV_ETIMEDOUT);
+    end_transfer(CONTAINER_OF(timer, struct http_client_transfer, timer), UV_ETIMEDOUT);
 }
 
 void http_client_cancel(struct http_client_call *call)
 {
     if (call->transfer != NULL) {
-        client_end(call->transfer, UV_ECANCELED);
+        end_transfer(call->transfer, UV_ECANCELED);
     }
 }
 
 /* --- its beginning --- */
 
-void client_start(struct http_client_transfer *transfer)
+static void start_transfer(struct http_client_transfer *transfer)
 {
     int rc = transfer->host == NULL ? 1 : client_names_want(transfer);
     if (rc == 1 && transfer->is_tls) {
         rc = client_ca_want(transfer);
     }
     if (rc < 0) {
-        client_end(transfer, rc);
+        end_transfer(transfer, rc);
     } else if (rc == 1) {
         if (transfer->host != NULL) { /* libcurl reads it when it begins, and so a copy */
             transfer->resolve = curl_slist_append(NULL, transfer->host->resolve->data);
@@ -117,7 +120,7 @@ void client_start(struct http_client_transfer *transfer)
         client_ca_use(transfer);
         transfer->is_running = curl_multi_add_handle(transfer->client->multi, transfer->easy) == 0;
         if (!transfer->is_running) {
-            client_end(transfer, UV_ENOMEM);
+            end_transfer(transfer, UV_ENOMEM);
         }
     }
 }
@@ -197,7 +200,7 @@ static void begin(struct http_client_transfer *transfer)
         http_hold(req);
         task_park_for(&req->task, "upstream", transfer->what);
     }
-    client_start(transfer);
+    start_transfer(transfer);
 }
 
 int http_client_send(struct task_ref ref, struct http_client_call *call)
@@ -256,7 +259,7 @@ static void run_closed(struct loop_deferred *deferred)
     on_closed(arg);
 }
 
-void client_settle(struct http_client *client)
+static void settle(struct http_client *client)
 {
     if (!client->is_closing || client->count > 0 || client->ca.state == CA_READING) {
         return;
@@ -269,12 +272,19 @@ void client_settle(struct http_client *client)
     }
 }
 
+static const struct client_events events = {
+    .start = start_transfer,
+    .end = end_transfer,
+    .settle = settle,
+};
+
 int http_client_create(const struct http_client_options *options, struct http_client **ret_client)
 {
     struct http_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
         return UV_ENOMEM;
     }
+    client->events = &events;
     client->options = *options;
     client->closed.run = run_closed;
     list_init(&client->transfers);
@@ -304,8 +314,8 @@ void http_client_close(struct http_client *client, void (*on_closed)(void *arg),
     client->on_closed_arg = arg;
     LIST_FOR_EACH(pos, tmp, &client->transfers)
     {
-        client_end(CONTAINER_OF(pos, struct http_client_transfer, link), UV_ECANCELED);
+        end_transfer(CONTAINER_OF(pos, struct http_client_transfer, link), UV_ECANCELED);
     }
     client_names_stop(client);
-    client_settle(client);
+    settle(client);
 }

@@ -74,12 +74,12 @@ static void on_read(struct pool_job *job, int status)
         if (status < 0) {
             (void)snprintf(transfer->error, sizeof(transfer->error),
                            "certificates cannot be read: %s", uv_strerror(status));
-            client_end(transfer, status);
+            transfer->client->events->end(transfer, status);
         } else {
-            client_start(transfer);
+            transfer->client->events->start(transfer);
         }
     }
-    client_settle(client);
+    client->events->settle(client);
 }
 
 int client_ca_want(struct http_client_transfer *transfer)

@@ -43,7 +43,20 @@ struct client_ca {
     struct list waiting; /* of transfers */
 };
 
+struct http_client_transfer;
+
+/* What the layers below http_client.c tell it. */
+struct client_events {
+    /* A transfer's name or certificates are there: libcurl gets it, or it waits for the other. */
+    void (*start)(struct http_client_transfer *transfer);
+    /* A transfer has ended: on_done runs later. Harmless when it had ended already. */
+    void (*end)(struct http_client_transfer *transfer, int status);
+    /* Something that the client waits for when it closes has gone. */
+    void (*settle)(struct http_client *client);
+};
+
 struct http_client {
+    const struct client_events *events;
     struct http_client_options options;
     CURLM *multi;
     uv_timer_t timer;
@@ -80,18 +93,6 @@ struct http_client_transfer {
     char error[CURL_ERROR_SIZE];
 };
 
-/* --- http_client.c --- */
-
-/* client_start gives a transfer to libcurl when its name and certificates are there, or waits for
- * them. */
-void client_start(struct http_client_transfer *transfer);
-
-/* client_end ends a transfer: on_done runs later. Harmless when it has ended. */
-void client_end(struct http_client_transfer *transfer, int status);
-
-/* client_settle frees the client when it closes and nothing is left. */
-void client_settle(struct http_client *client);
-
 /* --- http_client_names.c --- */
 
 /* client_names_find finds or makes the place of a host.
@@ -105,8 +106,8 @@ bool client_names_is_address(const char *name);
 
 /* client_names_want sees to the addresses of a transfer's host.
  *
- * Returns: 1: they are there; 0: the transfer waits, and client_start is called for it, or
- *          client_end; UV_*.
+ * Returns: 1: they are there; 0: the transfer waits, and events->start is called for it, or
+ *          events->end; UV_*.
  */
 MUST_USE int client_names_want(struct http_client_transfer *transfer);
 

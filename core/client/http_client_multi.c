@@ -38,7 +38,7 @@ static void take_done(struct http_client *client)
         if (msg->msg == CURLMSG_DONE) {
             const CURLcode code = msg->data.result;
             (void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &transfer);
-            client_end(transfer, client_curl_status(code));
+            transfer->client->events->end(transfer, client_curl_status(code));
         }
     }
 }
@@ -80,7 +80,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg)
 static void on_handle_closed(struct http_client *client)
 {
     client->handles--;
-    client_settle(client);
+    client->events->settle(client);
 }
 
 static void on_socket_closed(uv_handle_t *handle)

@@ -114,10 +114,10 @@ static void on_looked_up(void *arg, int status, struct addrinfo *addresses)
         struct http_client_transfer *transfer = first_waiting(host);
         list_unlink(&transfer->wait);
         if (status < 0) {
-            client_end(transfer, status);
+            transfer->client->events->end(transfer, status);
         } else {
             host->expires_ms = loop_now_ms(transfer->client->options.loop) + KEEP_MS;
-            client_start(transfer);
+            transfer->client->events->start(transfer);
         }
     }
 }
