@@ -72,7 +72,7 @@ struct sql {
     struct list txs;                   /* sql_tx.c's */
     struct metric_histogram *duration; /* of queries; NULL until sql_register_metrics */
     struct sql_statements statements;
-    void (*on_closed)(void *arg);      /* sql_open.c's, as is the next */
+    void (*on_closed)(void *arg); /* sql_open.c's, as is the next */
     void *on_closed_arg;
 };
 
