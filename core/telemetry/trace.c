@@ -4,6 +4,8 @@
  */
 #include "core/telemetry/trace.h"
 
+#include <stdatomic.h>
+
 #include "core/base/hex.h"
 #include "core/base/random.h"
 
@@ -154,37 +156,28 @@ bool trace_parse(struct str traceparent, struct str tracestate, struct trace_con
 
 /* --- ids --- */
 
-/* seed asks the kernel once: an id costs no system call. */
-static void seed(uint64_t state[4])
+#define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
+
+/* mix is the finalizer of splitmix64: no two numbers give the same one. */
+static uint64_t mix(uint64_t z)
 {
-    for (size_t i = 0; i < 4; i++) {
-        state[i] = random_u64();
-    }
-    state[3] |= 1; /* all zero would stay so */
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
 }
 
-static uint64_t rotate(uint64_t value, unsigned bits)
-{
-    return (value << bits) | (value >> (64 - bits));
-}
-
-/* draw is xoshiro256** (Blackman and Vigna, Scrambled Linear Pseudorandom Number Generators,
- * 2021). */
+/* draw is splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)
+ * from a place that the kernel gives once: an id costs no system call. Its state is one counter, so
+ * that both loops draw without a lock. */
 static uint64_t draw(void)
 {
-    static uint64_t s[4];
-    if (UNLIKELY((s[0] | s[1] | s[2] | s[3]) == 0)) {
-        seed(s);
+    static _Atomic uint64_t counter;
+    uint64_t before = atomic_load_explicit(&counter, memory_order_relaxed);
+    if (UNLIKELY(before == 0)) {
+        (void)atomic_compare_exchange_strong(&counter, &before, random_u64() | 1);
     }
-    const uint64_t result = rotate(s[1] * 5, 7) * 9;
-    const uint64_t shifted = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= shifted;
-    s[3] = rotate(s[3], 45);
-    return result;
+    uint64_t z = atomic_fetch_add_explicit(&counter, GOLDEN, memory_order_relaxed);
+    return mix(z);
 }
 
 /* draw_id fills `size` bytes, a multiple of 8, not all of them with zero. */
@@ -227,16 +220,13 @@ void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *r
     *ret_context = context;
 }
 
-/* The finalizer of splitmix64: no two numbers give the same id for one parent. */
+/* No two numbers give the same id for one parent: mix has an inverse. */
 void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
                     uint8_t ret_id[TRACE_SPAN_ID_BYTES])
 {
     uint64_t z;
     memcpy(&z, parent, sizeof(z));
-    z += (number + UINT64_C(1)) * UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    z ^= z >> 31;
+    z = mix(z + (number + UINT64_C(1)) * GOLDEN);
     z = z == 0 ? 1 : z;
     memcpy(ret_id, &z, sizeof(z));
 }
