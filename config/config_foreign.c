@@ -12,7 +12,8 @@ static const struct config_foreign foreigns[] = {
      "keeps free pages"},
     {"GOMEMLIMIT", "MEMORY_MAX_BYTES"},
     {"GODEBUG", "ALLOC_TRACE_MS=1000 for gctrace=1"},
-    {"GOTRACEBACK", "nothing: /debug/pprof/goroutine?debug=2 has all stacks"},
+    {"GOTRACEBACK",
+     "CRASH_DIR: where reports of crashes go; /debug/pprof/goroutine?debug=2 has all stacks"},
 };
 
 bool config_foreign_find(struct str name, uint32_t *ret_bit)
