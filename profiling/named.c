@@ -56,6 +56,7 @@ static const struct named profiles[] = {
     {.source = &source_block},
     {&source_block, "delta_block", 2, &delta_block},
     {.source = &source_goroutine},
+    {.source = &source_goroutineleak},
     {.source = &source_heap},
     {&source_heap, "delta_heap", 2, &delta_heap},
     {.source = &source_mutex},

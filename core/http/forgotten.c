@@ -11,8 +11,6 @@
 
 #define LOOK_MS 1000
 
-static const char state_forgotten[] = "forgotten";
-
 struct look {
     uint64_t now_ns;
     size_t count;
@@ -38,14 +36,14 @@ static void report(struct http_request *req, uint64_t now_ns)
         log_cstr("method", http_method_name(req->method)), log_cstr("route", req->route->path),
         log_cstr("handler", handler), log_cstr("state", req->task.state),
         log_u64("age_ms", (now_ns - req->task.start_ns) / NS_PER_MS));
-    task_set_state(&req->task, state_forgotten);
+    task_set_state(&req->task, task_state_forgotten);
 }
 
 static void look_at(struct task *task, void *arg)
 {
     struct look *look = arg;
     struct http_request *req = CONTAINER_OF(task, struct http_request, task);
-    if (task->state == state_forgotten) {
+    if (task->state == task_state_forgotten) {
         look->count++;
     } else if (is_forgotten(req, look->now_ns)) {
         look->count++;

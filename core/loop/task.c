@@ -31,6 +31,7 @@ static _Thread_local struct {
 const char task_state_receiving[] = "receive";
 const char task_state_running[] = "running";
 const char task_state_waiting[] = "waiting";
+const char task_state_forgotten[] = "forgotten";
 const char task_state_loop[] = "[loop]";
 
 const char task_note_hit[] = "cache hit";

@@ -80,7 +80,8 @@ struct task_ref {
 /* The states of a task that is not parked. */
 extern const char task_state_receiving[]; /* until its first callback */
 extern const char task_state_running[];
-extern const char task_state_waiting[]; /* between two callbacks, for what its handler knows: its
+extern const char task_state_forgotten[]; /* nothing will ever run a callback of it */
+extern const char task_state_waiting[];   /* between two callbacks, for what its handler knows: its
                                            stack is the handler */
 
 /* Notes in a task's trail, with what their number is. */

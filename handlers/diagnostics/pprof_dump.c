@@ -23,8 +23,8 @@ int pprof_dump(const struct pprof *pprof,
                void (*done)(void *arg, int status, char *data, size_t len), void *arg)
 {
     struct goroutine_dump *dump;
-    return pprof->is_started ? goroutine_dump_start(pprof->loop, pprof->pool, done, arg, &dump)
-                             : UV_ENOSYS;
+    const struct goroutine_dump_options options = {.loop = pprof->loop, .pool = pprof->pool};
+    return pprof->is_started ? goroutine_dump_start(&options, done, arg, &dump) : UV_ENOSYS;
 }
 
 static void on_dump(void *arg, int status, char *data, size_t len)
@@ -45,10 +45,12 @@ static void on_cancel(struct http_request *req, int status)
     fail(req, status);
 }
 
-void pprof_respond_dump(const struct pprof *pprof, struct http_request *req)
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req, bool marks_leaked)
 {
+    const struct goroutine_dump_options options = {
+        .loop = pprof->loop, .pool = pprof->pool, .marks_leaked = marks_leaked};
     struct goroutine_dump *dump;
-    const int status = goroutine_dump_start(pprof->loop, pprof->pool, on_dump, req, &dump);
+    const int status = goroutine_dump_start(&options, on_dump, req, &dump);
     if (status != 0) {
         fail(req, status);
         return;

@@ -35,12 +35,18 @@ static int read_sign(struct http_request *req, struct str name)
     return is_zero ? 0 : sign;
 }
 
-/* is_dump_wanted: of all profiles this one alone has a second text, from debug=2 on. */
+static bool is_leaks(const struct named *named)
+{
+    return strcmp(named_name(named), "goroutineleak") == 0;
+}
+
+/* is_dump_wanted: of all profiles these alone have a second text, from debug=2 on. */
 static bool is_dump_wanted(struct http_request *req, const struct named *named)
 {
     struct str text;
     uint64_t debug;
-    if (strcmp(named_name(named), "goroutine") != 0 || !http_query_get(req, STR("debug"), &text)) {
+    const bool has_dump = strcmp(named_name(named), "goroutine") == 0 || is_leaks(named);
+    if (!has_dump || !http_query_get(req, STR("debug"), &text)) {
         return false;
     }
     if (text.len > 1 && text.ptr[0] == '+') {
@@ -209,7 +215,7 @@ void pprof_handle_named(struct http_request *req, void *arg)
     if (problem != NULL) {
         pprof_respond_error(req, 400, problem);
     } else if (options.is_text && is_dump_wanted(req, named)) {
-        pprof_respond_dump(pprof, req);
+        pprof_respond_dump(pprof, req, is_leaks(named));
     } else {
         query(pprof, req, named, &options, NULL);
     }

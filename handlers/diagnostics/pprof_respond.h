@@ -56,7 +56,10 @@ void pprof_send_profile(const struct pprof *pprof, struct http_request *req, con
 void pprof_send_profile_copy(const struct pprof *pprof, struct http_request *req, const char *name,
                              const char *data, size_t len);
 
-/* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2. */
-void pprof_respond_dump(const struct pprof *pprof, struct http_request *req);
+/* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2.
+ *
+ * marks_leaked: goroutineleak?debug=2.
+ */
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req, bool marks_leaked);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "profiling/task/goroutine.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "profiling/code/synthetic.h"
@@ -17,6 +18,12 @@ struct profile_look {
     struct goroutine_look look;
     struct source_take *take;
     uint64_t no_stack; /* the frame of a thread without a stack */
+};
+
+struct leaked_look {
+    struct pool_job job;
+    struct source_take *take;
+    int status;
 };
 
 static const int64_t one[STACKS_VALUES_MAX] = {1};
@@ -110,11 +117,82 @@ const struct source source_goroutine = {
     .count = goroutine_count,
 };
 
+/* --- the profile of what nothing will ever wake --- */
+
+static _Atomic uint64_t leaked_count; /* at the last look, as Go counts them */
+
+/* take_leaked runs on a worker thread; the threads are not looked at, none of them leaks. */
+static void leaked_work(struct pool_job *job)
+{
+    struct leaked_look *look = CONTAINER_OF(job, struct leaked_look, job);
+    struct goroutine_tasks tasks = {0};
+    uint64_t count = 0;
+    look->status = goroutine_tasks_copy(&tasks);
+    for (size_t i = 0; look->status == 0 && i < tasks.count; i++) {
+        if (tasks.items[i].is_leaked) {
+            add_task(&look->take->stacks, &tasks.items[i]);
+            count++;
+        }
+    }
+    goroutine_tasks_deinit(&tasks);
+    atomic_store(&leaked_count, count);
+}
+
+static void leaked_done(struct pool_job *job, int status)
+{
+    struct leaked_look *look = CONTAINER_OF(job, struct leaked_look, job);
+    struct source_take *take = look->take;
+    status = status == 0 ? look->status : status;
+    free(look);
+    take->done(take, status);
+}
+
+static int goroutineleak_take(struct loop *loop, struct pool *pool, struct source_take *take)
+{
+    struct leaked_look *look = calloc(1, sizeof(*look));
+    if (look == NULL) {
+        return UV_ENOMEM;
+    }
+    look->take = take;
+    look->job.work = leaked_work;
+    look->job.done = leaked_done;
+    const int status = pool_submit(pool, loop, &look->job);
+    if (status != 0) {
+        free(look);
+    }
+    return status;
+}
+
+static void goroutineleak_describe(struct profile_spec *spec)
+{
+    goroutine_describe(spec);
+    spec->types[0] = (struct profile_type){"goroutineleak", "count"};
+    spec->period_type = spec->types[0];
+}
+
+static uint64_t goroutineleak_count(void)
+{
+    return atomic_load(&leaked_count);
+}
+
+const struct source source_goroutineleak = {
+    .name = "goroutineleak",
+    .description = "Stack traces of all leaked goroutines: of each request that nothing will ever "
+                   "answer, where it was left. Use debug=2 as a query parameter to export all "
+                   "goroutines, with the leaked ones marked.",
+    .text = SOURCE_TEXT_COUNT,
+    .has_labels_in_text = true,
+    .describe = goroutineleak_describe,
+    .take = goroutineleak_take,
+    .count = goroutineleak_count,
+};
+
 /* --- the dump --- */
 
 struct goroutine_dump {
     struct goroutine_look look;
     goroutine_dump_fn on_done; /* NULL: cancelled */
+    bool marks_leaked;
     void *arg;
     struct buf text;
 };
@@ -124,7 +202,8 @@ static unsigned dump_count;
 static int dump_work(struct goroutine_look *look)
 {
     struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
-    const int status = goroutine_text_write(&look->tasks, &look->threads, &dump->text);
+    const int status =
+        goroutine_text_write(&look->tasks, &look->threads, dump->marks_leaked, &dump->text);
     goroutine_look_deinit(look);
     return status;
 }
@@ -145,8 +224,8 @@ static void dump_done(struct goroutine_look *look, int status)
     }
 }
 
-int goroutine_dump_start(struct loop *loop, struct pool *pool, goroutine_dump_fn on_done, void *arg,
-                         struct goroutine_dump **ret_dump)
+int goroutine_dump_start(const struct goroutine_dump_options *options, goroutine_dump_fn on_done,
+                         void *arg, struct goroutine_dump **ret_dump)
 {
     if (dump_count == GOROUTINE_DUMPS_MAX) {
         return UV_EBUSY;
@@ -155,8 +234,9 @@ int goroutine_dump_start(struct loop *loop, struct pool *pool, goroutine_dump_fn
     if (dump == NULL) {
         return UV_ENOMEM;
     }
-    dump->look.loop = loop;
-    dump->look.pool = pool;
+    dump->look.loop = options->loop;
+    dump->look.pool = options->pool;
+    dump->marks_leaked = options->marks_leaked;
     dump->look.work = dump_work;
     dump->look.done = dump_done;
     dump->on_done = on_done;

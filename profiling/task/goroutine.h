@@ -18,6 +18,12 @@
 
 struct goroutine_dump;
 
+struct goroutine_dump_options {
+    struct loop *loop;
+    struct pool *pool;
+    bool marks_leaked; /* "[sleep (leaked)]", as goroutineleak?debug=2 has it */
+};
+
 /* goroutine_dump_fn hands over the text: `data` of `len` bytes when status is 0, the receiver's to
  * free() from then on; otherwise NULL and what went wrong: profiler_strerror. */
 typedef void (*goroutine_dump_fn)(void *arg, int status, char *data, size_t len);
@@ -30,8 +36,9 @@ typedef void (*goroutine_dump_fn)(void *arg, int status, char *data, size_t len)
  * Returns: 0 with *ret_dump set, valid until on_done or goroutine_dump_cancel; UV_EBUSY
  *          GOROUTINE_DUMPS_MAX are under way, cancelled ones included; UV_ENOMEM.
  */
-MUST_USE int goroutine_dump_start(struct loop *loop, struct pool *pool, goroutine_dump_fn on_done,
-                                  void *arg, struct goroutine_dump **ret_dump);
+MUST_USE int goroutine_dump_start(const struct goroutine_dump_options *options,
+                                  goroutine_dump_fn on_done, void *arg,
+                                  struct goroutine_dump **ret_dump);
 
 /* goroutine_dump_cancel discards a dump; on_done does not run. */
 void goroutine_dump_cancel(struct goroutine_dump *dump);

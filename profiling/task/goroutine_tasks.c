@@ -30,6 +30,7 @@ int goroutine_tasks_copy(struct goroutine_tasks *tasks)
             copy->id = facts.id;
             copy->state_ns = facts.state_ns;
             copy->state = facts.state;
+            copy->is_leaked = facts.state == task_state_forgotten;
             task_frames_from(&facts, &copy->frames);
         }
     }

@@ -14,6 +14,7 @@ struct goroutine_task {
     uint64_t id;
     uint64_t state_ns; /* clock_now_ns, since when it is in its state */
     const char *state; /* a literal */
+    bool is_leaked;    /* core/http/forgotten.h has found it so */
     struct task_frames frames;
 };
 

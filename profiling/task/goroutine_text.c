@@ -158,10 +158,11 @@ static void put_known_stack(struct buf *out, struct printer *printer,
 }
 
 static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
-                     const struct goroutine_task *task, struct printer *printer)
+                     const struct goroutine_task *task, bool marks_leaked, struct printer *printer)
 {
     const uint64_t age_ns = clock_elapsed_ns(task->state_ns, tasks->now_ns);
-    buf_printf(out, "goroutine %" PRIu64 " [%s", task->id, task->state);
+    buf_printf(out, "goroutine %" PRIu64 " [%s%s", task->id, task->state,
+               marks_leaked && task->is_leaked ? " (leaked)" : "");
     if (task->frames.await_depth > 0 && age_ns >= NS_PER_MINUTE) {
         buf_printf(out, ", %" PRIu64 " minutes", age_ns / NS_PER_MINUTE);
     }
@@ -195,7 +196,8 @@ static bool has_room(const struct buf *out)
 }
 
 int goroutine_text_write(const struct goroutine_tasks *tasks,
-                         const struct goroutine_threads *threads, struct buf *out)
+                         const struct goroutine_threads *threads, bool marks_leaked,
+                         struct buf *out)
 {
     for (size_t i = 0; i < threads->count && has_room(out); i++) {
         put_thread(out, &threads->items[i]);
@@ -203,7 +205,7 @@ int goroutine_text_write(const struct goroutine_tasks *tasks,
     struct printer printer = {0};
     buf_init(&printer.texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < tasks->count && has_room(out); i++) {
-        put_task(out, tasks, &tasks->items[i], &printer);
+        put_task(out, tasks, &tasks->items[i], marks_leaked, &printer);
     }
     buf_deinit(&printer.texts);
     return out->is_failed ? UV_ENOMEM : 0;

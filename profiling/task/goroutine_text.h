@@ -15,10 +15,12 @@
 /* goroutine_text_write appends all threads, then all tasks, the oldest first; those that do not fit
  * into out's maximum are left out.
  *
+ * marks_leaked: behind the state of a task that is leaked.
  * Returns: 0; UV_ENOMEM.
  * Source:  Go's runtime/traceback.go.
  */
 MUST_USE int goroutine_text_write(const struct goroutine_tasks *tasks,
-                                  const struct goroutine_threads *threads, struct buf *out);
+                                  const struct goroutine_threads *threads, bool marks_leaked,
+                                  struct buf *out);
 
 #endif

@@ -67,6 +67,7 @@ struct source {
 extern const struct source source_allocs;
 extern const struct source source_block;
 extern const struct source source_goroutine;
+extern const struct source source_goroutineleak;
 extern const struct source source_heap;
 extern const struct source source_mutex;
 extern const struct source source_threadcreate;

@@ -48,6 +48,7 @@ KINDS = {
     "allocs": Kind(HEAP_TYPES, ("space", "bytes"), HEAP_PERIOD_BYTES, "alloc_space"),
     "block": Kind(CONTENTION_TYPES, ("contentions", "count"), 1, ""),
     "goroutine": Kind([("goroutine", "count")], ("goroutine", "count"), 1, ""),
+    "goroutineleak": Kind([("goroutineleak", "count")], ("goroutineleak", "count"), 1, ""),
     "heap": Kind(HEAP_TYPES, ("space", "bytes"), HEAP_PERIOD_BYTES, ""),
     "mutex": Kind(CONTENTION_TYPES, ("contentions", "count"), 1, ""),
     "threadcreate": Kind([("threadcreate", "count")], ("threadcreate", "count"), 1, ""),

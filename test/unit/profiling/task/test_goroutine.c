@@ -140,12 +140,18 @@ static void on_dumped(void *arg, int status, char *data, size_t len)
     }
 }
 
+static int start_dump(struct goroutine_dump **ret_dump)
+{
+    const struct goroutine_dump_options options = {.loop = loop, .pool = pool_rig_get()};
+    return goroutine_dump_start(&options, on_dumped, &dumped, ret_dump);
+}
+
 static void dump(void)
 {
     struct goroutine_dump *one;
     free(dumped.text);
     memset(&dumped, 0, sizeof(dumped));
-    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
+    assert_int_equal(start_dump(&one), 0);
     assert_int_equal(dumped.calls, 0);
     while (dumped.calls == 0) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
@@ -503,7 +509,7 @@ static void test_a_dump_that_would_be_too_long_ends_between_entries(void **state
     struct buf text;
     buf_init(&text, 1 << 20);
     assert_int_equal(goroutine_tasks_copy(&copy), 0);
-    assert_int_equal(goroutine_text_write(&copy, &threads, &text), 0);
+    assert_int_equal(goroutine_text_write(&copy, &threads, false, &text), 0);
     assert_in_range(text.len, 1 << 19, 1 << 20);
     assert_memory_equal(text.data + text.len - 2, "\n\n", 2);
     buf_deinit(&text);
@@ -515,7 +521,7 @@ static void test_a_cancelled_dump_is_silent(void **state)
 {
     (void)state;
     struct goroutine_dump *one;
-    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
+    assert_int_equal(start_dump(&one), 0);
     goroutine_dump_cancel(one);
     dump(); /* the loop comes round */
     assert_int_equal(dumped.calls, 1);
@@ -526,14 +532,14 @@ static void test_there_is_a_limit_of_dumps_at_a_time(void **state)
     (void)state;
     struct goroutine_dump *one;
     for (unsigned i = 0; i < GOROUTINE_DUMPS_MAX; i++) {
-        assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
+        assert_int_equal(start_dump(&one), 0);
         goroutine_dump_cancel(one);
     }
-    int status = goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one);
+    int status = start_dump(&one);
     assert_int_equal(status, UV_EBUSY); /* the cancelled ones are still at work */
     while (status == UV_EBUSY) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);
-        status = goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one);
+        status = start_dump(&one);
     }
     assert_int_equal(status, 0);
     while (dumped.calls == 0) {
@@ -546,7 +552,7 @@ static void test_stopped_before_it_began_a_dump_says_so(void **state)
 {
     (void)state;
     struct goroutine_dump *one;
-    assert_int_equal(goroutine_dump_start(loop, pool_rig_get(), on_dumped, &dumped, &one), 0);
+    assert_int_equal(start_dump(&one), 0);
     profiler_stop();
     assert_int_equal(dumped.calls, 1);
     assert_int_equal(dumped.status, UV_ECANCELED);
