@@ -255,7 +255,7 @@ static void test_import(void **state)
     struct listings_message good;
     new_row(&good);
     struct listings_message bad = good;
-    bad.message.state = listings_message_data(STR("XX"));
+    bad.message.state = GRPC_BYTES(STR("XX"));
     good_row.listing = &good.message;
     bad_row.listing = &bad.message;
     fail_each(import_three, check_import);
@@ -274,7 +274,7 @@ static void say_pair(const char *id, uint64_t version)
 {
     Toq__V1__SyncListingsRequest request = TOQ__V1__SYNC_LISTINGS_REQUEST__INIT;
     request.has_id = true;
-    request.id = listings_message_data(str_from(id));
+    request.id = GRPC_BYTES(str_from(id));
     request.has_version = true;
     request.version = version;
     say(&request.base);
@@ -322,7 +322,7 @@ static void watch(bool from_beginning)
     Toq__V1__WatchListingsRequest request = TOQ__V1__WATCH_LISTINGS_REQUEST__INIT;
     request.has_position = from_beginning;
     request.has_city = true;
-    request.city = listings_message_data(STR("campinas"));
+    request.city = GRPC_BYTES(STR("campinas"));
     begin(SERVICE "WatchListings");
     say(&request.base);
     feed_bytes(STR(""), true);
@@ -511,14 +511,14 @@ static void test_reads(void **state)
     Toq__V1__ListListingsRequest list_all = TOQ__V1__LIST_LISTINGS_REQUEST__INIT;
     store_one();
     get_one.has_id = true;
-    get_one.id = listings_message_data(STR(STORED));
+    get_one.id = GRPC_BYTES(STR(STORED));
     fail_each_of(SERVICE "GetListing", &get_one.base, check_one_listing);
     list_all.has_with_total = true;
     list_all.with_total = true;
     list_all.has_title = true;
-    list_all.title = listings_message_data(STR("casa"));
+    list_all.title = GRPC_BYTES(STR("casa"));
     list_all.has_status = true;
-    list_all.status = listings_message_data(STR("draft"));
+    list_all.status = GRPC_BYTES(STR("draft"));
     fail_each_of(SERVICE "ListListings", &list_all.base, check_one_listing);
 }
 
@@ -539,11 +539,11 @@ static void test_update(void **state)
     listing_message wanted = TOQ__V1__LISTING__INIT;
     store_one();
     wanted.has_id = true;
-    wanted.id = listings_message_data(STR(STORED));
+    wanted.id = GRPC_BYTES(STR(STORED));
     wanted.has_version = true;
     wanted.version = 2;
     wanted.has_title = true;
-    wanted.title = listings_message_data(STR("Outra"));
+    wanted.title = GRPC_BYTES(STR("Outra"));
     request.listing = &wanted;
     fail_each_of(SERVICE "UpdateListing", &request.base, check_changed);
 }
@@ -554,7 +554,7 @@ static void test_delete(void **state)
     Toq__V1__DeleteListingRequest request = TOQ__V1__DELETE_LISTING_REQUEST__INIT;
     store_one();
     request.has_id = true;
-    request.id = listings_message_data(STR(STORED));
+    request.id = GRPC_BYTES(STR(STORED));
     fail_each_of(SERVICE "DeleteListing", &request.base, check_deleted);
 }
 

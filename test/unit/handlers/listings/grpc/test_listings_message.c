@@ -129,10 +129,10 @@ static void test_a_text_is_as_long_as_it_says(void **state)
     struct listing got;
     listings_message_write(&listing, &message);
     listing_message new = as_new(&message);
-    new.title = listings_message_data(STR("a\0b"));
+    new.title = GRPC_BYTES(STR("a\0b"));
     assert_false(listings_message_read(&new, &got, &errors));
     assert_true(has_error("title", "must not hold control characters"));
-    new.title = listings_message_data(STR("\xFF"));
+    new.title = GRPC_BYTES(STR("\xFF"));
     assert_false(listings_message_read(&new, &got, &errors));
     assert_true(has_error("title", "must be UTF-8"));
 }
@@ -158,7 +158,7 @@ static void test_masks(void **state)
     struct listings_patch patch;
     listing_message message = TOQ__V1__LISTING__INIT;
     message.has_title = true;
-    message.title = listings_message_data(STR("Outra"));
+    message.title = GRPC_BYTES(STR("Outra"));
     message.has_bedrooms = true;
     message.bedrooms = 9;
 
@@ -187,7 +187,7 @@ static void test_masks_that_are_refused(void **state)
     struct listings_patch patch;
     listing_message message = TOQ__V1__LISTING__INIT;
     message.has_kind = true;
-    message.kind = listings_message_data(STR("castle"));
+    message.kind = GRPC_BYTES(STR("castle"));
     assert_false(read_patch(&message, wrong, ARRAY_COUNT(wrong), &patch));
     assert_int_equal(errors.count, 7);
     assert_true(has_error("id", "is not a field that can be set"));
@@ -223,10 +223,10 @@ static void test_queries(void **state)
     assert_int_equal(query.min_bedrooms, -1);
 
     message.page_size = 7;
-    message.city = listings_message_data(STR("Campinas"));
+    message.city = GRPC_BYTES(STR("Campinas"));
     message.has_max_price_cents = true;
     message.max_price_cents = 0;
-    message.sort = listings_message_data(STR("-area_m2"));
+    message.sort = GRPC_BYTES(STR("-area_m2"));
     message.with_total = true;
     assert_true(listings_message_query(&arena, &message, &query, &errors));
     assert_int_equal(query.limit, 7);
@@ -244,8 +244,8 @@ static void test_queries_that_are_refused(void **state)
     message.page_size = INT32_MIN;
     message.has_min_area_m2 = true;
     message.min_area_m2 = INT64_MIN;
-    message.page_token = listings_message_data(STR("nonsense"));
-    message.kind = listings_message_data(STR("a\0b"));
+    message.page_token = GRPC_BYTES(STR("nonsense"));
+    message.kind = GRPC_BYTES(STR("a\0b"));
     assert_false(listings_message_query(&arena, &message, &query, &errors));
     assert_int_equal(errors.count, 4);
     assert_true(has_error("page_size", NULL) && has_error("page_token", NULL));
@@ -259,13 +259,13 @@ static void test_tokens_lead_on_and_belong_to_their_query(void **state)
     struct listings_query query;
     struct str token;
     Toq__V1__ListListingsRequest message = TOQ__V1__LIST_LISTINGS_REQUEST__INIT;
-    message.city = listings_message_data(STR("Campinas"));
+    message.city = GRPC_BYTES(STR("Campinas"));
     assert_true(listings_message_query(&arena, &message, &query, &errors));
     assert_true(listings_query_cursor(&arena, &query, &last, &token));
-    message.page_token = listings_message_data(token);
+    message.page_token = GRPC_BYTES(token);
     assert_true(listings_message_query(&arena, &message, &query, &errors));
     assert_true(str_equal(query.cursor_id, STR(ID)));
-    message.city = listings_message_data(STR("Santos"));
+    message.city = GRPC_BYTES(STR("Santos"));
     assert_false(listings_message_query(&arena, &message, &query, &errors));
     assert_true(has_error("page_token", NULL));
 }
