@@ -22,8 +22,10 @@
 #include "core/crash/crash.h"
 #include "core/http/forgotten.h"
 #include "core/http/misuse.h"
+#include "core/http/records.h"
 #include "core/loop/budget.h"
 #include "core/loop/signals.h"
+#include "core/loop/usage_totals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
 
@@ -41,6 +43,7 @@ struct app {
     struct app_context context;
     struct app_modules *modules;
     struct app_pools pools;
+    struct usage_metrics *usage_metrics;
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
@@ -211,6 +214,10 @@ static int start_metrics(struct app *app)
     if (work == NULL || diag == NULL) {
         return UV_ENOMEM;
     }
+    app->usage_metrics = usage_metrics_create(diag);
+    if (app->usage_metrics == NULL) {
+        return UV_ENOMEM;
+    }
     const int rc = metrics_process_register(diag, app->options->version);
     return rc < 0 ? rc : loop_register_metrics(app->loop, work);
 }
@@ -285,6 +292,7 @@ static int open_modules(struct app *app)
     context->pubsub = app->data.pubsub;
     context->client = app->data.client;
     context->modules = app->modules;
+    context->records = app->config->enable_pprof ? http_records_create() : NULL;
     const int rc = app_modules_open(app->modules, context);
     return rc < 0 ? complain("cannot open the modules", rc) : 0;
 }
@@ -296,6 +304,7 @@ static int open_servers(struct app *app)
         .conns = app->conns,
         .metrics = app->context.metrics,
         .budget = &app->budget,
+        .records = app->context.records,
         .modules = app->modules,
         .spans = app_export_spans(&app->export),
     };
@@ -382,8 +391,10 @@ static bool stop(struct app *app)
     app_servers_deinit(&app->servers);
     app_export_deinit(&app->export);
     app_modules_close(app->modules);
+    http_records_destroy(app->context.records);
     conn_set_deinit(&app->conns[APP_TRAFFIC_SIDE]);
     conn_set_deinit(&app->conns[APP_DIAGNOSTICS_SIDE]);
+    usage_metrics_destroy(app->usage_metrics);
     metrics_destroy(app->context.metrics[APP_TRAFFIC_SIDE]);
     if (app->diag.is_own) {
         metrics_destroy(app->context.metrics[APP_DIAGNOSTICS_SIDE]);

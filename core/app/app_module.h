@@ -66,9 +66,10 @@ struct app_context {
     struct sql *sql;                         /* the work loop's, as are the next three */
     struct redis *redis;
     struct redis_pubsub *pubsub;
-    struct http_client *client;  /* calls of other servers, by http_client_send */
-    atomic_bool is_draining;     /* from the signal on */
-    struct app_modules *modules; /* for app_module_state */
+    struct http_client *client;   /* calls of other servers, by http_client_send */
+    struct http_records *records; /* of requests that have ended; NULL: none are kept */
+    atomic_bool is_draining;      /* from the signal on */
+    struct app_modules *modules;  /* for app_module_state */
 };
 
 /* Each function may be NULL. Those that return an int return 0, or what libuv says. */

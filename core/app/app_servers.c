@@ -166,6 +166,7 @@ static int open_server(struct app_servers *servers, const struct app_served *ser
         .allowed_hosts = str_from(c->allowed_hosts),
         .http2_cuts = &servers->sides[side].http2_cuts,
         .spans = row->is_diagnostics ? NULL : served->spans,
+        .records = row->is_diagnostics ? NULL : served->records,
         .access =
             {
                 .name = row->name,

@@ -20,6 +20,7 @@ struct app_served {
     struct conn_set *conns;         /* of each side */
     struct metrics *const *metrics; /* of each side */
     struct budget *budget;
+    struct http_records *records; /* of traffic; NULL: none are kept */
     const struct app_modules *modules;
     const struct http_spans *spans; /* of traffic; NULL: none are exported */
 };

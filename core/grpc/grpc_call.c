@@ -170,6 +170,7 @@ static struct grpc_call *create(struct http_request *req, struct grpc_entry *ent
         return NULL;
     }
     *call = (struct grpc_call){.req = req, .grpc = entry->grpc, .entry = entry};
+    req->cpu_seconds = entry->series.cpu;
     list_init(&call->link);
     grpc_receive_init(call);
     return call;

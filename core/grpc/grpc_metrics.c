@@ -27,6 +27,23 @@ static struct metric_family *add_family(struct metrics *metrics, enum metric_typ
     return metrics_family(metrics, &options);
 }
 
+static struct metric_family *add_cpu_family(struct metrics *metrics)
+{
+    static const char *const labels[] = {"rpc_method", NULL};
+    static const double seconds[] = {1e-5, 2.5e-5, 5e-5,   1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
+                                     5e-3, 1e-2,   2.5e-2, 5e-2, 0.1,    0.5,  1};
+    const struct metric_family_options options = {
+        .type = METRIC_HISTOGRAM,
+        .name = "grpc_server_call_cpu_seconds",
+        .help = "CPU time of a call, with the writing of its end in the turn that ended it.",
+        .labels = labels,
+        .bounds = seconds,
+        .bound_count = ARRAY_COUNT(seconds),
+        .series_max = SERIES_MAX,
+    };
+    return metrics_family(metrics, &options);
+}
+
 int grpc_metrics_init(struct grpc_metrics *gm, struct metrics *metrics)
 {
     static const char *const method[] = {"grpc_type", "grpc_service", "grpc_method", NULL};
@@ -46,9 +63,11 @@ int grpc_metrics_init(struct grpc_metrics *gm, struct metrics *metrics)
                               "Time from a call's first byte to its end.", method),
         .durations = add_family(metrics, METRIC_HISTOGRAM, "rpc_server_call_duration_seconds",
                                 "Time from a call's first byte to its end, by status.", rpc),
+        .cpu = add_cpu_family(metrics),
     };
     const bool has_all = gm->started != NULL && gm->handled != NULL && gm->received != NULL &&
-                         gm->sent != NULL && gm->seconds != NULL && gm->durations != NULL;
+                         gm->sent != NULL && gm->seconds != NULL && gm->durations != NULL &&
+                         gm->cpu != NULL;
     return has_all ? 0 : UV_ENOMEM;
 }
 
@@ -69,6 +88,7 @@ void grpc_metrics_add(const struct grpc_metrics *gm, int kind, const char *name,
         .sent = metric_counter(gm->sent, values),
         .seconds = metric_histogram(gm->seconds, values),
     };
+    series->cpu = metric_histogram(gm->cpu, &series->name);
     for (int code = 0; code < GRPC_CODE_COUNT; code++) {
         values[3] = str_from(grpc_code_label((enum grpc_code)code));
         series->handled[code] = metric_counter(gm->handled, values);

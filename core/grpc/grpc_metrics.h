@@ -18,6 +18,7 @@ struct grpc_metrics {
     struct metric_family *sent;
     struct metric_family *seconds;
     struct metric_family *durations;
+    struct metric_family *cpu;
 };
 
 /* Of one method. */
@@ -29,6 +30,7 @@ struct grpc_series {
     uint64_t *sent;
     uint64_t *handled[GRPC_CODE_COUNT];
     struct metric_histogram *seconds;
+    struct metric_histogram *cpu;
     struct metric_histogram *duration[GRPC_CODE_COUNT]; /* made when first used */
 };
 

@@ -119,8 +119,9 @@ struct http_request {
     struct arena arena;
     struct trace_context trace; /* http_trace's */
     struct wheel_timer deadline;
-    int status;             /* that was sent */
-    const char *rpc_status; /* how a gRPC call ended, a literal; NULL: it is none */
+    int status;                           /* that was sent */
+    const char *rpc_status;               /* how a gRPC call ended, a literal; NULL: it is none */
+    struct metric_histogram *cpu_seconds; /* of its method of gRPC; NULL: it is none */
     uint64_t sent_body_bytes;
     uint64_t streamed_bytes; /* of a ROUTE_STREAM body, that came so far */
     uint32_t

@@ -11,12 +11,15 @@
 
 #include <stdlib.h>
 
+#include "core/loop/usage.h"
+
 struct http_series {
     struct http_series *next;     /* of the same route */
     struct http_series *next_all; /* of all, for freeing */
     enum http_method method;      /* a HEAD may use GET's route */
     int status;
     struct metric_histogram *duration;
+    struct metric_histogram *cpu;
     struct metric_histogram *request_bytes;
     struct metric_histogram *response_bytes;
 };
@@ -53,6 +56,22 @@ static bool add_route_counters(struct http_metrics *hm, struct metrics *metrics)
     return hm->late != NULL && hm->forgotten != NULL;
 }
 
+static struct metric_family *add_cpu_family(struct metrics *metrics)
+{
+    static const char *const labels[] = {"route", "method", NULL};
+    static const double seconds[] = {1e-5, 2.5e-5, 5e-5,   1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
+                                     5e-3, 1e-2,   2.5e-2, 5e-2, 0.1,    0.5,  1};
+    const struct metric_family_options options = {
+        .type = METRIC_HISTOGRAM,
+        .name = "http_server_request_cpu_seconds",
+        .help = "CPU time of a request, with the writing of its answer in the turn that ended it.",
+        .labels = labels,
+        .bounds = seconds,
+        .bound_count = ARRAY_COUNT(seconds),
+    };
+    return metrics_family(metrics, &options);
+}
+
 int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 {
     static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
@@ -66,12 +85,13 @@ int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
                                    "Size of request bodies.", bytes, ARRAY_COUNT(bytes));
     hm->response_bytes = add_family(metrics, "http_server_response_body_size_bytes",
                                     "Size of response bodies.", bytes, ARRAY_COUNT(bytes));
+    hm->cpu = add_cpu_family(metrics);
     struct metric_family *active = metrics_family(
         metrics, &(struct metric_family_options){.type = METRIC_GAUGE,
                                                  .name = "http_server_active_requests",
                                                  .help = "Requests that are in flight."});
-    if (hm->duration == NULL || hm->request_bytes == NULL || hm->response_bytes == NULL ||
-        active == NULL || !add_route_counters(hm, metrics)) {
+    if (hm->cpu == NULL || hm->duration == NULL || hm->request_bytes == NULL ||
+        hm->response_bytes == NULL || active == NULL || !add_route_counters(hm, metrics)) {
         return UV_ENOMEM;
     }
     hm->active = metric_gauge(active, NULL);
@@ -105,6 +125,7 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
         .method = req->method,
         .status = req->status,
         .duration = metric_histogram(hm->duration, values),
+        .cpu = metric_histogram(hm->cpu, (const struct str[]){values[1], values[0]}),
         .request_bytes = metric_histogram(hm->request_bytes, values),
         .response_bytes = metric_histogram(hm->response_bytes, values),
     };
@@ -113,7 +134,8 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
     return s;
 }
 
-void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns)
+struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct http_request *req,
+                                       uint64_t now_ns)
 {
     trouble_look(req, now_ns);
     struct http_series *s = req->route->series;
@@ -123,12 +145,17 @@ void http_metrics_count(struct http_metrics *hm, const struct http_request *req,
     if (s == NULL) {
         s = add_series(hm, req);
         if (s == NULL) {
-            return; /* out of memory: the request matters more than its count */
+            return NULL; /* out of memory: the request matters more than its count */
         }
     }
     metric_observe(s->duration, (double)(now_ns - req->task.start_ns) * 1e-9);
     metric_observe(s->request_bytes, (double)(req->body.len + req->streamed_bytes));
     metric_observe(s->response_bytes, (double)req->sent_body_bytes);
+    struct usage_ended *ended = task_end_cpu(&req->task);
+    if (ended != NULL) {
+        ended->seconds = req->cpu_seconds == NULL ? s->cpu : req->cpu_seconds;
+    }
+    return ended;
 }
 
 /* count_route adds one to a counter of a route's, which is found once. */

@@ -7,8 +7,11 @@
 
 #include "core/http/router.h"
 
+struct usage_ended;
+
 struct http_metrics {
     struct metric_family *duration;
+    struct metric_family *cpu;
     struct metric_family *request_bytes;
     struct metric_family *response_bytes;
     struct metric_family *late;
@@ -26,11 +29,13 @@ MUST_USE int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 /* http_metrics_deinit forgets the series that routes point at. */
 void http_metrics_deinit(struct http_metrics *hm);
 
-/* http_metrics_count counts one answered request.
+/* http_metrics_count counts one answered request, and ends the account of its CPU time.
  *
  * now_ns: clock_now_ns, when its answer was complete.
+ * Returns: as usage_end.
  */
-void http_metrics_count(struct http_metrics *hm, const struct http_request *req, uint64_t now_ns);
+struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct http_request *req,
+                                       uint64_t now_ns);
 
 /* http_metrics_count_late counts what a handler sent for a request that was cancelled and had
  * ended. */

@@ -37,6 +37,7 @@ static void on_worked(struct pool_job *job, int status)
     struct http_request *req = offload->req;
     const http_worked_fn done = offload->done;
     void *arg = offload->arg;
+    task_add_cpu(&req->task, job->cpu_ns);
     task_remove_wait(&offload->wait);
     free(offload);
     struct task *previous = task_enter(&req->task);

@@ -14,6 +14,7 @@
 #include "core/http/http_span.h"
 #include "core/http/http_trace.h"
 #include "core/http/misuse.h"
+#include "core/http/records.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
 
@@ -65,6 +66,7 @@ static void log_access(struct http_request *req, uint64_t now_ns)
         log_show(LOG_SHOW_VALUE, log_i64("status", req->status)),
         log_show(LOG_SHOW_NOT, log_u64("body_bytes", req->sent_body_bytes)),
         log_show(LOG_SHOW_VALUE, log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US)),
+        log_show(LOG_SHOW_NOT, log_u64("cpu_us", task_cpu_ns(&req->task) / NS_PER_US)),
         log_show(LOG_SHOW_NOT, log_cstr("peer", peer)),
         /* last: others than gRPC calls have none */
         log_show(LOG_SHOW_VALUE, log_cstr("rpc_status", req->rpc_status)),
@@ -79,12 +81,18 @@ static void account(struct http_request *req)
 {
     struct http_server *server = req->server;
     const uint64_t now_ns = clock_now_ns();
-    http_metrics_count(server->metrics, req, now_ns);
     if (server->spans != NULL && http_span_may_matter(req, server->spans, now_ns)) {
         http_span_keep(req, now_ns, req->transport->version, req->transport->format_peer);
     }
     if (server->access.every > 0 && access_log_wants(&server->access)) {
         log_access(req, now_ns);
+    }
+    struct usage_ended *ended = http_metrics_count(server->metrics, req, now_ns);
+    if (server->records != NULL && ended != NULL) {
+        struct http_record *record = http_records_offer(server->records, req, now_ns, ended);
+        if (UNLIKELY(record != NULL)) {
+            req->transport->format_peer(req, record->peer);
+        }
     }
 }
 
@@ -324,28 +332,52 @@ static const char *find_trick(const struct http_request *req)
                : NULL;
 }
 
-void http_request_dispatch(struct http_request *req)
+/* show_peer tells other threads whose request it is that goes on, and which trace it belongs to. */
+static void show_peer(struct http_request *req)
+{
+    const struct conn *conn =
+        req->transport->get_conn == NULL ? NULL : req->transport->get_conn(req);
+    (void)http_trace(req);
+    if (conn != NULL) {
+        struct task_peer peer = {.port = conn->peer.port};
+        memcpy(peer.addr, &conn->peer.ip, sizeof(peer.addr));
+        task_show_peer(&req->task, &peer);
+    }
+}
+
+static void run_handler(struct http_request *req)
 {
     const struct route *route = req->route;
     const struct http_server *server = req->server;
-    set_life(req, HTTP_OPEN);
     const char *trick = server->is_vital ? find_trick(req) : NULL;
     if (trick != NULL) {
         http_respond_error(req, 403, trick);
         return;
     }
-    req->is_long = (route->flags & ROUTE_LONG) != 0;
     if (route->handler == NULL) {
         respond_unmatched(req);
         return;
     }
-    task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
+    route->handler(req, route->arg);
+    if (http_is_unanswered(req)) {
+        show_peer(req);
+        if ((route->flags & ROUTE_NO_DEADLINE) == 0) {
+            loop_set_timer(server->loop, &req->deadline, server->limits.request_timeout_ms);
+        }
+    }
+}
+
+void http_request_dispatch(struct http_request *req)
+{
+    const struct route *route = req->route;
+    set_life(req, HTTP_OPEN);
+    req->is_long = (route->flags & ROUTE_LONG) != 0;
+    if (route->handler != NULL) {
+        task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
+    }
     task_arrived(&req->task);
     struct task *previous = task_enter(&req->task);
-    route->handler(req, route->arg);
-    if (http_is_unanswered(req) && (route->flags & ROUTE_NO_DEADLINE) == 0) {
-        loop_set_timer(server->loop, &req->deadline, server->limits.request_timeout_ms);
-    }
+    run_handler(req);
     task_leave(previous);
 }
 

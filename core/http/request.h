@@ -29,6 +29,7 @@ struct http_transport {
                             size_t count);
     void (*reset)(struct http_request *req, enum http_reset code);
     bool (*may_queue)(const struct http_request *req, size_t len); /* http_may_send; NULL: always */
+    const struct conn *(*get_conn)(const struct http_request *req);
 };
 
 /* http_request_init starts a request whose first byte came at `now_ns`, and its task.

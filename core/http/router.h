@@ -39,6 +39,15 @@ enum route_flags {
     ROUTE_VITAL = 32 /* served also when no memory is left for others: health */
 };
 
+#define HTTP_BANDS 9 /* of durations; records.h */
+
+/* When a route's next record of each kind is due; records.c's. */
+struct route_kept {
+    uint64_t due_ns[HTTP_BANDS + 1]; /* by band; the last: of one that failed */
+    uint64_t cpu_due_ns;
+    uint64_t cpu_ticks; /* of the most expensive one of late */
+};
+
 struct route {
     enum http_method method;
     const char *path; /* the template; "" for a request that no route matches */
@@ -49,7 +58,8 @@ struct route {
     struct http_series *series; /* http_metrics.c's */
     uint64_t *late;             /* http_metrics.c's: late answers; NULL until there is one */
     uint64_t *forgotten;        /* ... and requests that their handler has forgotten */
-    uint64_t late_line_due_ms;  /* until then no late answer of it is logged */
+    struct route_kept kept;
+    uint64_t late_line_due_ms; /* until then no late answer of it is logged */
 };
 
 struct router_match {

@@ -62,6 +62,7 @@ struct http_limits {
     struct http2_limits http2;
 };
 
+struct http_records;
 struct http2_cuts;
 struct http_pool_kind;
 struct http_request;
@@ -94,6 +95,7 @@ struct http_server {
     const struct http_spans *spans;    /* NULL: its requests are not exported */
     const struct http_protocol *other; /* beside HTTP/1 */
     struct http2_cuts *http2_cuts;
+    struct http_records *records; /* of requests that have ended; NULL: nobody looks at them */
     struct access_log access;
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */

@@ -107,6 +107,11 @@ static void format_peer(const struct http_request *req, char *out)
     conn_format_peer(ex->h1->conn, out);
 }
 
+static const struct conn *get_conn(const struct http_request *req)
+{
+    return CONTAINER_OF(req, struct http1_exchange, req)->h1->conn;
+}
+
 static void destroy(struct http1 *h1)
 {
     INVARIANT(h1->exchange == NULL && h1->exchange_count == 0);
@@ -137,6 +142,7 @@ static const struct http_transport transport = {
     .stream_end = stream_end,
     .cancel = cancel,
     .format_peer = format_peer,
+    .get_conn = get_conn,
     .recycle = recycle,
     .may_queue = may_queue,
 };

@@ -442,6 +442,11 @@ static void format_peer(const struct http_request *req, char *out)
     conn_format_peer(st->h2->conn, out);
 }
 
+static const struct conn *get_conn(const struct http_request *req)
+{
+    return CONTAINER_OF(req, struct http2_stream, req)->h2->conn;
+}
+
 static void consume(struct http_request *req, size_t len)
 {
     struct http2_stream *st = stream_of(req);
@@ -462,6 +467,7 @@ const struct http_transport http2_transport = {
     .stream_end = stream_end,
     .cancel = cancel,
     .format_peer = format_peer,
+    .get_conn = get_conn,
     .recycle = http2_life_recycle,
     .consume = consume,
     .stream_end_with = stream_end_with,

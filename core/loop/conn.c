@@ -281,7 +281,7 @@ static void flush(struct conn *conn)
     if (conn->state == CONN_CLOSED || conn->state == CONN_LINGERING || conn->is_writing) {
         return;
     }
-    const uint32_t previous_label = task_swap_label(conn->label);
+    const uint32_t previous_label = task_write_for(conn->label, conn->task_id);
     const int rc = write_now(conn);
     (void)task_swap_label(previous_label);
     if (rc < 0) {
@@ -308,6 +308,7 @@ void conn_commit(struct conn *conn, size_t len)
 {
     outq_commit(&conn->out, len);
     conn->label = task_current_label;
+    conn->task_id = task_current_id();
     if (conn->state == CONN_OPEN && !conn->is_feeding && !conn->is_writing) {
         loop_defer(conn->set->loop, &conn->flush);
     }

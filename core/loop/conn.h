@@ -100,7 +100,8 @@ struct conn {
     struct wheel_timer watch_timer; /* set while an open connection is not read */
     struct loop_deferred flush;
     struct address peer;
-    uint32_t label; /* of the task that queued the last bytes: writing them is its work */
+    uint64_t task_id; /* of the task that queued the last bytes ... */
+    uint32_t label;   /* ... and its label: writing them is its work */
     uint8_t state;
     uint8_t stalled_looks; /* ... and how often the budget has found it in the same place */
     bool is_writing;       /* a uv_write is under way */

@@ -95,6 +95,11 @@ const char *label_name(uint32_t id)
     return name == NULL ? "" : name;
 }
 
+uint32_t label_get_count(void)
+{
+    return atomic_load_explicit(&label_count, memory_order_acquire);
+}
+
 uint64_t label_overflow_count(void)
 {
     return overflow_count;

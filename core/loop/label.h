@@ -50,6 +50,12 @@ const char *label_name(uint32_t id);
  */
 struct label label_get(uint32_t id);
 
+/* label_get_count is above every number that has been given out.
+ *
+ * Thread: any.
+ */
+uint32_t label_get_count(void);
+
 /* label_overflow_count tells how often label_intern found the table full. */
 uint64_t label_overflow_count(void);
 

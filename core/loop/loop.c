@@ -16,8 +16,10 @@
 
 #include "core/base/clock.h"
 #include "core/loop/arrival.h"
+#include "core/loop/delay.h"
 #include "core/loop/recorder.h"
 #include "core/loop/task.h"
+#include "core/loop/usage.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
 #define ROUND_NS    (2 * NS_PER_MS)
@@ -30,6 +32,7 @@
 
 struct loop {
     uv_loop_t uv;
+    struct usage *cpu; /* of the thread that runs it */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle; /* active while deferred calls wait */
@@ -129,6 +132,8 @@ static void count_turn(struct loop *loop)
     if (UNLIKELY(loop->on_stall != NULL && held_ns >= loop->stall_ns)) {
         loop->on_stall(turn, held_ns);
     }
+    usage_end_turn(loop->cpu, idle_ns);
+    delay_end_turn(now_ns);
 }
 
 static void set_idling(struct loop *loop, bool is_idling)
@@ -214,13 +219,23 @@ static void start_handles(struct loop *loop)
     uv_unref((uv_handle_t *)&loop->wake);
 }
 
+static void on_long(uint32_t label, uint64_t start_ns, uint64_t end_ns)
+{
+    delay_add(task_current_id(), label, start_ns, end_ns);
+}
+
 int loop_create(struct loop **ret_loop)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL) {
         return UV_ENOMEM;
     }
-    int rc = uv_loop_init(&loop->uv);
+    int rc = UV_ENOMEM;
+    loop->cpu = usage_create(&loop->uv, on_long);
+    if (loop->cpu == NULL) {
+        goto err_free;
+    }
+    rc = uv_loop_init(&loop->uv);
     if (rc < 0) {
         goto err_free;
     }
@@ -248,6 +263,7 @@ err_close_wake:
 err_close_loop:
     (void)uv_loop_close(&loop->uv);
 err_free:
+    free(loop->cpu);
     free(loop);
     return rc;
 }
@@ -279,6 +295,7 @@ void loop_destroy(struct loop *loop)
         INVARIANT(!"every handle is closed");
     }
     (void)pthread_mutex_destroy(&loop->post_lock);
+    free(loop->cpu);
     free(loop);
 }
 
@@ -289,11 +306,13 @@ void loop_run(struct loop *loop)
     atomic_store_explicit(&loop->tasks, task_slots_thread(), memory_order_release);
     loop->run_frame = __builtin_frame_address(0);
     atomic_store_explicit(&loop->busy_ns, read_busy_ns(loop), memory_order_relaxed);
+    usage_start(loop->cpu);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     while (!list_is_empty(&loop->deferred) && !loop->is_stopped) {
         set_idling(loop, true); /* libuv sees no work without a handle */
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
+    usage_stop();
     loop->is_stopped = false;
     (void)arrival_follow(outer);
     loop->run_frame = NULL;

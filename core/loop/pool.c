@@ -19,10 +19,12 @@
 #include "core/base/clock.h"
 #include "core/base/thread.h"
 #include "core/loop/task.h"
+#include "core/loop/usage_totals.h"
 
 struct pool {
     struct pool_options options;
-    void (*on_thread)(void); /* NULL: nothing is to be called */
+    void (*on_thread)(void);  /* NULL: nothing is to be called */
+    struct usage_totals *cpu; /* of its threads; NULL: memory was missing */
     pthread_mutex_t lock;
     pthread_cond_t has_work; /* or is_closing */
     pthread_cond_t is_quiet; /* is_closing, and no job runs any more */
@@ -64,11 +66,14 @@ static struct pool_job *take_job(struct pool *pool)
 
 static void run_job(struct pool *pool, struct pool_job *job)
 {
+    const uint64_t start_ns = usage_thread_ns();
     (void)task_swap_label(job->label);
     task_work_for(job->task);
     job->work(job);
     task_work_for((struct task_ref){0});
     (void)task_swap_label(LABEL_NONE);
+    job->cpu_ns = usage_thread_ns() - start_ns;
+    usage_count_job(pool->cpu, job->label, job->cpu_ns);
     (void)pthread_mutex_lock(&pool->lock);
     pool->stats.running--;
     pool->idle++;
@@ -161,6 +166,7 @@ int pool_submit(struct pool *pool, struct loop *loop, struct pool_job *job)
     job->loop = loop;
     job->label = task_current_label;
     job->task = task_current_ref();
+    job->cpu_ns = 0;
     job->status = 0;
     job->post.run = finish_job;
     (void)pthread_mutex_lock(&pool->lock);
@@ -247,6 +253,7 @@ int pool_create(const struct pool_options *options, struct pool **ret_pool)
         return UV_ENOMEM;
     }
     pool->options = *options;
+    pool->cpu = usage_get_totals(options->name);
     list_init(&pool->queue);
     /* glibc's cannot fail without attributes */
     (void)pthread_mutex_init(&pool->lock, NULL);

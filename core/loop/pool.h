@@ -36,6 +36,9 @@ struct pool_job {
     uint32_t label;
     struct task_ref task; /* that submitted it */
     int status;
+
+    /* for `done`: */
+    uint64_t cpu_ns; /* that `work` used */
 };
 
 struct pool_options {

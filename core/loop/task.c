@@ -11,6 +11,7 @@
 #include "core/loop/arrival.h"
 #include "core/loop/own_stack.h"
 #include "core/loop/recorder.h"
+#include "core/loop/usage.h"
 
 #define IDS_PER_BLOCK 1024
 
@@ -86,6 +87,8 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->get_trace = NULL;
     task->on_free = NULL;
     task->waits = NULL;
+    task->cpu_ticks = 0;
+    task->behind = (struct task_behind){0};
     task->label = LABEL_NONE;
     task->holds = 0;
     own.living_count++;
@@ -100,6 +103,7 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
     task->label = label;
     task->handler = handler;
     if (task == own.current) {
+        usage_switch(label, &task->cpu_ticks);
         task_current_label = label;
     }
     if (task->slot != TASK_NO_SLOT) {
@@ -142,12 +146,41 @@ static inline __attribute__((always_inline)) void set_current(struct task *task)
     if (UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL)) {
         tell_run_until_now();
     }
+    usage_switch(task == NULL ? LABEL_NONE : task->label, task == NULL ? NULL : &task->cpu_ticks);
     own.current = task;
     if (own.shown != NULL) {
         atomic_store_explicit(&own.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
                               memory_order_relaxed);
     }
     task_current_label = task == NULL ? LABEL_NONE : task->label;
+}
+
+uint32_t task_swap_label(uint32_t label)
+{
+    const uint32_t previous = task_current_label;
+    struct task *task = own.current;
+    usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
+    task_current_label = label;
+    return previous;
+}
+
+uint32_t task_write_for(uint32_t label, uint64_t task_id)
+{
+    const uint32_t previous = task_current_label;
+    usage_switch_to_ended(label, task_id);
+    task_current_label = label;
+    return previous;
+}
+
+uint64_t task_current_id(void)
+{
+    return own.current == NULL ? 0 : own.current->id;
+}
+
+static void show_costs(const struct task *task)
+{
+    const struct task_costs costs = task_get_costs(task);
+    task_slots_publish_costs(task->slot, &costs);
 }
 
 /* --- the end, and who holds it --- */
@@ -206,6 +239,22 @@ struct task *task_from_ref(struct task_ref ref)
     return task;
 }
 
+/* count_delay counts what a task, which is about to run, has waited for the loop behind others. */
+static __attribute__((noinline)) void count_delay(struct task *task)
+{
+    const bool is_new = task->state == task_state_receiving;
+    delay_suffer(&(struct delay_victim){.task_id = task->id,
+                                        .since_ns = is_new ? task->start_ns : task->state_ns,
+                                        .label = task->label,
+                                        .is_new = is_new},
+                 &task->behind);
+}
+
+void task_show_peer(const struct task *task, const struct task_peer *peer)
+{
+    task_slots_publish_peer(task->slot, peer);
+}
+
 /* --- the trail --- */
 
 static void add_change(const struct task *task, uint64_t when_ns, const char *state,
@@ -230,7 +279,12 @@ static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_
 void task_arrived(struct task *task)
 {
     if (UNLIKELY(task->start_ns < arrival_poll_began_ns() && task->slot != TASK_NO_SLOT)) {
-        add_change(task, task->start_ns, task_state_receiving, NULL);
+        if (delay_count > 0) {
+            count_delay(task);
+        }
+        /* what came while the loop was held has waited for the loop, not for its peer */
+        add_change(task, task->start_ns,
+                   task->behind.ns > 0 ? task_state_loop : task_state_receiving, NULL);
         add_resume(task, task->start_ns, clock_now_ns());
     }
 }
@@ -280,6 +334,9 @@ struct task *task_enter(struct task *task)
     task_hold(task);
     set_current(task);
     recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
+    if (UNLIKELY(delay_count > 0) && task != NULL && task != previous) {
+        count_delay(task);
+    }
     if (task != NULL && task->await_depth == 0) {
         if (UNLIKELY(task->state == task_state_waiting && task->slot != TASK_NO_SLOT &&
                      task_slots_change_count(task->slot) < TASK_CHANGES_MAX)) {
@@ -292,21 +349,30 @@ struct task *task_enter(struct task *task)
     return previous;
 }
 
+/* stop_running shows that a task waits from now on, and what it has used. */
+static void stop_running(struct task *task)
+{
+    if (task->await_depth == 0) {
+        task->state = task_state_waiting;
+        task->state_ns = clock_now_ns();
+        task->await_stack[0] = (const char *)task->handler + 1; /* as one that returns into it */
+        task->await_depth = task->handler != NULL;
+        task_slots_publish_state(task->slot, task);
+        add_change(task, task->state_ns, task_state_waiting, NULL);
+        if (task->await_depth > 0) {
+            recorder_add(RECORDER_PARK, task->id, recorder_literal(task_state_waiting));
+        }
+    }
+    show_costs(task);
+}
+
 void task_leave(struct task *previous)
 {
     struct task *left = own.current;
     set_current(previous);
     recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
-    if (left != NULL && left != previous && left->slot != TASK_NO_SLOT && left->await_depth == 0) {
-        left->state = task_state_waiting;
-        left->state_ns = clock_now_ns();
-        left->await_stack[0] = (const char *)left->handler + 1; /* as one that returns into it */
-        left->await_depth = left->handler != NULL;
-        task_slots_publish_state(left->slot, left);
-        add_change(left, left->state_ns, task_state_waiting, NULL);
-        if (left->await_depth > 0) {
-            recorder_add(RECORDER_PARK, left->id, recorder_literal(task_state_waiting));
-        }
+    if (left != NULL && left != previous && left->slot != TASK_NO_SLOT) {
+        stop_running(left);
     }
     release(left);
 }
@@ -339,6 +405,7 @@ struct task_facts task_get_facts(const struct task *task)
         .await_depth = task->await_depth,
     };
     memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
+    facts.costs = task_get_costs(task);
     return facts;
 }
 

@@ -21,11 +21,13 @@
 #define TOQ_CORE_LOOP_TASK_H
 
 #include "core/base/list.h"
+#include "core/loop/delay.h"
 #include "core/loop/label.h"
 #include "core/loop/task_slots.h"
 #include "core/telemetry/trace.h"
 
 struct task;
+struct usage_ended;
 
 /* A task_cancel_fn gives up what the task waits for and ends it, now or soon; it runs at most once.
  * status: UV_ECANCELED (the peer left, or a drain ran out of time) or UV_ETIMEDOUT (its deadline).
@@ -64,6 +66,8 @@ struct task {
     task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
     task_free_fn on_free;    /* as get_trace; NULL: it has no memory to give back */
     struct task_wait *waits; /* that are given up when it is cancelled */
+    uint64_t cpu_ticks;      /* usage.h's; see task_cpu_ns */
+    struct task_behind behind;
     uint32_t label;
     uint32_t slot;  /* TASK_NO_SLOT: it has ended */
     uint32_t holds; /* callbacks of it that run, and what is pending for it */
@@ -167,12 +171,17 @@ void task_leave(struct task *previous);
  * Returns: the label before, to be set again afterwards.
  * Thread:  any.
  */
-static inline uint32_t task_swap_label(uint32_t label)
-{
-    const uint32_t previous = task_current_label;
-    task_current_label = label;
-    return previous;
-}
+uint32_t task_swap_label(uint32_t label);
+
+/* task_write_for is task_swap_label to the writing of a task's answer, when the task may have ended
+ * in this turn: it counts for that task.
+ *
+ * task_id: task_current_id's, when the answer was queued. Thread: the loop's.
+ */
+uint32_t task_write_for(uint32_t label, uint64_t task_id);
+
+/* task_current_id is the current task's id; 0: none is. */
+uint64_t task_current_id(void);
 
 /* task_new_id is an id that no task has or gets, for what is listed beside tasks: threads. 1 is
  * never given out: it stands for the main thread.
@@ -197,6 +206,22 @@ struct task_ref task_current_ref(void);
  * Thread: any.
  */
 void task_work_for(struct task_ref ref);
+/* task_cpu_ns is the CPU time that a task has used by now: of its callbacks, and of its jobs on
+ * other threads that are over. 0 on a thread that runs no loop. */
+uint64_t task_cpu_ns(const struct task *task);
+
+/* task_add_cpu adds what a job of the task has used on another thread. */
+void task_add_cpu(struct task *task, uint64_t ns);
+
+/* task_end_cpu closes a task's account of CPU time, all but the writing of its answer in this turn;
+ * as usage_end. */
+struct usage_ended *task_end_cpu(const struct task *task);
+
+/* task_get_costs is what a task has used and suffered by now. */
+struct task_costs task_get_costs(const struct task *task);
+
+/* task_show_peer shows other threads whose request the task is, which has not ended. */
+void task_show_peer(const struct task *task, const struct task_peer *peer);
 
 /* task_get_facts copies what a task shows, as its slot does for other threads. */
 struct task_facts task_get_facts(const struct task *task);

@@ -18,6 +18,8 @@
 #define TRIES_MAX   64     /* of a copy; the writer may have lost its processor in between */
 #define NO_SLOT     UINT32_MAX
 
+#define WORDS(type) (sizeof(type) / sizeof(uint64_t))
+
 struct slot {
     _Atomic uint32_t sequence; /* odd: it is being written */
     _Atomic uint32_t label;
@@ -43,10 +45,15 @@ struct slot {
         _Atomic(const char *) state;
         _Atomic uint64_t what;
     } changes[TASK_CHANGES_MAX];
+    _Atomic uint64_t costs_id; /* of the task whose costs follow; an earlier one's do not count */
+    _Atomic uint64_t costs[WORDS(struct task_costs)];
+    _Atomic uint64_t peer_id; /* as costs_id */
+    _Atomic uint64_t peer[WORDS(struct task_peer)];
 } __attribute__((aligned(64)));
 
-_Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is ten cache lines");
+_Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is eleven cache lines");
 _Static_assert(offsetof(struct slot, changes) <= 208, "without its trail it is three");
+_Static_assert(sizeof(struct task_costs) % 8 == 0 && sizeof(struct task_peer) % 8 == 0, "words");
 _Static_assert(sizeof(struct task_change) == 24, "sixteen of them fit");
 
 /* A chunk's slots are all one thread's. */
@@ -213,6 +220,33 @@ void task_slots_publish_state(uint32_t index, const struct task *task)
     close_slot(slot);
 }
 
+/* put_words writes a struct that belongs to the slot's task. */
+static void put_words(struct slot *slot, const void *data, size_t count, _Atomic uint64_t *words,
+                      _Atomic uint64_t *id)
+{
+    open_slot(slot);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t word;
+        memcpy(&word, (const char *)data + i * sizeof(word), sizeof(word));
+        atomic_store_explicit(&words[i], word, memory_order_release);
+    }
+    const uint64_t own_id = atomic_load_explicit(&slot->id, memory_order_relaxed);
+    atomic_store_explicit(id, own_id, memory_order_release);
+    close_slot(slot);
+}
+
+void task_slots_publish_costs(uint32_t index, const struct task_costs *costs)
+{
+    struct slot *slot = slot_at(index);
+    put_words(slot, costs, WORDS(*costs), slot->costs, &slot->costs_id);
+}
+
+void task_slots_publish_peer(uint32_t index, const struct task_peer *peer)
+{
+    struct slot *slot = slot_at(index);
+    put_words(slot, peer, WORDS(*peer), slot->peer, &slot->peer_id);
+}
+
 uint32_t task_slots_change_count(uint32_t index)
 {
     return atomic_load_explicit(&slot_at(index)->change_count, memory_order_relaxed);
@@ -254,6 +288,17 @@ uint32_t task_slots_count(void)
 #define GET(slot, facts, field)                                                                    \
     (facts)->field = atomic_load_explicit(&(slot)->field, memory_order_acquire)
 
+/* get_words copies a struct; zeros when it is an earlier task's. */
+static void get_words(_Atomic uint64_t *words, _Atomic uint64_t *id, uint64_t own_id, void *data,
+                      size_t count)
+{
+    const bool is_own = atomic_load_explicit(id, memory_order_acquire) == own_id;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t word = is_own ? atomic_load_explicit(&words[i], memory_order_acquire) : 0;
+        memcpy((char *)data + i * sizeof(word), &word, sizeof(word));
+    }
+}
+
 /* read_slot copies a slot as it stands, which may be between two tasks. */
 static void read_slot(struct slot *slot, struct task_facts *facts)
 {
@@ -269,6 +314,8 @@ static void read_slot(struct slot *slot, struct task_facts *facts)
     for (size_t i = 0; i < facts->await_depth; i++) {
         GET(slot, facts, await_stack[i]);
     }
+    get_words(slot->costs, &slot->costs_id, facts->id, &facts->costs, WORDS(facts->costs));
+    get_words(slot->peer, &slot->peer_id, facts->id, &facts->peer, WORDS(facts->peer));
 }
 
 /* correct_state: a task that begins to run again is not published for that. */

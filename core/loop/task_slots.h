@@ -21,7 +21,7 @@
 
 #define TASK_AWAIT_FRAMES_MAX 12
 #define TASK_CHANGES_MAX      16 /* that a trail keeps; the others are counted */
-#define TASK_SLOT_BYTES       640
+#define TASK_SLOT_BYTES       704
 
 struct task;
 
@@ -39,6 +39,20 @@ struct task_span {
     uint32_t flags; /* TRACE_SAMPLED ... */
 };
 
+/* What a task has used and suffered by its last callback. */
+struct task_costs {
+    uint64_t cpu_ns;          /* see task_cpu_ns */
+    uint64_t behind_ns;       /* it waited for the loop behind long callbacks of others; delay.h */
+    uint64_t behind_upper_ns; /* ... perhaps, and at most: the kernel does not tell */
+    uint64_t behind_label;    /* whose callback was the longest; it means nothing without either */
+};
+
+/* Whose request a task is. */
+struct task_peer {
+    uint8_t addr[16]; /* IPv6; IPv4 is mapped */
+    uint64_t port;    /* 0: it is not known */
+};
+
 /* A copy of what a task shows. */
 struct task_facts {
     uint64_t id;
@@ -50,6 +64,8 @@ struct task_facts {
     uint32_t label;
     uint8_t await_depth; /* 0: it runs */
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
+    struct task_costs costs; /* all zero before its first callback has returned, ... */
+    struct task_peer peer;   /* ... and this, too */
 };
 
 /* A change of state, or a note: something that a task met without changing its state. */
@@ -96,6 +112,12 @@ void task_slots_publish_server(uint32_t index, const struct task *task);
 
 /* task_slots_publish_state shows the state, its time and the await stack alone. */
 void task_slots_publish_state(uint32_t index, const struct task *task);
+
+/* task_slots_publish_costs shows costs. */
+void task_slots_publish_costs(uint32_t index, const struct task_costs *costs);
+
+/* task_slots_publish_peer shows whose request the task is. */
+void task_slots_publish_peer(uint32_t index, const struct task_peer *peer);
 
 /* task_slots_add_change adds to the task's trail, or counts a change for which there is no room. */
 void task_slots_add_change(uint32_t index, const struct task_change *change);

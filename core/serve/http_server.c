@@ -46,6 +46,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .other = &http2_protocol,
         .http2_cuts = options->http2_cuts,
         .spans = options->spans,
+        .records = options->records,
     };
     if (options->budget != NULL) {
         server->quota =

@@ -24,6 +24,7 @@ struct http_server_options {
     struct str allowed_hosts;       /* that are; outlives the server */
     struct http2_cuts *http2_cuts;  /* counted there; outlives the server */
     const struct http_spans *spans; /* NULL: its requests are not exported */
+    struct http_records *records;   /* outlives the server; NULL: none are kept */
     struct access_log_options access;
 };
 

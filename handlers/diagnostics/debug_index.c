@@ -59,7 +59,7 @@ static void put_row(struct page *page, const char *folder, const char *name, con
 static bool is_shown(const struct route *route)
 {
     static const char *const hidden[] = {HERE, "/debug/pprof", "/debug/pprof/trace",
-                                         "/debug/pprof/ui"};
+                                         "/debug/pprof/ui", "/debug/requests.css"};
     static const char ui[] = "/debug/pprof/ui/";
     for (size_t i = 0; i < ARRAY_COUNT(hidden); i++) {
         if (strcmp(route->path, hidden[i]) == 0) {

@@ -16,6 +16,7 @@
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/quit.h"
 #include "handlers/diagnostics/recording.h"
+#include "handlers/diagnostics/requests.h"
 
 #define CMDLINE_MAX_BYTES (1u << 20)
 #define HELD_MAX_MS       3600000 /* an hour: longer is a unit mistaken for another */
@@ -33,6 +34,7 @@ struct diagnostics_settings {
     char recorder_dir[CONFIG_TEXT_BYTES];
     uint64_t recorder_slow_ms; /* 0: never */
     uint64_t recorder_errors;  /* 0: never */
+    char jaeger_ui[CONFIG_TEXT_BYTES];
 };
 
 struct diagnostics {
@@ -45,6 +47,7 @@ struct diagnostics {
     struct alloc_trace alloc_trace;
     struct quit quit;
     struct recording recording;
+    struct requests requests;
     struct buf cmdline;
     struct wheel_timer publish; /* what other loops are to know of the work loop */
 };
@@ -89,6 +92,9 @@ static const struct config_option options[] = {
     {.name = "RECORDER_ERRORS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_errors),
      .value = "20", .max = 1000000, .unit = "answers of 5xx in a second", .zero = "never does",
      .help = "how many keep a recording"},
+    {.name = "JAEGER_UI", .kind = CONFIG_TEXT, .offset = SETTING(jaeger_ui),
+     .value = "http://localhost:16686", .min = 1, .max = CONFIG_TEXT_BYTES - 1,
+     .help = "where /debug/requests links to traces"},
 };
 /* clang-format on */
 
@@ -191,6 +197,15 @@ static int add_pprof(struct diagnostics *d, struct router *router)
     return router_add_rows(router, rows, ARRAY_COUNT(rows), &d->pprof);
 }
 
+static int add_requests(struct diagnostics *d, struct router *router)
+{
+    static const struct route_row rows[] = {
+        {METHOD_GET, "/debug/requests", requests_handle, 0},
+        {METHOD_GET, "/debug/requests.css", requests_handle_css, 0},
+    };
+    return router_add_rows(router, rows, ARRAY_COUNT(rows), &d->requests);
+}
+
 static int add_routes(void *state, struct router *router, enum app_server server)
 {
     struct diagnostics *d = state;
@@ -200,6 +215,7 @@ static int add_routes(void *state, struct router *router, enum app_server server
             rc < 0 ? rc : router_add(router, METHOD_GET, "/metrics", metrics_handle, &d->scrape, 0);
     } else if (server == APP_SERVER_PPROF) {
         rc = rc < 0 ? rc : add_pprof(d, router);
+        rc = rc < 0 ? rc : add_requests(d, router);
     }
     return rc;
 }
@@ -225,6 +241,12 @@ static int start(void *state)
 {
     struct diagnostics *d = state;
     const int code = d->context->config->enable_pprof ? start_pprof(d) : 0;
+    if (code == 0 && d->context->records != NULL) {
+        d->requests.pprof = &d->pprof;
+        d->requests.jaeger_ui = d->settings.jaeger_ui;
+        d->requests.work_tid = gettid();
+        requests_start(&d->requests, d->context->records);
+    }
     if (code == 0) {
         held_start(&d->held, &(struct held_options){
                                  .loop = d->context->loops[APP_DIAGNOSTICS_SIDE],
@@ -272,6 +294,7 @@ static void stop(void *state)
     held_stop(&d->held);
     alloc_trace_stop(&d->alloc_trace);
     recording_stop();
+    requests_stop(&d->requests);
     if (d->pprof.is_started) {
         pprof_stop(&d->pprof);
     }

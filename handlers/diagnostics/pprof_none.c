@@ -4,6 +4,7 @@
  * that no route is ever served.
  */
 #include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/requests.h"
 
 #include <sysexits.h>
 
@@ -48,6 +49,16 @@ void pprof_handle_named(struct http_request *req, void *pprof)
 {
     (void)pprof;
     http_respond_error(req, 404, NULL);
+}
+
+void requests_handle(struct http_request *req, void *requests)
+{
+    pprof_handle_named(req, requests);
+}
+
+void requests_handle_css(struct http_request *req, void *requests)
+{
+    pprof_handle_named(req, requests);
 }
 
 void pprof_handle_unknown(struct http_request *req, void *pprof)

@@ -52,7 +52,7 @@ static bool value(const struct site *site, int64_t *ret_values)
 {
     ret_values[0] = (int64_t)site->count;
     ret_values[1] = (int64_t)site->ns;
-    return site->frames.state != 0 && site->count > 0 && !waits_is_for_profile(site);
+    return site->frames.state != 0 && site->count + site->ns > 0 && !waits_is_for_profile(site);
 }
 
 static int take(struct loop *loop, struct pool *pool, struct source_take *take)

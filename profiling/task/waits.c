@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/loop/arrival.h"
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 #include "profiling/code/code.h"
@@ -32,12 +33,21 @@ struct answer {
     const struct maps *maps; /* code_get's: keeps the symbols */
 };
 
+/* on_wait counts the wait up to when the loop's poll was woken by what it was for; from then on the
+ * task waited for the loop, which worked for others. */
 static void on_wait(const struct task *task, uint64_t now_ns)
 {
-    const struct task_facts facts = task_get_facts(task);
+    struct task_facts facts = task_get_facts(task);
+    const uint64_t arrived_ns = arrival_ns();
+    const uint64_t ready_ns = arrived_ns < task->state_ns ? task->state_ns : arrived_ns;
+    const uint64_t end_ns = ready_ns < now_ns ? ready_ns : now_ns;
     (void)pthread_mutex_lock(&waits.lock);
     waits.count++;
-    sites_add(waits.sites, &facts, 1, clock_elapsed_ns(task->state_ns, now_ns));
+    sites_add(waits.sites, &facts, 1, clock_elapsed_ns(task->state_ns, end_ns));
+    if (end_ns < now_ns) {
+        facts.state = task_state_loop;
+        sites_add(waits.sites, &facts, 0, now_ns - end_ns); /* it is one wait */
+    }
     (void)pthread_mutex_unlock(&waits.lock);
 }
 

@@ -207,6 +207,11 @@ def test_a_held_loop_shows_as_lag(start_server):
             > scrape.get("toq_loop_iteration_duration_seconds_bucket", le="0.5"))
 
 
+def count_series(server):
+    """Without those of who has waited for the loop behind whom, which depend on the machine."""
+    return len([name for name, _, _ in Scrape(server).samples if not name.startswith("toq_loop_delay_")])
+
+
 def test_names_of_clients_making_do_not_grow_the_metrics(start_server):
     """Neither targets nor methods become labels: a scanner must not fill the memory."""
     server = start_server()
@@ -214,8 +219,8 @@ def test_names_of_clients_making_do_not_grow_the_metrics(start_server):
         peer.ask("/nowhere")
         peer.ask("/nowhere", method="PROPFIND")
         Scrape(server)
-        before = len(Scrape(server).samples)
+        before = count_series(server)
         for i in range(200):
             peer.ask(f"/scanned/{i}?{i}")
             peer.ask(f"/scanned/{i}", method=("PROPFIND", "MKCOL", "LOCK", "TRACE")[i % 4])
-    assert len(Scrape(server).samples) == before
+    assert count_series(server) == before

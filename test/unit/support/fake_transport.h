@@ -116,6 +116,7 @@ static const struct http_transport transport = {"1.1",
                                                 transport_consume,
                                                 transport_end_with,
                                                 transport_reset,
+                                                NULL,
                                                 NULL};
 
 #endif

@@ -42,7 +42,7 @@ static char byte_at(size_t position)
     return (char)('a' + position * 2654435761u % 26);
 }
 
-static void send_body(struct http_request *req, const char *name, size_t len)
+static void send_some(struct http_request *req, const char *name, size_t len)
 {
     whole = malloc(len);
     assert_non_null(whole);
@@ -56,13 +56,13 @@ static void send_body(struct http_request *req, const char *name, size_t len)
 static void handle_big(struct http_request *req, void *arg)
 {
     (void)arg;
-    send_body(req, "heap", BIG_BYTES);
+    send_some(req, "heap", BIG_BYTES);
 }
 
 static void handle_small(struct http_request *req, void *arg)
 {
     (void)arg;
-    send_body(req, NULL, SMALL_BYTES);
+    send_some(req, NULL, SMALL_BYTES);
 }
 
 static void start(struct str request, int receive_bytes)

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * records.c - a ring with one writer and one reader.
+ */
+#include "core/http/records.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/http/server.h"
+#include "core/loop/usage.h"
+
+#define KEEP_NS NS_PER_S /* between two records of the same kind and route */
+
+struct http_records {
+    _Atomic uint64_t head; /* written so far */
+    _Atomic uint64_t tail; /* taken so far */
+    _Atomic uint64_t dropped;
+    struct http_record ring[HTTP_RECORDS_MAX];
+};
+
+static const uint64_t bands_ns[HTTP_BANDS] = {
+    0,        10 * NS_PER_US, 100 * NS_PER_US, NS_PER_MS, 10 * NS_PER_MS, 100 * NS_PER_MS,
+    NS_PER_S, 10 * NS_PER_S,  100 * NS_PER_S,
+};
+
+uint64_t http_band_ns(size_t band)
+{
+    return bands_ns[band];
+}
+
+struct http_records *http_records_create(void)
+{
+    return calloc(1, sizeof(struct http_records));
+}
+
+void http_records_destroy(struct http_records *records)
+{
+    free(records);
+}
+
+/* --- which ones --- */
+
+static size_t band_of(uint64_t duration_ns)
+{
+    size_t band = 0;
+    while (band + 1 < HTTP_BANDS && duration_ns >= bands_ns[band + 1]) {
+        band++;
+    }
+    return band;
+}
+
+/* has_failed: a client's own mistakes are no failure, of gRPC's either (OpenTelemetry's conventions
+ * for servers); 499 is one that has left. */
+static bool has_failed(const struct http_request *req)
+{
+    static const char *const faults[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
+                                         "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
+    for (size_t i = 0; req->rpc_status != NULL && i < ARRAY_COUNT(faults); i++) {
+        if (strcmp(req->rpc_status, faults[i]) == 0) {
+            return true;
+        }
+    }
+    return req->status >= 499;
+}
+
+static bool is_due(uint64_t *due_ns, uint64_t now_ns)
+{
+    if (now_ns < *due_ns) {
+        return false;
+    }
+    *due_ns = now_ns + KEEP_NS;
+    return true;
+}
+
+/* is_expensive: a second begins with the first that uses any, and goes on with those that use half
+ * as much again as the last one kept. */
+static bool is_expensive(struct route_kept *kept, uint64_t ticks, uint64_t now_ns)
+{
+    const bool is_more = ticks > kept->cpu_ticks + kept->cpu_ticks / 2;
+    if (!is_more && now_ns < kept->cpu_due_ns) {
+        return false;
+    }
+    kept->cpu_due_ns = now_ns + KEEP_NS;
+    kept->cpu_ticks = ticks;
+    return true;
+}
+
+/* --- the writer --- */
+
+static struct http_record *next_record(struct http_records *records)
+{
+    const uint64_t head = atomic_load_explicit(&records->head, memory_order_relaxed);
+    const uint64_t tail = atomic_load_explicit(&records->tail, memory_order_acquire);
+    if (head - tail == HTTP_RECORDS_MAX) {
+        const uint64_t dropped = atomic_load_explicit(&records->dropped, memory_order_relaxed);
+        atomic_store_explicit(&records->dropped, dropped + 1, memory_order_relaxed);
+        return NULL;
+    }
+    return &records->ring[head % HTTP_RECORDS_MAX];
+}
+
+static void copy_path(const struct http_request *req, char *out)
+{
+    const struct str path = req->path.ptr == NULL ? req->target : req->path;
+    const size_t len = path.len < HTTP_RECORD_PATH_BYTES ? path.len : HTTP_RECORD_PATH_BYTES - 1;
+    if (len > 0) {
+        memcpy(out, path.ptr, len);
+    }
+    out[len] = '\0';
+}
+
+static void fill(struct http_record *record, struct http_request *req, uint64_t now_ns)
+{
+    (void)http_trace(req); /* what is kept has an id */
+    record->end_ns = now_ns;
+    record->server = req->server->listener.name;
+    record->method = http_method_name(req->method);
+    record->rpc_status = req->rpc_status;
+    record->status = req->status;
+    copy_path(req, record->path);
+    if (!task_slots_copy_trail(req->task.slot, &record->trail)) {
+        record->trail = (struct task_trail){.facts = task_get_facts(&req->task)};
+    }
+    record->trail.facts.costs = task_get_costs(&req->task);
+}
+
+static struct http_record *write_record(struct http_records *records, struct http_request *req,
+                                        uint64_t now_ns, struct usage_ended *ended)
+{
+    struct http_record *record = next_record(records);
+    if (record != NULL) {
+        fill(record, req, now_ns);
+        __atomic_store_n(&record->cpu_ns, UINT64_MAX, __ATOMIC_RELEASE);
+        ended->ret_ns = &record->cpu_ns; /* until then nobody takes it */
+        atomic_fetch_add_explicit(&records->head, 1, memory_order_release);
+    }
+    return record;
+}
+
+struct http_record *http_records_offer(struct http_records *records, struct http_request *req,
+                                       uint64_t now_ns, struct usage_ended *ended)
+{
+    struct route_kept *kept = &req->route->kept;
+    const size_t band = band_of(now_ns - req->task.start_ns);
+    const bool is_failure = has_failed(req);
+    const bool is_kept = is_due(&kept->due_ns[is_failure ? HTTP_BANDS : band], now_ns);
+    const bool is_costly = is_expensive(kept, req->task.cpu_ticks, now_ns);
+    if (LIKELY(!is_kept && !is_costly)) {
+        return NULL;
+    }
+    struct http_record *record = write_record(records, req, now_ns, ended);
+    if (record != NULL) {
+        record->band = (uint8_t)band;
+        record->is_failed = is_failure;
+        record->is_expensive = is_costly;
+    }
+    return record;
+}
+
+/* --- the reader --- */
+
+bool http_records_take(struct http_records *records, struct http_record *ret_record)
+{
+    const uint64_t tail = atomic_load_explicit(&records->tail, memory_order_relaxed);
+    if (tail == atomic_load_explicit(&records->head, memory_order_acquire)) {
+        return false;
+    }
+    struct http_record *record = &records->ring[tail % HTTP_RECORDS_MAX];
+    if (__atomic_load_n(&record->cpu_ns, __ATOMIC_ACQUIRE) == UINT64_MAX) {
+        return false;
+    }
+    *ret_record = *record;
+    atomic_store_explicit(&records->tail, tail + 1, memory_order_release);
+    return true;
+}
+
+uint64_t http_records_dropped(const struct http_records *records)
+{
+    return atomic_load_explicit(&records->dropped, memory_order_relaxed);
+}

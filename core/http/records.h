@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * records.h - requests that have ended, for who looks at them later: a ring of records that the
+ * loop which serves them writes, and one other thread takes.
+ *
+ * A record takes a microsecond or two to write, so few requests get one: per route and second the
+ * first of each band of durations, the first that failed, and what uses more CPU time than those
+ * before it. So a slow one is seen behind any number of fast ones.
+ *
+ * Flow:    a request ends -> http_records_offer -> the end of the turn, when its CPU time is known
+ *          -> http_records_take
+ * Failure: when nobody takes them, records are dropped, and counted.
+ * Memory:  HTTP_RECORDS_MAX records.
+ * Thread:  as each function says.
+ */
+#ifndef TOQ_CORE_HTTP_RECORDS_H
+#define TOQ_CORE_HTTP_RECORDS_H
+
+#include "core/http/router.h"
+#include "core/loop/conn.h"
+
+#define HTTP_RECORDS_MAX       128
+#define HTTP_RECORD_PATH_BYTES 96
+
+/* A request that has ended. */
+struct http_record {
+    struct task_trail trail; /* its label tells route and method */
+    uint64_t end_ns;         /* clock_now_ns */
+    uint64_t cpu_ns;         /* UINT64_MAX: not known yet */
+    const char *server;      /* a literal, as the next two are */
+    const char *method;
+    const char *rpc_status; /* NULL: it is no call of gRPC */
+    int status;
+    uint8_t band;                      /* of its duration */
+    bool is_failed;                    /* by the server's fault, or its client left */
+    bool is_expensive;                 /* it used more CPU time than those of its route before it */
+    char path[HTTP_RECORD_PATH_BYTES]; /* as received, cut off, without what follows '?' */
+    char peer[CONN_PEER_BYTES];
+};
+
+struct http_records;
+struct usage_ended;
+
+/* http_band_ns is the least duration of a band: 0, 10 us, 100 us ... 100 s.
+ *
+ * band: below HTTP_BANDS. Thread: any.
+ */
+uint64_t http_band_ns(size_t band);
+
+/* http_records_create makes the ring. Returns: NULL when memory is missing. */
+MUST_USE struct http_records *http_records_create(void);
+
+/* http_records_destroy frees it; takes NULL. */
+void http_records_destroy(struct http_records *records);
+
+/* http_records_offer writes a record of a request that ends, if it is one to be kept.
+ *
+ * now_ns: clock_now_ns. ended: usage_end's for its task.
+ * Returns: the record, whose peer is for the caller to fill in, in this callback; NULL: it is not
+ *          kept.
+ * Thread:  the loop that serves it, always the same.
+ */
+struct http_record *http_records_offer(struct http_records *records, struct http_request *req,
+                                       uint64_t now_ns, struct usage_ended *ended);
+
+/* http_records_take takes the oldest record.
+ *
+ * Returns: false: there is none, or its turn is not over.
+ * Thread:  any, one at a time.
+ */
+MUST_USE bool http_records_take(struct http_records *records, struct http_record *ret_record);
+
+/* http_records_dropped is the number of records for which there was no room. Thread: any. */
+uint64_t http_records_dropped(const struct http_records *records);
+
+#endif

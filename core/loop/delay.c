@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * delay.c - the long callbacks of late, and the shares of those behind them.
+ */
+#include "core/loop/delay.h"
+
+#include "core/base/clock.h"
+#include "core/loop/arrival.h"
+#include "core/loop/usage.h"
+
+#define RUNS_MAX    16                /* those before are forgotten */
+#define REMEMBER_NS (100 * NS_PER_MS) /* bytes that came meanwhile are read by then */
+
+struct long_run {
+    uint64_t task_id;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint64_t turn;
+    uint32_t label;
+};
+
+_Thread_local uint32_t delay_count;
+
+static _Thread_local struct {
+    struct long_run runs[RUNS_MAX];
+    uint32_t next;
+    uint64_t turn;
+} own = {.turn = 1};
+
+void delay_add(uint64_t task_id, uint32_t label, uint64_t start_ns, uint64_t end_ns)
+{
+    own.runs[own.next] = (struct long_run){task_id, start_ns, end_ns, own.turn, label};
+    own.next = (own.next + 1) % RUNS_MAX;
+    delay_count += delay_count < RUNS_MAX;
+}
+
+static uint64_t overlap(const struct long_run *run, uint64_t since_ns)
+{
+    const uint64_t from_ns = run->start_ns > since_ns ? run->start_ns : since_ns;
+    return run->end_ns > from_ns ? run->end_ns - from_ns : 0;
+}
+
+static void count(const struct long_run *run, const struct delay_victim *victim, uint64_t ns,
+                  bool is_upper, struct task_behind *behind)
+{
+    if (ns == 0) {
+        return;
+    }
+    *(is_upper ? &behind->upper_ns : &behind->ns) += ns;
+    usage_count_delay(run->label, victim->label, is_upper, ns);
+    if (ns > behind->longest_ns) {
+        behind->longest_ns = ns;
+        behind->label = run->label;
+    }
+}
+
+void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
+{
+    if (behind->turn == own.turn) {
+        return;
+    }
+    behind->turn = own.turn;
+    /* the kernel has said when a new one came, if that was before this turn */
+    const bool is_known = victim->is_new && victim->since_ns < arrival_poll_began_ns();
+    const bool may_be_late = !is_known && !usage_has_slept();
+    for (uint32_t i = 0; i < delay_count; i++) {
+        const struct long_run *run = &own.runs[(own.next + RUNS_MAX - 1 - i) % RUNS_MAX];
+        if (run->task_id == victim->task_id) {
+            continue;
+        }
+        if (run->turn == own.turn || is_known) {
+            count(run, victim, overlap(run, victim->since_ns), false, behind);
+        } else if (run->turn + 1 == own.turn && may_be_late) {
+            count(run, victim, overlap(run, victim->is_new ? 0 : victim->since_ns), true, behind);
+        }
+    }
+}
+
+void delay_end_turn(uint64_t now_ns)
+{
+    own.turn++;
+    if (UNLIKELY(delay_count > 0)) {
+        const struct long_run *last = &own.runs[(own.next + RUNS_MAX - 1) % RUNS_MAX];
+        if (last->turn + 1 < own.turn && now_ns - last->end_ns > REMEMBER_NS) {
+            delay_count = 0;
+        }
+    }
+}
