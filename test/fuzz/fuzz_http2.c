@@ -111,7 +111,8 @@ static void handle_stream(struct http_request *req, void *arg)
     http_on_body(req, on_body);
 }
 
-/* A handler that answers later. Those of /wait give up when they are cancelled, others do not. */
+/* A handler that answers later, and holds its request until then. A GET is answered when it is
+ * cancelled, a POST is not. */
 struct waiting {
     struct list link;
     struct http_request *req;
@@ -121,8 +122,10 @@ static struct list all_waiting = {&all_waiting, &all_waiting};
 
 static void answer_waiting(struct waiting *waiting)
 {
+    struct http_request *req = waiting->req;
     list_unlink(&waiting->link);
-    http_fixture_respond(waiting->req, STR("waited"));
+    http_fixture_respond(req, STR("waited"));
+    http_release(req);
 }
 
 static void on_waiting_cancel(struct http_request *req, int status)
@@ -140,6 +143,7 @@ static void handle_wait(struct http_request *req, void *arg)
     waiting->req = req;
     req->user = waiting;
     list_push_back(&all_waiting, &waiting->link);
+    http_hold(req);
     if (req->method == METHOD_GET) {
         http_on_cancel(req, on_waiting_cancel);
     }
