@@ -6,12 +6,12 @@
 #include "core/base/literal.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
+/* In the program's image, as literals are: a recorder's event keeps the distance from its start. */
 static struct {
     pthread_mutex_t lock;
-    char *texts[LITERALS_MAX];
     size_t count;
+    char texts[LITERALS_MAX][LITERAL_MAX_BYTES + 1];
 } kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *find(struct str text)
@@ -26,13 +26,12 @@ static const char *find(struct str text)
 
 static const char *add(struct str text)
 {
-    char *copy = kept.count < LITERALS_MAX ? malloc(text.len + 1) : NULL;
-    if (copy == NULL) {
+    if (kept.count == LITERALS_MAX) {
         return "other";
     }
+    char *copy = kept.texts[kept.count++];
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    kept.texts[kept.count++] = copy;
     return copy;
 }
 

@@ -14,7 +14,10 @@
 
 #define TICKS_BITS 56
 
-extern const char __executable_start[]; /* the linker's */
+extern const char __executable_start[]; /* the linker's, as _end is */
+extern const char _end[];
+
+static const char elsewhere[] = "?"; /* for a text that is not in the program's image */
 
 _Thread_local struct recorder_ring *recorder_own;
 
@@ -70,7 +73,11 @@ void recorder_stop(void)
 
 uint64_t recorder_literal(const char *literal)
 {
-    return literal == NULL ? 0 : (uint64_t)(literal - __executable_start);
+    if (literal == NULL) {
+        return 0;
+    }
+    const bool is_ours = literal >= __executable_start && literal < _end;
+    return (uint64_t)((is_ours ? literal : elsewhere) - __executable_start);
 }
 
 const char *recorder_text(uint64_t more)

@@ -63,6 +63,17 @@ def test_requests_have_lanes_waits_and_arrows(server):
     assert turns and all("turns of" in trace.tracks[one.track][0] for one in turns)
 
 
+def test_waits_name_statements_and_commands(start_server, database, server_binary):
+    database.redis().flushall()
+    server = start_server(dict(database.variables, ENABLE_PPROF="true"), binary=server_binary)
+    server.wait_line("redis: connected connection=commands")
+    wait_until(lambda: ask(server, "/v1/listings?limit=1") == 200, "MySQL")
+    trace = take(server)
+    whats = {(wait.name, wait.notes.get("what")) for request in trace.requests() if request.name == "/v1/listings"
+             for wait in trace.waits(request)}
+    assert {("redis", "GET"), ("mysql", "listings.list")} <= whats
+
+
 def test_samples_fall_into_their_requests(server):
     with Peer(server, "pprof") as peer:
         assert peer.ask("/debug/pprof/goroutine").status == 200  # the unwinder's table is there then

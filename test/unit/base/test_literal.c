@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_literal.c - one copy of each text, none when the table or memory is full.
- *
- * literal.c is included, with its malloc replaced by one that fails on demand.
+ * test_literal.c - one copy of each text, and none when the table is full.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +11,7 @@
 
 #include <stdio.h>
 
-#include "test/unit/support/failing_alloc.h"
-#define malloc failing_malloc
-#include "core/base/literal.c"
-#undef malloc
+#include "core/base/literal.h"
 
 static void test_a_text_is_kept_once(void **state)
 {
@@ -37,15 +32,6 @@ static void test_a_long_text_is_cut(void **state)
     assert_int_equal(strlen(literal_keep((struct str){text, sizeof(text)})), LITERAL_MAX_BYTES);
 }
 
-static void test_without_memory_it_is_other(void **state)
-{
-    (void)state;
-    allocations_left = 0;
-    assert_string_equal(literal_keep(STR("without memory")), "other");
-    allocations_left = SIZE_MAX;
-    assert_string_equal(literal_keep(STR("without memory")), "without memory");
-}
-
 static void test_the_table_has_an_end(void **state)
 {
     (void)state;
@@ -63,7 +49,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_text_is_kept_once),
         cmocka_unit_test(test_a_long_text_is_cut),
-        cmocka_unit_test(test_without_memory_it_is_other),
         cmocka_unit_test(test_the_table_has_an_end),
     };
     return cmocka_run_group_tests_name("literal", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/base/literal.h"
 #include "core/loop/recorder.h"
 
 #define EVENTS 16u
@@ -47,6 +48,10 @@ static void test_the_latest_are_kept(void **state)
     assert_int_equal(events[0].ticks & 0xff, RECORDER_PARK);
     assert_int_equal(id_of(&events[0]), 7); /* the upper bits are left out */
     assert_ptr_equal(recorder_text(events[0].value >> RECORDER_ID_BITS), literal);
+    const char *kept = literal_keep(STR("made at run time"));
+    assert_ptr_equal(recorder_text(recorder_literal(kept)), kept);
+    char elsewhere[] = "on the stack";
+    assert_string_equal(recorder_text(recorder_literal(elsewhere)), "?");
     const struct recorder_clock clock = recorder_read_clock();
     const uint64_t at_ns = recorder_ns(&clock, &events[0]);
     assert_true(at_ns + NS_PER_MS >= before_ns && at_ns <= clock_now_ns() + NS_PER_MS);
