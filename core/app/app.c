@@ -25,6 +25,7 @@
 #include "core/http/records.h"
 #include "core/loop/budget.h"
 #include "core/loop/signals.h"
+#include "core/loop/task_metrics.h"
 #include "core/loop/usage_totals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
@@ -44,6 +45,7 @@ struct app {
     struct app_modules *modules;
     struct app_pools pools;
     struct usage_metrics *usage_metrics;
+    struct task_metrics task_metrics;
     struct budget budget;
     struct conn_set conns[APP_SIDE_COUNT];
     struct app_data data;
@@ -218,7 +220,9 @@ static int start_metrics(struct app *app)
     if (app->usage_metrics == NULL) {
         return UV_ENOMEM;
     }
-    const int rc = metrics_process_register(diag, app->options->version);
+    int rc = metrics_process_register(diag, app->options->version);
+    rc = rc < 0 ? rc : task_metrics_register(&app->task_metrics, app->loop, diag);
+    rc = rc < 0 ? rc : budget_register_allocator(diag);
     return rc < 0 ? rc : loop_register_metrics(app->loop, work);
 }
 

@@ -192,6 +192,25 @@ static size_t count_active(void)
     return active;
 }
 
+static bool read_size(const char *name, size_t *ret_bytes)
+{
+    size_t len = sizeof(*ret_bytes);
+    return mallctl(name, ret_bytes, &len, NULL, 0) == 0;
+}
+
+bool budget_get_allocator(struct budget_allocator *ret_allocator)
+{
+    struct budget_allocator allocator;
+    if (mallctl == NULL || !read_size("stats.allocated", &allocator.allocated_bytes) ||
+        !read_size("stats.active", &allocator.active_bytes) ||
+        !read_size("stats.resident", &allocator.resident_bytes) ||
+        !read_size("stats.retained", &allocator.retained_bytes)) {
+        return false;
+    }
+    *ret_allocator = allocator;
+    return true;
+}
+
 size_t budget_charged_bytes(const struct budget *budget)
 {
     const size_t granted = atomic_load_explicit(&budget->pool.granted_bytes, memory_order_relaxed);

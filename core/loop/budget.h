@@ -78,10 +78,28 @@ size_t budget_charged_bytes(const struct budget *budget);
  * many. Some milliseconds for some dozens of MiB. */
 void budget_purge(void);
 
+/* What the allocator has of memory. */
+struct budget_allocator {
+    size_t allocated_bytes; /* by the program */
+    size_t active_bytes;    /* in pages that hold some of it */
+    size_t resident_bytes;  /* and what is kept for later, and the allocator's own */
+    size_t retained_bytes;  /* address space that was given back */
+};
+
+/* budget_get_allocator asks the allocator, for its numbers as of the budget's last look.
+ *
+ * Returns: false: it is none that can tell. Thread: any.
+ */
+MUST_USE bool budget_get_allocator(struct budget_allocator *ret_allocator);
+
 /* budget_register_metrics adds the families toq_memory_*.
  *
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int budget_register_metrics(struct budget *budget, struct metrics *metrics);
+
+/* budget_register_allocator adds the family toq_allocator_bytes; as budget_register_metrics. The
+ * allocator has locks of its own, so this is for a registry that is not the work loop's. */
+MUST_USE int budget_register_allocator(struct metrics *metrics);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * budget_metrics.c - the families toq_memory_*, copied at each scrape.
+ * budget_metrics.c - the families toq_memory_* and toq_allocator_bytes, copied at each scrape.
  */
 #include "core/loop/budget.h"
+
+#include <math.h>
 
 struct budget_values {
     size_t max_bytes;
@@ -72,5 +74,53 @@ int budget_register_metrics(struct budget *budget, struct metrics *metrics)
                                        .fill = fill,
                                        .values_bytes = sizeof(struct budget_values),
                                        .arg = budget,
+                                   });
+}
+
+/* --- the allocator --- */
+
+struct allocator_values {
+    double allocated;
+    double active;
+    double resident;
+    double retained;
+};
+
+/* fill_allocator: NAN is what it does not tell. */
+static void fill_allocator(void *arg, void *values)
+{
+    struct budget_allocator a;
+    (void)arg;
+    *(struct allocator_values *)values =
+        budget_get_allocator(&a)
+            ? (struct allocator_values){(double)a.allocated_bytes, (double)a.active_bytes,
+                                        (double)a.resident_bytes, (double)a.retained_bytes}
+            : (struct allocator_values){NAN, NAN, NAN, NAN};
+}
+
+static const char *const kind_label[] = {"kind", NULL};
+
+#define ALLOCATOR                                                                                  \
+    "toq_allocator_bytes",                                                                         \
+        "jemalloc: in objects, in pages of objects, in memory, and address space kept."
+
+static const struct metric_row allocator_rows[] = {
+    {ALLOCATOR, METRIC_GAUGE, METRIC_FIELD(struct allocator_values, allocated),
+     METRIC_LABEL(kind_label, "allocated")},
+    {ALLOCATOR, METRIC_GAUGE, METRIC_FIELD(struct allocator_values, active),
+     METRIC_LABEL(kind_label, "active")},
+    {ALLOCATOR, METRIC_GAUGE, METRIC_FIELD(struct allocator_values, resident),
+     METRIC_LABEL(kind_label, "resident")},
+    {ALLOCATOR, METRIC_GAUGE, METRIC_FIELD(struct allocator_values, retained),
+     METRIC_LABEL(kind_label, "retained")},
+};
+
+int budget_register_allocator(struct metrics *metrics)
+{
+    return metrics_export(metrics, &(struct metrics_export){
+                                       .rows = allocator_rows,
+                                       .row_count = ARRAY_COUNT(allocator_rows),
+                                       .fill = fill_allocator,
+                                       .values_bytes = sizeof(struct allocator_values),
                                    });
 }

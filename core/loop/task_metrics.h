@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * task_metrics.h - how many tasks are in which state, and for how long the work loop is held now.
+ *
+ * Thread: the registry's loop; tasks of every loop are counted.
+ */
+#ifndef TOQ_CORE_LOOP_TASK_METRICS_H
+#define TOQ_CORE_LOOP_TASK_METRICS_H
+
+#include "core/loop/loop.h"
+
+#define TASK_METRICS_STATES 32 /* more are counted as "other" */
+
+/* Private; embedded in its owner, who keeps it as long as the registry collects. */
+struct task_metrics {
+    const struct loop *work;
+    struct metric_family *family;
+    const char *states[TASK_METRICS_STATES];
+    double *cells[TASK_METRICS_STATES];
+    size_t count;
+};
+
+/* task_metrics_register adds the families.
+ *
+ * work:    the loop that is looked at.
+ * Returns: 0; UV_ENOMEM.
+ */
+MUST_USE int task_metrics_register(struct task_metrics *tm, const struct loop *work,
+                                   struct metrics *metrics);
+
+#endif
