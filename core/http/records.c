@@ -57,7 +57,8 @@ static bool has_failed(const struct http_request *req)
 {
     static const char *const faults[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
                                          "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
-    for (size_t i = 0; req->rpc_status != NULL && i < ARRAY_COUNT(faults); i++) {
+    const bool is_ok = req->rpc_status == NULL || strcmp(req->rpc_status, "OK") == 0;
+    for (size_t i = 0; !is_ok && i < ARRAY_COUNT(faults); i++) {
         if (strcmp(req->rpc_status, faults[i]) == 0) {
             return true;
         }

@@ -54,6 +54,12 @@ static void count(const struct long_run *run, const struct delay_victim *victim,
     }
 }
 
+/* is_over: the victim came later than its end, or it was before the turns that count. */
+static bool is_over(const struct long_run *run, const struct delay_victim *victim, bool is_known)
+{
+    return is_known ? run->end_ns <= victim->since_ns : run->turn + 1 < own.turn;
+}
+
 void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
 {
     if (behind->turn == own.turn) {
@@ -62,15 +68,17 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
     behind->turn = own.turn;
     /* the kernel has said when a new one came, if that was before this turn */
     const bool is_known = victim->is_new && victim->since_ns < arrival_poll_began_ns();
-    const bool may_be_late = !is_known && !usage_has_slept();
     for (uint32_t i = 0; i < delay_count; i++) {
         const struct long_run *run = &own.runs[(own.next + RUNS_MAX - 1 - i) % RUNS_MAX];
+        if (is_over(run, victim, is_known)) {
+            break; /* as are those before it */
+        }
         if (run->task_id == victim->task_id) {
             continue;
         }
         if (run->turn == own.turn || is_known) {
             count(run, victim, overlap(run, victim->since_ns), false, behind);
-        } else if (run->turn + 1 == own.turn && may_be_late) {
+        } else if (!usage_has_slept()) {
             count(run, victim, overlap(run, victim->is_new ? 0 : victim->since_ns), true, behind);
         }
     }
