@@ -132,7 +132,7 @@ static void tell_run(task_run_fn tell, uint64_t now_ns)
     own.told_ns = now_ns;
 }
 
-static __attribute__((noinline)) void tell_run_until_now(void)
+static __attribute__((noinline, cold)) void tell_run_until_now(void)
 {
     const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
     if (tell != NULL) {
@@ -159,16 +159,16 @@ uint32_t task_swap_label(uint32_t label)
 {
     const uint32_t previous = task_current_label;
     struct task *task = own.current;
-    usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
     task_current_label = label;
+    usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
     return previous;
 }
 
 uint32_t task_write_for(uint32_t label, uint64_t task_id)
 {
     const uint32_t previous = task_current_label;
-    usage_switch_to_ended(label, task_id);
     task_current_label = label;
+    usage_switch_to_ended(label, task_id);
     return previous;
 }
 
@@ -240,7 +240,7 @@ struct task *task_from_ref(struct task_ref ref)
 }
 
 /* count_delay counts what a task, which is about to run, has waited for the loop behind others. */
-static __attribute__((noinline)) void count_delay(struct task *task)
+static __attribute__((noinline, cold)) void count_delay(struct task *task)
 {
     const bool is_new = task->state == task_state_receiving;
     delay_suffer(&(struct delay_victim){.task_id = task->id,

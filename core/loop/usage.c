@@ -20,7 +20,7 @@ static _Thread_local uint64_t counted_ns;
 
 static double to_ns(const struct usage *a, uint64_t ticks)
 {
-    return (double)ticks * a->ns_per_tick;
+    return (double)(int64_t)ticks * a->ns_per_tick; /* of an unsigned number takes twice as long */
 }
 
 static uint64_t to_ticks(const struct usage *a, double ns)
@@ -151,7 +151,8 @@ static uint64_t without_idle(const struct usage *a, uint64_t ticks)
     return ticks > idle_ticks ? ticks - idle_ticks : 0;
 }
 
-void usage_count_long(struct usage *a, uint64_t ticks)
+/* count_long counts what has run so long that the thread's clock is to be asked. */
+static void count_long(struct usage *a, uint64_t ticks)
 {
     if (a->last_ticks - ticks == a->poll_ticks) {
         ticks = without_idle(a, ticks);
@@ -172,6 +173,13 @@ void usage_count_long(struct usage *a, uint64_t ticks)
     if (a->on_long != NULL) {
         a->on_long(a->label, a->read_ns - (uint64_t)to_ns(a, ticks), a->read_ns);
     }
+}
+
+void usage_switch_long(struct usage *a, uint64_t ticks, uint32_t label, uint64_t *cell)
+{
+    count_long(a, ticks);
+    a->label = label;
+    a->cell = cell;
 }
 
 bool usage_has_slept(void)
@@ -209,10 +217,11 @@ uint64_t usage_read_cell(const uint64_t *cell)
 
 /* --- requests that end --- */
 
-void usage_observe_ended(struct usage *a)
+/* observe_ended adds up the requests that have ended in this turn. */
+static void observe_ended(struct usage *a)
 {
-    for (uint32_t i = 0; i < a->ended_count; i++) {
-        const struct usage_ended *ended = &a->ended[i];
+    const struct usage_ended *end = &a->ended[a->ended_count];
+    for (const struct usage_ended *ended = a->ended; ended < end; ended++) {
         const double ns = to_ns(a, ended->ticks);
         if (ended->seconds != NULL) {
             metric_observe(ended->seconds, ns * 1e-9);
@@ -220,12 +229,19 @@ void usage_observe_ended(struct usage *a)
         if (ended->ret_ns != NULL) {
             *ended->ret_ns = (uint64_t)ns;
         }
-        if (a->cell == &ended->ticks) {
-            a->cell = &a->rest;
-        }
     }
     a->ended_count = 0;
     a->ended_next = 0;
+}
+
+void usage_make_room(struct usage *a)
+{
+    for (uint32_t i = 0; i < a->ended_count; i++) {
+        if (a->cell == &a->ended[i].ticks) {
+            a->cell = &a->rest;
+        }
+    }
+    observe_ended(a);
 }
 
 void usage_add_ns(uint64_t *cell, uint64_t ns)
@@ -254,10 +270,10 @@ void usage_end_turn(struct usage *a, uint64_t idle_ns)
         return;
     }
     usage_switch(LABEL_NONE, NULL);
-    usage_observe_ended(a);
+    observe_ended(a);
     a->poll_ticks = a->last_ticks;
     a->poll_idle_ns = idle_ns;
-    if (to_ns(a, a->last_ticks - a->read_ticks) >= (double)USAGE_WINDOW_NS) {
+    if (a->last_ticks - a->read_ticks >= a->long_ticks * (USAGE_WINDOW_NS / USAGE_LONG_NS)) {
         share_out(a, read_clock(a));
         note_reading(a);
     }
@@ -268,7 +284,7 @@ void usage_stop(void)
     struct usage *a = usage_own;
     if (a != NULL) {
         usage_switch(LABEL_NONE, NULL);
-        usage_observe_ended(a);
+        observe_ended(a);
         share_out(a, read_clock(a));
         usage_own = NULL;
     }

@@ -97,8 +97,10 @@ bool usage_has_slept(void);
  */
 void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_t ns);
 
-/* usage_count_long counts what has run so long that the thread's clock is to be asked. */
-void usage_count_long(struct usage *account, uint64_t ticks);
+/* usage_switch_long is usage_switch when `ticks` have run, so long that the thread's clock is to be
+ * asked. Cold, as are the others here: callers save no registers for it. */
+__attribute__((cold)) void usage_switch_long(struct usage *account, uint64_t ticks, uint32_t label,
+                                             uint64_t *cell);
 
 /* usage_switch counts what has run since the last switch, and says who runs from now on.
  *
@@ -110,28 +112,29 @@ static inline void usage_switch(uint32_t label, uint64_t *cell)
     if (UNLIKELY(account == NULL)) {
         return;
     }
+    uint64_t *next = cell == NULL ? &account->rest : cell;
     const uint64_t now_ticks = ticks_now();
     const uint64_t ticks = now_ticks - account->last_ticks;
     account->last_ticks = now_ticks;
-    if (LIKELY(ticks < account->long_ticks)) {
-        account->window[account->label] += ticks;
-        *account->cell += ticks;
-    } else {
-        usage_count_long(account, ticks);
+    if (UNLIKELY(ticks >= account->long_ticks)) {
+        usage_switch_long(account, ticks, label, next);
+        return;
     }
+    account->window[account->label] += ticks;
+    *account->cell += ticks;
     account->label = label;
-    account->cell = cell == NULL ? &account->rest : cell;
+    account->cell = next;
 }
 
 /* usage_read_cell is what a cell of the calling thread's has counted by now, in nanoseconds. */
 uint64_t usage_read_cell(const uint64_t *cell);
 
-/* usage_observe_ended adds up the requests that have ended in this turn. */
-void usage_observe_ended(struct usage *account);
-
 /* usage_find_ended finds the ticks of a request that has ended in this turn, about in the order in
  * which they ended; NULL: it has not, or in another order. */
-uint64_t *usage_find_ended(struct usage *account, uint64_t task_id);
+__attribute__((cold)) uint64_t *usage_find_ended(struct usage *account, uint64_t task_id);
+
+/* usage_make_room adds up what has ended so far, when no more has room in this turn. */
+__attribute__((cold)) void usage_make_room(struct usage *account);
 
 /* usage_end ends a request: what its task and the writing of its answer use in this turn is
  * added up at the end of the turn. What is written in later turns is its label's alone.
@@ -147,7 +150,7 @@ static inline struct usage_ended *usage_end(uint64_t task_id, const uint64_t *ce
         return NULL;
     }
     if (UNLIKELY(account->ended_count == USAGE_ENDED_MAX)) {
-        usage_observe_ended(account);
+        usage_make_room(account);
     }
     struct usage_ended *ended = &account->ended[account->ended_count++];
     *ended = (struct usage_ended){.task_id = task_id, .ticks = *cell};
@@ -164,15 +167,18 @@ void usage_add_ns(uint64_t *cell, uint64_t ns);
 static inline void usage_switch_to_ended(uint32_t label, uint64_t task_id)
 {
     struct usage *account = usage_own;
-    if (LIKELY(account != NULL)) {
-        struct usage_ended *next = &account->ended[account->ended_next];
-        if (LIKELY(account->ended_next < account->ended_count && next->task_id == task_id)) {
-            account->ended_next++;
-            usage_switch(label, &next->ticks);
-        } else {
-            usage_switch(label, usage_find_ended(account, task_id));
-        }
+    if (UNLIKELY(account == NULL)) {
+        return;
     }
+    struct usage_ended *next = &account->ended[account->ended_next];
+    uint64_t *cell;
+    if (LIKELY(account->ended_next < account->ended_count && next->task_id == task_id)) {
+        account->ended_next++;
+        cell = &next->ticks;
+    } else {
+        cell = usage_find_ended(account, task_id);
+    }
+    usage_switch(label, cell);
 }
 
 /* usage_end_turn is called when the loop is about to poll.
