@@ -258,8 +258,9 @@ const struct config_option config_core_options[] = {
 
     {.name = "SLOW_REQUEST_MS", .kind = CONFIG_NUMBER, .offset = FIELD(slow_request_ms),
      .value = "1000", .max = TIMEOUT_MAX_MS, .unit = "milliseconds",
-     .zero = "keeps none for that",
-     .help = "a request that takes as long is exported also when it is not sampled"},
+     .zero = "does none of that",
+     .help = "a request that takes as long is logged with where its time went, and exported also "
+             "when it is not sampled"},
 };
 /* clang-format on */
 

@@ -17,6 +17,7 @@
 #include "core/http/records.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
+#include "core/http/slow.h"
 
 /* --- life --- */
 
@@ -86,6 +87,9 @@ static void account(struct http_request *req)
     }
     if (server->access.every > 0 && access_log_wants(&server->access)) {
         log_access(req, now_ns);
+    }
+    if (server->slow_ns > 0 && UNLIKELY(now_ns - req->task.start_ns >= server->slow_ns)) {
+        slow_log(req, now_ns);
     }
     struct usage_ended *ended = http_metrics_count(server->metrics, req, now_ns);
     if (server->records != NULL && ended != NULL) {

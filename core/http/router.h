@@ -45,7 +45,9 @@ enum route_flags {
 struct route_kept {
     uint64_t due_ns[HTTP_BANDS + 1]; /* by band; the last: of one that failed */
     uint64_t cpu_due_ns;
-    uint64_t cpu_ticks; /* of the most expensive one of late */
+    uint64_t slow_line_due_ns; /* until then no slow request of it is logged ... */
+    uint64_t slow_left_out;    /* ... but counted here */
+    uint64_t cpu_ticks;        /* of the most expensive one of late */
 };
 
 struct route {

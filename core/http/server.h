@@ -97,6 +97,7 @@ struct http_server {
     struct http2_cuts *http2_cuts;
     struct http_records *records; /* of requests that have ended; NULL: nobody looks at them */
     struct access_log access;
+    uint64_t slow_ns;         /* requests that take as long are logged; 0: none */
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;

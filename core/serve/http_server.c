@@ -47,6 +47,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .http2_cuts = options->http2_cuts,
         .spans = options->spans,
         .records = options->records,
+        .slow_ns = options->slow_ns,
     };
     if (options->budget != NULL) {
         server->quota =

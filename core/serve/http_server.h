@@ -26,6 +26,7 @@ struct http_server_options {
     const struct http_spans *spans; /* NULL: its requests are not exported */
     struct http_records *records;   /* outlives the server; NULL: none are kept */
     struct access_log_options access;
+    uint64_t slow_ns; /* requests that take as long are logged; 0: none */
 };
 
 /* http_server_open binds and serves `router`'s routes.

@@ -21,6 +21,7 @@ struct page {
 static const char *purpose_of(const char *path)
 {
     static const char *const purposes[][2] = {
+        {"/debug/loglevel", "the log's level; PUT sets it: curl -X PUT -d debug"},
         {"/debug/fgprof", "where requests spend their time, waiting or running: ?seconds=10"},
         {"/debug/pprof/", "the index of Go's profiles"},
         {"/debug/pprof/cmdline", "the command line"},

@@ -12,6 +12,7 @@
 #include "core/telemetry/log.h"
 #include "handlers/diagnostics/alloc_trace.h"
 #include "handlers/diagnostics/held.h"
+#include "handlers/diagnostics/loglevel.h"
 #include "handlers/diagnostics/metrics.h"
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/quit.h"
@@ -174,6 +175,8 @@ static int add_pprof(struct diagnostics *d, struct router *router)
 {
     static const struct route_row rows[] = {
         {METHOD_GET, "/debug/", pprof_handle_debug, 0},
+        {METHOD_GET, "/debug/loglevel", loglevel_handle_get, 0},
+        {METHOD_PUT, "/debug/loglevel", loglevel_handle_put, ROUTE_BODY},
         {METHOD_GET, "/debug/pprof", pprof_handle_redirect, 0},
         {METHOD_GET, "/debug/pprof/", pprof_handle_index, 0},
         {METHOD_GET, "/debug/pprof/cmdline", pprof_handle_cmdline, 0},

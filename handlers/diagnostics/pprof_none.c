@@ -3,6 +3,7 @@
  * pprof_none.c - stands in for pprof.c in a build without the profiler: it refuses to start, so
  * that no route is ever served.
  */
+#include "handlers/diagnostics/loglevel.h"
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/requests.h"
 
@@ -49,6 +50,16 @@ void pprof_handle_named(struct http_request *req, void *pprof)
 {
     (void)pprof;
     http_respond_error(req, 404, NULL);
+}
+
+void loglevel_handle_get(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
+}
+
+void loglevel_handle_put(struct http_request *req, void *pprof)
+{
+    pprof_handle_named(req, pprof);
 }
 
 void requests_handle(struct http_request *req, void *requests)

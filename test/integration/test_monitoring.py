@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Prometheus scrapes toq and answers; docs/monitoring/ is what it takes."""
+"""Prometheus scrapes toq and answers; docs/monitoring/ is what it takes; slow requests; the log's level."""
 
 import json
 import os
@@ -71,3 +71,28 @@ def test_prometheus_scrapes_and_answers(prometheus):
         assert "result" in ask("query", query=query), query
         for name in re.findall(r"\b([a-z_]+)\{", query):
             assert name in names or name.startswith("toq_loop_delay_"), name  # which has no series before a delay
+
+
+def test_slow_requests_are_logged_with_where_time_went(start_server):
+    server = start_server({"SLOW_REQUEST_MS": 50})
+    with Peer(server) as peer:
+        assert peer.ask("/test/sleep?ms=0").status == 200
+        assert peer.ask("/test/sleep?ms=80").status == 200
+    fields = dict(re.findall(r"(\w+)=(\S+)", server.wait_line("WARN  http: slow request")))
+    assert fields["route"] == "/test/sleep" and fields["left_out"] == "0"
+    assert len(fields["trace_id"]) == 32
+    parts = ("running", "mysql", "mysql_pool", "redis", "upstream", "write", "loop", "other")
+    total_us = sum(int(fields[f"{part}_us"]) for part in parts)
+    assert abs(total_us - int(fields["duration_us"])) <= len(parts)  # each is rounded down
+    assert int(fields["duration_us"]) >= 80000 and int(fields["other_us"]) > 0
+
+
+def test_the_log_level_by_http(start_server):
+    server = start_server({"LOG_LEVEL": "info"})
+    with Peer(server, "pprof") as peer:
+        assert peer.ask("/debug/loglevel").body == b"info\n"
+        assert peer.ask("/debug/loglevel", method="PUT", body=b"debug").body == b"debug\n"
+        server.wait_line("log level set")
+        assert peer.ask("/debug/loglevel?level=error", method="PUT").body == b"error\n"
+        assert peer.ask("/debug/loglevel?level=loud", method="PUT").status == 400
+        assert peer.ask("/debug/loglevel").body == b"error\n"
