@@ -350,7 +350,7 @@ struct task *task_enter(struct task *task)
 }
 
 /* stop_running shows that a task waits from now on, and what it has used. */
-static void stop_running(struct task *task)
+static __attribute__((noinline)) void stop_running(struct task *task)
 {
     if (task->await_depth == 0) {
         task->state = task_state_waiting;

@@ -234,7 +234,7 @@ static void observe_ended(struct usage *a)
     a->ended_next = 0;
 }
 
-void usage_make_room(struct usage *a)
+struct usage_ended *usage_end_when_full(struct usage *a, uint64_t task_id, const uint64_t *cell)
 {
     for (uint32_t i = 0; i < a->ended_count; i++) {
         if (a->cell == &a->ended[i].ticks) {
@@ -242,6 +242,7 @@ void usage_make_room(struct usage *a)
         }
     }
     observe_ended(a);
+    return usage_end(task_id, cell);
 }
 
 void usage_add_ns(uint64_t *cell, uint64_t ns)
@@ -251,7 +252,9 @@ void usage_add_ns(uint64_t *cell, uint64_t ns)
     }
 }
 
-uint64_t *usage_find_ended(struct usage *a, uint64_t task_id)
+/* find_ended finds the ticks of a request that has ended in this turn, about in the order in which
+ * they ended; NULL: it has not, or in another order. */
+static uint64_t *find_ended(struct usage *a, uint64_t task_id)
 {
     const uint32_t left = a->ended_count - a->ended_next;
     const uint32_t end = a->ended_next + (left < ENDED_AHEAD ? left : ENDED_AHEAD);
@@ -262,6 +265,11 @@ uint64_t *usage_find_ended(struct usage *a, uint64_t task_id)
         }
     }
     return NULL;
+}
+
+void usage_switch_out_of_order(struct usage *a, uint32_t label, uint64_t task_id)
+{
+    usage_switch(label, find_ended(a, task_id));
 }
 
 void usage_end_turn(struct usage *a, uint64_t idle_ns)

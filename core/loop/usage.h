@@ -129,12 +129,13 @@ static inline void usage_switch(uint32_t label, uint64_t *cell)
 /* usage_read_cell is what a cell of the calling thread's has counted by now, in nanoseconds. */
 uint64_t usage_read_cell(const uint64_t *cell);
 
-/* usage_find_ended finds the ticks of a request that has ended in this turn, about in the order in
- * which they ended; NULL: it has not, or in another order. */
-__attribute__((cold)) uint64_t *usage_find_ended(struct usage *account, uint64_t task_id);
+/* usage_switch_out_of_order is usage_switch_to_ended when another answer was to be written next. */
+void usage_switch_out_of_order(struct usage *account, uint32_t label, uint64_t task_id);
 
-/* usage_make_room adds up what has ended so far, when no more has room in this turn. */
-__attribute__((cold)) void usage_make_room(struct usage *account);
+/* usage_end_when_full is usage_end when no more has room in this turn: what has ended so far is
+ * added up. */
+struct usage_ended *usage_end_when_full(struct usage *account, uint64_t task_id,
+                                        const uint64_t *cell);
 
 /* usage_end ends a request: what its task and the writing of its answer use in this turn is
  * added up at the end of the turn. What is written in later turns is its label's alone.
@@ -150,7 +151,7 @@ static inline struct usage_ended *usage_end(uint64_t task_id, const uint64_t *ce
         return NULL;
     }
     if (UNLIKELY(account->ended_count == USAGE_ENDED_MAX)) {
-        usage_make_room(account);
+        return usage_end_when_full(account, task_id, cell);
     }
     struct usage_ended *ended = &account->ended[account->ended_count++];
     *ended = (struct usage_ended){.task_id = task_id, .ticks = *cell};
@@ -171,14 +172,12 @@ static inline void usage_switch_to_ended(uint32_t label, uint64_t task_id)
         return;
     }
     struct usage_ended *next = &account->ended[account->ended_next];
-    uint64_t *cell;
-    if (LIKELY(account->ended_next < account->ended_count && next->task_id == task_id)) {
-        account->ended_next++;
-        cell = &next->ticks;
-    } else {
-        cell = usage_find_ended(account, task_id);
+    if (UNLIKELY(account->ended_next >= account->ended_count || next->task_id != task_id)) {
+        usage_switch_out_of_order(account, label, task_id);
+        return;
     }
-    usage_switch(label, cell);
+    account->ended_next++;
+    usage_switch(label, &next->ticks);
 }
 
 /* usage_end_turn is called when the loop is about to poll.
