@@ -19,11 +19,12 @@ struct long_run {
     uint32_t label;
 };
 
-_Thread_local uint32_t delay_count;
+_Thread_local uint64_t delay_until_ns;
 
 static _Thread_local struct {
     struct long_run runs[RUNS_MAX];
     uint32_t next;
+    uint32_t count; /* that are remembered */
     uint64_t turn;
 } own = {.turn = 1};
 
@@ -31,7 +32,8 @@ void delay_add(uint64_t task_id, uint32_t label, uint64_t start_ns, uint64_t end
 {
     own.runs[own.next] = (struct long_run){task_id, start_ns, end_ns, own.turn, label};
     own.next = (own.next + 1) % RUNS_MAX;
-    delay_count += delay_count < RUNS_MAX;
+    own.count += own.count < RUNS_MAX;
+    delay_until_ns = UINT64_MAX; /* in this turn and the next */
 }
 
 static uint64_t overlap(const struct long_run *run, uint64_t since_ns)
@@ -68,7 +70,7 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
     behind->turn = own.turn;
     /* the kernel has said when a new one came, if that was before this turn */
     const bool is_known = victim->is_new && victim->since_ns < arrival_poll_began_ns();
-    for (uint32_t i = 0; i < delay_count; i++) {
+    for (uint32_t i = 0; i < own.count; i++) {
         const struct long_run *run = &own.runs[(own.next + RUNS_MAX - 1 - i) % RUNS_MAX];
         if (is_over(run, victim, is_known)) {
             break; /* as are those before it */
@@ -87,10 +89,15 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
 void delay_end_turn(uint64_t now_ns)
 {
     own.turn++;
-    if (UNLIKELY(delay_count > 0)) {
-        const struct long_run *last = &own.runs[(own.next + RUNS_MAX - 1) % RUNS_MAX];
-        if (last->turn + 1 < own.turn && now_ns - last->end_ns > REMEMBER_NS) {
-            delay_count = 0;
+    if (own.count == 0) {
+        return;
+    }
+    const struct long_run *last = &own.runs[(own.next + RUNS_MAX - 1) % RUNS_MAX];
+    if (last->turn + 1 < own.turn) {
+        delay_until_ns = last->end_ns;
+        if (now_ns - last->end_ns > REMEMBER_NS) {
+            own.count = 0;
+            delay_until_ns = 0;
         }
     }
 }

@@ -35,8 +35,9 @@ struct delay_victim {
     bool is_new; /* it has not run before */
 };
 
-/* How many long callbacks the calling thread remembers: mostly none. */
-extern _Thread_local uint32_t delay_count;
+/* A task of the calling thread's that began later (clock_now_ns) has waited for no long callback;
+ * 0: none has, UINT64_MAX: each may have. */
+extern _Thread_local uint64_t delay_until_ns;
 
 /* delay_add tells of a callback that has taken long.
  *

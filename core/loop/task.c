@@ -279,7 +279,7 @@ static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_
 void task_arrived(struct task *task)
 {
     if (UNLIKELY(task->start_ns < arrival_poll_began_ns() && task->slot != TASK_NO_SLOT)) {
-        if (delay_count > 0) {
+        if (task->start_ns < delay_until_ns) {
             count_delay(task);
         }
         /* what came while the loop was held has waited for the loop, not for its peer */
@@ -334,7 +334,7 @@ struct task *task_enter(struct task *task)
     task_hold(task);
     set_current(task);
     recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
-    if (UNLIKELY(delay_count > 0) && task != NULL && task != previous) {
+    if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns) && task != previous) {
         count_delay(task);
     }
     if (task != NULL && task->await_depth == 0) {
