@@ -7,8 +7,6 @@
  */
 #include "core/http/http_metrics.h"
 
-#include "core/http/trouble.h"
-
 #include <stdlib.h>
 
 #include "core/loop/usage.h"
@@ -137,7 +135,6 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
 struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct http_request *req,
                                        uint64_t now_ns)
 {
-    trouble_look(req, now_ns);
     struct http_series *s = req->route->series;
     while (s != NULL && (s->status != req->status || s->method != req->method)) {
         s = s->next;

@@ -18,6 +18,7 @@
 #include "core/http/server.h"
 #include "core/http/shortage.h"
 #include "core/http/slow.h"
+#include "core/http/trouble.h"
 
 /* --- life --- */
 
@@ -90,6 +91,9 @@ static void account(struct http_request *req)
     }
     if (server->slow_ns > 0 && UNLIKELY(now_ns - req->task.start_ns >= server->slow_ns)) {
         slow_log(req, now_ns);
+    }
+    if (!server->is_vital) {
+        trouble_look(req, now_ns);
     }
     struct usage_ended *ended = http_metrics_count(server->metrics, req, now_ns);
     if (server->records != NULL && ended != NULL) {

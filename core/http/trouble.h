@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * trouble.h - answers after which the recording is worth keeping: one that took long, and many
- * of 5xx within a second.
+ * of 5xx within a second. Those of diagnostics are not: a second capture is refused by 500, and
+ * many of them would drive out the recordings of what went wrong.
  *
  * Thread: a loop's; trouble_set_limits before any runs.
  */
@@ -16,7 +17,7 @@
  */
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
 
-/* trouble_look looks at an answer. now_ns: clock_now_ns. */
+/* trouble_look looks at an answer, which is none of diagnostics'. now_ns: clock_now_ns. */
 void trouble_look(const struct http_request *req, uint64_t now_ns);
 
 #endif

@@ -9,7 +9,7 @@ import pytest
 from flight_decode import Trace, check
 from http2_wire import Http2Peer
 from server import wait_until
-from wire import Peer
+from wire import Peer, request
 
 
 def take(server, ago="30s"):
@@ -124,6 +124,19 @@ def test_off(start_server):
 
 def kept(folder, reason):
     return sorted(folder.glob(f"flight-*-{reason}.pftrace"))
+
+
+@pytest.mark.parametrize("loop", ["own", "shared"])
+def test_answers_of_diagnostics_keep_no_file(start_server, tmp_path, loop):
+    server = start_server({"RECORDER_DIR": tmp_path, "RECORDER_ERRORS": "1", "RECORDER_SLOW_MS": "1",
+                           "DIAGNOSTICS_LOOP": loop})
+    with Peer(server, "pprof") as one, Peer(server, "pprof") as other:
+        for peer in (one, other):
+            peer.send(request("/debug/pprof/profile?seconds=1"))
+        assert sorted((one.answer().status, other.answer().status)) == [200, 500]
+    server.send_signal(signal.SIGQUIT)
+    wait_until(lambda: kept(tmp_path, "quit"), "the file of SIGQUIT")
+    assert [file.name[-12:] for file in tmp_path.iterdir()] == ["quit.pftrace"]
 
 
 def test_each_trigger_keeps_one_file(start_server, tmp_path):
