@@ -65,7 +65,8 @@ CODEGEN  := -g $(OPTIMIZE) $(SANITIZE) $(HARDEN) -fno-omit-frame-pointer -fno-pl
             -fmacro-prefix-map=$(CURDIR)/=
 # A call that ends a function stays a call where requests begin to wait, so that the stack of the wait
 # has the handler in it.
-$(B)/handlers/%.o $(B)/core/sql/%.o $(B)/core/redis/%.o $(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
+$(B)/handlers/%.o $(B)/docs/%.o $(B)/core/sql/%.o $(B)/core/redis/%.o $(B)/core/client/%.o \
+$(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wformat=2 $(WERROR)

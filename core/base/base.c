@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static char reason[BASE_REASON_BYTES]; /* a crash report has it as well */
+/* A crash report has them as well. */
+static char reason[BASE_REASON_BYTES];
+static const void *abort_frame;
 
 void base_abort(const char *text)
 {
+    abort_frame = __builtin_frame_address(0);
     (void)snprintf(reason, sizeof(reason), "%s", text);
     (void)fprintf(stderr, "toq: %s\n", reason);
     abort();
@@ -26,4 +29,9 @@ void base_fail(const char *kind, const char *cond, const char *file, int line)
 const char *base_abort_reason(void)
 {
     return reason;
+}
+
+const void *base_abort_frame(void)
+{
+    return abort_frame;
 }

@@ -49,4 +49,11 @@ _Noreturn void base_abort(const char *reason);
  */
 const char *base_abort_reason(void);
 
+/* base_abort_frame is the frame of base_abort, which abort() leaves no way back to; NULL until it
+ * runs.
+ *
+ * Thread: any, signal.
+ */
+const void *base_abort_frame(void);
+
 #endif

@@ -96,7 +96,8 @@ static size_t follow(const struct crash_place *place, uint64_t *ret_frames, size
         ret_frames[count++] = leaf_caller;
     }
     if (!crash_code_is_own(place->pc) || fp < place->sp || !is_frame(fp, &frame)) {
-        fp = search_frame(place->sp);
+        const uint64_t abort_fp = (uint64_t)(uintptr_t)base_abort_frame();
+        fp = is_next(place->sp, abort_fp) ? abort_fp : search_frame(place->sp);
     }
     while (fp != 0 && count < max && read_frame(fp, &frame) && is_code(frame.return_address)) {
         ret_frames[count++] = frame.return_address - 1; /* in the call */

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 
-from server import PATIENCE_S, wait_until
+from server import PATIENCE_S, wait_until, with_default_signals
 from services import ROOT
 
 
@@ -51,7 +51,7 @@ class Gdb:
         self.numbers = 0
         self.terminal, self.theirs = pty.openpty()  # kept: a terminal that nobody has open reads as its end
         self.process = subprocess.Popen(
-            ["gdb", "--nx", "--quiet", "--interpreter=mi", f"--tty={os.ttyname(self.theirs)}"],
+            with_default_signals(["gdb", "--nx", "--quiet", "--interpreter=mi", f"--tty={os.ttyname(self.theirs)}"]),
             cwd=config.get("cwd", ROOT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True)
         self.shown = bytearray()

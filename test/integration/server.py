@@ -72,25 +72,33 @@ def wait_until(condition, what, timeout_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+DEFAULT_SIGNALS = ("HUP", "INT", "QUIT")
+
+
+def with_default_signals(command):
+    """The command, begun by env where a signal is ignored that a user's shell would not ignore."""
+    ignored = [name for name in DEFAULT_SIGNALS
+               if signal.getsignal(getattr(signal, f"SIG{name}")) == signal.SIG_IGN]
+    return ["env", f"--default-signal={','.join(ignored)}", *command] if ignored else command
+
+
 def popen_with_defaults(binary, preexec, **options):
-    """Starts a program with no signal blocked, and SIGHUP and SIGINT as they are by default: whoever runs the
-    tests may have them ignored, as nohup does.
+    """Starts a program with no signal blocked, and SIGHUP, SIGINT and SIGQUIT as they are by default: whoever
+    runs the tests may have them ignored, as nohup and a shell's background jobs do.
 
     Without `preexec` the process is not forked but, as Python does then, vforked: a fork ends this process
     when gRPC's C-core is ending a channel's threads.
     """
     def prepare():
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for name in DEFAULT_SIGNALS:
+            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
         preexec()
 
-    ignored = [name for name in ("HUP", "INT")
-               if signal.getsignal(getattr(signal, f"SIG{name}")) == signal.SIG_IGN]
     command = [binary]
     if preexec is not None:
         options["preexec_fn"] = prepare
-    elif ignored:
-        command = ["env", f"--default-signal={','.join(ignored)}", binary]
+    else:
+        command = with_default_signals(command)
     before = signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         return subprocess.Popen(command, **options)

@@ -116,7 +116,7 @@ def test_the_index_says_what_go_says_of_the_profiles_that_both_have(server, peer
     ours, go = (ask(one, "GET", "/debug/pprof/", None)[2].text for one in (server, peer))
     frame = re.compile(r"<(?:tr|li)>.*?</(?:tr|li)>\n?", re.S)
     # The counts, what is traced, and what Go or toq alone has are each program's own.
-    own = re.compile(r"symbol|wall|trace: |'trace|goroutine: ")
+    own = re.compile(r"symbol|wall|goroutineleak|trace: |'trace|goroutine: ")
     count = re.compile("<td>[0-9]+</td>")
     rows = [[count.sub("", row) for row in frame.findall(page) if not own.search(row)]
             for page in (ours, go)]

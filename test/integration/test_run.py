@@ -35,7 +35,7 @@ def test_a_checkout_that_is_read_only_is_told_of():
 
 
 def test_missing_packages_without_sudo_are_told_of(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     programs = tmp_path / "bin"  # no sudo, and a dpkg that has nothing
     programs.mkdir()

@@ -126,7 +126,7 @@ def test_a_capture_is_drawn_while_a_handler_spins(look):
 def test_a_click_zooms(look):
     saw, _ = look
     assert saw["clicked"]["details"].startswith("routes_test.handle_burn")
-    assert saw["below"].startswith("http_request_dispatch")
+    assert saw["below"].startswith(("http_request_dispatch", "request.run_handler"))  # as gcc inlines
 
 
 def test_a_search_marks_what_it_finds(look):
