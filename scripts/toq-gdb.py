@@ -282,9 +282,9 @@ class Conns(Table):
     def rows(self):
         for side, name in enumerate(SIDES):
             for conn in walk(app()["conns"][side]["conns"], "conn", "link"):
-                raw = bytes(int(conn["peer_addr"]["__in6_u"]["__u6_addr8"][i]) for i in range(16))
+                raw = bytes(int(conn["peer"]["ip"]["__in6_u"]["__u6_addr8"][i]) for i in range(16))
                 address = ipaddress.IPv6Address(raw)
-                peer = f"{address.ipv4_mapped or address}:{int(conn['peer_port'])}"
+                peer = f"{address.ipv4_mapped or address}:{int(conn['peer']['port'])}"
                 yield (name, peer, CONN_STATES[int(conn["state"]) % len(CONN_STATES)], int(conn["out"]["len"]),
                        int(conn["moved_bytes"]), f"(struct conn *){int(conn.address):#x}")
 
@@ -305,14 +305,14 @@ class Pools(Table):
         state = app()
         sql = state["data"]["sql"]
         pools = [state["pools"][name] for name in ("diag", "lookups", "offload")]
-        pools += [sql["dialers"]] if int(sql) != 0 else []
+        pools += [sql["dialer"]["threads"]] if int(sql) != 0 else []
         for pool in pools:
             if int(pool) != 0:
                 yield (f"threads {literal(pool['options']['name'])}", f"{int(pool['thread_count'])} threads",
                        int(pool["stats"]["running"]), int(pool["stats"]["queued"]), int(pool["options"]["threads"]))
         if int(sql) != 0:
             busy, idle = self.count(sql["busy"], "sql_conn"), self.count(sql["idle"], "sql_conn")
-            yield ("mysql", f"{busy + idle} connections", busy, self.count(sql["waiters"], "sql_query"),
+            yield ("mysql", f"{busy + idle} connections", busy, self.count(sql["waiters"], "sql_lease"),
                    int(sql["options"]["max_connections"]))
 
 

@@ -56,8 +56,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     int mask = 0;
     mask |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     mask |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
-    /* libuv reports POLLERR as a status, and stops */
-    act(s->client, s->fd, status < 0 ? CURL_CSELECT_ERR : mask);
+    /* libuv reports POLLERR as a status, and stops; a read then tells curl what has happened */
+    act(s->client, s->fd, status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : mask);
 }
 
 static void on_uv_timer(uv_timer_t *timer)
