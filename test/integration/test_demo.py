@@ -91,7 +91,7 @@ def test_a_leak_is_found_in_the_difference_of_heaps(demo):
             time.sleep(0.5)  # the first look of the two is at the start
             ask(demo, "/demo/leak", "POST")
     said = find(demo, "leak", click_once)
-    assert re.search(r"^ *[\d.]+[MG]B +[\d.]+% +[\d.]+% .* demo_module\.handle_leak$", said, re.M), said
+    assert re.search(r"^ *[\d.]+[kMG]B +[\d.]+% +[\d.]+% .* demo_module\.handle_leak$", said, re.M), said
 
 
 def test_a_held_loop_is_found_by_the_log_and_the_block_profile(demo):
