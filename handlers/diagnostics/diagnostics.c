@@ -296,6 +296,7 @@ static void stop(void *state)
     wheel_unset(&d->publish);
     held_stop(&d->held);
     alloc_trace_stop(&d->alloc_trace);
+    quit_stop(&d->quit);
     recording_stop();
     requests_stop(&d->requests);
     if (d->pprof.is_started) {

@@ -35,7 +35,8 @@ static void start_printing(struct quit *quit)
 {
     quit->job.work = print;
     quit->job.done = on_printed;
-    const int status = pool_submit(quit->pool, quit->loop, &quit->job);
+    const int status =
+        quit->pool == NULL ? UV_ECANCELED : pool_submit(quit->pool, quit->loop, &quit->job);
     if (status < 0) {
         on_printed(&quit->job, status);
     }
@@ -61,4 +62,9 @@ void quit_dump(struct quit *quit)
     if (pprof_dump(quit->pprof, on_dump, quit) < 0) {
         start_printing(quit);
     }
+}
+
+void quit_stop(struct quit *quit)
+{
+    quit->pool = NULL;
 }

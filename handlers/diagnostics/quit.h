@@ -25,4 +25,10 @@ struct quit {
 /* quit_dump begins to print; while it does, further calls do nothing. */
 void quit_dump(struct quit *quit);
 
+/* quit_stop gives up what is not printed yet: the pool of threads is about to go.
+ *
+ * Thread: main, when the loops have stopped.
+ */
+void quit_stop(struct quit *quit);
+
 #endif
