@@ -67,7 +67,9 @@ static size_t count_chain(uint64_t fp)
 }
 
 /* search_frame finds the next frame above sp: the first with a long chain behind it, or with the
- * longest, since words of calls that are over look like frames, too. Returns: 0 when there is none.
+ * longest, since words of calls that are over look like frames, too.
+ *
+ * Returns: 0 when there is none.
  */
 static uint64_t search_frame(uint64_t sp)
 {

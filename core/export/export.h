@@ -51,7 +51,10 @@ MUST_USE bool export_resource_init(struct export_resource *resource, const char 
                                    const char *attributes, const char *version);
 
 /* export_headers_parse reads OTEL_EXPORTER_OTLP_HEADERS, as export_resource_init does its
- * attributes. Returns: as that. */
+ * attributes.
+ *
+ * Returns: as that.
+ */
 MUST_USE bool export_headers_parse(struct export_headers *headers, const char *text);
 
 /* export_endpoint_make makes the URL for traces of OTEL_EXPORTER_OTLP_ENDPOINT, to which the path

@@ -97,7 +97,8 @@ void receiver_stop(struct receiver *receiver);
 
 /* receiver_retry_after_ms reads a Retry-After: seconds, or a date.
  *
- * wall_ns: now. Returns: 0 when it is missing or malformed; at most an hour.
+ * wall_ns: now.
+ * Returns: 0 when it is missing or malformed; at most an hour.
  */
 uint64_t receiver_retry_after_ms(struct str value, uint64_t wall_ns);
 

@@ -22,7 +22,8 @@ struct http_times {
 /* http_times_get adds up a request's time until now, as far as its trail tells; what a full trail
  * does not tell is `other`.
  *
- * now_ns: clock_now_ns. Thread: the loop.
+ * now_ns: clock_now_ns.
+ * Thread: the loop.
  */
 struct http_times http_times_get(const struct http_request *req, uint64_t now_ns);
 

@@ -43,7 +43,8 @@ struct usage_ended;
 
 /* http_band_ns is the least duration of a band: 0, 10 us, 100 us ... 100 s.
  *
- * band: below HTTP_BANDS. Thread: any.
+ * band:   below HTTP_BANDS.
+ * Thread: any.
  */
 uint64_t http_band_ns(size_t band);
 

@@ -9,7 +9,10 @@
 
 /* slow_log logs a request that has just been answered and took as long as its server's slow_ns;
  * one a second and route, which says how many were left out. Those that last by nature are not
- * slow. Thread: the loop. */
+ * slow.
+ *
+ * Thread: the loop.
+ */
 void slow_log(struct http_request *req, uint64_t now_ns);
 
 #endif

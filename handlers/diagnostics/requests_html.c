@@ -11,8 +11,7 @@
 #include "handlers/diagnostics/requests_view.h"
 #include "handlers/kit/html.h"
 
-#define BAR_WIDTH       1000.0
-#define NOTES_MAX_BYTES 1024
+#define BAR_WIDTH 1000.0
 
 static void put(struct buf *out, const char *text)
 {
@@ -161,14 +160,10 @@ static void put_behind(struct buf *out, const struct requests_item *item)
 
 static void put_notes(struct buf *out, const struct requests_item *item)
 {
-    struct buf notes;
-    buf_init(&notes, NOTES_MAX_BYTES);
-    requests_item_notes(item, &notes);
-    buf_append_char(&notes, '\0');
-    if (!notes.is_failed && notes.len > 1) {
-        put_fact(out, "met", notes.data);
+    char notes[REQUESTS_NOTES_BYTES];
+    if (requests_item_notes(item, notes)[0] != '\0') {
+        put_fact(out, "met", notes);
     }
-    buf_deinit(&notes);
 }
 
 static void put_facts(struct buf *out, const struct requests_view *view,

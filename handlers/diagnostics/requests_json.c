@@ -7,8 +7,6 @@
 #include "core/base/clock.h"
 #include "handlers/diagnostics/requests_view.h"
 
-#define NOTES_MAX_BYTES 1024
-
 static void put_text(struct buf *out, const char *name, const char *value)
 {
     buf_printf(out, ",\"%s\":", name);
@@ -96,14 +94,10 @@ static void put_behind(struct buf *out, const struct requests_item *item)
 
 static void put_notes(struct buf *out, const struct requests_item *item)
 {
-    struct buf notes;
-    buf_init(&notes, NOTES_MAX_BYTES);
-    requests_item_notes(item, &notes);
-    buf_append_char(&notes, '\0');
-    if (!notes.is_failed && notes.len > 1) {
-        put_text(out, "notes", notes.data);
+    char notes[REQUESTS_NOTES_BYTES];
+    if (requests_item_notes(item, notes)[0] != '\0') {
+        put_text(out, "notes", notes);
     }
-    buf_deinit(&notes);
 }
 
 static void put_item(struct buf *out, const struct requests_view *view,

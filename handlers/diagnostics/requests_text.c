@@ -101,14 +101,9 @@ static void put_behind(struct buf *out, const struct requests_item *item)
 
 static void put_notes(struct buf *out, const struct requests_item *item)
 {
-    const size_t start = out->len;
-    buf_append_cstr(out, "    ");
-    const size_t first = out->len;
-    requests_item_notes(item, out);
-    if (out->len == first) {
-        out->len = start;
-    } else {
-        buf_append_char(out, '\n');
+    char notes[REQUESTS_NOTES_BYTES];
+    if (requests_item_notes(item, notes)[0] != '\0') {
+        buf_printf(out, "    %s\n", notes);
     }
 }
 

@@ -81,17 +81,19 @@ const char *requests_item_what(const struct requests_item *item)
     return item->is_in_flight && last->what != NULL ? last->what : "";
 }
 
-void requests_item_notes(const struct requests_item *item, struct buf *out)
+const char *requests_item_notes(const struct requests_item *item, char *out)
 {
     const struct task_trail *trail = &item->record.trail;
-    const char *before = "";
-    for (uint32_t i = 0; i < trail->change_count; i++) {
+    size_t len = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < trail->change_count && len < REQUESTS_NOTES_BYTES; i++) {
         const struct task_change *change = &trail->changes[i];
         if (is_note(change)) {
-            buf_printf(out, "%s%s %" PRIu64, before, change->state, change->number);
-            before = ", ";
+            len += (size_t)snprintf(out + len, REQUESTS_NOTES_BYTES - len, "%s%s %" PRIu64,
+                                    len == 0 ? "" : ", ", change->state, change->number);
         }
     }
+    return out;
 }
 
 const char *requests_item_culprit(const struct requests_item *item)

@@ -18,6 +18,7 @@
 #define REQUESTS_PARTS_MAX     (TASK_CHANGES_MAX + 1)
 #define REQUESTS_STATES_MAX    (TASK_CHANGES_MAX + 1)
 #define REQUESTS_TEXT_BYTES    128
+#define REQUESTS_NOTES_BYTES   1024
 
 enum requests_list {
     REQUESTS_LIST_IN_FLIGHT,
@@ -108,8 +109,12 @@ const char *requests_item_what(const struct requests_item *item);
  * for the loop; NULL: it waited behind none that took long. */
 const char *requests_item_culprit(const struct requests_item *item);
 
-/* requests_item_notes appends what it met: "cache miss 1, batch 4"; nothing for nothing. */
-void requests_item_notes(const struct requests_item *item, struct buf *out);
+/* requests_item_notes writes what it met: "cache miss 1, batch 4"; "" for nothing.
+ *
+ * out:     REQUESTS_NOTES_BYTES.
+ * Returns: out.
+ */
+const char *requests_item_notes(const struct requests_item *item, char *out);
 
 /* requests_duration writes a time for people: "12.3 ms". out: 24 bytes. */
 void requests_duration(uint64_t ns, char *out);

@@ -107,6 +107,21 @@ static void end_packet(struct perfetto *trace, struct proto *packet)
     trace->is_failed = trace->is_failed || packet->is_full; /* it may have had names */
 }
 
+/* begin_track begins a packet that describes a track. Returns: what end_track takes. */
+static size_t begin_track(struct perfetto *trace, struct proto *packet, uint64_t track)
+{
+    begin_packet(trace, packet, 0);
+    const size_t descriptor = proto_begin(packet, PACKET_TRACK_DESCRIPTOR);
+    proto_uint(packet, TRACK_UUID, track);
+    return descriptor;
+}
+
+static void end_track(struct perfetto *trace, struct proto *packet, size_t descriptor)
+{
+    proto_end(packet, descriptor);
+    end_packet(trace, packet);
+}
+
 static void put_clock(struct proto *packet, uint64_t id, uint64_t now_ns)
 {
     const size_t clock = proto_begin(packet, SNAPSHOT_CLOCKS);
@@ -131,42 +146,33 @@ void perfetto_start(struct perfetto *trace, struct buf *out)
     proto_end(&packet, defaults);
     end_packet(trace, &packet);
 
-    begin_packet(trace, &packet, 0);
-    const size_t track = proto_begin(&packet, PACKET_TRACK_DESCRIPTOR);
-    proto_uint(&packet, TRACK_UUID, PERFETTO_PROCESS_TRACK);
+    const size_t track = begin_track(trace, &packet, PERFETTO_PROCESS_TRACK);
     const size_t process = proto_begin(&packet, TRACK_PROCESS);
     proto_uint(&packet, PROCESS_PID, (uint64_t)getpid());
     proto_text(&packet, PROCESS_NAME, STR("toq"));
     proto_end(&packet, process);
-    proto_end(&packet, track);
-    end_packet(trace, &packet);
+    end_track(trace, &packet, track);
 }
 
 void perfetto_add_thread(struct perfetto *trace, uint64_t track, int tid, const char *name)
 {
     struct proto packet;
-    begin_packet(trace, &packet, 0);
-    const size_t descriptor = proto_begin(&packet, PACKET_TRACK_DESCRIPTOR);
-    proto_uint(&packet, TRACK_UUID, track);
+    const size_t descriptor = begin_track(trace, &packet, track);
     const size_t thread = proto_begin(&packet, TRACK_THREAD);
     proto_uint(&packet, THREAD_PID, (uint64_t)getpid());
     proto_uint(&packet, THREAD_TID, (uint64_t)tid);
     proto_text(&packet, THREAD_NAME, str_from(name));
     proto_end(&packet, thread);
-    proto_end(&packet, descriptor);
-    end_packet(trace, &packet);
+    end_track(trace, &packet, descriptor);
 }
 
 void perfetto_add_track(struct perfetto *trace, uint64_t track, uint64_t parent, const char *name)
 {
     struct proto packet;
-    begin_packet(trace, &packet, 0);
-    const size_t descriptor = proto_begin(&packet, PACKET_TRACK_DESCRIPTOR);
-    proto_uint(&packet, TRACK_UUID, track);
+    const size_t descriptor = begin_track(trace, &packet, track);
     proto_text(&packet, TRACK_NAME, str_from(name));
     proto_uint(&packet, TRACK_PARENT, parent);
-    proto_end(&packet, descriptor);
-    end_packet(trace, &packet);
+    end_track(trace, &packet, descriptor);
 }
 
 /* --- events --- */
