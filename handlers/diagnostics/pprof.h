@@ -41,7 +41,7 @@ void pprof_stop(struct pprof *pprof);
 
 /* pprof_ask_stack asks what a thread does now; as stack_line_start.
  *
- * done: gets a line of function names, "" when the thread did not answer.
+ * done: gets a line of function names; as stack_line_fn.
  * Returns: 0; UV_ENOSYS when the profiler is off; UV_ENOMEM: done does not run.
  */
 MUST_USE int pprof_ask_stack(const struct pprof *pprof, pid_t tid,

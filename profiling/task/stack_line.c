@@ -14,7 +14,7 @@
 #include "profiling/code/symbol.h"
 #include "profiling/cpu/thread_stack.h"
 
-#define ANSWER_NS      (20 * NS_PER_MS)
+#define ANSWER_NS      (500 * NS_PER_MS) /* on a busy machine it has to get a core first */
 #define FRAMES_MAX     24
 #define LINE_MAX_BYTES 1024
 
@@ -45,10 +45,12 @@ static void work(struct pool_job *job)
 {
     struct stack_line *line = CONTAINER_OF(job, struct stack_line, job);
     const uint32_t label = task_swap_label(LABEL_PROFILER);
-    if (thread_stack_take(line->tid, ANSWER_NS, &line->stack) == 0) {
-        for (size_t i = 0; i < line->stack.frame_count && i < FRAMES_MAX; i++) {
-            append_frame(&line->text, line->stack.frames[i]);
-        }
+    const int status = thread_stack_take(line->tid, ANSWER_NS, &line->stack);
+    if (status != 0) {
+        buf_printf(&line->text, "(none: %s)", uv_strerror(status));
+    }
+    for (size_t i = 0; status == 0 && i < line->stack.frame_count && i < FRAMES_MAX; i++) {
+        append_frame(&line->text, line->stack.frames[i]);
     }
     buf_append_char(&line->text, '\0');
     (void)task_swap_label(label);

@@ -12,8 +12,9 @@
 
 #include "core/loop/pool.h"
 
-/* A stack_line_fn gets "parse < handle_get < run_handler", the innermost call first; "" when the
- * thread did not answer. line: borrowed until it returns. */
+/* A stack_line_fn gets "parse < handle_get < run_handler", the innermost call first; "(none: " and
+ * the reason when the thread does not answer; "" without a list of code or a worker. line: borrowed
+ * until it returns. */
 typedef void (*stack_line_fn)(void *arg, const char *line);
 
 /* stack_line_start asks a thread for its stack.
