@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
  * demo_module.c - the page at /demo/, and the faults that it brings about.
- *
- * toq_demo is the server's own main and archive, linked with --wrap=modules_list: what main calls is
- * the function below, which adds to the real list.
  */
 #include "docs/demo/demo_module.h"
 
@@ -11,7 +8,6 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "handlers/modules.h"
 
 #define LEAK_BLOCK_BYTES 65536
 #define LEAK_BLOCKS      256  /* 16 MiB: the sampler sees that for sure */
@@ -22,9 +18,6 @@
 
 extern const unsigned char demo_page[];
 extern const size_t demo_page_len;
-
-const struct app_module *const *__real_modules_list(void);
-const struct app_module *const *__wrap_modules_list(void);
 
 /* What was leaked: somebody still points at it, so it is no leak of the C library's kind. */
 struct kept {
@@ -239,16 +232,3 @@ const struct app_module demo_module = {
     .add_routes = add_routes,
     .close = close_module,
 };
-
-const struct app_module *const *__wrap_modules_list(void)
-{
-    static const struct app_module *list[APP_MODULES_MAX];
-    const struct app_module *const *real = __real_modules_list();
-    size_t count = 0;
-    while (real[count] != NULL) {
-        list[count] = real[count];
-        count++;
-    }
-    list[count] = &demo_module;
-    return list;
-}
