@@ -31,12 +31,6 @@ struct demo {
     size_t kept_count;
 };
 
-/* One request's, in its arena. */
-struct waiting {
-    struct http_request *req;
-    struct sql_query query;
-};
-
 /* --- the page --- */
 
 static void handle_page(struct http_request *req, void *arg)
@@ -92,48 +86,21 @@ static void handle_hot(struct http_request *req, void *arg)
 
 /* --- a slow statement --- */
 
-static void on_slept(struct sql_query *query)
+static void on_slept(void *arg, const struct sql_result *result)
 {
-    struct waiting *waiting = query->arg;
-    http_on_cancel(waiting->req, NULL);
-    if (query->result.status < 0) {
-        http_respond_error(waiting->req, 503, "the statement failed");
+    struct http_request *req = arg;
+    if (result->status < 0) {
+        http_fail(req, result->status);
     } else {
-        http_respond_text(waiting->req, 200, "slept\n");
+        http_respond_text(req, 200, "slept\n");
     }
-}
-
-static void on_slow_cancel(struct http_request *req, int status)
-{
-    struct waiting *waiting = req->user;
-    (void)status;
-    sql_query_cancel(&waiting->query);
-    http_respond_error(req, 503, NULL);
 }
 
 static void handle_slow(struct http_request *req, void *arg)
 {
     const struct demo *demo = arg;
-    struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
-    if (waiting == NULL) {
-        http_respond_error(req, 503, NULL);
-        return;
-    }
-    *waiting = (struct waiting){
-        .req = req,
-        .query = {.text = STR("SELECT SLEEP(2)"),
-                  .is_read = true,
-                  .name = "demo.slow",
-                  .task = &req->task,
-                  .on_done = on_slept,
-                  .arg = waiting},
-    };
-    if (sql_query_start(demo->context->sql, &waiting->query) < 0) {
-        http_respond_error(req, 503, "MySQL is away");
-        return;
-    }
-    req->user = waiting;
-    http_on_cancel(req, on_slow_cancel);
+    sql_ask(demo->context->sql, http_ref(req), &SQL_READ("demo.slow", "SELECT SLEEP(2)"), on_slept,
+            req);
 }
 
 /* --- a leak --- */
