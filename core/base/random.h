@@ -9,9 +9,21 @@
 
 #include "core/base/base.h"
 
-/* random_u64 is a number at random. It never waits: while a machine that boots has no entropy yet,
- * the clocks and the layout of the address space stand in. */
+#define RANDOM_STEP UINT64_C(0x9E3779B97F4A7C15) /* of splitmix64: the golden ratio's */
+
+/* random_u64 is a number at random, without a system call but for the first. It never waits: while
+ * a machine that boots has no entropy yet, the clocks and the layout of the address space stand in.
+ */
 uint64_t random_u64(void);
+
+/* random_mix is the finalizer of splitmix64: each number gives another one, which looks at random.
+ */
+static inline uint64_t random_mix(uint64_t number)
+{
+    number = (number ^ (number >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    number = (number ^ (number >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return number ^ (number >> 31);
+}
 
 /* random_u16 is the same with 16 bits. */
 static inline uint16_t random_u16(void)

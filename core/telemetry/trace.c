@@ -4,8 +4,6 @@
  */
 #include "core/telemetry/trace.h"
 
-#include <stdatomic.h>
-
 #include "core/base/hex.h"
 #include "core/base/random.h"
 
@@ -156,37 +154,13 @@ bool trace_parse(struct str traceparent, struct str tracestate, struct trace_con
 
 /* --- ids --- */
 
-#define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
-
-/* mix is the finalizer of splitmix64: no two numbers give the same one. */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
-/* draw is splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)
- * from a place that the kernel gives once: an id costs no system call. Its state is one counter, so
- * that both loops draw without a lock. */
-static uint64_t draw(void)
-{
-    static _Atomic uint64_t counter;
-    uint64_t before = atomic_load_explicit(&counter, memory_order_relaxed);
-    if (UNLIKELY(before == 0)) {
-        (void)atomic_compare_exchange_strong(&counter, &before, random_u64() | 1);
-    }
-    uint64_t z = atomic_fetch_add_explicit(&counter, GOLDEN, memory_order_relaxed);
-    return mix(z);
-}
-
 /* draw_id fills `size` bytes, a multiple of 8, not all of them with zero. */
 static void draw_id(uint8_t *id, size_t size)
 {
     uint64_t all = 0;
     while (all == 0) {
         for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
-            const uint64_t bits = draw();
+            const uint64_t bits = random_u64();
             memcpy(id + i, &bits, sizeof(bits));
             all |= bits;
         }
@@ -220,13 +194,13 @@ void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *r
     *ret_context = context;
 }
 
-/* No two numbers give the same id for one parent: mix has an inverse. */
+/* No two numbers give the same id for one parent: random_mix has an inverse. */
 void trace_child_id(const uint8_t parent[TRACE_SPAN_ID_BYTES], uint32_t number,
                     uint8_t ret_id[TRACE_SPAN_ID_BYTES])
 {
     uint64_t z;
     memcpy(&z, parent, sizeof(z));
-    z = mix(z + (number + UINT64_C(1)) * GOLDEN);
+    z = random_mix(z + (number + UINT64_C(1)) * RANDOM_STEP);
     z = z == 0 ? 1 : z;
     memcpy(ret_id, &z, sizeof(z));
 }
