@@ -35,8 +35,14 @@ static inline bool str_equal(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* str_folds_equal is str_equal_nocase for two of one length. */
+bool str_folds_equal(const char *a, const char *b, size_t len);
+
 /* str_equal_nocase compares with ASCII letters folded; the locale plays no part. */
-bool str_equal_nocase(struct str a, struct str b);
+static inline bool str_equal_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && str_folds_equal(a.ptr, b.ptr, a.len);
+}
 
 /* str_equal_secret compares in a time that depends on b.len alone, for tokens. */
 bool str_equal_secret(struct str secret, struct str b);

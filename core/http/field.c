@@ -20,7 +20,7 @@ int http_header_join(struct http_request *req, struct str name, struct str *ret_
 {
     const struct str first = http_header_get(req, name);
     size_t len = 0;
-    for (size_t i = 0; i < req->header_count; i++) {
+    for (size_t i = 0; first.ptr != NULL && i < req->header_count; i++) {
         if (str_equal_nocase(req->headers[i].name, name)) {
             len += req->headers[i].value.len + 1;
         }

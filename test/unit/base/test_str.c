@@ -26,6 +26,24 @@ static void test_equal_takes_views_without_bytes(void **state)
     assert_false(str_equal(STR("a\0b"), STR("a\0c")));
 }
 
+static void test_equal_nocase_looks_at_every_byte(void **state)
+{
+    (void)state;
+    static const char name[] = "access-control-request-method";
+    for (size_t len = 1; len < sizeof(name); len++) {
+        for (size_t at = 0; at < len; at++) {
+            char other[sizeof(name)];
+            memcpy(other, name, sizeof(name));
+            assert_true(str_equal_nocase((struct str){name, len}, (struct str){other, len}));
+            other[at] ^= 0x20; /* the other case of a letter; no dash */
+            assert_int_equal(str_equal_nocase((struct str){name, len}, (struct str){other, len}),
+                             name[at] != '-');
+            other[at] = '_';
+            assert_false(str_equal_nocase((struct str){name, len}, (struct str){other, len}));
+        }
+    }
+}
+
 static void test_equal_nocase_folds_ascii_letters_alone(void **state)
 {
     (void)state;
@@ -130,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_takes_views_without_bytes),
         cmocka_unit_test(test_equal_nocase_folds_ascii_letters_alone),
+        cmocka_unit_test(test_equal_nocase_looks_at_every_byte),
         cmocka_unit_test(test_equal_secret),
         cmocka_unit_test(test_trim_cuts_blanks_alone),
         cmocka_unit_test(test_parse_u64_reads_up_to_the_maximum),
