@@ -200,7 +200,7 @@ void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_
 /* count_now counts up to now without a change of who runs. */
 static void count_now(struct usage *a)
 {
-    usage_switch(a->label, a->cell);
+    usage_count(a, a->label, a->cell);
 }
 
 uint64_t usage_read_cell(const uint64_t *cell)
@@ -277,7 +277,7 @@ void usage_end_turn(struct usage *a, uint64_t idle_ns)
     if (usage_own != a) {
         return;
     }
-    usage_switch(LABEL_NONE, NULL);
+    usage_count(a, LABEL_NONE, &a->rest);
     observe_ended(a);
     a->poll_ticks = a->last_ticks;
     a->poll_idle_ns = idle_ns;
@@ -291,7 +291,7 @@ void usage_stop(void)
 {
     struct usage *a = usage_own;
     if (a != NULL) {
-        usage_switch(LABEL_NONE, NULL);
+        usage_count(a, LABEL_NONE, &a->rest);
         observe_ended(a);
         share_out(a, read_clock(a));
         usage_own = NULL;

@@ -102,7 +102,24 @@ void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_
 __attribute__((cold)) void usage_switch_long(struct usage *account, uint64_t ticks, uint32_t label,
                                              uint64_t *cell);
 
-/* usage_switch counts what has run since the last switch, and says who runs from now on.
+/* usage_count counts what has run since the last switch; cell: not NULL. */
+static inline void usage_count(struct usage *account, uint32_t label, uint64_t *cell)
+{
+    const uint64_t now_ticks = ticks_now();
+    const uint64_t ticks = now_ticks - account->last_ticks;
+    account->last_ticks = now_ticks;
+    if (UNLIKELY(ticks >= account->long_ticks)) {
+        usage_switch_long(account, ticks, label, cell);
+        return;
+    }
+    account->window[account->label] += ticks;
+    *account->cell += ticks;
+    account->label = label;
+    account->cell = cell;
+}
+
+/* usage_switch counts what has run since the last switch, and says who runs from now on. Nothing
+ * is done when that is who runs already.
  *
  * cell: counts its ticks, until the next switch; NULL: nobody's.
  */
@@ -113,17 +130,9 @@ static inline void usage_switch(uint32_t label, uint64_t *cell)
         return;
     }
     uint64_t *next = cell == NULL ? &account->rest : cell;
-    const uint64_t now_ticks = ticks_now();
-    const uint64_t ticks = now_ticks - account->last_ticks;
-    account->last_ticks = now_ticks;
-    if (UNLIKELY(ticks >= account->long_ticks)) {
-        usage_switch_long(account, ticks, label, next);
-        return;
+    if (label != account->label || next != account->cell) {
+        usage_count(account, label, next);
     }
-    account->window[account->label] += ticks;
-    *account->cell += ticks;
-    account->label = label;
-    account->cell = next;
 }
 
 /* usage_read_cell is what a cell of the calling thread's has counted by now, in nanoseconds. */
@@ -172,7 +181,11 @@ static inline void usage_switch_to_ended(uint32_t label, uint64_t task_id)
         return;
     }
     struct usage_ended *next = &account->ended[account->ended_next];
-    if (UNLIKELY(account->ended_next >= account->ended_count || next->task_id != task_id)) {
+    if (account->ended_next >= account->ended_count) {
+        usage_switch(label, NULL);
+        return;
+    }
+    if (UNLIKELY(next->task_id != task_id)) {
         usage_switch_out_of_order(account, label, task_id);
         return;
     }

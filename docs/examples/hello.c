@@ -4,7 +4,7 @@
  *
  *     curl localhost:8080/hello/Ana
  */
-#include "core/app/app_module.h"
+#include "docs/examples/examples.h"
 
 static void handle_hello(struct http_request *req, void *arg)
 {

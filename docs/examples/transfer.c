@@ -4,7 +4,7 @@
  *
  *     curl -X POST 'localhost:8080/transfers/Ana/Bia?cents=250'
  */
-#include "core/app/app_module.h"
+#include "docs/examples/examples.h"
 
 static const char *const steps[] = {
     /* 1 */
