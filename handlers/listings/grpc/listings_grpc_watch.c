@@ -13,6 +13,7 @@
  *          read, a call may have to drop what it has read, and reads it again. The feed's events
  *          are shared.
  */
+#include "core/sql/sql_ask.h"
 #include "handlers/listings/grpc/listings_grpc.h"
 #include "handlers/listings/grpc/listings_grpc_answer.h"
 #include "handlers/listings/grpc/listings_message.h"
@@ -22,7 +23,7 @@
 #define PUMP_EVENTS    16
 
 /* The key of a city, as listings_changes.c reads it, and the bounds of the log. */
-#define TEXT_ASK                                                                                   \
+#define TEXT_BOUNDS                                                                                \
     "SELECT " LISTINGS_CITY_KEY(                                                                   \
         "CONVERT(? USING utf8mb4) COLLATE utf8mb4_unicode_520_ci") ","                             \
                                                                    "(SELECT MIN(position) FROM "   \
@@ -35,7 +36,6 @@ typedef Toq__V1__WatchListingsResponse watch_message;
 struct watch {
     struct grpc_call *call;
     struct listings *listings;
-    struct sql_query ask;
     struct sql_value city; /* that is wanted; SQL_NULL: any */
     struct str city_key;
     struct str state; /* len 0: any */
@@ -43,6 +43,7 @@ struct watch {
     bool is_behind;  /* it reads the log itself */
     bool is_reading; /* or waits for a slot to do so */
     bool is_clogged;
+    bool has_left;             /* what was asked comes too late */
     struct loop_deferred more; /* goes on to send */
     uint64_t position;         /* up to which the client has all */
     uint64_t settled;          /* when the read began: nothing more can appear up to here */
@@ -70,7 +71,7 @@ static void leave(struct watch *watch)
     char digits[20];
     const struct str position = {digits, str_format_u64(digits, watch->position)};
     loop_undefer(&watch->more);
-    sql_query_cancel(&watch->ask);
+    watch->has_left = true;
     listings_feed_leave(&watch->follower);
     listings_changes_cancel(&watch->read);
     free_read(watch);
@@ -364,46 +365,29 @@ static uint64_t bound_of(const struct sql_value *value)
 
 /* on_asked goes on if the log still has what comes behind the position; 0 is the oldest that there
  * is. */
-static void on_asked(struct sql_query *query)
+static void on_asked(void *arg, const struct sql_result *result)
 {
-    struct watch *watch = query->arg;
-    if (query->result.status < 0) {
-        fail(watch, query->result.status);
+    struct watch *watch = arg;
+    if (watch->has_left) {
         return;
     }
-    const struct sql_value *values = query->result.rows->values;
+    if (result->status < 0) {
+        fail(watch, result->status);
+        return;
+    }
+    const struct sql_value *values = result->rows->values;
     const uint64_t oldest = bound_of(&values[1]);
     const uint64_t newest = bound_of(&values[2]);
-    if (values[0].type != SQL_NULL) {
-        watch->city_key = values[0].str;
-    }
-    if (watch->is_behind && watch->position > newest) {
+    if (values[0].type != SQL_NULL &&
+        !arena_copy(&grpc_request(watch->call)->arena, values[0].str, &watch->city_key)) {
+        fail(watch, UV_ENOMEM);
+    } else if (watch->is_behind && watch->position > newest) {
         end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE, "the position is none of this server's"));
     } else if (watch->position > 0 && watch->position + 1 < oldest) {
         end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE,
                                "the position is too old: read the listings anew, and watch"));
     } else {
         join(watch);
-    }
-}
-
-static void ask(struct watch *watch)
-{
-    struct http_request *req = grpc_request(watch->call);
-    watch->ask = (struct sql_query){
-        .name = "changes.bounds",
-        .text = STR(TEXT_ASK),
-        .params = &watch->city,
-        .param_count = 1,
-        .arena = &req->arena,
-        .is_read = true,
-        .task = &req->task,
-        .on_done = on_asked,
-        .arg = watch,
-    };
-    const int status = sql_query_start(watch->listings->feed.sql, &watch->ask);
-    if (status < 0) {
-        fail(watch, status);
     }
 }
 
@@ -461,5 +445,6 @@ void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *
     grpc_on_cancel(call, on_cancel);
     grpc_on_drain(call, on_drain);
     grpc_on_writable(call, on_writable);
-    ask(watch);
+    sql_ask(watch->listings->feed.sql, grpc_ref(call),
+            &SQL_READ("changes.bounds", TEXT_BOUNDS, watch->city), on_asked, watch);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/sql/sql_ask.h"
 #include "core/telemetry/log.h"
 #include "handlers/listings/cache/listings_entry.h"
 
@@ -407,51 +408,28 @@ static void trimmed(struct listings_feed *feed, uint64_t next_ms)
     loop_set_timer(feed->loop, &feed->trim_timer, next_ms);
 }
 
-static void on_trimmed(struct sql_query *query)
+static void on_trimmed(void *arg, const struct sql_result *result)
 {
-    const bool is_more = query->result.status == 0 && query->result.affected_rows == TRIM_ROWS;
-    trimmed(query->arg, is_more ? 0 : TRIM_MS);
+    const bool is_more = result->status == 0 && result->affected_rows == TRIM_ROWS;
+    trimmed(arg, is_more ? 0 : TRIM_MS);
 }
 
-static bool delete_to(struct listings_feed *feed, const struct sql_value *position)
+static void on_old(void *arg, const struct sql_result *result)
 {
-    feed->trim_to = *position;
-    feed->trim = (struct sql_query){.name = "changes.trim",
-                                    .text = STR(TEXT_TRIM),
-                                    .params = &feed->trim_to,
-                                    .param_count = 1,
-                                    .on_done = on_trimmed,
-                                    .arg = feed};
-    return sql_query_start(feed->sql, &feed->trim) == 0;
-}
-
-static void on_old(struct sql_query *query)
-{
-    struct listings_feed *feed = query->arg;
-    const struct sql_result *result = &query->result;
-    const bool is_some = result->status == 0 && result->rows->values[0].type != SQL_NULL;
-    const bool is_going_on = is_some && delete_to(feed, &result->rows->values[0]);
-    arena_deinit(&feed->trim_arena);
-    if (!is_going_on) {
+    struct listings_feed *feed = arg;
+    if (result->status < 0 || result->rows->values[0].type == SQL_NULL) {
         trimmed(feed, TRIM_MS);
+        return;
     }
+    sql_ask(feed->sql, (struct task_ref){0},
+            &SQL_STATEMENT("changes.trim", TEXT_TRIM, result->rows->values[0]), on_trimmed, feed);
 }
 
 static void trim(struct wheel_timer *timer)
 {
     struct listings_feed *feed = CONTAINER_OF(timer, struct listings_feed, trim_timer);
-    arena_init(&feed->trim_arena, START_BYTES);
-    feed->trim = (struct sql_query){.name = "changes.old",
-                                    .text = STR(TEXT_OLD),
-                                    .arena = &feed->trim_arena,
-                                    .is_read = true,
-                                    .on_done = on_old,
-                                    .arg = feed};
     feed->is_trimming = true;
-    if (sql_query_start(feed->sql, &feed->trim) < 0) {
-        arena_deinit(&feed->trim_arena);
-        trimmed(feed, TRIM_MS);
-    }
+    sql_ask(feed->sql, (struct task_ref){0}, &SQL_READ("changes.old", TEXT_OLD), on_old, feed);
 }
 
 /* --- what followers ask --- */

@@ -58,9 +58,6 @@ struct listings_feed {
     uint64_t grace_position;            /* is settled at grace_ms */
     uint64_t grace_ms;
     struct wheel_timer trim_timer;
-    struct sql_query trim;
-    struct arena trim_arena;
-    struct sql_value trim_to;
     bool is_trimming;
 };
 
