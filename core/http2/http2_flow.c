@@ -41,13 +41,8 @@ void http2_flow_consume(struct http2_stream *st, size_t len)
 
 bool http2_flow_has_share(const struct http2 *h2)
 {
-    const size_t queued = http2_flow_count_queued(h2);
+    const size_t queued = h2->queued_bytes + h2->conn->out.len;
     return queued <= HTTP2_HIGH_BYTES || queued <= conn_share(h2->conn);
-}
-
-size_t http2_flow_count_queued(const struct http2 *h2)
-{
-    return h2->queued_bytes + h2->conn->out.len;
 }
 
 /* A stream whose own queue is short goes on though others fill the

@@ -317,9 +317,6 @@ void http2_flow_consume(struct http2_stream *st, size_t len);
 /* http2_flow_ease gives the credit that was held back while memory was short. */
 void http2_flow_ease(struct http2_stream *st);
 
-/* http2_flow_count_queued counts what of the answers of a connection waits to be sent. */
-size_t http2_flow_count_queued(const struct http2 *h2);
-
 /* http2_flow_has_share tells whether the connection may queue more answers. */
 bool http2_flow_has_share(const struct http2 *h2);
 

@@ -19,7 +19,8 @@
 
 #pragma weak mallctl
 
-size_t budget_default_bytes(void)
+/* default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of the system's limit. */
+static size_t default_bytes(void)
 {
     const size_t bytes = memory_limit_find("") / 4 * 3;
     return bytes > BUDGET_MIN_BYTES ? bytes : BUDGET_MIN_BYTES;
@@ -328,7 +329,7 @@ static void on_tick(struct wheel_timer *timer)
 
 void budget_init(struct budget *budget, size_t max_bytes)
 {
-    const size_t wanted = max_bytes == 0 ? budget_default_bytes() : max_bytes;
+    const size_t wanted = max_bytes == 0 ? default_bytes() : max_bytes;
     *budget = (struct budget){.told = QUOTA_EASY};
     quota_pool_init(&budget->pool, wanted > BUDGET_MIN_BYTES ? wanted : BUDGET_MIN_BYTES,
                     BUDGET_RESERVE_BYTES);

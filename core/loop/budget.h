@@ -42,13 +42,9 @@ struct budget {
     struct wheel_timer diagnostics_tick;
 };
 
-/* budget_default_bytes is what MEMORY_MAX_BYTES=0 means: three quarters of what the system lets us
- * have. */
-size_t budget_default_bytes(void);
-
 /* budget_init makes the quotas.
  *
- * max_bytes: 0 takes the default; less than BUDGET_MIN_BYTES is as much.
+ * max_bytes: 0 takes three quarters of the system's limit; less than BUDGET_MIN_BYTES is as much.
  */
 void budget_init(struct budget *budget, size_t max_bytes);
 

@@ -49,11 +49,6 @@ struct usage_totals *usage_get_totals(const char *thread)
     return totals;
 }
 
-uint64_t usage_get_cpu_ns(const struct usage_totals *totals, uint32_t label)
-{
-    return __atomic_load_n(&totals->ns[USAGE_CPU][label], __ATOMIC_RELAXED);
-}
-
 void usage_count_job(struct usage_totals *totals, uint32_t label, uint64_t ns)
 {
     if (totals != NULL) {

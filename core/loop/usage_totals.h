@@ -41,9 +41,6 @@ uint64_t usage_thread_ns(void);
 /* usage_count_job adds to totals that several threads add to; takes NULL. */
 void usage_count_job(struct usage_totals *totals, uint32_t label, uint64_t ns);
 
-/* usage_get_cpu_ns is the CPU time of a label. */
-uint64_t usage_get_cpu_ns(const struct usage_totals *totals, uint32_t label);
-
 struct usage_metrics;
 
 /* usage_metrics_create registers the families of all totals, now and to come.

@@ -94,13 +94,8 @@ static void describe_success(struct success *success, const char *name, const ch
 
 void pprof_respond_text(struct http_request *req, struct str body)
 {
-    pprof_respond_file(req, NULL, body);
-}
-
-void pprof_respond_file(struct http_request *req, const char *name, struct str body)
-{
     struct success success;
-    describe_success(&success, name, name == NULL ? TEXT_TYPE : FILE_TYPE, body);
+    describe_success(&success, NULL, TEXT_TYPE, body);
     http_respond(req, &success.response);
 }
 

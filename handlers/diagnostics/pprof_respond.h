@@ -24,10 +24,6 @@ void pprof_respond_failure(struct http_request *req, const char *what, int statu
 /* pprof_respond_text ends the request with text/plain. */
 void pprof_respond_text(struct http_request *req, struct str body);
 
-/* pprof_respond_file ends the request with a profile as an attachment of that name; it is
- * copied. */
-void pprof_respond_file(struct http_request *req, const char *name, struct str body);
-
 /* pprof_send ends the request with a body of any size, in pieces as the client takes them.
  *
  * name: of the attachment; NULL for text/plain.
