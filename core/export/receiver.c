@@ -35,10 +35,17 @@ static void tell(struct receiver *receiver, const char *what, int status, const 
         return;
     }
     receiver->line_due_ms = now_ms(receiver) + LINE_MS;
-    LOG(LOG_WARN, "export", "spans are not delivered",
-        log_cstr("receiver", receiver_names[receiver->kind]), log_cstr("what", what),
-        log_i64("status", status), log_cstr("error", detail),
-        log_u64("dropped", receiver->dropped_unlogged));
+    struct log_field fields[5] = {log_cstr("receiver", receiver_names[receiver->kind]),
+                                  log_cstr("what", what)};
+    size_t count = 2;
+    if (status != 0) {
+        fields[count++] = log_i64("status", status);
+    }
+    if (detail[0] != '\0') {
+        fields[count++] = log_cstr("error", detail);
+    }
+    fields[count++] = log_u64("dropped", receiver->dropped_unlogged);
+    log_event(LOG_WARN, "export", "spans are not delivered", fields, count);
     receiver->dropped_unlogged = 0;
 }
 

@@ -79,10 +79,12 @@ void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *
         return;
     }
     rc->refusal = reason;
-    LOG(LOG_WARN, "redis", reason == NULL ? "server works again" : "server refuses",
+    const struct log_field fields[] = {
         log_cstr("connection", rc->role), log_cstr("host", rc->options.host),
         log_u64("port", rc->options.port), log_cstr("code", reason == NULL ? "" : refusal->code),
-        log_cstr("reason", reason == NULL ? "" : reason));
+        log_cstr("reason", reason == NULL ? "" : reason)};
+    log_event(LOG_WARN, "redis", reason == NULL ? "server works again" : "server refuses", fields,
+              reason == NULL ? 3 : ARRAY_COUNT(fields)); /* the last two say why */
 }
 
 /* log_outage is one line for an outage, however many attempts it lasts. */

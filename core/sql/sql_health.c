@@ -41,6 +41,24 @@ struct sql_checks {
 
 /* --- states --- */
 
+/* log_state says what the state is, and why where there is a reason. */
+static void log_state(const struct sql *sql, enum log_level level, const char *message)
+{
+    struct log_field fields[5] = {log_cstr("host", sql->options.host),
+                                  log_u64("port", sql->options.port)};
+    size_t count = 2;
+    if (sql->reason[0] != '\0') {
+        fields[count++] = log_cstr("reason", sql->reason);
+    }
+    if (sql->state != SQL_UP && sql->error_code != 0) {
+        fields[count++] = log_u64("code", sql->error_code);
+    }
+    if (sql->state != SQL_UP && sql->error[0] != '\0') {
+        fields[count++] = log_cstr("error", sql->error);
+    }
+    log_event(level, "sql", message, fields, count);
+}
+
 /* enter changes the state, and says so if it is news. */
 static void enter(struct sql *sql, enum sql_state state, const char *reason)
 {
@@ -53,10 +71,7 @@ static void enter(struct sql *sql, enum sql_state state, const char *reason)
     sql->state = state;
     sql->reason = reason;
     if (is_news) {
-        LOG(is_first ? LOG_INFO : LOG_WARN, "sql", messages[state],
-            log_cstr("host", sql->options.host), log_u64("port", sql->options.port),
-            log_cstr("reason", reason), log_u64("code", state == SQL_UP ? 0 : sql->error_code),
-            log_cstr("error", state == SQL_UP ? "" : sql->error));
+        log_state(sql, is_first ? LOG_INFO : LOG_WARN, messages[state]);
     }
 }
 

@@ -87,6 +87,7 @@ def test_health_says_so_and_why(watched, database, name, harm, reason, line):
         [first] = [one for one in warned() if line in one]
         assert "code=" in first or "error=" in first
     assert len(warned()) <= 3, warned()
+    assert not any('=""' in one or "code=0" in one for one in warned())
 
 
 def test_a_write_says_what_health_says(watched, database):
