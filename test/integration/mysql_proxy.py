@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A proxy that speaks MySQL: it knows statements from one another, and answers some itself with an error.
 
-MysqlProxy(port) -> refuse("INSERT", 1213, "40001", times=2) -> refused -> close(). Statements are told by how
+MysqlProxy(port) -> refuse("INSERT", 1213, "40001", times=2) -> refused -> close(); or hold("FROM listings") ->
+held.wait() -> free.set(). Statements are told by how
 their text begins.
 """
 
@@ -56,6 +57,7 @@ class Connection:
             text = rest.decode("utf-8", "replace")
             if command == COM_EXECUTE:
                 text = self.texts.get(rest[:4], "")
+            self.proxy.wait_free(text)
             if command in (COM_QUERY, COM_EXECUTE) and self.proxy.must_refuse(self, text):
                 continue
             self.preparing = text if command == COM_PREPARE else None
@@ -89,6 +91,9 @@ class MysqlProxy:
         self.refused = 0
         self._lock = threading.Lock()
         self._rule = None
+        self._held_text = None
+        self.held, self.free = threading.Event(), threading.Event()
+        self.free.set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -102,9 +107,20 @@ class MysqlProxy:
             for one in self.connections:
                 one.was_refused = False
 
+    def hold(self, text):
+        """Keeps statements that have this in them back until `free` is set; `held` is set when there is one."""
+        self.held.clear()
+        self.free.clear()
+        self._held_text = text
+
     def heal(self):
         with self._lock:
             self._rule = None
+
+    def wait_free(self, text):
+        if self._held_text is not None and self._held_text in text and not self.free.is_set():
+            self.held.set()
+            self.free.wait()
 
     def must_refuse(self, connection, text):
         with self._lock:

@@ -8,10 +8,14 @@ import signal
 import grpc
 import pytest
 
+from mysql_proxy import MysqlProxy
 from rpc import refusal
 from rpc_listings import PROTO, Rpc, example, violations
+from scrape import Scrape
 from server import PATIENCE_S, wait_until
+from wire import Peer, request
 
+QUEUE = 1024  # queries that wait for a connection
 Code = grpc.StatusCode
 
 
@@ -52,6 +56,27 @@ def test_an_import_is_heard_of(rpc):
         watch.live()
         rpc.load(example(price_cents=n) for n in range(150))
         assert [watch.next().listing.price_cents for _ in range(150)] == list(range(150))
+
+
+def test_a_log_that_is_half_read_is_no_news(database, rpc, start_server, server_binary):
+    """Where the next part of the log cannot be asked for, no watch begins: what it lacks is old."""
+    proxy = MysqlProxy(int(database.variables["MYSQL_PORT"]))
+    server = start_server({**database.variables, "MYSQL_PORT": proxy.port, "MYSQL_POOL_SIZE": 1,
+                           "CACHE_TTL_MS": 0}, binary=server_binary)
+    wait_until(lambda: Scrape(server).get("toq_sql_idle_connections") == 1, "MySQL")
+    rpc.load(example(price_cents=n) for n in range(700))  # more than one read brings
+    proxy.hold("FROM listing_changes WHERE position>")
+    with contextlib.ExitStack() as stack:
+        stack.callback(proxy.close)
+        watch = stack.enter_context(stack.enter_context(Rpc(server)).watch())
+        assert proxy.held.wait(PATIENCE_S)
+        for number in range(QUEUE + 50):
+            peer = stack.enter_context(Peer(server))
+            peer.send(request(f"/v1/listings?city=c{number}"))
+        wait_until(lambda: Scrape(server).get("toq_sql_waiting_queries") == QUEUE, "a full queue")
+        proxy.free.set()
+        assert watch.next() is None
+        assert watch.call.code() == Code.RESOURCE_EXHAUSTED
 
 
 def test_filters(rpc):

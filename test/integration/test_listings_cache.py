@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from listings import PATH, Api, decoded
+from listings import PATH, Api, decoded, example
 from proxy import Proxy
 from scrape import Scrape
 from server import wait_until
@@ -158,6 +158,54 @@ def test_a_write_is_seen_in_the_other_process_lists(api, other):
     wait_until(lambda: other.page(query)["items"] == [changed], "the change in the list")
     assert other.delete(changed).status == 204
     wait_until(lambda: api.page(query)["items"] == [], "the list to be empty")
+
+
+class LateReplies(Proxy):
+    """Keeps back what Redis replies to commands while `is_free` is not set; news pass."""
+
+    def __init__(self, port):
+        self.is_free = threading.Event()
+        self.is_free.set()
+        self.subscribers = set()
+        super().__init__(port)
+
+    def _pump(self, source, sink, is_answer):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not is_answer and b"SUBSCRIBE" in data:
+                    self.subscribers.add(sink)
+                if is_answer and source not in self.subscribers:
+                    self.is_free.wait()
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_late_reply_takes_no_page_back(api, database, start_server, server_binary):
+    """The reply to a write says which pages are new now; news that came before it may say more."""
+    query = "?city=Atrasada"
+    proxy = LateReplies(int(database.variables["REDIS_PORT"]))
+    server = start_server({**database.variables, "REDIS_PORT": proxy.port, "CACHE_TIMEOUT_MS": 10000},
+                          binary=server_binary)
+    wait_cached(server, "page")
+    writing = threading.Thread(target=lambda: written.append(late.post(example(city="Atrasada"))))
+    written = []
+    with Api(server) as late, Api(server) as reader:
+        heard = Scrape(server).get("toq_cache_invalidations_total")
+        proxy.is_free.clear()
+        writing.start()
+        wait_until(lambda: len(api.page(query)["items"]) == 1, "the write in the other process")
+        api.page(query)  # Redis has the page as it is after this write
+        api.create(city="Atrasada")
+        # its own write, the news of that, and the news of the other one
+        wait_until(lambda: Scrape(server).get("toq_cache_invalidations_total") >= heard + 3, "news")
+        proxy.is_free.set()
+        writing.join()
+        assert written[0].status == 201
+        assert len(reader.page(query)["items"]) == 2
+    assert server.stop() == 0
+    proxy.close()
 
 
 class Reader(threading.Thread):

@@ -8,7 +8,7 @@ import pytest
 
 from listings import PATH, Api, assert_problem, example, migrate
 from proxy import Proxy
-from server import wait_until
+from server import free_port, wait_until
 from wire import Peer
 
 
@@ -72,6 +72,15 @@ def test_a_server_starts_without_them_and_recovers(proxied):
         proxies["redis"].heal()
         wait_states(server, mysql="up", redis="up")
         assert client.update(client.read(made["id"]), bedrooms=1)["version"] == 2
+
+
+def test_a_port_where_nobody_listens_is_named(start_server, server_binary):
+    """localhost is a socket's file to MySQL's library, which says nothing of the port."""
+    port = free_port()
+    server = start_server({"MYSQL_HOST": "localhost", "MYSQL_PORT": port}, binary=server_binary)
+    line = server.wait_line("database is down")
+    assert f'error="cannot connect to 127.0.0.1 port {port}: connection refused"' in line
+    assert '=""' not in line and "code=0" not in line
 
 
 def test_readiness_depends_on_mysql_alone(proxied):

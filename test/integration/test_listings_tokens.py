@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Who may write listings: bearer tokens, from a variable or a file; anybody, or nobody, without."""
 
+import subprocess
+
 import pytest
 
 import server as server_module
@@ -106,6 +108,15 @@ def test_tokens_come_from_a_file(start, known, tmp_path):
     assert_refused(server, known)
     for token in (TOKEN, OTHER):
         assert_writes(server, token)
+
+
+@pytest.mark.parametrize("value", [f"{TOKEN},,{OTHER}", f",{TOKEN}", f"{TOKEN},", ","])
+def test_an_empty_token_is_refused(server_binary, tmp_path, value):
+    """It would let in whoever sends none."""
+    done = subprocess.run([server_binary, "--check-config"], capture_output=True, text=True, check=False,
+                          cwd=tmp_path, env=server_module.environment({"API_TOKENS": value}))
+    assert done.returncode == 78
+    assert "API_TOKENS" in done.stderr and TOKEN not in done.stderr
 
 
 def test_reading_needs_no_token(tokened, known):
