@@ -8,6 +8,8 @@
 #include "core/base/literal.h"
 #include "core/client/http_client_internal.h"
 
+static const struct task_waker upstream_waker = {.kind = "upstream"};
+
 /* settle frees the client when it closes and nothing is left. */
 static void settle(struct http_client *client);
 
@@ -74,6 +76,7 @@ static void run_done(struct loop_deferred *deferred)
         if (!http_is_cancelled(req)) {
             task_unpark(&req->task);
         }
+        task_awaited(&req->task, upstream_waker);
     }
     struct buf answer = call->answer;
     call->on_done(call, transfer->result); /* the call may be gone, or under way again */
@@ -198,6 +201,7 @@ static void begin(struct http_client_transfer *transfer)
     if (req != NULL) {
         task_add_wait(&req->task, &transfer->given_up, give_up);
         http_hold(req);
+        task_await(&req->task, upstream_waker);
         task_park_for(&req->task, "upstream", transfer->what);
     }
     start_transfer(transfer);

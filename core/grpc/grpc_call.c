@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/grpc/grpc_internal.h"
 #include "core/http/misuse.h"
+#include "core/http/request.h"
 #include "core/loop/budget.h"
 #include "core/telemetry/log.h"
 
@@ -236,6 +237,7 @@ void grpc_call_run(struct grpc_call *call)
     }
     set_life(call, CALL_RUNNING);
     task_unpark(&req->task);
+    http_peer_has(req, HTTP_PEER_SENDS); /* from here on grpc_receive says so */
     task_describe(&req->task, "grpc", req->task.label, (const void *)(uintptr_t)entry->handler);
     entry->handler(call, call->request, entry->arg);
 }

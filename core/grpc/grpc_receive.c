@@ -11,6 +11,7 @@
  *          goes back.
  */
 #include "core/grpc/grpc_internal.h"
+#include "core/http/request.h"
 #include "core/loop/budget.h"
 
 #define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
@@ -140,6 +141,7 @@ static void hand_over(struct grpc_call *call, const ProtobufCMessage *message)
     const grpc_message_fn on_message = call->on_message;
     call->on_message = NULL;
     task_unpark(&call->req->task);
+    http_peer_has(call->req, HTTP_PEER_SENDS);
     on_message(call, message);
 }
 
@@ -325,6 +327,7 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message)
     }
     REQUIRE(is_client_stream(call) && call->on_message == NULL);
     call->on_message = on_message;
+    http_await_peer(call->req, HTTP_PEER_SENDS);
     task_park(&call->req->task, "receive");
     if (!call->is_feeding && (has_held(call) || call->is_input_ended)) {
         loop_defer(call->req->server->loop, &call->resume);

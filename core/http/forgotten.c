@@ -18,12 +18,9 @@ struct look {
 
 static bool is_forgotten(const struct http_request *req, uint64_t now_ns)
 {
-    const struct task *task = &req->task;
-    if (task->holds > req->transport_holds) {
-        return false; /* a query of it is pending, say */
-    }
-    const bool is_idle = http_is_unanswered(req) && task->state == task_state_waiting;
-    return is_idle && now_ns - task->state_ns >= FORGOTTEN_AFTER_MS * NS_PER_MS;
+    const struct task_facts facts = task_get_facts(&req->task);
+    return task_is_leaked(&facts) &&
+           clock_elapsed_ns(facts.state_ns, now_ns) >= FORGOTTEN_AFTER_MS * NS_PER_MS;
 }
 
 static void report(struct http_request *req, uint64_t now_ns)
@@ -36,17 +33,16 @@ static void report(struct http_request *req, uint64_t now_ns)
         log_cstr("method", http_method_name(req->method)), log_cstr("route", req->route->path),
         log_cstr("handler", handler), log_cstr("state", req->task.state),
         log_u64("age_ms", (now_ns - req->task.start_ns) / NS_PER_MS));
-    task_set_state(&req->task, task_state_forgotten);
+    req->is_forgotten = true;
 }
 
 static void look_at(struct task *task, void *arg)
 {
     struct look *look = arg;
     struct http_request *req = CONTAINER_OF(task, struct http_request, task);
-    if (task->state == task_state_forgotten) {
-        look->count++;
-    } else if (is_forgotten(req, look->now_ns)) {
-        look->count++;
+    const bool is_found = is_forgotten(req, look->now_ns);
+    look->count += is_found ? 1 : 0;
+    if (is_found && !req->is_forgotten) {
         report(req, look->now_ns);
     }
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * forgotten.h - finds requests that nothing will ever end: their handler has returned, and left
- * nothing pending that holds them.
+ * forgotten.h - tells of requests that nothing will ever end: their handler has returned, and
+ * nothing is under way that will run a callback of theirs.
  *
- * A request is forgotten when it has been "waiting" for FORGOTTEN_AFTER_MS: without a callback,
- * without a word on what it waits for (task_park, http_wait), and held by nobody. It gets one WARN,
- * counts in toq_forgotten_requests_total{route}, and stands in the goroutine profile as
- * "forgotten". One that is cancelled and that nobody holds has ended.
+ * That is a leaked task (task_is_leaked), and stands in the profile goroutineleak at once. When it
+ * has been so for FORGOTTEN_AFTER_MS it gets one WARN and counts in
+ * toq_forgotten_requests_total{route}. One that is cancelled and that nobody holds has ended.
  *
  * Thread: the loop.
  */
@@ -15,7 +14,7 @@
 
 #include "core/loop/loop.h"
 
-#define FORGOTTEN_AFTER_MS 60000
+#define FORGOTTEN_AFTER_MS 5000
 
 struct forgotten {
     struct loop *loop;

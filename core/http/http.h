@@ -104,6 +104,8 @@ struct http_request {
     enum http_method method;
     uint8_t version_minor;   /* of HTTP/1 */
     uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
+    uint8_t peer_waits;      /* enum http_peer_wait: what of the peer is awaited */
+    bool is_forgotten;       /* it was found so, and told of: core/http/forgotten.h */
     uint8_t sampling;        /* enum http_sampling */
     bool is_trace_drawn;     /* the trace has an id, and no span yet */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
@@ -126,7 +128,9 @@ struct http_request {
     uint64_t streamed_bytes; /* of a ROUTE_STREAM body, that came so far */
     uint32_t
         reset_code; /* the peer's reason, when on_cancel says UV_ECANCELED: http_reset or more */
-    void *user;     /* the handler's */
+    uint32_t wait_count;      /* of http_wait, which http_resume has not answered */
+    const char *waited;       /* http_wait's state */
+    void *user;               /* the handler's */
     http_cancel_fn on_cancel; /* the handler's; http_on_cancel */
     http_writable_fn on_writable;
     http_body_fn on_body;                         /* the handler's; http_on_body */
@@ -288,12 +292,18 @@ MUST_USE struct http_request *http_from_ref(struct task_ref ref);
 
 /* http_wait says what the request waits for from now on, for waits that the handler arranges
  * itself: a timer, news of others. It shows in profiles and dumps, with the stack of the caller. A
- * handler that returns without an answer and without a word waits in the state "waiting".
+ * handler that returns without an answer and without a word waits in the state "waiting", and is
+ * leaked (core/http/forgotten.h) unless something else is under way for it. Each http_wait is for
+ * one http_resume: what comes again and again is waited for again.
  *
  * state: a literal.
  * Returns: the reference that goes on with it.
  */
 struct task_ref http_wait(struct http_request *req, const char *state);
+
+/* http_unwait takes a http_wait back whose http_resume will not come: the timer is stopped, say.
+ * Harmless when the request has ended, or was cancelled. */
+void http_unwait(struct task_ref ref);
 
 /* A http_resumed_fn goes on with a request, as its handler did. */
 typedef void (*http_resumed_fn)(struct http_request *req, void *arg);

@@ -18,6 +18,8 @@ struct http_offload {
     void *arg;
 };
 
+static const struct task_waker thread_waker = {.kind = "offload"};
+
 static void run_work(struct pool_job *job)
 {
     const struct http_offload *offload = CONTAINER_OF(job, struct http_offload, job);
@@ -46,6 +48,7 @@ static void on_worked(struct pool_job *job, int status)
     } else {
         task_unpark(&req->task);
     }
+    task_awaited(&req->task, thread_waker);
     done(req, arg, status);
     task_leave(previous);
     http_release(req);
@@ -73,6 +76,7 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
     }
     task_add_wait(&req->task, &offload->wait, give_up);
     http_hold(req);
+    task_await(&req->task, thread_waker);
     task_park(&req->task, "offload");
     return 0;
 }

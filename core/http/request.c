@@ -165,6 +165,7 @@ static void run_on_cancel(struct http_request *req, int status)
     wheel_unset(&req->deadline);
     task_park(&req->task, "cancelled");
     struct task *previous = task_enter(&req->task);
+    http_end_waits(req);
     if (on_cancel != NULL) {
         on_cancel(req, status);
     }
@@ -438,8 +439,14 @@ void http_stream_start(struct http_request *req, const struct http_response *res
 
 bool http_stream_write(struct http_request *req, struct str data)
 {
-    return !may_call(req, LIFE(STREAMING), "http_stream_write") || data.len == 0 ||
-           req->transport->stream_write(req, data);
+    if (!may_call(req, LIFE(STREAMING), "http_stream_write") || data.len == 0 ||
+        req->transport->stream_write(req, data)) {
+        return true;
+    }
+    if (req->on_writable != NULL) {
+        http_await_peer(req, HTTP_PEER_READS);
+    }
+    return false;
 }
 
 void http_stream_end(struct http_request *req)
@@ -475,6 +482,7 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
     req->transport->stream_end_with(req, trailers, count);
     account(req);
     set_cancelled(req);
+    http_end_waits(req);
     req->on_cancel = NULL;
     req->task.on_cancel = NULL;
     wheel_unset(&req->deadline);
@@ -500,6 +508,7 @@ void http_on_body(struct http_request *req, http_body_fn on_body)
     REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
     if (may_call(req, LIFE(OPEN) | LIFE(STREAMING), "http_on_body")) {
         req->on_body = on_body;
+        (on_body == NULL ? http_peer_has : http_await_peer)(req, HTTP_PEER_SENDS);
     }
 }
 

@@ -67,6 +67,22 @@ void http_request_dispatch(struct http_request *req);
 /* http_tell_drain runs the on_drain of all requests of a server. */
 void http_tell_drain(struct http_server *server);
 
+/* What a handler waits for its peer to do. */
+enum http_peer_wait {
+    HTTP_PEER_SENDS = 1, /* its on_body is to run */
+    HTTP_PEER_READS = 2, /* its on_writable is to run */
+};
+
+/* http_await_peer says that a handler waits for that. */
+void http_await_peer(struct http_request *req, enum http_peer_wait wait);
+
+/* http_peer_has says that it does so no more: the callback runs, of a body the last one. */
+void http_peer_has(struct http_request *req, enum http_peer_wait wait);
+
+/* http_end_waits says that a request waits for nothing more that http_wait or http_await_peer has
+ * said: it is cancelled. */
+void http_end_waits(struct http_request *req);
+
 /* http_request_abandon ends a request that no handler has seen, or tells its handler, who is still
  * to end it, that the peer left. The protocol has dropped the request already. Harmless when the
  * request has ended. */

@@ -482,6 +482,7 @@ static void on_drained(struct conn *conn)
     struct http1_exchange *ex = h1->exchange;
     if (ex != NULL && ex->req.life == HTTP_STREAMING && ex->req.on_writable != NULL) {
         struct task *previous = task_enter(&ex->req.task);
+        http_peer_has(&ex->req, HTTP_PEER_READS);
         ex->req.on_writable(&ex->req);
         task_leave(previous);
     } else {

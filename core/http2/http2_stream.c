@@ -178,6 +178,9 @@ static void hand_on(struct http2_stream *st, struct str data)
     st->req.streamed_bytes += data.len;
     st->is_body_end_told = st->is_body_done;
     struct task *previous = task_enter(&st->req.task);
+    if (st->is_body_done) {
+        http_peer_has(&st->req, HTTP_PEER_SENDS);
+    }
     st->req.on_body(&st->req, data, st->is_body_done);
     task_leave(previous);
 }
@@ -309,6 +312,7 @@ void http2_stream_notify(struct http2_stream *st)
         return;
     }
     struct task *previous = task_enter(&req->task);
+    http_peer_has(req, HTTP_PEER_READS);
     req->on_writable(req);
     task_leave(previous);
 }

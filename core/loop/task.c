@@ -32,7 +32,6 @@ static _Thread_local struct {
 const char task_state_receiving[] = "receive";
 const char task_state_running[] = "running";
 const char task_state_waiting[] = "waiting";
-const char task_state_forgotten[] = "forgotten";
 const char task_state_loop[] = "[loop]";
 
 const char task_note_hit[] = "cache hit";
@@ -87,6 +86,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->get_trace = NULL;
     task->on_free = NULL;
     task->waits = NULL;
+    task->wakers = (struct task_wakers){0};
     task->cpu_ticks = 0;
     task->behind = (struct task_behind){0};
     task->label = LABEL_NONE;
@@ -403,6 +403,8 @@ struct task_facts task_get_facts(const struct task *task)
         .state_ns = task->state_ns,
         .label = task->label,
         .await_depth = task->await_depth,
+        .is_running = task == own.current,
+        .wakers = task->wakers,
     };
     memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
     facts.costs = task_get_costs(task);
@@ -507,45 +509,12 @@ void task_on_run(task_run_fn fn)
     atomic_store_explicit(&on_run, fn, memory_order_release);
 }
 
-/* --- what is given up --- */
-
-void task_add_wait(struct task *task, struct task_wait *wait,
-                   void (*cancel)(struct task_wait *wait))
-{
-    wait->cancel = cancel;
-    wait->next = task->waits;
-    wait->at = &task->waits;
-    if (wait->next != NULL) {
-        wait->next->at = &wait->next;
-    }
-    task->waits = wait;
-}
-
-void task_remove_wait(struct task_wait *wait)
-{
-    if (wait->at == NULL) {
-        return;
-    }
-    *wait->at = wait->next;
-    if (wait->next != NULL) {
-        wait->next->at = wait->at;
-    }
-    wait->at = NULL;
-}
+/* --- cancelling --- */
 
 void task_set_cancelled(struct task *task, task_free_fn on_unheld)
 {
     task->is_cancelled = true;
     task->on_free = on_unheld;
-}
-
-void task_cancel_waits(struct task *task)
-{
-    while (task->waits != NULL) {
-        struct task_wait *wait = task->waits;
-        task_remove_wait(wait);
-        wait->cancel(wait);
-    }
 }
 
 void task_cancel(struct task *task, int status)

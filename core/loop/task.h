@@ -66,7 +66,8 @@ struct task {
     task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
     task_free_fn on_free;    /* as get_trace; NULL: it has no memory to give back */
     struct task_wait *waits; /* that are given up when it is cancelled */
-    uint64_t cpu_ticks;      /* usage.h's; see task_cpu_ns */
+    struct task_wakers wakers;
+    uint64_t cpu_ticks; /* usage.h's; see task_cpu_ns */
     struct task_behind behind;
     uint32_t label;
     uint32_t slot;  /* TASK_NO_SLOT: it has ended */
@@ -84,8 +85,7 @@ struct task_ref {
 /* The states of a task that is not parked. */
 extern const char task_state_receiving[]; /* until its first callback */
 extern const char task_state_running[];
-extern const char task_state_forgotten[]; /* nothing will ever run a callback of it */
-extern const char task_state_waiting[];   /* between two callbacks, for what its handler knows: its
+extern const char task_state_waiting[]; /* between two callbacks, for what its handler knows: its
                                            stack is the handler */
 
 /* Notes in a task's trail, with what their number is. */
@@ -284,6 +284,23 @@ void task_on_wait(task_wait_fn on_wait);
 /* task_on_run names who is told, from now on, how long tasks run; NULL: nobody. It costs a look at
  * the clock each time that a task begins or stops to run. */
 void task_on_run(task_run_fn on_run);
+
+/* task_await names what will run a callback of the task, once: a query under way, a timer that
+ * runs, its peer. A task that waits and has nothing of that kind is leaked, whoever holds it.
+ *
+ * task: NULL does nothing.
+ */
+void task_await(struct task *task, struct task_waker waker);
+
+/* task_awaited takes that back: the callback begins, or what was to run it is destroyed. */
+void task_awaited(struct task *task, struct task_waker waker);
+
+/* task_is_leaked tells whether nothing will ever run a callback of a task: its handler has returned
+ * without an answer, and what was to wake it is gone, or never was.
+ *
+ * Thread: any.
+ */
+bool task_is_leaked(const struct task_facts *facts);
 
 /* task_set_state gives another name to what a task does, and keeps since when and where.
  *

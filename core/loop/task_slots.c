@@ -49,11 +49,14 @@ struct slot {
     _Atomic uint64_t costs[WORDS(struct task_costs)];
     _Atomic uint64_t peer_id; /* as costs_id */
     _Atomic uint64_t peer[WORDS(struct task_peer)];
+    _Atomic uint64_t wakers_id; /* as costs_id */
+    _Atomic uint64_t wakers[WORDS(struct task_wakers)];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is eleven cache lines");
 _Static_assert(offsetof(struct slot, changes) <= 208, "without its trail it is three");
 _Static_assert(sizeof(struct task_costs) % 8 == 0 && sizeof(struct task_peer) % 8 == 0, "words");
+_Static_assert(sizeof(struct task_wakers) % 8 == 0, "words");
 _Static_assert(sizeof(struct task_change) == 24, "sixteen of them fit");
 
 /* A chunk's slots are all one thread's. */
@@ -241,6 +244,12 @@ void task_slots_publish_costs(uint32_t index, const struct task_costs *costs)
     put_words(slot, costs, WORDS(*costs), slot->costs, &slot->costs_id);
 }
 
+void task_slots_publish_wakers(uint32_t index, const struct task_wakers *wakers)
+{
+    struct slot *slot = slot_at(index);
+    put_words(slot, wakers, WORDS(*wakers), slot->wakers, &slot->wakers_id);
+}
+
 void task_slots_publish_peer(uint32_t index, const struct task_peer *peer)
 {
     struct slot *slot = slot_at(index);
@@ -316,14 +325,15 @@ static void read_slot(struct slot *slot, struct task_facts *facts)
     }
     get_words(slot->costs, &slot->costs_id, facts->id, &facts->costs, WORDS(facts->costs));
     get_words(slot->peer, &slot->peer_id, facts->id, &facts->peer, WORDS(facts->peer));
+    get_words(slot->wakers, &slot->wakers_id, facts->id, &facts->wakers, WORDS(facts->wakers));
 }
 
 /* correct_state: a task that begins to run again is not published for that. */
 static void correct_state(uint32_t index, struct task_facts *facts)
 {
     const struct task_thread *owner = owners[index / CHUNK_SLOTS];
-    if (facts->await_depth == 0 &&
-        atomic_load_explicit(&owner->slot, memory_order_relaxed) == index) {
+    facts->is_running = atomic_load_explicit(&owner->slot, memory_order_relaxed) == index;
+    if (facts->await_depth == 0 && facts->is_running) {
         facts->state = task_state_running;
     }
 }

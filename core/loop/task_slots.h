@@ -47,6 +47,18 @@ struct task_costs {
     uint64_t behind_label;    /* whose callback was the longest; it means nothing without either */
 };
 
+/* What will run a callback of a task, unless it is destroyed first. */
+struct task_waker {
+    const char *kind; /* "mysql", "timer" ..., a literal; NULL: none */
+    uint64_t id;      /* among those of its kind: a connection, say; 0: it has none */
+};
+
+/* All that will. */
+struct task_wakers {
+    uint64_t count;
+    struct task_waker last; /* the one that was named last, unless it is gone */
+};
+
 /* Whose request a task is. */
 struct task_peer {
     uint8_t addr[16]; /* IPv6; IPv4 is mapped */
@@ -63,7 +75,9 @@ struct task_facts {
     uint64_t state_ns;   /* since when it is in this state */
     uint32_t label;
     uint8_t await_depth; /* 0: it runs */
+    bool is_running;     /* a callback of it runs now, whatever its state says */
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
+    struct task_wakers wakers;
     struct task_costs costs; /* all zero before its first callback has returned, ... */
     struct task_peer peer;   /* ... and this, too */
 };
@@ -115,6 +129,9 @@ void task_slots_publish_state(uint32_t index, const struct task *task);
 
 /* task_slots_publish_costs shows costs. */
 void task_slots_publish_costs(uint32_t index, const struct task_costs *costs);
+
+/* task_slots_publish_wakers shows what will wake the task. */
+void task_slots_publish_wakers(uint32_t index, const struct task_wakers *wakers);
 
 /* task_slots_publish_peer shows whose request the task is. */
 void task_slots_publish_peer(uint32_t index, const struct task_peer *peer);

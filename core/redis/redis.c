@@ -45,6 +45,12 @@ static enum redis_result result_of(int status)
     }
 }
 
+/* waker_of is what wakes a call's task: the reply in its place of the pipeline. */
+static struct task_waker waker_of(const struct redis_call *call)
+{
+    return (struct task_waker){.kind = "redis", .id = call->sequence};
+}
+
 /* leave takes a call out of the client: from here on it is the caller's again. */
 static void leave(struct redis_call *call, int status)
 {
@@ -64,6 +70,7 @@ static void finish(struct redis_call *call, int status, const struct redis_reply
     if (call->task != NULL) {
         task_unpark(call->task);
     }
+    task_awaited(call->task, waker_of(call));
     call->on_reply(call, status, reply);
     task_leave(previous);
 }
@@ -87,6 +94,7 @@ void redis_cancel(struct redis_call *call)
     }
     *slot_of(call->redis, call->sequence) = NULL;
     leave(call, UV_ECANCELED);
+    task_awaited(call->task, waker_of(call));
     task_release(call->task);
 }
 
@@ -96,6 +104,8 @@ void redis_lend(struct redis_call *call, struct task *task)
     call->task = task;
     if (call->redis != NULL) {
         task_hold(task);
+        task_await(task, waker_of(call));
+        task_awaited(previous, waker_of(call));
         task_release(previous);
     }
 }
@@ -138,6 +148,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
                    timeout_ms == 0 ? redis->conn.options.command_timeout_ms : timeout_ms);
     if (call->task != NULL) {
         task_hold(call->task);
+        task_await(call->task, waker_of(call));
         task_park_for(call->task, "redis", redis_metrics_name(call->operation));
     }
     return 0;

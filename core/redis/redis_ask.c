@@ -20,6 +20,8 @@ struct ask {
     void *arg;
 };
 
+static const struct task_waker refusal_waker = {.kind = "refusal"};
+
 /* tell hands the reply over; the request is held meanwhile. */
 static void tell(struct ask *ask, int status, const struct redis_reply *reply)
 {
@@ -38,6 +40,7 @@ static void on_refused(struct loop_deferred *deferred)
     struct ask *ask = CONTAINER_OF(deferred, struct ask, refusal);
     struct task *task = ask->task;
     struct task *previous = task_enter(task);
+    task_awaited(task, refusal_waker);
     tell(ask, ask->status, NULL);
     task_leave(previous);
     task_release(task); /* redis_ask's hold */
@@ -80,6 +83,7 @@ void redis_ask(struct redis *redis, struct task_ref ref, const struct redis_comm
     if (ask->status < 0) {
         ask->refusal.run = on_refused;
         list_init(&ask->refusal.link);
+        task_await(task, refusal_waker);
         loop_defer(redis_loop(redis), &ask->refusal);
         return;
     }

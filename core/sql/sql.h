@@ -111,6 +111,7 @@ struct sql_query {
     uint64_t start_ns;
     struct wheel_timer timer;
     struct loop_deferred done;
+    struct task_waker waker; /* what wakes the task; kind NULL: nothing of this query */
     uint8_t state;
     bool is_own;     /* one of the pool's: neither counted nor logged */
     bool is_command; /* by the text protocol */

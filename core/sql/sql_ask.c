@@ -39,6 +39,8 @@ struct tx_ask {
     sql_tx_ended_fn on_done;
 };
 
+static const struct task_waker refusal_waker = {.kind = "refusal"};
+
 /* --- both kinds --- */
 
 /* make finds the task of a reference, and makes memory for an ask.
@@ -64,6 +66,7 @@ static void refuse(struct sql *sql, struct ask_base *base, int status,
     base->status = status;
     base->refusal.run = tell;
     list_init(&base->refusal.link);
+    task_await(base->task, refusal_waker);
     loop_defer(sql->loop, &base->refusal);
 }
 
@@ -134,6 +137,7 @@ static void on_refused(struct loop_deferred *deferred)
     struct ask *ask = CONTAINER_OF(deferred, struct ask, base.refusal);
     struct task *task = ask->base.task;
     struct task *previous = task_enter(task);
+    task_awaited(task, refusal_waker);
     tell(ask, &(struct sql_result){.status = ask->base.status});
     task_leave(previous);
     task_release(task); /* make's hold */
@@ -209,6 +213,7 @@ static void on_tx_refused(struct loop_deferred *deferred)
     struct tx_ask *ask = CONTAINER_OF(deferred, struct tx_ask, base.refusal);
     struct task *task = ask->base.task;
     struct task *previous = task_enter(task);
+    task_awaited(task, refusal_waker);
     tell_tx(ask, ask->base.status);
     task_leave(previous);
     task_release(task); /* make's hold */

@@ -60,6 +60,18 @@ static void log_failure(const struct sql_query *query, int status, const struct 
                 log_cstr("error", text));
 }
 
+void sql_query_set_waker(struct sql_query *query, const char *kind, uint64_t id)
+{
+    const struct task_waker before = query->waker;
+    query->waker = (struct task_waker){kind, id};
+    if (kind != NULL) {
+        task_await(query->task, query->waker);
+    }
+    if (before.kind != NULL) {
+        task_awaited(query->task, before);
+    }
+}
+
 static void on_timeout(struct wheel_timer *timer)
 {
     struct sql_query *query = CONTAINER_OF(timer, struct sql_query, timer);
@@ -88,6 +100,7 @@ static void run_done(struct loop_deferred *deferred)
                       code != 0 ? code : (uint64_t)-query->result.status);
         }
     }
+    sql_query_set_waker(query, NULL, 0);
     query->state = QUERY_IDLE;
     if (query->tx == NULL || query->owner->done(query)) {
         query->on_done(query);
@@ -132,6 +145,9 @@ static void complete(struct sql_query *query, int status)
     query->result.status = status;
     query->state = QUERY_DONE;
     wheel_unset(&query->timer);
+    if (query->waker.kind == NULL) { /* it was taken from what was to wake it: the loop is now */
+        sql_query_set_waker(query, "mysql", 0);
+    }
     if (!query->is_own) {
         count(sql, query);
     }
@@ -148,6 +164,7 @@ static void retry(struct sql_query *query)
     query->row_end = &query->result.rows;
     query->used_bytes = 0;
     query->state = QUERY_WAITING;
+    sql_query_set_waker(query, "mysql pool", 0);
     sql_pool_requeue(query->sql, &query->lease);
     if (query->task != NULL) {
         task_park_for(query->task, "mysql pool", query->name);
@@ -183,6 +200,7 @@ void sql_query_run(struct sql_query *query, struct sql_conn *conn)
 {
     query->conn = conn;
     query->state = QUERY_RUNNING;
+    sql_query_set_waker(query, "mysql", mysql_thread_id(conn->mysql));
     if (query->task != NULL) {
         task_park_for(query->task, "mysql", query->name);
     }
@@ -219,6 +237,7 @@ void sql_query_prepare(struct sql *sql, struct sql_query *query)
     query->start_ns = clock_now_ns();
     query->again = SQL_AGAIN_NEVER;
     query->tries = 1;
+    query->waker = (struct task_waker){0};
     query->state = QUERY_IDLE;
     query->done.run = run_done;
     query->lease.conn = NULL;
@@ -233,8 +252,10 @@ void sql_query_prepare(struct sql *sql, struct sql_query *query)
 int sql_query_submit(struct sql *sql, struct sql_query *query)
 {
     query->state = QUERY_WAITING;
+    sql_query_set_waker(query, "mysql pool", 0);
     const int rc = sql_pool_submit(sql, &query->lease);
     if (rc < 0) {
+        sql_query_set_waker(query, NULL, 0);
         query->state = QUERY_IDLE;
     } else if (query->lease.is_waiting && query->task != NULL) {
         task_park_for(query->task, "mysql pool", query->name);
@@ -288,6 +309,7 @@ void sql_query_detach(struct sql_query *query)
         query->conn = NULL;
         sql_pool_drop(conn, true);
     }
+    sql_query_set_waker(query, NULL, 0);
     query->state = QUERY_IDLE;
 }
 
@@ -317,6 +339,8 @@ void sql_query_lend(struct sql_query *query, struct task *task)
     query->task = task;
     if (query->state != QUERY_IDLE) {
         task_hold(task);
+        task_await(task, query->waker);
+        task_awaited(previous, query->waker);
         task_release(previous);
     }
 }

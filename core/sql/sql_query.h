@@ -35,6 +35,12 @@ void sql_query_run(struct sql_query *query, struct sql_conn *conn);
 /* sql_query_set_timer starts the query's deadline, unless it has ended already. */
 void sql_query_set_timer(struct sql_query *query, uint64_t timeout_ms);
 
+/* sql_query_set_waker says what wakes the query's task from now on.
+ *
+ * kind: a literal; NULL: nothing. id: task_waker's.
+ */
+void sql_query_set_waker(struct sql_query *query, const char *kind, uint64_t id);
+
 /* sql_query_refuse ends a query that waits for a connection; error: NULL for none. */
 void sql_query_refuse(struct sql_query *query, int status, const struct sql_error *error);
 

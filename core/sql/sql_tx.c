@@ -23,11 +23,17 @@ enum tx_state {
     TX_ENDED, /* on_done is to run */
 };
 
+static const struct task_waker pause_waker = {.kind = "timer"};
+static const struct task_waker end_waker = {.kind = "mysql"};
+
 /* release gives the connection back; one that is not where it should be is closed. */
 static void release(struct sql_tx *tx, bool is_clean)
 {
     wheel_unset(&tx->deadline);
     wheel_unset(&tx->pause);
+    if (tx->state == TX_PAUSING) {
+        task_awaited(tx->task, pause_waker);
+    }
     list_unlink(&tx->link);
     sql_pool_withdraw(tx->sql, &tx->lease);
     if (tx->lease.conn == NULL) {
@@ -40,6 +46,14 @@ static void release(struct sql_tx *tx, bool is_clean)
     }
 }
 
+/* end_soon has on_done run at the end of the turn. */
+static void end_soon(struct sql_tx *tx)
+{
+    tx->state = TX_ENDED;
+    task_await(tx->task, end_waker);
+    loop_defer(tx->sql->loop, &tx->end);
+}
+
 static void end(struct sql_tx *tx, int status, const struct sql_error *error)
 {
     tx->status = status;
@@ -48,8 +62,7 @@ static void end(struct sql_tx *tx, int status, const struct sql_error *error)
         tx->error.message = STR("");
     }
     release(tx, true);
-    tx->state = TX_ENDED;
-    loop_defer(tx->sql->loop, &tx->end);
+    end_soon(tx);
 }
 
 static void run_end(struct loop_deferred *deferred)
@@ -60,6 +73,7 @@ static void run_end(struct loop_deferred *deferred)
     if (tx->task != NULL) {
         task_unpark(tx->task);
     }
+    task_awaited(tx->task, end_waker);
     tx->state = TX_IDLE;
     tx->on_done(tx);
     task_leave(previous);
@@ -100,12 +114,15 @@ static void control(struct sql_tx *tx, enum tx_state state, const char *text)
 static void on_pause_over(struct wheel_timer *timer)
 {
     struct sql_tx *tx = CONTAINER_OF(timer, struct sql_tx, pause);
+    task_awaited(tx->task, pause_waker);
+    tx->state = TX_BEGINNING;
     control(tx, TX_BEGINNING, "START TRANSACTION");
 }
 
 static void pause_before_retry(struct sql_tx *tx)
 {
     tx->state = TX_PAUSING;
+    task_await(tx->task, pause_waker);
     if (tx->task != NULL) {
         task_park(tx->task, "sleep");
     }
@@ -178,8 +195,7 @@ void sql_tx_fail(struct sql_tx *tx, int status)
     }
     release(tx, false);
     tx->status = status;
-    tx->state = TX_ENDED;
-    loop_defer(tx->sql->loop, &tx->end);
+    end_soon(tx);
 }
 
 static void on_deadline(struct wheel_timer *timer)
@@ -220,8 +236,10 @@ static int submit(struct sql *sql, struct sql_tx *tx)
     tx->control.state = QUERY_WAITING;
     tx->query = &tx->control;
     tx->state = TX_BEGINNING;
+    sql_query_set_waker(&tx->control, "mysql pool", 0);
     const int rc = sql_pool_submit(sql, &tx->lease);
     if (rc < 0) {
+        sql_query_set_waker(&tx->control, NULL, 0);
         tx->state = TX_IDLE;
     } else if (tx->lease.is_waiting && tx->task != NULL) {
         task_park_for(tx->task, "mysql pool", tx->control.name);
@@ -308,6 +326,7 @@ void sql_tx_cancel(struct sql_tx *tx)
         sql_tx_fail(tx, UV_ECANCELED);
     }
     loop_undefer(&tx->end);
+    task_awaited(tx->task, end_waker);
     tx->state = TX_IDLE;
     task_release(tx->task);
 }

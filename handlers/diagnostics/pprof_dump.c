@@ -57,5 +57,5 @@ void pprof_respond_dump(const struct pprof *pprof, struct http_request *req, boo
     }
     req->user = dump;
     http_on_cancel(req, on_cancel);
-    task_park(&req->task, WAITS_PROFILE);
+    (void)http_wait(req, WAITS_PROFILE);
 }

@@ -128,7 +128,7 @@ void pprof_handle_flight(struct http_request *req, void *arg)
     }
     req->user = take;
     http_on_cancel(req, on_cancel);
-    task_park(&req->task, WAITS_PROFILE);
+    (void)http_wait(req, WAITS_PROFILE);
 }
 
 /* --- files --- */

@@ -77,7 +77,7 @@ static void finish(struct pool_job *pool_job, int status)
 static void start(const struct pprof *pprof, struct listing_job *job)
 {
     http_hold(job->req);
-    task_park(&job->req->task, "threadpool");
+    (void)http_wait(job->req, "threadpool");
     const int status = pool_submit(pprof->pool, pprof->loop, &job->job);
     if (status < 0) {
         finish(&job->job, status);

@@ -173,7 +173,7 @@ static void query(const struct pprof *pprof, struct http_request *req, const str
         if (options->seconds > 0) {
             http_be_long(req); /* else it is answered soon */
         }
-        task_park(&req->task, WAITS_PROFILE);
+        (void)http_wait(req, WAITS_PROFILE);
     }
 }
 

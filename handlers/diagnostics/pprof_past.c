@@ -113,7 +113,7 @@ static void wait(struct past *past, int rc)
     if (rc == 0) {
         req->user = past;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, "history");
+        (void)http_wait(req, "history");
     } else if (rc == UV_ERANGE) {
         refuse(req, 404, "The history does not go back so far");
     } else if (rc == UV_EBUSY) {

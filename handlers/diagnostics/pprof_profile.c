@@ -107,7 +107,7 @@ static void wait_for_capture(struct pprof *pprof, struct http_request *req)
         list_push_back(&pprof->waiters, &waiter->link);
         req->user = waiter;
         http_on_cancel(req, on_cancel);
-        task_park(&req->task, WAITS_CPU_PROFILE);
+        (void)http_wait(req, WAITS_CPU_PROFILE);
         return;
     }
     pprof_accounts_count("profile", false);

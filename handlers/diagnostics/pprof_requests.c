@@ -188,7 +188,7 @@ static void begin(struct http_request *req, struct requests *requests, struct lo
     }
     req->user = look;
     http_on_cancel(req, on_cancel);
-    task_park(&req->task, WAITS_PROFILE);
+    (void)http_wait(req, WAITS_PROFILE);
 }
 
 void requests_handle(struct http_request *req, void *arg)

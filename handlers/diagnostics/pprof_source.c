@@ -152,7 +152,7 @@ void pprof_handle_ui_source(struct http_request *req, void *arg)
     job->address = address;
     job->depth = depth;
     http_hold(req);
-    task_park(&req->task, "threadpool");
+    (void)http_wait(req, "threadpool");
     const int status = pool_submit(pprof->pool, pprof->loop, &job->job);
     if (status < 0) {
         finish(&job->job, status);

@@ -95,7 +95,7 @@ void pprof_handle_symbol(struct http_request *req, void *arg)
     http_hold(req);
     sj->words = req->method == METHOD_POST ? req->body : req->query;
     buf_init(&sj->answer, ANSWER_MAX_BYTES);
-    task_park(&req->task, "threadpool");
+    (void)http_wait(req, "threadpool");
     const int status = pool_submit(pprof->pool, pprof->loop, &sj->job);
     if (status < 0) {
         finish(&sj->job, status);

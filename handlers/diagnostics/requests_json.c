@@ -62,6 +62,19 @@ static void put_ids(struct buf *out, const struct requests_item *item)
     }
 }
 
+/* put_waker says what will wake the request; "wakers" without a "waker" are some that were named
+ * before one that is gone. */
+static void put_waker(struct buf *out, const struct task_wakers *wakers)
+{
+    put_u64(out, "wakers", wakers->count);
+    if (wakers->last.kind != NULL) {
+        buf_append_cstr(out, ",\"waker\":{\"kind\":");
+        buf_append_json(out, str_from(wakers->last.kind));
+        put_u64(out, "id", wakers->last.id);
+        buf_append_char(out, '}');
+    }
+}
+
 static void put_outcome(struct buf *out, const struct requests_view *view,
                         const struct requests_item *item)
 {
@@ -69,6 +82,7 @@ static void put_outcome(struct buf *out, const struct requests_view *view,
     if (item->is_in_flight) {
         put_text(out, "state", record->trail.facts.state);
         put_text(out, "for", requests_item_what(item));
+        put_waker(out, &record->trail.facts.wakers);
         put_stack(out, item->stack);
         return;
     }

@@ -188,7 +188,7 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
     grpc_on_cancel(call, on_watch_cancel);
     grpc_on_writable(call, on_watch_writable);
     grpc_on_drain(call, on_watch_drain);
-    task_park(&grpc_request(call)->task, "watch");
+    (void)grpc_wait(call, "watch"); /* until it ends: the timer of all watches wakes it */
     (void)tell_watcher(watcher);
     if (list_is_empty(&gh->due)) {
         loop_set_timer(gh->loop, &gh->timer, LOOK_MS);

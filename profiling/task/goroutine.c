@@ -121,21 +121,19 @@ const struct source source_goroutine = {
 
 static _Atomic uint64_t leaked_count; /* at the last look, as Go counts them */
 
-/* take_leaked runs on a worker thread; the threads are not looked at, none of them leaks. */
+/* leaked_work runs on a worker thread; the threads are not looked at, none of them leaks. */
 static void leaked_work(struct pool_job *job)
 {
     struct leaked_look *look = CONTAINER_OF(job, struct leaked_look, job);
     struct goroutine_tasks tasks = {0};
-    uint64_t count = 0;
     look->status = goroutine_tasks_copy(&tasks);
-    for (size_t i = 0; look->status == 0 && i < tasks.count; i++) {
+    atomic_store(&leaked_count, goroutine_tasks_confirm(&tasks));
+    for (size_t i = 0; i < tasks.count; i++) {
         if (tasks.items[i].is_leaked) {
             add_task(&look->take->stacks, &tasks.items[i]);
-            count++;
         }
     }
     goroutine_tasks_deinit(&tasks);
-    atomic_store(&leaked_count, count);
 }
 
 static void leaked_done(struct pool_job *job, int status)
@@ -178,7 +176,7 @@ static uint64_t goroutineleak_count(void)
 const struct source source_goroutineleak = {
     .name = "goroutineleak",
     .description = "Stack traces of all leaked goroutines: of each request that nothing will ever "
-                   "answer, where it was left. Use debug=2 as a query parameter to export all "
+                   "wake, where it was left. Use debug=2 as a query parameter to export all "
                    "goroutines, with the leaked ones marked.",
     .text = SOURCE_TEXT_COUNT,
     .has_labels_in_text = true,
@@ -202,6 +200,9 @@ static unsigned dump_count;
 static int dump_work(struct goroutine_look *look)
 {
     struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
+    if (dump->marks_leaked) {
+        (void)goroutine_tasks_confirm(&look->tasks);
+    }
     const int status =
         goroutine_text_write(&look->tasks, &look->threads, dump->marks_leaked, &dump->text);
     goroutine_look_deinit(look);

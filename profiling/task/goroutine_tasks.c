@@ -5,9 +5,12 @@
 #include "profiling/task/goroutine_tasks.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <uv.h>
 
 #include "core/base/clock.h"
+
+#define CONFIRM_NS (20 * NS_PER_MS)
 
 static int compare_ages(const void *a, const void *b)
 {
@@ -30,13 +33,42 @@ int goroutine_tasks_copy(struct goroutine_tasks *tasks)
             copy->id = facts.id;
             copy->state_ns = facts.state_ns;
             copy->state = facts.state;
-            copy->is_leaked = facts.state == task_state_forgotten;
+            copy->slot = i;
+            copy->is_leaked = task_is_leaked(&facts);
             task_frames_from(&facts, &copy->frames);
         }
     }
     tasks->now_ns = clock_now_ns();
     qsort(tasks->items, tasks->count, sizeof(*tasks->items), compare_ages);
     return 0;
+}
+
+static bool has_leaked(const struct goroutine_tasks *tasks)
+{
+    bool is_found = false;
+    for (size_t i = 0; i < tasks->count && !is_found; i++) {
+        is_found = tasks->items[i].is_leaked;
+    }
+    return is_found;
+}
+
+size_t goroutine_tasks_confirm(struct goroutine_tasks *tasks)
+{
+    static const struct timespec pause = {.tv_nsec = CONFIRM_NS};
+    size_t count = 0;
+    if (!has_leaked(tasks)) {
+        return 0;
+    }
+    (void)nanosleep(&pause, NULL);
+    for (size_t i = 0; i < tasks->count; i++) {
+        struct goroutine_task *task = &tasks->items[i];
+        struct task_facts facts;
+        task->is_leaked = task->is_leaked && task_slots_copy(task->slot, &facts) &&
+                          facts.id == task->id && facts.state_ns == task->state_ns &&
+                          task_is_leaked(&facts);
+        count += task->is_leaked ? 1 : 0;
+    }
+    return count;
 }
 
 void goroutine_tasks_deinit(struct goroutine_tasks *tasks)

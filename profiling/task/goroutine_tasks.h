@@ -14,7 +14,8 @@ struct goroutine_task {
     uint64_t id;
     uint64_t state_ns; /* clock_now_ns, since when it is in its state */
     const char *state; /* a literal */
-    bool is_leaked;    /* core/http/forgotten.h has found it so */
+    bool is_leaked;    /* nothing will ever wake it; see goroutine_tasks_confirm */
+    uint32_t slot;
     struct task_frames frames;
 };
 
@@ -32,6 +33,14 @@ struct goroutine_tasks {
  * Thread:  any, one at a time.
  */
 MUST_USE int goroutine_tasks_copy(struct goroutine_tasks *tasks);
+
+/* goroutine_tasks_confirm looks at those that seem leaked once more, a moment later: a request may
+ * have been between two callbacks of one turn. Without any of them it returns at once.
+ *
+ * Returns: how many are leaked.
+ * Thread:  one that may wait for 20 ms.
+ */
+size_t goroutine_tasks_confirm(struct goroutine_tasks *tasks);
 
 /* goroutine_tasks_deinit frees a copy. Thread: any. */
 void goroutine_tasks_deinit(struct goroutine_tasks *tasks);

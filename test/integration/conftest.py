@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+import leaks
 import server as server_module
 from http2_wire import Http2Peer
 from listings import Api, migrate
@@ -29,6 +30,17 @@ LONGEST = ("growth", "pprof_named", "driver", "heap", "pprof_capture", "pprof_cp
 def pytest_collection_modifyitems(items):
     order = {f"test_{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.module.__name__, len(order)))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "leaks(*routes): requests of them are left without anything that wakes them")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    outcome = yield
+    outcome.get_result()
+    leaks.check([route for mark in pyfuncitem.iter_markers("leaks") for route in mark.args])
 
 
 def binary_path(variable, default):

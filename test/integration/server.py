@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 
+running = []  # the servers that were started and not closed
+
 # Sanitized servers are 5-10 times slower, and the machine may be busy: this ends hung tests only.
 PATIENCE_S = 60
 
@@ -117,6 +119,7 @@ class Server:
         self.ports = {name: int(self.env[variable]) for name, variable in PORTS.items()
                       if self.env.get(variable, "0") != "0"}
         self.exit_code = None
+        self.told_leaks = set()  # ids of requests that nothing will wake
 
         self._stderr = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="toq-server-")
@@ -127,6 +130,7 @@ class Server:
         if stdout is None:
             self._reader = threading.Thread(target=self._read_log, daemon=True)
             self._reader.start()
+        running.append(self)
 
     # --- what it says
 
@@ -198,6 +202,7 @@ class Server:
 
     def close(self):
         """Ends it whatever it takes and checks that it ended well, unless the test saw it end."""
+        running.remove(self)
         was_seen = self.exit_code is not None
         try:
             if not was_seen:
@@ -240,6 +245,7 @@ def start(binary, settings=None, **options):
     try:
         return server.wait_ready()
     except BaseException:
+        running.remove(server)
         server.process.kill()
         server.process.wait()
         raise

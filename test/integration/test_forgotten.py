@@ -42,6 +42,7 @@ def test_a_cancelled_request_needs_nobody_to_end_it(start_server, name, protocol
     assert server.stop() == 0
 
 
+@pytest.mark.leaks("/test/misuse/forget")
 def test_a_handler_that_returns_without_a_word_is_seen_waiting(start_server):
     server = start_server({"ENABLE_PPROF": "true", "SHUTDOWN_TIMEOUT_MS": 100})
     with Peer(server) as peer:

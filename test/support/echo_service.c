@@ -28,7 +28,10 @@ struct echo {
     char *payload; /* of replies that are as big as the request says */
     size_t payload_cap;
     bool is_slow_to_give_up;
+    bool is_timed; /* the timer is to fire */
 };
+
+static const struct task_waker timer_waker = {.kind = "timer"};
 
 static Toq__Test__V1__Counts counts = TOQ__TEST__V1__COUNTS__INIT;
 
@@ -37,7 +40,27 @@ static void set_timer(struct echo *echo, uint64_t timeout_ms,
 {
     wheel_timer_init(&echo->timer, on_fire);
     loop_set_timer(grpc_request(echo->call)->server->loop, &echo->timer, timeout_ms);
+    if (!echo->is_timed) {
+        echo->is_timed = true;
+        task_await(&grpc_request(echo->call)->task, timer_waker);
+    }
     task_park(&grpc_request(echo->call)->task, "sleep");
+}
+
+static void end_timer(struct echo *echo)
+{
+    wheel_unset(&echo->timer);
+    if (echo->is_timed) {
+        echo->is_timed = false;
+        task_awaited(&grpc_request(echo->call)->task, timer_waker);
+    }
+}
+
+static struct echo *fired(struct wheel_timer *timer)
+{
+    struct echo *echo = CONTAINER_OF(timer, struct echo, timer);
+    end_timer(echo);
+    return echo;
 }
 
 /* --- the end --- */
@@ -45,13 +68,13 @@ static void set_timer(struct echo *echo, uint64_t timeout_ms,
 static void end(struct echo *echo, struct grpc_status status)
 {
     free(echo->payload);
-    wheel_unset(&echo->timer);
+    end_timer(echo);
     grpc_end(echo->call, status);
 }
 
 static void on_given_up(struct wheel_timer *timer)
 {
-    struct echo *echo = CONTAINER_OF(timer, struct echo, timer);
+    struct echo *echo = fired(timer);
     struct grpc_call *call = echo->call;
     end(echo, GRPC_STATUS(GRPC_OK, "too late"));
     grpc_release(call);
@@ -61,7 +84,7 @@ static void on_cancel(struct grpc_call *call, int status)
 {
     struct echo *echo = grpc_user(call);
     *(status == UV_ETIMEDOUT ? &counts.timed_out : &counts.cancelled) += 1;
-    wheel_unset(&echo->timer);
+    end_timer(echo);
     if (echo->is_slow_to_give_up) {
         http_hold(grpc_request(call)); /* it is still to end it */
         set_timer(echo, GIVE_UP_MS, on_given_up);
@@ -161,7 +184,7 @@ static void answer(struct echo *echo)
 
 static void on_slept(struct wheel_timer *timer)
 {
-    struct echo *echo = CONTAINER_OF(timer, struct echo, timer);
+    struct echo *echo = fired(timer);
     task_unpark(&grpc_request(echo->call)->task);
     answer(echo);
 }
@@ -175,7 +198,7 @@ static void handle_unary(struct grpc_call *call, const ProtobufCMessage *message
         return;
     }
     if (request->is_stuck) {
-        task_park(&grpc_request(call)->task, "stuck");
+        (void)grpc_wait(call, "stuck"); /* its cancel */
     } else if (request->sleep_ms > 0) {
         set_timer(echo, request->sleep_ms, on_slept);
     } else {
@@ -189,7 +212,7 @@ static void collect(struct grpc_call *call, const ProtobufCMessage *message);
 
 static void collect_more(struct wheel_timer *timer)
 {
-    grpc_receive(CONTAINER_OF(timer, struct echo, timer)->call, collect);
+    grpc_receive(fired(timer)->call, collect);
 }
 
 static void collect(struct grpc_call *call, const ProtobufCMessage *message)
@@ -229,7 +252,7 @@ static void spread(struct grpc_call *call);
 
 static void spread_more(struct wheel_timer *timer)
 {
-    spread(CONTAINER_OF(timer, struct echo, timer)->call);
+    spread(fired(timer)->call);
 }
 
 /* spread sends all that there is room for; with sleep_ms, which is for few, one in so long, room or
@@ -252,7 +275,9 @@ static void spread(struct grpc_call *call)
             return;
         }
     }
-    if (!request->is_stuck) {
+    if (request->is_stuck) {
+        (void)grpc_wait(call, "stuck");
+    } else {
         end_as_asked(echo, request);
     }
 }
@@ -280,7 +305,7 @@ static void chat_on(struct grpc_call *call)
 
 static void chat_later(struct wheel_timer *timer)
 {
-    grpc_receive(CONTAINER_OF(timer, struct echo, timer)->call, chat);
+    grpc_receive(fired(timer)->call, chat);
 }
 
 static void chat(struct grpc_call *call, const ProtobufCMessage *message)

@@ -28,6 +28,7 @@ struct interop {
     size_t spec_cap; /* HalfDuplexCall's own list */
     size_t next;     /* reply of the list */
     bool has_waited; /* before it */
+    struct task_ref ref;
     int32_t total_bytes;
 };
 
@@ -197,7 +198,7 @@ static bool is_time_for(struct interop *interop, const reply_spec *spec)
     interop->has_waited = true;
     loop_set_timer(req->server->loop, &interop->timer,
                    ((uint64_t)spec->interval_us + US_PER_MS - 1) / US_PER_MS);
-    task_park(&req->task, "sleep");
+    interop->ref = http_wait(req, "sleep");
     return false;
 }
 
@@ -226,14 +227,16 @@ static void send_replies(struct grpc_call *call)
     interop->on_replied(call);
 }
 
+static void go_on(struct grpc_call *call, void *arg)
+{
+    (void)arg;
+    send_replies(call);
+}
+
 static void on_awake(struct wheel_timer *timer)
 {
     struct interop *interop = CONTAINER_OF(timer, struct interop, timer);
-    struct task *task = &grpc_request(interop->call)->task;
-    struct task *previous = task_enter(task);
-    task_unpark(task);
-    send_replies(interop->call);
-    task_leave(previous);
+    (void)grpc_resume(interop->ref, go_on, NULL);
 }
 
 static void reply_to(struct grpc_call *call, const output_request *request)

@@ -137,6 +137,7 @@ static void handle_drip(struct http_request *req, void *arg)
     }
     const struct http_response response = {.status = 200, .content_type = TEXT_TYPE};
     http_stream_start(req, &response, NULL);
+    task_await(&req->task, (struct task_waker){.kind = "timer"}); /* until the end */
     task_park(&req->task, "drip");
 }
 

@@ -5,6 +5,8 @@
  * /test/misuse/field?name=N&value=V: sends a field of the client's making; POST, as a trailer, too.
  * /test/misuse/forget: returns, and nothing will ever answer; /test/misuse/forget-cancel: is
  * cancelled, and does not end.
+ * /test/misuse/lose-callback: waits for news, of which nobody tells it; lose-timer: for a timer
+ * that is closed before it fires; lose-query: for a statement of MySQL's that is given up.
  * /test/misuse/query-on-stack, command-on-stack: ask MySQL or Redis with a struct that is gone when
  * the answer comes. AddressSanitizer puts locals elsewhere, and finds their use itself: not so
  * here.
@@ -71,6 +73,81 @@ static void handle_forget_cancel(struct http_request *req, void *arg)
     (void)arg;
     http_on_cancel(req, on_cancel);
     task_park(&req->task, "sleep");
+}
+
+/* --- what was to wake it is gone --- */
+
+struct loser {
+    struct wheel_timer loses; /* that what is to wake the request */
+    uv_timer_t timer;
+    struct sql_query query;
+    struct task_ref ref;
+};
+
+static struct loser *start_loser(struct http_request *req, void (*lose)(struct wheel_timer *timer))
+{
+    struct loser *loser = calloc(1, sizeof(*loser)); /* until the process ends */
+    REQUIRE(loser != NULL);
+    req->user = loser;
+    wheel_timer_init(&loser->loses, lose);
+    loop_set_timer(req->server->loop, &loser->loses, DEFAULT_MS);
+    return loser;
+}
+
+static void lose_callback(struct wheel_timer *timer)
+{
+    http_unwait(CONTAINER_OF(timer, struct loser, loses)->ref);
+}
+
+static void handle_lose_callback(struct http_request *req, void *arg)
+{
+    (void)arg;
+    start_loser(req, lose_callback)->ref = http_wait(req, "news");
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    http_unwait(CONTAINER_OF(handle, struct loser, timer)->ref);
+}
+
+static void lose_timer(struct wheel_timer *timer)
+{
+    uv_close((uv_handle_t *)&CONTAINER_OF(timer, struct loser, loses)->timer, on_timer_closed);
+}
+
+static void on_never(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void handle_lose_timer(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct loser *loser = start_loser(req, lose_timer);
+    (void)uv_timer_init(loop_uv(req->server->loop), &loser->timer);
+    (void)uv_timer_start(&loser->timer, on_never, 3600000, 0);
+    loser->ref = http_wait(req, "timer");
+}
+
+static void on_query_never(struct sql_query *query)
+{
+    (void)query;
+}
+
+static void lose_query(struct wheel_timer *timer)
+{
+    sql_query_cancel(&CONTAINER_OF(timer, struct loser, loses)->query);
+}
+
+static void handle_lose_query(struct http_request *req, void *arg)
+{
+    const struct app_context *context = arg;
+    struct loser *loser = start_loser(req, lose_query);
+    loser->query =
+        (struct sql_query){.text = STR(STATEMENT), .on_done = on_query_never, .task = &req->task};
+    if (sql_query_start(context->sql, &loser->query) < 0) {
+        http_respond_error(req, 503, NULL);
+    }
 }
 
 #define ON_THE_STACK __attribute__((no_sanitize("address")))
@@ -175,6 +252,7 @@ static void start_late(struct http_request *req, bool is_held)
     }
     if (is_held) {
         http_hold(req);
+        task_await(&req->task, (struct task_waker){.kind = "timer"}); /* until the end */
         late->req = req;
     }
     late->ref = http_ref(req);
@@ -286,6 +364,9 @@ int routes_misuse_add(struct router *router, const struct app_context *context)
         {METHOD_POST, "/test/misuse/field", handle_field, ROUTE_STREAM},
         {METHOD_GET, "/test/misuse/forget", handle_forget, 0},
         {METHOD_GET, "/test/misuse/forget-cancel", handle_forget_cancel, 0},
+        {METHOD_GET, "/test/misuse/lose-callback", handle_lose_callback, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/test/misuse/lose-timer", handle_lose_timer, ROUTE_NO_DEADLINE},
+        {METHOD_GET, "/test/misuse/lose-query", handle_lose_query, ROUTE_NO_DEADLINE},
         {METHOD_GET, "/test/misuse/query-on-stack", handle_query_on_stack, 0},
         {METHOD_GET, "/test/misuse/command-on-stack", handle_command_on_stack, 0},
         {METHOD_GET, "/test/misuse/twice", handle_twice, 0},

@@ -131,6 +131,6 @@ void contend_handle(struct http_request *req, void *arg)
     if (contend->left == 0) {
         respond(contend);
     } else {
-        task_park(&req->task, "contend");
+        (void)http_wait(req, "contend");
     }
 }

@@ -148,6 +148,7 @@ static void start_sleep(struct http_request *req, http_cancel_fn stop)
     (void)uv_timer_init(req->server->listener.poll.loop, &sleeper->timer);
     (void)uv_timer_start(&sleeper->timer, on_awake, query_number(req, STR("ms"), 10), 0);
     http_on_cancel(req, stop);
+    task_await(&req->task, (struct task_waker){.kind = "timer"}); /* until the end */
     task_park(&req->task, "sleep");
 }
 
@@ -285,7 +286,7 @@ static void handle_events(struct http_request *req, void *arg)
     http_stream_start(req, &response, NULL);
     http_on_cancel(req, on_stream_cancel);
     http_on_drain(req, on_events_drain);
-    task_park(&req->task, "events");
+    (void)http_wait(req, "events"); /* its client's departure, or the drain */
     if (!http_stream_write(req, STR("data: hello\n\n"))) {
         task_park(&req->task, "write");
     }

@@ -12,6 +12,8 @@
 #define ARENA_MAX_BYTES (16u << 20)
 #define TELL_NS         NS_PER_MS /* of answers to waiting requests in one turn of the loop */
 
+static const struct task_waker gather_waker = {.kind = "batch"};
+
 static struct listings_get *first_of(const struct list *gets)
 {
     return CONTAINER_OF(gets->next, struct listings_get, link);
@@ -44,6 +46,7 @@ static void tell(struct listings_get *get, int status, const struct listing *lis
     if (get->task != NULL) {
         task_unpark(get->task);
     }
+    task_awaited(get->task, gather_waker);
     struct task *previous = task_enter(get->task);
     get->on_got(get, status, listing);
     task_leave(previous);
@@ -159,6 +162,7 @@ static void on_timeout(struct wheel_timer *timer)
 {
     struct listings_get *get = CONTAINER_OF(timer, struct listings_get, timer);
     listings_gather_cancel(get);
+    task_await(get->task, gather_waker); /* tell takes it back */
     tell(get, UV_ETIMEDOUT, NULL);
 }
 
@@ -170,6 +174,7 @@ int listings_gather_start(struct listings_gather *gather, struct listings_get *g
     get->gather = gather;
     get->query = NULL;
     get->is_late = list_is_empty(&gather->idle);
+    task_await(get->task, gather_waker);
     if (get->task != NULL) {
         task_park(get->task, get->is_late ? "mysql pool" : "mysql");
     }
@@ -192,6 +197,8 @@ static void lend(struct listings_gather_query *query, struct task *task)
 void listings_gather_lend(struct listings_get *get, struct task *task)
 {
     struct listings_gather_query *query = get->query;
+    task_await(task, gather_waker);
+    task_awaited(get->task, gather_waker);
     get->task = task;
     if (query != NULL && first_of(&query->gets) == get) {
         lend(query, task);
@@ -218,6 +225,7 @@ void listings_gather_cancel(struct listings_get *get)
     }
     list_unlink(&get->link);
     wheel_unset(&get->timer);
+    task_awaited(get->task, gather_waker);
     if (get->query == NULL) {
         get->gather->waiting_count--;
     } else {

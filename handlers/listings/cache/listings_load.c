@@ -43,6 +43,8 @@ struct load_page {
     struct listings_query query;
 };
 
+static const struct task_waker load_waker = {.kind = "load"};
+
 static struct load_one *one_of(struct listings_load *load)
 {
     return CONTAINER_OF(load, struct load_one, load);
@@ -79,6 +81,7 @@ static void tell(struct listings_waiter *waiter, int status, const struct listin
     if (waiter->task != NULL) {
         task_unpark(waiter->task);
     }
+    task_awaited(waiter->task, load_waker);
     struct task *previous = task_enter(waiter->task);
     waiter->on_loaded(waiter, status, loaded);
     task_leave(previous);
@@ -258,6 +261,7 @@ static void wait_for(struct listings_load *load, struct listings_waiter *waiter)
 {
     list_push_back(&load->waiters, &waiter->link);
     waiter->load = load;
+    task_await(waiter->task, load_waker);
 }
 
 int listings_load_join(struct listings_loads *loads, struct listings_waiter *waiter,
@@ -315,6 +319,7 @@ void listings_load_leave(struct listings_waiter *waiter)
     const bool is_first = first_of(load) == waiter;
     list_unlink(&waiter->link);
     waiter->load = NULL;
+    task_awaited(waiter->task, load_waker);
     if (load->is_ended) {
         return;
     }

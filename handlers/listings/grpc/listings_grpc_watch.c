@@ -35,6 +35,7 @@ typedef Toq__V1__WatchListingsResponse watch_message;
 
 struct watch {
     struct grpc_call *call;
+    struct task_ref ref;
     struct listings *listings;
     struct sql_value city; /* that is wanted; SQL_NULL: any */
     struct str city_key;
@@ -73,6 +74,7 @@ static void leave(struct watch *watch)
     loop_undefer(&watch->more);
     watch->has_left = true;
     listings_feed_leave(&watch->follower);
+    http_unwait(watch->ref);
     listings_changes_cancel(&watch->read);
     free_read(watch);
     if (watch->position > 0) {
@@ -445,6 +447,7 @@ void listings_grpc_watch(struct grpc_call *call, const struct ProtobufCMessage *
     grpc_on_cancel(call, on_cancel);
     grpc_on_drain(call, on_drain);
     grpc_on_writable(call, on_writable);
-    sql_ask(watch->listings->feed.sql, grpc_ref(call),
+    watch->ref = grpc_wait(call, "watch"); /* until it leaves: the feed wakes it */
+    sql_ask(watch->listings->feed.sql, watch->ref,
             &SQL_READ("changes.bounds", TEXT_BOUNDS, watch->city), on_asked, watch);
 }

@@ -135,11 +135,12 @@ static void test_one_that_is_silent_is_forgotten_in_the_end(void **state)
     (void)state;
     ask("/silent");
     assert_int_equal(forgotten_after_ms(FORGOTTEN_AFTER_MS - 1000), 0);
-    struct http_request *req = http_from_ref(ref);
-    assert_int_equal(forgotten_after_ms(FORGOTTEN_AFTER_MS), 0); /* it is held */
-    http_release(req);
     assert_int_equal(forgotten_after_ms(FORGOTTEN_AFTER_MS), 1);
-    assert_string_equal(facts().state, "forgotten");
+    struct http_request *req = http_from_ref(ref);
+    assert_int_equal(forgotten_after_ms(FORGOTTEN_AFTER_MS), 1); /* to hold is not to wake */
+    assert_true(req->is_forgotten);
+    http_release(req);
+    assert_string_equal(facts().state, "waiting");
     assert_int_equal(forgotten_after_ms(2 * FORGOTTEN_AFTER_MS), 1); /* counted on, told of once */
     req = http_from_ref(ref);
     http_respond_text(req, 200, "after all\n");
@@ -152,6 +153,31 @@ static void test_one_that_waits_for_something_is_not(void **state)
     (void)state;
     ask("/waiting");
     assert_int_equal(forgotten_after_ms(2 * FORGOTTEN_AFTER_MS), 0);
+    assert_true(http_resume(ref, go_on, &resumed_count));
+    assert_int_equal(forgotten_after_ms(2 * FORGOTTEN_AFTER_MS), 1); /* go_on waited for nothing */
+}
+
+static bool is_leaked(void)
+{
+    const struct task_facts seen = facts();
+    return task_is_leaked(&seen);
+}
+
+static void test_one_whose_waker_is_gone_is_leaked(void **state)
+{
+    (void)state;
+    ask("/waiting");
+    struct http_request *req = http_from_ref(ref);
+    (void)http_wait(req, "gong");
+    http_release(req);
+    http_unwait(ref);
+    assert_false(is_leaked()); /* one is left */
+    http_unwait(ref);
+    assert_true(is_leaked());
+    http_unwait(ref); /* harmless */
+    assert_true(http_resume(ref, go_on, &resumed_count));
+    assert_true(http_resume(ref, go_on, &resumed_count));
+    http_unwait(ref); /* it has ended */
 }
 
 int main(void)
@@ -163,6 +189,7 @@ int main(void)
         TEST(test_one_that_was_cancelled_does_not_go_on),
         TEST(test_one_that_is_silent_is_forgotten_in_the_end),
         TEST(test_one_that_waits_for_something_is_not),
+        TEST(test_one_whose_waker_is_gone_is_leaked),
     };
     return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
 }
