@@ -180,20 +180,20 @@ $(B)/toq_server: $(MAIN_OBJECT) $(LIBRARY)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 # The server with faults on demand, for the tour: docs/demo is in no other binary.
-DEMO_OBJECTS := $(B)/docs/demo/demo_module.o $(B)/gen/demo_page.o
+DEMO_OBJECTS := $(B)/docs/demo/demo_module.o $(B)/docs/demo/demo_modules.o $(B)/gen/demo_page.o
 $(B)/toq_demo: $(MAIN_OBJECT) $(DEMO_OBJECTS) $(LIBRARY)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=modules_list -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 $(B)/gen/demo_page.c: docs/demo/demo_page.html scripts/embed
 	$(Q)mkdir -p $(@D)
 	$(Q)scripts/embed demo_page $< >$@
 
-# The server with a module that only tests have: modules_list is replaced at link time, so nothing of it is in the
-# server that ships.
+# The server with modules that only tests have: their list, test/support/test_modules.c, takes the place of the
+# archive's, so nothing of them is in the server that ships.
 $(B)/toq_test_server: $(MAIN_OBJECT) $(TEST_SUPPORT) $(LIBRARY)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--wrap=modules_list -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 # Made anew each time, and also when a source is gone: ar would keep its object.
 $(LIBRARY): $(LIB_OBJECTS) $(B)/objects
@@ -252,8 +252,9 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: /usr/include/%.proto
 $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: %.proto
 	$(call protoc)
 
-# What reflection tells clients: every file of the services, with what it imports.
-$(B)/gen/descriptors.set: $(PROTO_FILES)
+# What reflection tells clients: every file of the services, with what it imports. A file that comes or goes
+# changes the list of objects.
+$(B)/gen/descriptors.set: $(PROTO_FILES) $(B)/objects
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc $(PROTOC_INPUT) --include_imports --descriptor_set_out=$@ $(SERVICE_PROTOS)
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
  * demo_module.c - the page at /demo/, and the faults that it brings about.
- *
- * toq_demo is the server's own main and archive, linked with --wrap=modules_list: what main calls is
- * the function below, which adds to the real list.
  */
 #include "docs/demo/demo_module.h"
 
@@ -11,7 +8,6 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "handlers/modules.h"
 
 #define LEAK_BLOCK_BYTES 65536
 #define LEAK_BLOCKS      256  /* 16 MiB: the sampler sees that for sure */
@@ -23,9 +19,6 @@
 extern const unsigned char demo_page[];
 extern const size_t demo_page_len;
 
-const struct app_module *const *__real_modules_list(void);
-const struct app_module *const *__wrap_modules_list(void);
-
 /* What was leaked: somebody still points at it, so it is no leak of the C library's kind. */
 struct kept {
     struct kept *next;
@@ -36,12 +29,6 @@ struct demo {
     const struct app_context *context;
     struct kept *kept;
     size_t kept_count;
-};
-
-/* One request's, in its arena. */
-struct waiting {
-    struct http_request *req;
-    struct sql_query query;
 };
 
 /* --- the page --- */
@@ -99,48 +86,21 @@ static void handle_hot(struct http_request *req, void *arg)
 
 /* --- a slow statement --- */
 
-static void on_slept(struct sql_query *query)
+static void on_slept(void *arg, const struct sql_result *result)
 {
-    struct waiting *waiting = query->arg;
-    http_on_cancel(waiting->req, NULL);
-    if (query->result.status < 0) {
-        http_respond_error(waiting->req, 503, "the statement failed");
+    struct http_request *req = arg;
+    if (result->status < 0) {
+        http_fail(req, result->status);
     } else {
-        http_respond_text(waiting->req, 200, "slept\n");
+        http_respond_text(req, 200, "slept\n");
     }
-}
-
-static void on_slow_cancel(struct http_request *req, int status)
-{
-    struct waiting *waiting = req->user;
-    (void)status;
-    sql_query_cancel(&waiting->query);
-    http_respond_error(req, 503, NULL);
 }
 
 static void handle_slow(struct http_request *req, void *arg)
 {
     const struct demo *demo = arg;
-    struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
-    if (waiting == NULL) {
-        http_respond_error(req, 503, NULL);
-        return;
-    }
-    *waiting = (struct waiting){
-        .req = req,
-        .query = {.text = STR("SELECT SLEEP(2)"),
-                  .is_read = true,
-                  .name = "demo.slow",
-                  .task = &req->task,
-                  .on_done = on_slept,
-                  .arg = waiting},
-    };
-    if (sql_query_start(demo->context->sql, &waiting->query) < 0) {
-        http_respond_error(req, 503, "MySQL is away");
-        return;
-    }
-    req->user = waiting;
-    http_on_cancel(req, on_slow_cancel);
+    sql_ask(demo->context->sql, http_ref(req), &SQL_READ("demo.slow", "SELECT SLEEP(2)"), on_slept,
+            req);
 }
 
 /* --- a leak --- */
@@ -239,16 +199,3 @@ const struct app_module demo_module = {
     .add_routes = add_routes,
     .close = close_module,
 };
-
-const struct app_module *const *__wrap_modules_list(void)
-{
-    static const struct app_module *list[APP_MODULES_MAX];
-    const struct app_module *const *real = __real_modules_list();
-    size_t count = 0;
-    while (real[count] != NULL) {
-        list[count] = real[count];
-        count++;
-    }
-    list[count] = &demo_module;
-    return list;
-}

@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 #include "toq/example/v1/bells.pb-c.h"
 
 typedef Toq__Example__V1__Rope rope;

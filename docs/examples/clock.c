@@ -5,7 +5,7 @@
  *
  * Drain: the stream ends itself. Methods that have an end of their own come to it.
  */
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 #include "toq/example/v1/bells.pb-c.h"
 
 #define INTERVAL_MS 100

@@ -4,7 +4,7 @@
  *
  *     curl localhost:8080/hello/Ana
  */
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 
 static void handle_hello(struct http_request *req, void *arg)
 {

@@ -5,8 +5,8 @@
  *
  *     curl 'localhost:8080/primes?below=1000000'
  */
+#include "core/app/app_module.h"
 #include "core/http/offload.h"
-#include "docs/examples/examples.h"
 
 #define BELOW_MAX 10000000
 

@@ -4,7 +4,7 @@
  *
  *     curl -X POST 'localhost:8080/transfers/Ana/Bia?cents=250'
  */
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 
 static const char *const steps[] = {
     /* 1 */

@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 
 struct upstream {
     char url[CONFIG_TEXT_BYTES]; /* UPSTREAM_URL */

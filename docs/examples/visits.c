@@ -5,7 +5,7 @@
  *     curl -X POST localhost:8080/visits/home
  *     curl localhost:8080/visits/home
  */
-#include "docs/examples/examples.h"
+#include "core/app/app_module.h"
 
 struct visits {
     const struct app_context *context;

@@ -24,10 +24,11 @@ OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_leng
 
 
 @functools.lru_cache(maxsize=None)
-def module(path):
-    """The Python module of a .proto file. It is loaded by its path: its package would hide grpcio's."""
+def module(path, *folders):
+    """The Python module of a .proto file, below one of FOLDERS or of `folders`. It is loaded by its path: its package
+    would hide grpcio's."""
     with tempfile.TemporaryDirectory(prefix="toq-protoc-") as folder:
-        subprocess.run(["protoc", *(f"-I{os.path.join(ROOT, one)}" for one in FOLDERS),
+        subprocess.run(["protoc", *(f"-I{os.path.join(ROOT, one)}" for one in (*FOLDERS, *folders)),
                         f"--python_out={folder}", path], check=True)
         file = os.path.join(folder, path.replace(".proto", "_pb2.py"))
         name = path.replace("/", "_").replace(".proto", "_pb2")

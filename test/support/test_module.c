@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_module.c - the module, and its line in the list.
- *
- * The test server is the server's own main and archive, linked with --wrap=modules_list: what main
- * calls is the function below, which adds to the real list.
+ * test_module.c - the module of the test server's own routes and services.
  */
 #include "test/support/test_module.h"
 
-#include "docs/examples/examples.h"
-#include "handlers/modules.h"
 #include "test/support/routes_block.h"
 #include "test/support/routes_crash.h"
 #include "test/support/routes_drip.h"
@@ -17,9 +12,6 @@
 struct test_state {
     const struct app_context *context;
 };
-
-const struct app_module *const *__real_modules_list(void);
-const struct app_module *const *__wrap_modules_list(void);
 
 static int open_module(void *state, const struct app_context *context)
 {
@@ -54,23 +46,3 @@ const struct app_module test_module = {
     .add_routes = add_routes,
     .add_services = add_services,
 };
-
-const struct app_module *const *__wrap_modules_list(void)
-{
-    static const struct app_module *list[APP_MODULES_MAX];
-    const struct app_module *const *real = __real_modules_list();
-    size_t count = 0;
-    while (real[count] != NULL) {
-        list[count] = real[count];
-        count++;
-    }
-    list[count++] = &example_bells;
-    list[count++] = &example_clock;
-    list[count++] = &example_hello;
-    list[count++] = &example_primes;
-    list[count++] = &example_upstream;
-    list[count++] = &example_transfer;
-    list[count++] = &example_visits;
-    list[count] = &test_module;
-    return list;
-}

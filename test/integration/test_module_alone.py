@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""A feature is a folder and a line: test/modules/parcels is put into handlers/ of a copy of the tree, with its line in
+modules.c, and nothing else is told of it. The server that make builds there has its variable, its steps, its routes and
+its service."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import rpc
+import server as server_module
+from listings import migrate
+from server import PATIENCE_S, environment
+from services import ROOT
+from wire import Peer
+
+MODULE = "parcels"
+FOLDER = f"test/modules/{MODULE}"
+LINE = f"    MODULE({MODULE}_module) \\\n"
+BEFORE = "    MODULE(grpc_module)"
+VARIANT = os.environ.get("TOQ_VARIANT", "release")
+TREES = ("config", "core", "handlers", "profiling", "scripts")
+OTHER_TREES = ("test", "docs")  # no part of the server
+
+REFLECTION = rpc.module("grpc/reflection/v1/reflection.proto")
+
+BUILD_TIMEOUT_S = 600  # seconds where everything but the module is built, as in the suite
+
+
+def copy_of_the_tree(copy):
+    """Sources and objects with their times, so that make has to build what is new alone."""
+    for tree in (*TREES, *OTHER_TREES):
+        shutil.copytree(os.path.join(ROOT, tree), os.path.join(copy, tree), ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(os.path.join(ROOT, "Makefile"), copy)
+    shutil.copytree(os.path.join(ROOT, "build", VARIANT), os.path.join(copy, "build", VARIANT), symlinks=True,
+                    ignore=shutil.ignore_patterns("test", "replay", "headers", "pprof", "toq_*", "*.a"))
+    stamp = "build/npm/ui/installed.json"  # of the page's bundler
+    os.makedirs(os.path.dirname(os.path.join(copy, stamp)))
+    shutil.copy2(os.path.join(ROOT, stamp), os.path.join(copy, stamp))
+
+
+def run(copy, *command):
+    """The output of a program that must succeed, outside of the make that runs the tests."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    done = subprocess.run(command, cwd=copy, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=BUILD_TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the tree with the module in it: its folder, and its line."""
+    copy = str(tmp_path_factory.mktemp("tree"))
+    copy_of_the_tree(copy)
+    shutil.copytree(os.path.join(ROOT, FOLDER), os.path.join(copy, "handlers", MODULE))
+    path = os.path.join(copy, "handlers", "modules.c")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    assert text.count(BEFORE) == 1
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(BEFORE, LINE + BEFORE))
+    yield copy
+    shutil.rmtree(copy)
+
+
+@pytest.fixture(scope="module")
+def binary(copy):
+    """The server that ships, with the module."""
+    run(copy, "make", "-s", f"VARIANT={VARIANT}", f"build/{VARIANT}/toq_server")
+    return os.path.join(copy, "build", VARIANT, "toq_server")
+
+
+@pytest.fixture(scope="module")
+def served(services, binary):
+    """That server with its tables, which are empty."""
+    services.clear()
+    done = migrate(binary, services.variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"; listings has 5, {MODULE} has 2")
+    shared = server_module.start(binary, {**services.variables, "PARCELS_MAX_WEIGHT_G": 6000})
+    yield shared
+    shared.close()
+    services.clear()
+
+
+def ask(server, path, method="GET"):
+    with Peer(server) as peer:
+        answer = peer.ask(path, *(["Content-Length: 0"] if method == "POST" else []), method=method)
+        return answer.status, answer.body.decode()
+
+
+def test_nothing_else_names_it():
+    """But this test, which puts it in."""
+    named = subprocess.run(["grep", "-ril", "--exclude-dir=__pycache__", MODULE, "Makefile", "README.md", *TREES, *OTHER_TREES],
+                           cwd=ROOT, capture_output=True, text=True, check=True)
+    others = [path for path in named.stdout.split() if not path.startswith(f"{FOLDER}/")]
+    assert others == ["test/integration/test_module_alone.py"]
+
+
+def test_it_is_a_room_like_any_other(copy):
+    """No check has to be told of it."""
+    for check in ("check-includes", "check-style", "check-contracts"):
+        assert run(copy, f"scripts/{check}") == ""
+
+
+def test_its_variable(binary):
+    def said(option, **settings):
+        return subprocess.run([binary, option], env=environment(settings), capture_output=True, text=True,
+                              timeout=PATIENCE_S, check=False)
+    assert "PARCELS_MAX_WEIGHT_G" in said("--help").stdout
+    assert "heavier parcels are refused" in said("--help").stdout
+    assert "PARCELS_MAX_WEIGHT_G=5000\n" in said("--print-config").stdout
+    wrong = said("--check-config", PARCELS_MAX_WEIGHT_G="30001")
+    assert wrong.returncode == 78 and "PARCELS_MAX_WEIGHT_G" in wrong.stderr
+
+
+def test_its_routes(served):
+    assert ask(served, "/parcels/Rua%20A") == (200, "0 parcels, 0 g\n")
+    assert ask(served, "/parcels/Rua%20A?weight_g=250", "POST") == (201, "added\n")
+    assert ask(served, "/parcels/Rua%20A?weight_g=6000", "POST") == (201, "added\n")
+    assert ask(served, "/parcels/Rua%20A?weight_g=6001", "POST")[0] == 400
+    assert ask(served, "/parcels/Rua%20A") == (200, "2 parcels, 6250 g\n")
+    assert ask(served, "/parcels/Rua%20A", "DELETE")[0] == 405
+
+
+def test_its_service(served):
+    """Reflection names it, too."""
+    module = rpc.module("toq/parcels/v1/parcels.proto", os.path.join(FOLDER, "proto"))
+    assert ask(served, "/parcels/Rua%20B?weight_g=70", "POST")[0] == 201
+    with rpc.Client(served) as client:
+        stub = rpc.Stub(client.channel, module.DESCRIPTOR.services_by_name["Parcels"])
+        reply = stub.Weigh(module.WeighRequest(place="Rua B"), timeout=PATIENCE_S)
+        assert (reply.count, reply.weight_g) == (1, 70)
+        reflection = rpc.Stub(client.channel, REFLECTION.DESCRIPTOR.services_by_name["ServerReflection"])
+        asked = REFLECTION.ServerReflectionRequest(file_containing_symbol="toq.parcels.v1.Parcels.Weigh")
+        answer, = reflection.ServerReflectionInfo(iter([asked]), timeout=PATIENCE_S)
+        assert b"parcels.proto" in answer.file_descriptor_response.file_descriptor_proto[0]
+
+
+def test_an_older_table_is_brought_up_to_date(services, binary):
+    """A database that has had step 1 alone, with rows: they stay, and get what step 2 gives them."""
+    services.clear()
+    assert migrate(binary, services.variables).returncode == 0
+    services.query("DELETE FROM schema_steps WHERE module = 'parcels' AND step = 2")
+    services.query("ALTER TABLE parcels DROP COLUMN weight_g")
+    services.query("INSERT INTO parcels (place) VALUES ('Rua C'), ('Rua C'), ('Rua D')")
+    before = services.query("SELECT id, place FROM parcels ORDER BY id")
+    done = migrate(binary, services.variables)
+    assert (done.returncode, done.stdout) == (
+        0, f"toq: the schema is up to date, steps applied: 1; listings has 5, {MODULE} has 2\n")
+    assert services.query("SELECT id, place FROM parcels ORDER BY id") == before
+    assert services.query("SELECT DISTINCT weight_g FROM parcels") == ((0,),)
+    server = server_module.start(binary, services.variables)
+    try:
+        assert ask(server, "/parcels/Rua%20C?weight_g=5", "POST")[0] == 201
+        assert ask(server, "/parcels/Rua%20C") == (200, "3 parcels, 5 g\n")
+    finally:
+        server.close()
+        services.clear()

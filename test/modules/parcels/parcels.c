@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * parcels.c - a module with each part that a module may have: a variable, a table made in two
+ * steps, routes and a gRPC service. test_module_alone.py builds a server with it, to see that a
+ * feature needs a folder and a line.
+ */
+#include "core/app/app_module.h"
+#include "toq/parcels/v1/parcels.pb-c.h"
+
+#define TEXT_SUM                                                                                   \
+    "SELECT COUNT(*), CAST(COALESCE(SUM(weight_g), 0) AS UNSIGNED) FROM parcels WHERE place = ?"
+
+typedef Toq__Parcels__V1__WeighRequest weigh_request;
+
+struct parcels {
+    const struct app_context *context;
+    uint64_t max_weight_g; /* PARCELS_MAX_WEIGHT_G */
+};
+
+/* clang-format off */
+static const struct config_option options[] = {
+    {.name = "PARCELS_MAX_WEIGHT_G", .kind = CONFIG_NUMBER,
+     .offset = offsetof(struct parcels, max_weight_g), .value = "5000", .min = 1, .max = 30000,
+     .unit = "grams", .help = "heavier parcels are refused"},
+};
+/* clang-format on */
+
+static const char *const steps[] = {
+    /* 1 */
+    "CREATE TABLE IF NOT EXISTS parcels (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,"
+    " place VARCHAR(100) NOT NULL, KEY (place))",
+    /* 2 */
+    "ALTER TABLE parcels ADD COLUMN IF NOT EXISTS weight_g INT UNSIGNED NOT NULL DEFAULT 0",
+};
+
+static const struct sql_schema schema = {
+    .steps = steps, .step_count = ARRAY_COUNT(steps), .probe = "DELETE FROM parcels WHERE FALSE"};
+
+/* read_sum reads the row of TEXT_SUM. Returns: 0; what went wrong. */
+static int read_sum(const struct sql_result *result, uint64_t *ret_count, uint64_t *ret_weight_g)
+{
+    struct sql_rows rows = sql_rows_of(result);
+    if (sql_rows_next(&rows)) {
+        *ret_count = sql_rows_u64(&rows);
+        *ret_weight_g = sql_rows_u64(&rows);
+    }
+    return rows.status;
+}
+
+/* --- HTTP --- */
+
+static void on_sum(void *arg, const struct sql_result *result)
+{
+    struct http_request *req = arg;
+    uint64_t count = 0;
+    uint64_t weight_g = 0;
+    const int status = read_sum(result, &count, &weight_g);
+    if (status < 0) {
+        http_fail(req, status);
+        return;
+    }
+    http_respond_text(req, 200, "%llu parcels, %llu g\n", (unsigned long long)count,
+                      (unsigned long long)weight_g);
+}
+
+static void handle_get(struct http_request *req, void *arg)
+{
+    const struct parcels *parcels = arg;
+    sql_ask(parcels->context->sql, http_ref(req),
+            &SQL_READ("parcels.sum", TEXT_SUM, sql_text(req->params[0])), on_sum, req);
+}
+
+static void on_added(void *arg, const struct sql_result *result)
+{
+    struct http_request *req = arg;
+    if (result->status < 0) {
+        http_fail(req, result->status);
+        return;
+    }
+    http_respond_text(req, 201, "added\n");
+}
+
+static void handle_post(struct http_request *req, void *arg)
+{
+    const struct parcels *parcels = arg;
+    struct str text;
+    uint64_t weight_g;
+    if (!http_query_get(req, STR("weight_g"), &text) ||
+        !str_parse_u64(text, parcels->max_weight_g, &weight_g)) {
+        http_respond_error(req, 400, "weight_g: a number up to PARCELS_MAX_WEIGHT_G");
+        return;
+    }
+    sql_ask(parcels->context->sql, http_ref(req),
+            &SQL_STATEMENT("parcels.add", "INSERT INTO parcels (place, weight_g) VALUES (?, ?)",
+                           sql_text(req->params[0]), sql_u64(weight_g)),
+            on_added, req);
+}
+
+static const struct route_row routes[] = {
+    {METHOD_GET, "/parcels/:place", handle_get, 0},
+    {METHOD_POST, "/parcels/:place", handle_post, 0},
+};
+
+/* --- gRPC --- */
+
+static void on_weighed(void *arg, const struct sql_result *result)
+{
+    struct grpc_call *call = arg;
+    Toq__Parcels__V1__WeighReply reply = TOQ__PARCELS__V1__WEIGH_REPLY__INIT;
+    const int status = read_sum(result, &reply.count, &reply.weight_g);
+    if (status < 0) {
+        grpc_fail(call, status);
+        return;
+    }
+    reply.has_count = true;
+    reply.has_weight_g = true;
+    grpc_respond(call, &reply.base);
+}
+
+static void handle_weigh(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    const struct parcels *parcels = arg;
+    const weigh_request *request = (const weigh_request *)message;
+    sql_ask(parcels->context->sql, grpc_ref(call),
+            &SQL_READ("parcels.sum", TEXT_SUM, sql_text(GRPC_TEXT(request->place))), on_weighed,
+            call);
+}
+
+static const struct grpc_method methods[] = {
+    {"Weigh", GRPC_UNARY, handle_weigh},
+};
+
+static const struct grpc_service services[] = {
+    {.descriptor = &toq__parcels__v1__parcels__descriptor, .methods = methods, .method_count = 1},
+};
+
+/* --- the module --- */
+
+static int open_module(void *state, const struct app_context *context)
+{
+    struct parcels *parcels = state;
+    parcels->context = context;
+    return 0;
+}
+
+const struct app_module parcels_module = {
+    .name = "parcels",
+    .state_bytes = sizeof(struct parcels),
+    .options = options,
+    .option_count = ARRAY_COUNT(options),
+    .schema = &schema,
+    .routes = routes,
+    .route_count = ARRAY_COUNT(routes),
+    .services = services,
+    .service_count = ARRAY_COUNT(services),
+    .open = open_module,
+};
