@@ -14,12 +14,6 @@
 
 /* --- one request --- */
 
-static bool is_note(const struct task_change *change)
-{
-    return change->state == task_note_hit || change->state == task_note_miss ||
-           change->state == task_note_batch || change->state == task_note_error;
-}
-
 /* add_part ends the last part and begins another; one without any time is left out. */
 static void add_part(struct requests_item *item, const struct task_change *change)
 {
@@ -42,7 +36,7 @@ static void find_parts(struct requests_item *item)
         (struct requests_part){.start_ns = trail->facts.start_ns, .state = task_state_running};
     item->part_count = 1;
     for (uint32_t i = 0; i < trail->change_count; i++) {
-        if (!is_note(&trail->changes[i])) {
+        if (!task_is_note(&trail->changes[i])) {
             add_part(item, &trail->changes[i]);
         }
     }
@@ -88,7 +82,7 @@ const char *requests_item_notes(const struct requests_item *item, char *out)
     out[0] = '\0';
     for (uint32_t i = 0; i < trail->change_count && len < REQUESTS_NOTES_BYTES; i++) {
         const struct task_change *change = &trail->changes[i];
-        if (is_note(change)) {
+        if (task_is_note(change)) {
             len += (size_t)snprintf(out + len, REQUESTS_NOTES_BYTES - len, "%s%s %" PRIu64,
                                     len == 0 ? "" : ", ", change->state, change->number);
         }
