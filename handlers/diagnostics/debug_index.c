@@ -21,6 +21,9 @@ struct page {
 static const char *purpose_of(const char *path)
 {
     static const char *const purposes[][2] = {
+        {"/debug/flight",
+         "the last seconds of the loops, as a trace for ui.perfetto.dev: ?ago=30s"},
+        {"/debug/flight/", "a page that opens them in ui.perfetto.dev"},
         {"/debug/loglevel", "the log's level; PUT sets it: curl -X PUT -d debug"},
         {"/debug/fgprof", "where requests spend their time, waiting or running: ?seconds=10"},
         {"/debug/pprof/", "the index of Go's profiles"},
@@ -59,8 +62,12 @@ static void put_row(struct page *page, const char *folder, const char *name, con
 /* is_shown leaves out this page, what only leads to a listed path, and what the ui asks for. */
 static bool is_shown(const struct route *route)
 {
-    static const char *const hidden[] = {HERE, "/debug/pprof", "/debug/pprof/trace",
-                                         "/debug/pprof/ui", "/debug/requests.css"};
+    static const char *const hidden[] = {HERE,
+                                         "/debug/pprof",
+                                         "/debug/pprof/trace",
+                                         "/debug/pprof/ui",
+                                         "/debug/requests.css",
+                                         "/debug/flight/open.js"};
     static const char ui[] = "/debug/pprof/ui/";
     for (size_t i = 0; i < ARRAY_COUNT(hidden); i++) {
         if (strcmp(route->path, hidden[i]) == 0) {

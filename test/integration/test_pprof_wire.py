@@ -153,7 +153,8 @@ def test_the_index_of_all_leads_to_all_that_is_there(server):
     assert text.headers["content-type"] == TEXT
     paths = [line.split()[0] for line in text.text.splitlines()]
     assert {"/debug/pprof/", "/debug/pprof/profile", "/debug/fgprof", "/health",
-            "/debug/pprof/heap?debug=1"} <= set(paths)
+            "/debug/flight", "/debug/pprof/heap?debug=1"} <= set(paths)
+    assert [line for line in text.text.splitlines() if len(line.split(maxsplit=1)) < 2] == []
     page = ask(server, "GET", "/debug/", headers={"Accept": "text/html,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert [httpx.URL("http://x/debug/").join(link).raw_path.decode()
