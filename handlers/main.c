@@ -101,6 +101,8 @@ int main(int argc, char **argv)
     if (argc > 1) {
         return run_option(&config, &set, option);
     }
+    /* A build without the profiler serves all else, and says at start that it has none. */
+    config.enable_pprof = config.enable_pprof && pprof_is_built();
     const struct app_options options = {
         .config = &config,
         .program = argv[0],

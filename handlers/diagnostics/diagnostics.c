@@ -228,11 +228,6 @@ static int add_routes(void *state, struct router *router, enum app_server server
 static int start_pprof(struct diagnostics *d)
 {
     const int rc = pprof_start(&d->pprof, d->context->metrics[APP_DIAGNOSTICS_SIDE]);
-    if (rc == UV_ENOSYS) {
-        (void)fputs("toq: ENABLE_PPROF: \"true\" is not allowed: this build has no profiler\n",
-                    stderr);
-        return EX_CONFIG;
-    }
     if (rc < 0) {
         (void)fprintf(stderr, "toq: cannot start the profiler: %s\n", uv_strerror(rc));
         return EX_OSERR;
@@ -271,7 +266,10 @@ static int start(void *state)
                                        });
     }
     if (!d->context->config->enable_pprof) {
-        LOG(LOG_INFO, "pprof", "off: ENABLE_PPROF=true and a restart switch it on");
+        log_event(LOG_INFO, "pprof",
+                  pprof_is_built() ? "off: ENABLE_PPROF=true and a restart switch it on"
+                                   : "off: this build has no profiler (PROFILING=no)",
+                  NULL, 0);
     }
     return code;
 }

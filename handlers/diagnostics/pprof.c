@@ -21,6 +21,11 @@ static void log_itimer(int status)
                               : profiler_strerror(status)));
 }
 
+bool pprof_is_built(void)
+{
+    return true;
+}
+
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
     const struct profiler_options options = {

@@ -29,6 +29,12 @@ struct pprof {
     bool is_started;
 };
 
+/* pprof_is_built tells whether this build has the profiler.
+ *
+ * Thread: any.
+ */
+bool pprof_is_built(void);
+
 /* pprof_start starts the profiler and registers its own accounts.
  *
  * Returns: 0; UV_ENOMEM; UV_ENOSYS in a build without the profiler.

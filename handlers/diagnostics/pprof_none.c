@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_none.c - stands in for pprof.c in a build without the profiler: it refuses to start, so
- * that no route is ever served.
+ * pprof_none.c - stands in for pprof.c in a build without the profiler: it is off, whatever the
+ * configuration says, and no route is ever served.
  */
 #include "handlers/diagnostics/loglevel.h"
 #include "handlers/diagnostics/pprof.h"
 #include "handlers/diagnostics/requests.h"
 
 #include <sysexits.h>
+
+bool pprof_is_built(void)
+{
+    return false;
+}
 
 int pprof_start(struct pprof *pprof, struct metrics *metrics)
 {
