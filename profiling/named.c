@@ -78,7 +78,7 @@ static struct {
 static void close_window(struct named_query *query)
 {
     if (query->is_window_open && query->named->source->end != NULL) {
-        query->named->source->end();
+        query->named->source->end(&query->take);
     }
     query->is_window_open = false;
 }
@@ -128,6 +128,17 @@ static void finish(struct named_query *query, int status)
 
 /* --- on a worker thread --- */
 
+/* Nothing has become less than none. */
+static void clamp(struct stacks *stacks)
+{
+    for (size_t i = 0; i < stacks->sample_count; i++) {
+        for (size_t v = 0; v < STACKS_VALUES_MAX; v++) {
+            int64_t *value = &stacks->samples[i].values[v];
+            *value = *value < 0 ? 0 : *value;
+        }
+    }
+}
+
 /* Values of the moment are not subtracted, and what grew smaller has not become less than none. */
 static void subtract_since_last(struct named_query *query)
 {
@@ -139,12 +150,7 @@ static void subtract_since_last(struct named_query *query)
     }
     stacks_merge(&query->answer, &query->take.stacks, 1);
     stacks_merge(&query->answer, base, -1);
-    for (size_t i = 0; i < query->answer.sample_count; i++) {
-        for (size_t v = 0; v < STACKS_VALUES_MAX; v++) {
-            int64_t *value = &query->answer.samples[i].values[v];
-            *value = *value < 0 ? 0 : *value;
-        }
-    }
+    clamp(&query->answer);
 }
 
 static void encode(struct named_query *query)
@@ -156,6 +162,9 @@ static void encode(struct named_query *query)
         stacks = &query->answer;
     } else if (query->has_first) {
         stacks_merge(stacks, &query->first, -1);
+        if (source->is_growing) {
+            clamp(stacks);
+        }
     }
     /* Go leaves the default type out of differences; with it `go tool pprof` opens those of allocs
      * as allocs, and no scraper minds. */
@@ -342,6 +351,11 @@ bool named_is_since_last(const struct named *named)
     return named->base != NULL;
 }
 
+bool named_has_traces(const struct named *named)
+{
+    return named->base == NULL && named->source->has_traces;
+}
+
 uint64_t named_count(const struct named *named)
 {
     return named->source->count();
@@ -371,7 +385,7 @@ static void open_window(struct named_query *query)
 {
     query->is_window_open = query->options.seconds > 0;
     if (query->is_window_open && query->named->source->begin != NULL) {
-        query->named->source->begin();
+        query->named->source->begin(&query->take);
     }
 }
 
@@ -380,6 +394,7 @@ int named_query(const struct named *named, const struct named_options *options, 
 {
     REQUIRE(state.loop != NULL && done != NULL);
     REQUIRE(options->seconds == 0 || (!options->is_text && named->base == NULL));
+    REQUIRE(named_has_traces(named) || !trace_filter_is_on(&options->traces));
     if (is_busy(named)) {
         return UV_EBUSY;
     }
@@ -392,6 +407,7 @@ int named_query(const struct named *named, const struct named_options *options, 
     query->done = done;
     query->arg = arg;
     query->take.done = on_taken;
+    query->take.traces = options->traces;
     query->take.is_purging = options->is_purging;
     query->take.is_window = options->seconds > 0;
     query->take.is_raw = options->is_text;

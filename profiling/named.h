@@ -15,6 +15,7 @@
 
 #include "core/loop/pool.h"
 #include "profiling/write/stacks.h"
+#include "profiling/write/trace_filter.h"
 
 /* Two scrapers that ask for the differences of everything at once, and some people. */
 #define NAMED_QUERIES_MAX 24
@@ -37,9 +38,10 @@ struct named {
 };
 
 struct named_options {
-    bool is_text;     /* as Go's debug=1; without seconds */
-    bool is_purging;  /* ?gc=1: memory that nobody uses goes back first */
-    uint64_t seconds; /* what changes in so many; 0: everything until now */
+    bool is_text;               /* as Go's debug=1; without seconds */
+    bool is_purging;            /* ?gc=1: memory that nobody uses goes back first */
+    uint64_t seconds;           /* what changes in so many; 0: everything until now */
+    struct trace_filter traces; /* of a profile that named_has_traces */
 };
 
 struct named_query;
@@ -73,6 +75,10 @@ const char *named_description(const struct named *named);
 /* named_is_since_last tells whether each query answers with what came since the one before. Asking
  * for one changes what the next answer says. */
 bool named_is_since_last(const struct named *named);
+
+/* named_has_traces tells whether the profile can be that of one trace, and say which trace a sample
+ * belongs to. */
+bool named_has_traces(const struct named *named);
 
 /* named_count is how many of what it counts there are now. */
 uint64_t named_count(const struct named *named);

@@ -89,6 +89,14 @@ bool http_trace_is_sampled(struct http_request *req)
     return req->sampling == HTTP_SAMPLED;
 }
 
+void http_trace_show(struct http_request *req)
+{
+    if ((req->server->spans != NULL && http_trace_is_sampled(req)) ||
+        http_header_get(req, STR("traceparent")).ptr != NULL) {
+        (void)http_trace(req);
+    }
+}
+
 /* wants_trace: who asked in a trace of its own is told, and who may look for the spans. */
 static bool wants_trace(struct http_request *req)
 {

@@ -384,6 +384,7 @@ void http_request_dispatch(struct http_request *req)
     if (route->handler != NULL) {
         task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
     }
+    http_trace_show(req);
     task_arrived(&req->task);
     struct task *previous = task_enter(&req->task);
     run_handler(req);

@@ -250,11 +250,6 @@ static __attribute__((noinline, cold)) void count_delay(struct task *task)
                  &task->behind);
 }
 
-void task_show_peer(const struct task *task, const struct task_peer *peer)
-{
-    task_slots_publish_peer(task->slot, peer);
-}
-
 /* --- the trail --- */
 
 static void add_change(const struct task *task, uint64_t when_ns, const char *state,
@@ -286,45 +281,6 @@ void task_arrived(struct task *task)
         add_change(task, task->start_ns,
                    task->behind.ns > 0 ? task_state_loop : task_state_receiving, NULL);
         add_resume(task, task->start_ns, clock_now_ns());
-    }
-}
-
-bool task_is_note(const struct task_change *change)
-{
-    return change->state == task_note_hit || change->state == task_note_miss ||
-           change->state == task_note_batch || change->state == task_note_error ||
-           change->state == task_note_status;
-}
-
-void task_note(struct task *task, const char *note, uint64_t number)
-{
-    if (task->slot != TASK_NO_SLOT) {
-        task_slots_add_change(
-            task->slot,
-            &(struct task_change){.when_ns = clock_now_ns(), .state = note, .number = number});
-    }
-}
-
-void task_next_span(const struct task *task, const uint8_t own_id[TRACE_SPAN_ID_BYTES],
-                    uint8_t ret_id[TRACE_SPAN_ID_BYTES])
-{
-    const uint32_t count =
-        task->slot == TASK_NO_SLOT ? TASK_CHANGES_MAX : task_slots_change_count(task->slot);
-    if (count < TASK_CHANGES_MAX) {
-        trace_child_id(own_id, count, ret_id);
-    } else {
-        memcpy(ret_id, own_id, TRACE_SPAN_ID_BYTES);
-    }
-}
-
-void task_show_trace(struct task *task, const struct trace_context *trace)
-{
-    struct task_span span = {.flags = trace->flags};
-    memcpy(span.trace_id, trace->trace_id, sizeof(span.trace_id));
-    memcpy(&span.span_id, trace->span_id, sizeof(span.span_id));
-    memcpy(&span.parent_id, trace->parent_id, sizeof(span.parent_id));
-    if (task->slot != TASK_NO_SLOT) {
-        task_slots_publish_span(task->slot, &span);
     }
 }
 
@@ -385,6 +341,18 @@ struct task *task_current(void)
 struct task_ref task_current_ref(void)
 {
     return own.current == NULL ? own.job : task_make_ref(own.current);
+}
+
+void task_current_ids(struct trace_ids *ret_ids)
+{
+    const struct task *task = own.current;
+    if (task == NULL) {
+        task_slots_copy_ids(own.job.slot, own.job.id, ret_ids);
+    } else if (task->label == task_current_label) {
+        task_slots_copy_ids(task->slot, task->id, ret_ids);
+    } else { /* it writes for another one meanwhile */
+        *ret_ids = (struct trace_ids){0};
+    }
 }
 
 void task_work_for(struct task_ref ref)

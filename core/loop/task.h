@@ -200,6 +200,18 @@ struct task *task_current(void);
  */
 struct task_ref task_current_ref(void);
 
+/* task_get_ids copies which trace and span a task shows; all zero: none.
+ *
+ * Thread: any, signal.
+ */
+void task_get_ids(const struct task *task, struct trace_ids *ret_ids);
+
+/* task_current_ids is task_get_ids of the task that the calling thread works for.
+ *
+ * Thread: any, signal.
+ */
+void task_current_ids(struct trace_ids *ret_ids);
+
 /* task_work_for says for which task the calling thread, which is no loop's, works from now on: a
  * reference of a loop's thread, or all zero.
  *

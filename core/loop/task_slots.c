@@ -16,6 +16,7 @@
 #define CHUNK_SLOTS 256u
 #define CHUNKS_MAX  16384u /* four million tasks */
 #define TRIES_MAX   64     /* of a copy; the writer may have lost its processor in between */
+#define PEEKS_MAX   4      /* where nobody may wait: the writer may be what was interrupted */
 #define NO_SLOT     UINT32_MAX
 
 #define WORDS(type) (sizeof(type) / sizeof(uint64_t))
@@ -402,6 +403,30 @@ bool task_slots_copy(uint32_t index, struct task_facts *ret_facts)
 bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail)
 {
     return copy_slot(index, &ret_trail->facts, ret_trail);
+}
+
+void task_slots_copy_ids(uint32_t index, uint64_t id, struct trace_ids *ret_ids)
+{
+    *ret_ids = (struct trace_ids){0};
+    if (id == 0 || index >= task_slots_count()) {
+        return;
+    }
+    struct slot *slot = slot_at(index);
+    for (int i = 0; i < PEEKS_MAX; i++) {
+        struct trace_ids ids;
+        const uint32_t before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
+        const uint64_t own_id = atomic_load_explicit(&slot->id, memory_order_acquire);
+        GET(slot, &ids, span_id);
+        GET(slot, &ids, trace_id[0]);
+        GET(slot, &ids, trace_id[1]);
+        if (before % 2 == 0 &&
+            atomic_load_explicit(&slot->sequence, memory_order_relaxed) == before) {
+            if (own_id == id && ids.span_id != 0) {
+                *ret_ids = ids;
+            }
+            return;
+        }
+    }
 }
 
 bool task_slots_peek(uint32_t index, struct task_facts *ret_facts, struct task_span *ret_span)

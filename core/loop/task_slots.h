@@ -17,7 +17,7 @@
 #ifndef TOQ_CORE_LOOP_TASK_SLOTS_H
 #define TOQ_CORE_LOOP_TASK_SLOTS_H
 
-#include "core/base/base.h"
+#include "core/base/trace_ids.h"
 
 #define TASK_AWAIT_FRAMES_MAX 12
 #define TASK_CHANGES_MAX      16 /* that a trail keeps; the others are counted */
@@ -171,6 +171,15 @@ MUST_USE bool task_slots_copy(uint32_t index, struct task_facts *ret_facts);
  * Thread:  any.
  */
 MUST_USE bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail);
+
+/* task_slots_copy_ids copies which trace and span the task `id` has, which a slot had.
+ *
+ * id: 0 for none.
+ * ret_ids: all zero when the slot has another task by now, when nobody has asked yet which trace it
+ *          is, and when the slot is being written.
+ * Thread:  any, signal.
+ */
+void task_slots_copy_ids(uint32_t index, uint64_t id, struct trace_ids *ret_ids);
 
 /* task_slots_peek is task_slots_copy for a process that crashes: it waits for nobody, and a slot
  * that is being written it copies as it stands.

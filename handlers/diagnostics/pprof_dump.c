@@ -45,10 +45,14 @@ static void on_cancel(struct http_request *req, int status)
     fail(req, status);
 }
 
-void pprof_respond_dump(const struct pprof *pprof, struct http_request *req, bool marks_leaked)
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req,
+                        const struct trace_filter *traces)
 {
-    const struct goroutine_dump_options options = {
-        .loop = pprof->loop, .pool = pprof->pool, .marks_leaked = marks_leaked};
+    struct goroutine_dump_options options = {
+        .loop = pprof->loop, .pool = pprof->pool, .marks_leaked = traces == NULL};
+    if (traces != NULL) {
+        options.traces = *traces;
+    }
     struct goroutine_dump *dump;
     const int status = goroutine_dump_start(&options, on_dump, req, &dump);
     if (status != 0) {

@@ -12,6 +12,7 @@
 
 #define WALL_SECONDS 30 /* fgprof's */
 #define FILE_BYTES   40
+#define NO_TRACES    "only profile, wall, block and goroutine know traces"
 
 /* --- parameters --- */
 
@@ -211,11 +212,18 @@ void pprof_handle_named(struct http_request *req, void *arg)
         respond_unknown(req);
         return;
     }
+    struct trace_filter traces;
+    if (!pprof_read_traces(req, &traces)) {
+        return;
+    }
     const char *problem = read_options(pprof, req, named, &options);
+    options.traces = traces;
     if (problem != NULL) {
         pprof_respond_error(req, 400, problem);
+    } else if (trace_filter_is_on(&traces) && !named_has_traces(named)) {
+        pprof_respond_error(req, 400, NO_TRACES);
     } else if (options.is_text && is_dump_wanted(req, named)) {
-        pprof_respond_dump(pprof, req, is_leaks(named));
+        pprof_respond_dump(pprof, req, is_leaks(named) ? NULL : &traces);
     } else {
         query(pprof, req, named, &options, NULL);
     }
@@ -233,6 +241,8 @@ void pprof_handle_wall(struct http_request *req, void *arg)
     const struct named *wall = named_find(STR("wall"));
     if (wall == NULL) {
         respond_unknown(req);
+    } else if (!pprof_read_traces(req, &options.traces)) {
+        return;
     } else if (http_query_get(req, STR("seconds"), &text) && text.len > 0 &&
                !parse_seconds(pprof, text, &options.seconds)) {
         pprof_respond_error(req, 400, "invalid value for \"seconds\" - must be a positive integer");

@@ -151,7 +151,8 @@ static const char *read_start(struct http_request *req, uint64_t *ret_ago_ns)
     return NULL;
 }
 
-void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds)
+void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds,
+                        const struct trace_filter *traces)
 {
     uint64_t ago_ns;
     struct str text;
@@ -171,8 +172,10 @@ void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uin
     } else {
         struct past *past = make_past(pprof, req);
         if (past != NULL) {
-            wait(past, history_read(clock_now_ns() - ago_ns, seconds * NS_PER_S, on_read, past,
-                                    &past->read));
+            const uint64_t start_ns = clock_now_ns() - ago_ns;
+            const struct history_interval interval = {
+                .start_ns = start_ns, .end_ns = start_ns + seconds * NS_PER_S, .traces = *traces};
+            wait(past, history_read(&interval, on_read, past, &past->read));
         }
     }
 }

@@ -9,6 +9,8 @@
 
 #include "handlers/diagnostics/pprof.h"
 
+struct trace_filter;
+
 /* pprof_past_is_wanted tells whether a request asks for the past: ?ago= or ?from=. */
 bool pprof_past_is_wanted(struct http_request *req);
 
@@ -18,6 +20,7 @@ bool pprof_past_is_wanted(struct http_request *req);
  *
  * seconds: without ?seconds= less, so that they end now.
  */
-void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds);
+void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uint64_t seconds,
+                        const struct trace_filter *traces);
 
 #endif

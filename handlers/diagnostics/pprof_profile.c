@@ -78,30 +78,35 @@ static void on_cancel(struct http_request *req, int status)
 }
 
 /* is_sharing: ?share=1, a toq extension: a capture that is running already is as good as a new one,
- * whatever its seconds; the profile says how long it took. */
+ * whatever its seconds, if it is of the same traces; the profile says how long it took. */
 static bool is_sharing(struct http_request *req)
 {
     struct str text;
     return http_query_get(req, STR("share"), &text) && str_equal(text, STR("1"));
 }
 
-static int join_or_start(struct pprof *pprof, struct http_request *req)
+static int join_or_start(struct pprof *pprof, struct http_request *req,
+                         const struct trace_filter *traces)
 {
-    if (pprof->capture != NULL && is_sharing(req)) {
+    if (pprof->capture != NULL && is_sharing(req) &&
+        trace_filter_is_same(cpu_traces(pprof->capture), traces)) {
         return 0;
     }
+    const struct cpu_options options = {
+        .seconds = read_seconds(pprof, req), .hz = SAMPLES_HZ, .traces = *traces};
     struct cpu_capture *capture;
-    const int rc = cpu_start(read_seconds(pprof, req), SAMPLES_HZ, on_profile, pprof, &capture);
+    const int rc = cpu_start(&options, on_profile, pprof, &capture);
     if (rc == 0) {
         pprof->capture = capture;
     }
     return rc;
 }
 
-static void wait_for_capture(struct pprof *pprof, struct http_request *req)
+static void wait_for_capture(struct pprof *pprof, struct http_request *req,
+                             const struct trace_filter *traces)
 {
     struct waiter *waiter = arena_alloc(&req->arena, sizeof(*waiter));
-    const int rc = waiter == NULL ? UV_ENOMEM : join_or_start(pprof, req);
+    const int rc = waiter == NULL ? UV_ENOMEM : join_or_start(pprof, req, traces);
     if (rc == 0) {
         *waiter = (struct waiter){.pprof = pprof, .req = req};
         list_push_back(&pprof->waiters, &waiter->link);
@@ -122,13 +127,15 @@ static void wait_for_capture(struct pprof *pprof, struct http_request *req)
 void pprof_handle_profile(struct http_request *req, void *arg)
 {
     struct pprof *pprof = arg;
-    if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req)) {
+    struct trace_filter traces;
+    if (!pprof_is_allowed(pprof, req) || !pprof_has_format(req) ||
+        !pprof_read_traces(req, &traces)) {
         return;
     }
     if (pprof_past_is_wanted(req)) {
-        pprof_past_respond(pprof, req, read_seconds(pprof, req));
+        pprof_past_respond(pprof, req, read_seconds(pprof, req), &traces);
     } else {
-        wait_for_capture(pprof, req);
+        wait_for_capture(pprof, req, &traces);
     }
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "core/base/duration.h"
-#include "core/base/hex.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "handlers/diagnostics/requests.h"
 #include "handlers/diagnostics/requests_view.h"
@@ -47,12 +46,8 @@ static bool copy_trace_id(struct http_request *req, char *out)
     if (!http_query_get(req, STR("trace_id"), &text) || text.len == 0) {
         return true;
     }
-    for (size_t i = 0; i < text.len; i++) {
-        if (hex_value(text.ptr[i]) < 0) {
-            return false;
-        }
-    }
-    if (text.len != TRACE_ID_LEN) {
+    uint8_t id[TRACE_ID_BYTES];
+    if (!pprof_parse_trace_id(text, id)) {
         return false;
     }
     memcpy(out, text.ptr, text.len);
@@ -68,7 +63,7 @@ static const char *read_filter(struct http_request *req, struct requests_filter 
         return "invalid value for \"older\" - must be a duration such as 100ms or 1.5s";
     }
     if (!copy_trace_id(req, filter->trace_id)) {
-        return "invalid value for \"trace_id\" - must be 32 hexadecimal digits in lower case";
+        return PPROF_BAD_TRACE_ID;
     }
     if (!copy_text(req, STR("route"), filter->route) ||
         !copy_text(req, STR("state"), filter->state)) {

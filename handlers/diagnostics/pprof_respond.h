@@ -7,6 +7,11 @@
 
 #include "handlers/diagnostics/pprof.h"
 
+#define PPROF_BAD_TRACE_ID                                                                         \
+    "invalid value for \"trace_id\" - must be 32 hexadecimal digits in lower case"
+
+struct trace_filter;
+
 /* pprof_is_allowed checks the token, and ends the request with 401 when it is missing.
  *
  * Returns: true when the handler may go on; false when the request has ended.
@@ -40,6 +45,17 @@ void pprof_send_json(struct http_request *req, char *data, size_t len);
  */
 MUST_USE bool pprof_has_format(struct http_request *req);
 
+/* pprof_parse_trace_id reads a trace id: 32 hexadecimal digits in lower case, not all of them 0. */
+MUST_USE bool pprof_parse_trace_id(struct str text, uint8_t ret_id[TRACE_ID_BYTES]);
+
+/* pprof_read_traces reads ?trace_id= and ?labels=trace, and ends the request with 400 when one of
+ * them is wrong.
+ *
+ * ret_traces: all zero without them.
+ * Returns: true when the handler may go on; false when the request has ended.
+ */
+MUST_USE bool pprof_read_traces(struct http_request *req, struct trace_filter *ret_traces);
+
 /* pprof_send_profile ends the request with a profile, in the format that ?format= names: as an
  * attachment of that name, or as text or JSON, which a worker thread makes.
  *
@@ -54,8 +70,9 @@ void pprof_send_profile_copy(const struct pprof *pprof, struct http_request *req
 
 /* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2.
  *
- * marks_leaked: goroutineleak?debug=2.
+ * traces: NULL for goroutineleak?debug=2, which marks what is leaked.
  */
-void pprof_respond_dump(const struct pprof *pprof, struct http_request *req, bool marks_leaked);
+void pprof_respond_dump(const struct pprof *pprof, struct http_request *req,
+                        const struct trace_filter *traces);
 
 #endif

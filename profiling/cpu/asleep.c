@@ -147,7 +147,8 @@ static bool walk(const struct unwind_table *table, const struct call *call,
 static bool take(const struct call *call, const struct loop *loop, struct thread_stack *stack)
 {
     struct task_facts facts;
-    stack->label = loop != NULL && loop_copy_running(loop, &facts) ? facts.label : LABEL_NONE;
+    stack->owner = (struct ring_owner){
+        .label = loop != NULL && loop_copy_running(loop, &facts) ? facts.label : LABEL_NONE};
     stack->handler_ns = 0;
     stack->frame_count = 0;
     stack->is_complete = false;

@@ -30,7 +30,7 @@ enum capture_state { CAPTURE_PREPARING, CAPTURE_SAMPLING, CAPTURE_ENCODING, CAPT
 struct cpu_capture {
     enum capture_state state;
     struct code_wait code_wait;
-    uint64_t seconds;
+    struct cpu_options options;
     cpu_done_fn on_done; /* NULL: cancelled */
     void *arg;
 
@@ -121,6 +121,7 @@ static void encode_work(struct pool_job *job)
         .period = (int64_t)capture->consumer.period_ns,
         .time_ns = capture->wall_ns,
         .duration_ns = capture->duration_ns,
+        .has_profile_id = true,
     };
     char comment[COMMENT_BYTES];
     format_account(capture, comment);
@@ -146,12 +147,15 @@ static void on_sample(struct sampler_consumer *consumer, const struct ring_sampl
                       const char *name)
 {
     struct cpu_capture *capture = CONTAINER_OF(consumer, struct cpu_capture, consumer);
-    if (sample->period_ns > consumer->period_ns) {
-        return; /* of the time before */
+    const struct trace_filter *traces = &capture->options.traces;
+    if (sample->period_ns > consumer->period_ns || /* of the time before */
+        !trace_filter_takes(traces, &sample->owner.trace)) {
+        return;
     }
     const struct stacks_labels labels = {
-        .label = sample->label,
+        .label = sample->owner.label,
         .thread = stacks_name(&capture->stacks, str_from(name)),
+        .trace = traces->has_labels ? stacks_trace(&capture->stacks, &sample->owner.trace) : 0,
     };
     const int64_t values[STACKS_VALUES_MAX] = {sample->weight,
                                                (int64_t)sample->weight * sample->period_ns};
@@ -212,7 +216,7 @@ static void begin_window(struct cpu_capture *capture)
     encode_add_lost(&capture->stacks, 0, capture->consumer.period_ns);
     sampler_add(&capture->consumer);
     capture->sampler.untimed -= capture->sampler.untimed_now; /* these count as well */
-    (void)uv_timer_start(&capture->window_timer, on_window_end, capture->seconds * 1000, 0);
+    (void)uv_timer_start(&capture->window_timer, on_window_end, capture->options.seconds * 1000, 0);
 }
 
 /* --- the door --- */
@@ -242,10 +246,11 @@ static void on_code_ready(struct code_wait *wait, int status)
     }
 }
 
-int cpu_start(uint64_t seconds, unsigned hz, cpu_done_fn on_done, void *arg,
+int cpu_start(const struct cpu_options *options, cpu_done_fn on_done, void *arg,
               struct cpu_capture **ret_capture)
 {
-    REQUIRE(profiler.loop != NULL && seconds > 0 && hz > 0 && hz <= HZ_MAX && on_done != NULL);
+    REQUIRE(profiler.loop != NULL && options->seconds > 0 && options->hz > 0 &&
+            options->hz <= HZ_MAX && on_done != NULL);
     if (profiler.capture != NULL) {
         return UV_EBUSY;
     }
@@ -259,11 +264,11 @@ int cpu_start(uint64_t seconds, unsigned hz, cpu_done_fn on_done, void *arg,
         free(capture);
         return status;
     }
-    capture->seconds = seconds;
+    capture->options = *options;
     capture->on_done = on_done;
     capture->arg = arg;
     capture->consumer = (struct sampler_consumer){
-        .period_ns = NS_PER_S / hz, .drain_ms = DRAIN_MS, .on_sample = on_sample};
+        .period_ns = NS_PER_S / options->hz, .drain_ms = DRAIN_MS, .on_sample = on_sample};
     profiler.capture = capture;
     *ret_capture = capture;
     return 0;
@@ -283,6 +288,11 @@ void cpu_cancel(struct cpu_capture *capture)
         code_cancel(&capture->code_wait);
     }
     finish(capture, UV_ECANCELED);
+}
+
+const struct trace_filter *cpu_traces(const struct cpu_capture *capture)
+{
+    return &capture->options.traces;
 }
 
 struct cpu_stats cpu_get_stats(void)

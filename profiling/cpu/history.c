@@ -37,11 +37,10 @@ struct history_read {
     int status;              /* of the job */
     char *data;
     size_t len;
-    bool is_columns;   /* what is made of the windows: history_read_columns, or a profile ... */
-    uint64_t start_ns; /* ... of this time, on the loop's clock */
-    uint64_t end_ns;
-    uint64_t wall_ns; /* of end_ns */
-    uint64_t now_ms;  /* when it was asked for, on the wall's clock */
+    bool is_columns; /* what is made of the windows: history_read_columns, or a profile ... */
+    struct history_interval interval; /* ... of this time */
+    uint64_t wall_ns;                 /* of its end */
+    uint64_t now_ms;                  /* when it was asked for, on the wall's clock */
     size_t count;
     struct history_window windows[];
 };
@@ -204,7 +203,7 @@ static void format_account(const struct history_read *read, uint64_t samples, ch
     sampler_format_itimer(read->itimer_reason, itimer);
     char start[CLOCK_RFC3339_BYTES];
     char end[CLOCK_RFC3339_BYTES];
-    clock_format_rfc3339(read->wall_ns - (read->end_ns - read->start_ns), start);
+    clock_format_rfc3339(read->wall_ns - (read->interval.end_ns - read->interval.start_ns), start);
     clock_format_rfc3339(read->wall_ns, end);
     (void)snprintf(out, COMMENT_BYTES,
                    "toq: history from %s to %s, windows: %zu; %" PRIu64 " samples, %" PRIu64
@@ -214,7 +213,7 @@ static void format_account(const struct history_read *read, uint64_t samples, ch
 
 static void encode_profile_of(struct history_read *read)
 {
-    const uint64_t duration_ns = read->end_ns - read->start_ns;
+    const uint64_t duration_ns = read->interval.end_ns - read->interval.start_ns;
     const struct profile_spec spec = {
         .types = {{"samples", "count"}, {"cpu", "nanoseconds"}},
         .type_count = 2,
@@ -222,11 +221,12 @@ static void encode_profile_of(struct history_read *read)
         .period = NS_PER_S / HISTORY_HZ,
         .time_ns = read->wall_ns - duration_ns,
         .duration_ns = duration_ns,
+        .has_profile_id = true,
     };
     struct stacks merged = {0};
     encode_add_lost(&merged, count_lost(read), NS_PER_S / HISTORY_HZ);
     for (size_t i = 0; i < read->count; i++) {
-        history_window_merge(&read->windows[i], read->start_ns, read->end_ns, &merged);
+        history_window_merge(&read->windows[i], &read->interval, &merged);
     }
     char comment[COMMENT_BYTES];
     format_account(read, merged.total - count_lost(read), comment);
@@ -239,9 +239,9 @@ static void encode_columns_of(struct history_read *read)
     const struct history_columns columns = {
         .windows = read->windows,
         .window_count = read->count,
-        .start_ns = read->start_ns,
-        .seconds = (read->end_ns - read->start_ns) / NS_PER_S,
-        .wall_ns = read->wall_ns - (read->end_ns - read->start_ns),
+        .start_ns = read->interval.start_ns,
+        .seconds = (read->interval.end_ns - read->interval.start_ns) / NS_PER_S,
+        .wall_ns = read->wall_ns - (read->interval.end_ns - read->interval.start_ns),
         .now_ms = read->now_ms,
     };
     struct buf text;
@@ -316,8 +316,8 @@ static void on_code_ready(struct code_wait *wait, int status)
 /* Adds the windows that overlap the time. */
 static void add_windows(struct history_read *read)
 {
-    const uint64_t start_ns = read->start_ns;
-    const uint64_t end_ns = read->end_ns;
+    const uint64_t start_ns = read->interval.start_ns;
+    const uint64_t end_ns = read->interval.end_ns;
     for (size_t i = 0; i < history.count; i++) {
         const struct history_window *window = window_at(i);
         if (window->end_ns > start_ns && window->start_ns < end_ns) {
@@ -333,8 +333,8 @@ static void add_windows(struct history_read *read)
     INVARIANT(read->count > 0); /* the windows follow each other without a gap */
 }
 
-static int begin_read(uint64_t start_ns, uint64_t end_ns, bool is_columns, history_done_fn on_done,
-                      void *arg, struct history_read **ret_read)
+static int begin_read(const struct history_interval *interval, bool is_columns,
+                      history_done_fn on_done, void *arg, struct history_read **ret_read)
 {
     if (history.read_count == HISTORY_READS_MAX) {
         return UV_EBUSY;
@@ -355,9 +355,8 @@ static int begin_read(uint64_t start_ns, uint64_t end_ns, bool is_columns, histo
     read->on_done = on_done;
     read->arg = arg;
     read->is_columns = is_columns;
-    read->start_ns = start_ns;
-    read->end_ns = end_ns;
-    read->wall_ns = clock_wall_ns() - (clock_now_ns() - end_ns);
+    read->interval = *interval;
+    read->wall_ns = clock_wall_ns() - (clock_now_ns() - interval->end_ns);
     read->now_ms = clock_wall_ns() / NS_PER_MS;
     list_push_back(&history.reads, &read->link);
     history.read_count++;
@@ -366,17 +365,19 @@ static int begin_read(uint64_t start_ns, uint64_t end_ns, bool is_columns, histo
     return 0;
 }
 
-int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
+int history_read(const struct history_interval *interval, history_done_fn on_done, void *arg,
                  struct history_read **ret_read)
 {
-    REQUIRE(history.is_on && length_ns > 0 && start_ns <= clock_now_ns() && on_done != NULL);
+    REQUIRE(history.is_on && interval->end_ns > interval->start_ns &&
+            interval->start_ns <= clock_now_ns() && on_done != NULL);
     sampler_drain(); /* may end a window, and drop another */
-    if (oldest_start_ns() == 0 || start_ns < oldest_start_ns()) {
+    if (oldest_start_ns() == 0 || interval->start_ns < oldest_start_ns()) {
         return UV_ERANGE;
     }
+    struct history_interval past = *interval;
     const uint64_t now_ns = clock_now_ns();
-    const uint64_t end_ns = now_ns - start_ns < length_ns ? now_ns : start_ns + length_ns;
-    return begin_read(start_ns, end_ns, false, on_done, arg, ret_read);
+    past.end_ns = past.end_ns < now_ns ? past.end_ns : now_ns;
+    return begin_read(&past, false, on_done, arg, ret_read);
 }
 
 int history_read_columns(history_done_fn on_done, void *arg, struct history_read **ret_read)
@@ -388,7 +389,8 @@ int history_read_columns(history_done_fn on_done, void *arg, struct history_read
         return UV_ERANGE;
     }
     const uint64_t length_ns = (end_ns - start_ns) / NS_PER_S * NS_PER_S;
-    return begin_read(end_ns - length_ns, end_ns, true, on_done, arg, ret_read);
+    const struct history_interval interval = {.start_ns = end_ns - length_ns, .end_ns = end_ns};
+    return begin_read(&interval, true, on_done, arg, ret_read);
 }
 
 void history_cancel(struct history_read *read)

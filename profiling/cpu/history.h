@@ -16,6 +16,7 @@
 #define TOQ_PROFILING_CPU_HISTORY_H
 
 #include "core/loop/pool.h"
+#include "profiling/cpu/history_window.h"
 
 #define HISTORY_HZ          19 /* no common period with work in whole milliseconds */
 #define HISTORY_WINDOW_MS   10000
@@ -64,15 +65,14 @@ uint64_t history_get_span_ns(void);
 /* history_read begins to make the profile of an interval that has begun. When a sample was taken is
  * known to half the time between two drains, half a second.
  *
- * start_ns: of clock_now_ns. length_ns: not 0; what is yet to come of it is left out. on_done runs
- * exactly once, on the loop, never from inside history_read, unless history_cancel or history_stop
- * came first.
+ * interval: not empty; what is yet to come of it is left out. on_done runs exactly once, on the
+ * loop, never from inside history_read, unless history_cancel or history_stop came first.
  *
  * Returns: 0 with *ret_read set, valid until on_done or history_cancel; UV_ERANGE the oldest window
  *          began later; UV_EBUSY HISTORY_READS_MAX are being read; UV_ENOMEM.
  */
-MUST_USE int history_read(uint64_t start_ns, uint64_t length_ns, history_done_fn on_done, void *arg,
-                          struct history_read **ret_read);
+MUST_USE int history_read(const struct history_interval *interval, history_done_fn on_done,
+                          void *arg, struct history_read **ret_read);
 
 /* history_read_columns begins to sum up the CPU time of each whole second that is kept, the last
  * ends with the last drain; as history_read, but that on_done gets history_columns_write's JSON.

@@ -12,16 +12,18 @@
 /* How far back one of the same stack and drain is looked for. */
 #define LOOK_BACK 32
 
-static struct history_event *find_event(struct history_kept *kept, uint32_t sample,
-                                        uint32_t offset_ms, uint32_t period_ns)
+/* An event like `wanted`, whatever its weight. */
+static struct history_event *find_event(struct history_kept *kept,
+                                        const struct history_event *wanted)
 {
     const size_t last = kept->event_count;
     for (size_t i = last; i > 0 && i + LOOK_BACK > last; i--) {
         struct history_event *event = &kept->events[i - 1];
-        if (event->offset_ms != offset_ms) {
+        if (event->offset_ms != wanted->offset_ms) {
             break;
         }
-        if (event->sample == sample && event->period_ns == period_ns) {
+        if (event->sample == wanted->sample && event->trace == wanted->trace &&
+            event->period_ns == wanted->period_ns) {
             return event;
         }
     }
@@ -32,7 +34,7 @@ bool history_kept_add(struct history_kept *kept, const struct ring_sample *sampl
                       uint32_t offset_ms)
 {
     const struct stacks_labels labels = {
-        .label = sample->label,
+        .label = sample->owner.label,
         .thread = stacks_name(&kept->stacks, str_from(name)),
     };
     const int64_t values[STACKS_VALUES_MAX] = {sample->weight,
@@ -48,17 +50,19 @@ bool history_kept_add(struct history_kept *kept, const struct ring_sample *sampl
         kept->stacks.dropped = dropped;
         return false;
     }
-    struct history_event *event = find_event(kept, position, offset_ms, sample->period_ns);
-    if (event != NULL) {
-        event->weight += sample->weight;
-        return true;
-    }
-    kept->events[kept->event_count++] = (struct history_event){
+    const struct history_event added = {
         .sample = position,
         .offset_ms = offset_ms,
         .weight = sample->weight,
         .period_ns = sample->period_ns,
+        .trace = stacks_trace(&kept->stacks, &sample->owner.trace),
     };
+    struct history_event *event = find_event(kept, &added);
+    if (event != NULL) {
+        event->weight += sample->weight;
+    } else {
+        kept->events[kept->event_count++] = added;
+    }
     return true;
 }
 
@@ -105,14 +109,25 @@ size_t history_window_bytes(const struct history_window *window)
     return window->kept == NULL ? 0 : sizeof(*window->kept) + history_kept_bytes(window->kept);
 }
 
-void history_window_merge(const struct history_window *window, uint64_t start_ns, uint64_t end_ns,
-                          struct stacks *stacks)
+/* The ids of an event; all zero: it belongs to no trace. */
+static struct trace_ids ids_of(const struct history_kept *kept, const struct history_event *event)
+{
+    static const struct trace_ids none;
+    const struct stacks_trace *trace = stacks_trace_at(&kept->stacks, event->trace);
+    return trace == NULL ? none : trace->ids;
+}
+
+void history_window_merge(const struct history_window *window,
+                          const struct history_interval *interval, struct stacks *stacks)
 {
     const struct history_kept *kept = window->kept;
+    const struct trace_filter *traces = &interval->traces;
     for (size_t i = 0; kept != NULL && i < kept->event_count; i++) {
         const struct history_event *event = &kept->events[i];
         const uint64_t at_ns = window->start_ns + event->offset_ms * NS_PER_MS;
-        if (at_ns < start_ns || at_ns >= end_ns) {
+        const struct trace_ids ids = ids_of(kept, event);
+        if (at_ns < interval->start_ns || at_ns >= interval->end_ns ||
+            !trace_filter_takes(traces, &ids)) {
             continue;
         }
         const struct stacks_sample *sample = &kept->stacks.samples[event->sample];
@@ -120,6 +135,7 @@ void history_window_merge(const struct history_window *window, uint64_t start_ns
         const size_t count = stacks_read(&kept->stacks, sample->leaf, frames, STACKS_FRAMES_MAX);
         struct stacks_labels labels = sample->labels;
         labels.thread = stacks_name(stacks, str_from(kept->stacks.names[labels.thread]));
+        labels.trace = traces->has_labels ? stacks_trace(stacks, &ids) : 0;
         const int64_t values[STACKS_VALUES_MAX] = {event->weight,
                                                    (int64_t)event->weight * event->period_ns};
         (void)stacks_add(stacks, frames, count, &labels, values);

@@ -3,7 +3,7 @@
  * history_window.h - some seconds of the CPU's past: their stacks, and which of them was seen when.
  *
  * Failure: samples that find no room are counted as lost.
- * Memory:  struct stacks', and 16 bytes for a stack and drain, HISTORY_EVENTS_MAX at most.
+ * Memory:  struct stacks', and 20 bytes for a stack, span and drain, HISTORY_EVENTS_MAX at most.
  * Thread:  a window that is full never changes: any thread reads it, as long as it has a user. One
  *          that is being filled, and the count of users, are the loop's.
  */
@@ -12,15 +12,17 @@
 
 #include "profiling/walk/ring.h"
 #include "profiling/write/stacks.h"
+#include "profiling/write/trace_filter.h"
 
 #define HISTORY_EVENTS_MAX (1u << 16) /* of one window */
 
-/* Samples of one stack that were taken between two drains. */
+/* Samples of one stack, and of one span, that were taken between two drains. */
 struct history_event {
     uint32_t sample;    /* of the stacks */
     uint32_t offset_ms; /* of the middle between the drains, since the window's start */
     uint32_t weight;
     uint32_t period_ns;
+    uint32_t trace; /* stacks_trace's */
 };
 
 /* What a full window shares with its readers. */
@@ -68,8 +70,15 @@ void history_window_put(const struct history_window *window);
 /* history_window_bytes is the memory behind a full window. */
 size_t history_window_bytes(const struct history_window *window);
 
-/* history_window_merge adds to `stacks` what a window has of the time from start_ns to end_ns. */
-void history_window_merge(const struct history_window *window, uint64_t start_ns, uint64_t end_ns,
-                          struct stacks *stacks);
+/* What is asked of the past. */
+struct history_interval {
+    uint64_t start_ns; /* clock_now_ns */
+    uint64_t end_ns;
+    struct trace_filter traces;
+};
+
+/* history_window_merge adds to `stacks` what a window has of an interval. */
+void history_window_merge(const struct history_window *window,
+                          const struct history_interval *interval, struct stacks *stacks);
 
 #endif

@@ -198,9 +198,10 @@ void sampler_format_itimer(int status, char *out)
     }
 }
 
-static uint32_t read_label(void)
+static void read_owner(struct ring_owner *ret_owner)
 {
-    return task_current_label;
+    ret_owner->label = task_current_label;
+    task_current_ids(&ret_owner->trace);
 }
 
 int sampler_start(struct loop *loop, sampler_itimer_fn on_itimer_fn)
@@ -210,7 +211,7 @@ int sampler_start(struct loop *loop, sampler_itimer_fn on_itimer_fn)
     if (drain == NULL) {
         return UV_ENOMEM;
     }
-    int status = cpu_signal_install(read_label, (uint32_t)random_u64());
+    int status = cpu_signal_install(read_owner, (uint32_t)random_u64());
     status = status == 0 ? uv_timer_init(loop_uv(loop), &drain->timer) : status;
     if (status != 0) {
         free(drain);

@@ -57,19 +57,26 @@ static bool value(const struct site *site, int64_t *ret_values)
 
 static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
-    watchdog_add_stalls(&take->stacks);
-    return waits_take(loop, pool, take, waits_copy(), value);
+    const struct wait_window *window = take->window;
+    struct waits_copy copy;
+    if (!waits_copy(take, &copy)) {
+        return UV_ENOMEM;
+    }
+    watchdog_add_stalls(&take->stacks, &take->traces, window == NULL ? 0 : window->stall_mark);
+    return waits_take(loop, pool, take, &copy, value);
 }
 
 static uint64_t count(void)
 {
-    struct sites *sites = waits_copy();
+    struct waits_copy copy;
     uint64_t places = watchdog_place_count();
-    for (size_t i = 0; sites != NULL && i < sites->count; i++) {
-        int64_t values[STACKS_VALUES_MAX];
-        places += value(&sites->items[i], values);
+    if (waits_copy(NULL, &copy)) {
+        for (size_t i = 0; i < copy.sites->count; i++) {
+            int64_t values[STACKS_VALUES_MAX];
+            places += value(&copy.sites->items[i], values);
+        }
+        waits_copy_deinit(&copy);
     }
-    free(sites);
     return places;
 }
 
@@ -77,7 +84,11 @@ const struct source source_block = {
     .name = "block",
     .description = "Stack traces that led to blocking on synchronization primitives",
     .text = SOURCE_TEXT_CONTENTION,
+    .has_traces = true,
+    .is_growing = true,
     .describe = describe,
     .take = take,
+    .begin = waits_open_window,
+    .end = waits_close_window,
     .count = count,
 };

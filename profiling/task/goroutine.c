@@ -28,21 +28,28 @@ struct leaked_look {
 
 static const int64_t one[STACKS_VALUES_MAX] = {1};
 
-static void add_task(struct stacks *stacks, const struct goroutine_task *task)
+static void add_task(struct source_take *take, const struct goroutine_task *task)
 {
+    struct stacks *stacks = &take->stacks;
     uint64_t frames[TASK_FRAMES_MAX];
     const size_t count = task_frames_list(&task->frames, frames);
-    const struct stacks_labels labels = {.label = task->frames.label, .state = task->state};
+    const struct stacks_labels labels = {
+        .label = task->frames.label,
+        .state = task->state,
+        .trace = take->traces.has_labels ? stacks_trace(stacks, &task->trace) : 0,
+    };
     stacks_add(stacks, frames, count, &labels, one);
 }
 
-static void add_thread(struct stacks *stacks, const struct goroutine_thread *thread,
+static void add_thread(struct source_take *take, const struct goroutine_thread *thread,
                        uint64_t no_stack)
 {
+    struct stacks *stacks = &take->stacks;
     const struct thread_stack *stack = &thread->stack;
     const struct stacks_labels labels = {
-        .label = stack->label,
+        .label = stack->owner.label,
         .thread = stacks_name(stacks, str_from(thread->name)),
+        .trace = take->traces.has_labels ? stacks_trace(stacks, &stack->owner.trace) : 0,
     };
     if (stack->frame_count == 0) {
         stacks_add(stacks, &no_stack, 1, &labels, one);
@@ -54,12 +61,11 @@ static void add_thread(struct stacks *stacks, const struct goroutine_thread *thr
 static int profile_work(struct goroutine_look *look)
 {
     const struct profile_look *own = CONTAINER_OF(look, struct profile_look, look);
-    struct stacks *stacks = &own->take->stacks;
     for (size_t i = 0; i < look->threads.count; i++) {
-        add_thread(stacks, &look->threads.items[i], own->no_stack);
+        add_thread(own->take, &look->threads.items[i], own->no_stack);
     }
     for (size_t i = 0; i < look->tasks.count; i++) {
-        add_task(stacks, &look->tasks.items[i]);
+        add_task(own->take, &look->tasks.items[i]);
     }
     return 0;
 }
@@ -81,6 +87,7 @@ static int goroutine_take(struct loop *loop, struct pool *pool, struct source_ta
     }
     own->look.loop = loop;
     own->look.pool = pool;
+    own->look.traces = take->traces;
     own->look.work = profile_work;
     own->look.done = profile_done;
     own->take = take;
@@ -111,6 +118,7 @@ const struct source source_goroutine = {
                    "waits, and of each thread. Use debug=2 as a query parameter to export in the "
                    "same format as an unrecovered panic.",
     .text = SOURCE_TEXT_COUNT,
+    .has_traces = true,
     .has_labels_in_text = true,
     .describe = goroutine_describe,
     .take = goroutine_take,
@@ -130,7 +138,7 @@ static void leaked_work(struct pool_job *job)
     atomic_store(&leaked_count, goroutine_tasks_confirm(&tasks));
     for (size_t i = 0; i < tasks.count; i++) {
         if (tasks.items[i].is_leaked) {
-            add_task(&look->take->stacks, &tasks.items[i]);
+            add_task(look->take, &tasks.items[i]);
         }
     }
     goroutine_tasks_deinit(&tasks);
@@ -203,8 +211,9 @@ static int dump_work(struct goroutine_look *look)
     if (dump->marks_leaked) {
         (void)goroutine_tasks_confirm(&look->tasks);
     }
-    const int status =
-        goroutine_text_write(&look->tasks, &look->threads, dump->marks_leaked, &dump->text);
+    const struct goroutine_text_options options = {.marks_leaked = dump->marks_leaked,
+                                                   .has_ids = look->traces.has_labels};
+    const int status = goroutine_text_write(&look->tasks, &look->threads, &options, &dump->text);
     goroutine_look_deinit(look);
     return status;
 }
@@ -237,6 +246,7 @@ int goroutine_dump_start(const struct goroutine_dump_options *options, goroutine
     }
     dump->look.loop = options->loop;
     dump->look.pool = options->pool;
+    dump->look.traces = options->traces;
     dump->marks_leaked = options->marks_leaked;
     dump->look.work = dump_work;
     dump->look.done = dump_done;

@@ -12,6 +12,7 @@
 #define TOQ_PROFILING_TASK_GOROUTINE_H
 
 #include "core/loop/pool.h"
+#include "profiling/write/trace_filter.h"
 
 #define GOROUTINE_DUMP_BYTES_MAX (64u << 20) /* Go's */
 #define GOROUTINE_DUMPS_MAX      4           /* at a time */
@@ -22,6 +23,7 @@ struct goroutine_dump_options {
     struct loop *loop;
     struct pool *pool;
     bool marks_leaked; /* "[sleep (leaked)]", as goroutineleak?debug=2 has it */
+    struct trace_filter traces;
 };
 
 /* goroutine_dump_fn hands over the text: `data` of `len` bytes when status is 0, the receiver's to

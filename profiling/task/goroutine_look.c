@@ -7,6 +7,25 @@
 #include "core/loop/label.h"
 #include "core/loop/task.h"
 
+/* keep_wanted leaves out what belongs to other traces. */
+static void keep_wanted(struct goroutine_look *look)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < look->tasks.count; i++) {
+        if (trace_filter_takes(&look->traces, &look->tasks.items[i].trace)) {
+            look->tasks.items[kept++] = look->tasks.items[i];
+        }
+    }
+    look->tasks.count = kept;
+    kept = 0;
+    for (size_t i = 0; i < look->threads.count; i++) {
+        if (trace_filter_takes(&look->traces, &look->threads.items[i].stack.owner.trace)) {
+            look->threads.items[kept++] = look->threads.items[i];
+        }
+    }
+    look->threads.count = kept;
+}
+
 static void look_work(struct pool_job *job)
 {
     const uint32_t label = task_swap_label(LABEL_PROFILER);
@@ -16,6 +35,7 @@ static void look_work(struct pool_job *job)
         look->status = goroutine_threads_take(&look->threads);
     }
     if (look->status == 0) {
+        keep_wanted(look);
         look->status = look->work(look);
     }
     (void)task_swap_label(label);

@@ -13,12 +13,14 @@
 #include "profiling/code/code.h"
 #include "profiling/task/goroutine_tasks.h"
 #include "profiling/task/goroutine_threads.h"
+#include "profiling/write/trace_filter.h"
 
 /* Embedded in its owner, and the owner's again when `done` runs. */
 struct goroutine_look {
     /* Set by the owner; the rest starts as zero. */
     struct loop *loop;
     struct pool *pool;
+    struct trace_filter traces;
     int (*work)(
         struct goroutine_look *look); /* on a worker thread: makes something of it; 0, UV_ENOMEM */
     void (*done)(struct goroutine_look *look,

@@ -35,6 +35,7 @@ int goroutine_tasks_copy(struct goroutine_tasks *tasks)
             copy->state = facts.state;
             copy->slot = i;
             copy->is_leaked = task_is_leaked(&facts);
+            task_slots_copy_ids(i, facts.id, &copy->trace);
             task_frames_from(&facts, &copy->frames);
         }
     }

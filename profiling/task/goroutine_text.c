@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/base/hex.h"
 #include "core/base/lookup.h"
 #include "core/loop/label.h"
 #include "profiling/code/symbol.h"
@@ -46,12 +47,22 @@ static bool is_plain(const char *value)
     return true;
 }
 
+static const struct trace_ids no_ids;
+
 /* put_labels prints labels as Go 1.27 does; keys in order. */
-static void put_labels(struct buf *out, uint32_t label, const char *thread)
+static void put_labels(struct buf *out, const struct ring_owner *owner, const char *thread)
 {
-    const struct label set = label_get(label);
-    const struct text_label labels[] = {
-        {"method", set.method}, {"route", set.route}, {"rpc", set.rpc}, {"thread", thread}};
+    const struct label set = label_get(owner->label);
+    const struct trace_ids *ids = &owner->trace;
+    char trace_id[2 * sizeof(ids->trace_id) + 1] = "";
+    char span_id[2 * sizeof(ids->span_id) + 1] = "";
+    if (ids->span_id != 0) {
+        hex_encode((const uint8_t *)ids->trace_id, sizeof(ids->trace_id), trace_id);
+        hex_encode((const uint8_t *)&ids->span_id, sizeof(ids->span_id), span_id);
+    }
+    const struct text_label labels[] = {{"method", set.method}, {"route", set.route},
+                                        {"rpc", set.rpc},       {"span_id", span_id},
+                                        {"thread", thread},     {"trace_id", trace_id}};
     const char *before = " {";
     for (size_t i = 0; i < ARRAY_COUNT(labels); i++) {
         const char *value = labels[i].value;
@@ -158,27 +169,30 @@ static void put_known_stack(struct buf *out, struct printer *printer,
 }
 
 static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
-                     const struct goroutine_task *task, bool marks_leaked, struct printer *printer)
+                     const struct goroutine_task *task,
+                     const struct goroutine_text_options *options, struct printer *printer)
 {
+    const struct ring_owner owner = {task->frames.label, options->has_ids ? task->trace : no_ids};
     const uint64_t age_ns = clock_elapsed_ns(task->state_ns, tasks->now_ns);
     buf_printf(out, "goroutine %" PRIu64 " [%s%s", task->id, task->state,
-               marks_leaked && task->is_leaked ? " (leaked)" : "");
+               options->marks_leaked && task->is_leaked ? " (leaked)" : "");
     if (task->frames.await_depth > 0 && age_ns >= NS_PER_MINUTE) {
         buf_printf(out, ", %" PRIu64 " minutes", age_ns / NS_PER_MINUTE);
     }
     buf_append_char(out, ']');
-    put_labels(out, task->frames.label, NULL);
+    put_labels(out, &owner, NULL);
     buf_append_cstr(out, ":\n");
     put_known_stack(out, printer, &task->frames);
     buf_append_char(out, '\n');
 }
 
-static void put_thread(struct buf *out, const struct goroutine_thread *thread)
+static void put_thread(struct buf *out, const struct goroutine_thread *thread, bool has_ids)
 {
     const struct thread_stack *stack = &thread->stack;
+    const struct ring_owner owner = {stack->owner.label, has_ids ? stack->owner.trace : no_ids};
     buf_printf(out, "goroutine %" PRIu64 " [%s, locked to thread]", thread->id,
                thread->is_running ? "running" : "syscall");
-    put_labels(out, stack->label, thread->name);
+    put_labels(out, &owner, thread->name);
     buf_append_cstr(out, ":\n");
     for (size_t i = 0; i < stack->frame_count; i++) {
         put_frame(out, stack->frames[i], i == 0 ? 0 : 1);
@@ -196,16 +210,16 @@ static bool has_room(const struct buf *out)
 }
 
 int goroutine_text_write(const struct goroutine_tasks *tasks,
-                         const struct goroutine_threads *threads, bool marks_leaked,
-                         struct buf *out)
+                         const struct goroutine_threads *threads,
+                         const struct goroutine_text_options *options, struct buf *out)
 {
     for (size_t i = 0; i < threads->count && has_room(out); i++) {
-        put_thread(out, &threads->items[i]);
+        put_thread(out, &threads->items[i], options->has_ids);
     }
     struct printer printer = {0};
     buf_init(&printer.texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < tasks->count && has_room(out); i++) {
-        put_task(out, tasks, &tasks->items[i], marks_leaked, &printer);
+        put_task(out, tasks, &tasks->items[i], options, &printer);
     }
     buf_deinit(&printer.texts);
     return out->is_failed ? UV_ENOMEM : 0;

@@ -164,7 +164,7 @@ static int list_threads(struct goroutine_threads *threads)
 /* One question per thread and list: it may come as a signal. */
 static void take_stack(struct goroutine_thread *thread, uint64_t end_ns)
 {
-    thread->stack.label = LABEL_NONE;
+    thread->stack.owner = (struct ring_owner){.label = LABEL_NONE};
     thread->stack.frame_count = 0;
     if (!thread->has_blocked && clock_now_ns() < end_ns &&
         thread_stack_take(thread->tid, WAIT_MS * NS_PER_MS, &thread->stack) != 0) {

@@ -82,7 +82,7 @@ static struct site *find_or_add(struct sites *sites, const struct task_facts *fa
     }
 }
 
-void sites_add(struct sites *sites, const struct task_facts *facts, uint64_t count, uint64_t ns)
+uint32_t sites_add(struct sites *sites, const struct task_facts *facts, uint64_t count, uint64_t ns)
 {
     struct site *site = find_or_add(sites, facts);
     if (site == NULL) {
@@ -91,6 +91,7 @@ void sites_add(struct sites *sites, const struct task_facts *facts, uint64_t cou
     }
     site->count += count;
     site->ns += ns;
+    return (uint32_t)(site - sites->items);
 }
 
 size_t sites_stack(const struct site *site, uint64_t *ret_addresses,

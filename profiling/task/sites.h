@@ -42,8 +42,12 @@ struct sites *sites_create(void);
 struct sites *sites_copy(const struct sites *sites);
 
 /* sites_add counts a task at the place where it is: in its state, with its await stack, when it
- * waits; in its handler when it runs. */
-void sites_add(struct sites *sites, const struct task_facts *facts, uint64_t count, uint64_t ns);
+ * waits; in its handler when it runs.
+ *
+ * Returns: the position of the site in `items`, which stays.
+ */
+uint32_t sites_add(struct sites *sites, const struct task_facts *facts, uint64_t count,
+                   uint64_t ns);
 
 /* sites_stack writes the stack and the labels of a site.
  *

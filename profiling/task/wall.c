@@ -13,11 +13,6 @@
 
 #define FGPROF_HZ 99
 
-struct wait_now {
-    struct sites *sites;
-    uint64_t now_ns;
-};
-
 static void describe(struct profile_spec *spec)
 {
     spec->types[0] = (struct profile_type){"samples", "count"};
@@ -27,24 +22,26 @@ static void describe(struct profile_spec *spec)
     spec->period = NS_PER_S / FGPROF_HZ;
 }
 
-static void begin(void)
+static void begin(struct source_take *take)
 {
+    waits_open_window(take);
     waits_measure_runs(true);
 }
 
-static void end(void)
+static void end(struct source_take *take)
 {
     waits_measure_runs(false);
+    waits_close_window(take);
 }
 
 /* A wait that goes on counts so far. In the second look it has become longer, or is over and in the
  * table as a whole; either way the difference is its part between the two. */
-static void add_waits(const struct wait_now *wait)
+static void add_waits(struct waits_copy *copy, uint64_t now_ns)
 {
     for (uint32_t i = 0, count = task_slots_count(); i < count; i++) {
         struct task_facts facts;
         if (task_slots_copy(i, &facts) && facts.await_depth > 0) {
-            sites_add(wait->sites, &facts, 1, clock_elapsed_ns(facts.state_ns, wait->now_ns));
+            waits_copy_add(copy, i, &facts, clock_elapsed_ns(facts.state_ns, now_ns));
         }
     }
 }
@@ -66,11 +63,12 @@ static bool value_of_wait(const struct site *site, int64_t *ret_values)
 
 static int take(struct loop *loop, struct pool *pool, struct source_take *take)
 {
-    const struct wait_now wait = {waits_copy(), clock_now_ns()};
-    if (wait.sites != NULL) {
-        add_waits(&wait);
+    struct waits_copy copy;
+    if (!waits_copy(take, &copy)) {
+        return UV_ENOMEM;
     }
-    return waits_take(loop, pool, take, wait.sites, take->is_window ? value : value_of_wait);
+    add_waits(&copy, clock_now_ns());
+    return waits_take(loop, pool, take, &copy, take->is_window ? value : value_of_wait);
 }
 
 static uint64_t count(void)
@@ -84,6 +82,8 @@ const struct source source_wall = {
                    "specify in the seconds GET parameter; without it, waiting since the start.",
     .text = SOURCE_TEXT_COUNT,
     .has_labels_in_text = true,
+    .has_traces = true,
+    .is_growing = true,
     .describe = describe,
     .take = take,
     .begin = begin,

@@ -20,6 +20,7 @@
 /* A stack of the main thread while it held the loop. */
 struct sample {
     uint64_t held_ns; /* for so long by then */
+    struct trace_ids trace;
     uint32_t label;
     uint32_t frame_count;
     uint64_t frames[WATCHDOG_FRAMES_MAX];
@@ -33,6 +34,14 @@ struct stall {
     uint32_t label;
     uint32_t frame_count;
     uint64_t frames[WATCHDOG_FRAMES_MAX];
+};
+
+/* The part of a stall that is known to be a span's. */
+struct stall_trace {
+    struct trace_ids ids;
+    uint64_t ns;
+    uint32_t count;
+    uint32_t place; /* position in places */
 };
 
 struct watchdog {
@@ -60,6 +69,8 @@ struct watchdog {
     uint64_t stall_count;
     uint64_t unsampled;
     uint64_t dropped;
+    uint64_t trace_count; /* ever */
+    struct stall_trace traces[WATCHDOG_TRACES_MAX];
     size_t place_count;
     struct stall places[WATCHDOG_STALLS_MAX]; /* the first two: not sampled, no room */
 };
@@ -77,7 +88,8 @@ static void keep_sample(struct watchdog *w, uint64_t turn, uint64_t held_ns)
         struct sample *sample = &w->samples[w->sample_count++];
         const uint32_t count = w->stack.frame_count;
         sample->held_ns = held_ns;
-        sample->label = w->stack.label;
+        sample->label = w->stack.owner.label;
+        sample->trace = w->stack.owner.trace;
         sample->frame_count = count < WATCHDOG_FRAMES_MAX ? count : WATCHDOG_FRAMES_MAX;
         memcpy(sample->frames, w->stack.frames, sample->frame_count * sizeof(uint64_t));
     }
@@ -179,6 +191,18 @@ static uint64_t end_of(const struct watchdog *w, size_t i, uint64_t held_ns)
     return (w->samples[i].held_ns + w->samples[i + 1].held_ns) / 2;
 }
 
+/* count_part counts the part of a stall that a sample stands for. */
+static void count_part(struct watchdog *w, const struct sample *sample, uint32_t count, uint64_t ns)
+{
+    struct stall *stall = find_or_add(w, sample);
+    stall->count += count;
+    stall->ns += ns;
+    if (sample->trace.span_id != 0) {
+        w->traces[w->trace_count++ % WATCHDOG_TRACES_MAX] = (struct stall_trace){
+            .ids = sample->trace, .ns = ns, .count = count, .place = (uint32_t)(stall - w->places)};
+    }
+}
+
 static void on_stall(uint64_t turn, uint64_t held_ns)
 {
     struct watchdog *w = watchdog;
@@ -191,38 +215,82 @@ static void on_stall(uint64_t turn, uint64_t held_ns)
     } else {
         uint64_t start_ns = 0;
         for (size_t i = 0; i < w->sample_count; i++) {
-            struct stall *stall = find_or_add(w, &w->samples[i]);
             const uint64_t end_ns = end_of(w, i, held_ns);
-            stall->count += i == 0;
-            stall->ns += end_ns - start_ns;
+            count_part(w, &w->samples[i], i == 0, end_ns - start_ns);
             start_ns = end_ns;
         }
     }
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+static void add_stall(struct stacks *stacks, const struct stall *stall, uint32_t trace,
+                      int64_t count, int64_t ns)
+{
+    uint64_t frames[WATCHDOG_FRAMES_MAX + 1];
+    memcpy(frames, stall->frames, stall->frame_count * sizeof(frames[0]));
+    frames[stall->frame_count] = synthetic_route(stall->label);
+    const struct stacks_labels labels = {
+        .label = stall->label, .state = LABEL_STALL, .trace = trace};
+    const int64_t values[STACKS_VALUES_MAX] = {count, ns};
+    stacks_add(stacks, frames, stall->frame_count + 1, &labels, values);
+}
+
 static void add_stalls(const struct watchdog *w, struct stacks *stacks)
 {
     for (size_t i = 0; i < w->place_count; i++) {
         const struct stall *stall = &w->places[i];
-        uint64_t frames[WATCHDOG_FRAMES_MAX + 1];
-        memcpy(frames, stall->frames, stall->frame_count * sizeof(frames[0]));
-        frames[stall->frame_count] = synthetic_route(stall->label);
-        const struct stacks_labels labels = {.label = stall->label, .state = LABEL_STALL};
-        const int64_t values[STACKS_VALUES_MAX] = {(int64_t)stall->count, (int64_t)stall->ns};
         if (stall->ns > 0) {
-            stacks_add(stacks, frames, stall->frame_count + 1, &labels, values);
+            add_stall(stacks, stall, 0, (int64_t)stall->count, (int64_t)stall->ns);
         }
     }
 }
 
-void watchdog_add_stalls(struct stacks *stacks)
+/* add_traces adds what is known of spans; in a profile of everything that was added already,
+ * without ids, and is taken from there. */
+static void add_traces(const struct watchdog *w, struct stacks *stacks,
+                       const struct trace_filter *traces, uint64_t mark)
 {
+    const uint64_t kept =
+        w->trace_count < WATCHDOG_TRACES_MAX ? w->trace_count : WATCHDOG_TRACES_MAX;
+    const uint64_t oldest = w->trace_count - kept;
+    for (uint64_t i = mark > oldest ? mark : oldest; i < w->trace_count; i++) {
+        const struct stall_trace *part = &w->traces[i % WATCHDOG_TRACES_MAX];
+        const struct stall *stall = &w->places[part->place];
+        if (!trace_filter_takes(traces, &part->ids)) {
+            continue;
+        }
+        const uint32_t trace = traces->has_labels ? stacks_trace(stacks, &part->ids) : 0;
+        if (!traces->is_one) {
+            add_stall(stacks, stall, 0, -(int64_t)part->count, -(int64_t)part->ns);
+        }
+        add_stall(stacks, stall, trace, part->count, (int64_t)part->ns);
+    }
+}
+
+uint64_t watchdog_mark(void)
+{
+    uint64_t mark = 0;
     if (watchdog != NULL) {
         (void)pthread_mutex_lock(&watchdog->lock);
-        add_stalls(watchdog, stacks);
+        mark = watchdog->trace_count;
         (void)pthread_mutex_unlock(&watchdog->lock);
     }
+    return mark;
+}
+
+void watchdog_add_stalls(struct stacks *stacks, const struct trace_filter *traces, uint64_t mark)
+{
+    if (watchdog == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&watchdog->lock);
+    if (!traces->is_one) {
+        add_stalls(watchdog, stacks);
+    }
+    if (trace_filter_is_on(traces)) {
+        add_traces(watchdog, stacks, traces, mark);
+    }
+    (void)pthread_mutex_unlock(&watchdog->lock);
 }
 
 uint64_t watchdog_place_count(void)

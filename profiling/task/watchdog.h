@@ -12,7 +12,7 @@
  *          delay to the stacks -> watchdog_add_stalls
  * Failure: a stall without a stack, because it was over too early or the thread did not answer, is
  *          counted under "not sampled"; what finds no room, under "other".
- * Memory:  WATCHDOG_STALLS_MAX stacks, about 300 KiB.
+ * Memory:  WATCHDOG_STALLS_MAX stacks and WATCHDOG_TRACES_MAX spans, about 340 KiB.
  * Thread:  the loop.
  */
 #ifndef TOQ_PROFILING_TASK_WATCHDOG_H
@@ -20,10 +20,12 @@
 
 #include "core/loop/loop.h"
 #include "profiling/write/stacks.h"
+#include "profiling/write/trace_filter.h"
 
 #define WATCHDOG_STALLS_MAX  512 /* distinct stacks */
 #define WATCHDOG_SAMPLES_MAX 64  /* of one stall */
 #define WATCHDOG_FRAMES_MAX  64
+#define WATCHDOG_TRACES_MAX  1024 /* parts of stalls whose spans are known, the last */
 
 struct watchdog_stats {
     uint64_t stalls;    /* turns that held the loop for too long */
@@ -45,8 +47,15 @@ MUST_USE int watchdog_start(struct loop *loop, uint64_t threshold_ns);
  * stack is waited for. Harmless when it was not started. */
 void watchdog_stop(void);
 
-/* watchdog_add_stalls adds all stalls so far: their number, and nanoseconds. */
-void watchdog_add_stalls(struct stacks *stacks);
+/* watchdog_mark counts the spans that stalls so far were of. Thread: any. */
+uint64_t watchdog_mark(void);
+
+/* watchdog_add_stalls adds all stalls so far: their number, and nanoseconds; of one trace, those
+ * whose span is known.
+ *
+ * mark: of which spans are known, those since watchdog_mark was so.
+ */
+void watchdog_add_stalls(struct stacks *stacks, const struct trace_filter *traces, uint64_t mark);
 
 /* watchdog_place_count is the number of distinct stacks. */
 uint64_t watchdog_place_count(void);

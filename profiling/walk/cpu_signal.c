@@ -14,8 +14,8 @@
 static atomic_bool is_enabled;
 static _Atomic(struct cpu_slot *) slots[CPU_SLOTS_MAX];
 static atomic_uint_least32_t slot_count;
-static uint32_t key; /* in the upper half of what our timers' signals carry */
-static uint32_t (*_Atomic read_label)(void); /* atomic: a signal may come as soon as it is set */
+static uint32_t key;                      /* in the upper half of what our timers' signals carry */
+static _Atomic(ring_owner_fn) read_owner; /* atomic: a signal may come once it is set */
 static int own_pid;
 static bool is_installed;
 
@@ -48,7 +48,7 @@ static void take_sample(struct cpu_slot *slot, const struct unwind_table *table,
     struct unwind_stack stack = find_stack(slot, regs.sp);
     struct ring_sample *sample = &slot->scratch;
     sample->taken_ns = start_ns;
-    sample->label = atomic_load(&read_label)();
+    atomic_load (&read_owner)(&sample->owner);
     sample->weight = weight;
     sample->period_ns = atomic_load_explicit(&slot->period_ns, memory_order_relaxed);
     sample->frame_count = (uint32_t)unwind_walk(table, &stack, regs, sample->frames,
@@ -132,14 +132,14 @@ static void on_sigprof(int signum, siginfo_t *info, void *context)
     } else if (table != NULL && info->si_code == SI_KERNEL) {
         on_itimer(table, context);
     }
-    thread_signal_answer(table, context, atomic_load(&read_label)());
+    thread_signal_answer(table, context, atomic_load(&read_owner));
     unwind_exit();
     errno = saved_errno;
 }
 
-int cpu_signal_install(uint32_t (*label_fn)(void), uint32_t slot_key)
+int cpu_signal_install(ring_owner_fn owner_fn, uint32_t slot_key)
 {
-    read_label = label_fn;
+    read_owner = owner_fn;
     if (is_installed) {
         return 0;
     }

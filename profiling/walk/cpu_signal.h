@@ -46,12 +46,11 @@ struct cpu_slot {
 
 /* cpu_signal_install puts the handler in place, once; it stays for the life of the process.
  *
- * read_label: tells what the calling thread works for; async-signal-safe. key: a number at random,
- * for cpu_signal_value; of the first call it counts.
+ * key: a number at random, for cpu_signal_value; that of the first call counts.
  * Returns: 0, or a negative errno.
  * Thread:  the loop.
  */
-MUST_USE int cpu_signal_install(uint32_t (*read_label)(void), uint32_t key);
+MUST_USE int cpu_signal_install(ring_owner_fn read_owner, uint32_t key);
 
 /* cpu_signal_add_slot makes a slot known to the handler, for good.
  *

@@ -12,14 +12,23 @@
 
 #include <stdatomic.h>
 
-#include "core/base/base.h"
+#include "core/base/trace_ids.h"
 
 #define RING_FRAMES_MAX    128       /* as deep as Go's own profiles since 1.23 */
 #define RING_PERIOD_NS_MAX INT32_MAX /* 31 bits of a word */
 
+/* What a thread works for. */
+struct ring_owner {
+    uint32_t label; /* core/loop/label.h */
+    struct trace_ids trace;
+};
+
+/* A ring_owner_fn tells what the calling thread works for now. Thread: any, signal. */
+typedef void (*ring_owner_fn)(struct ring_owner *ret_owner);
+
 struct ring_sample {
-    uint64_t taken_ns;                /* CLOCK_MONOTONIC */
-    uint32_t label;                   /* core/loop/label.h */
+    uint64_t taken_ns; /* CLOCK_MONOTONIC */
+    struct ring_owner owner;
     uint32_t weight;                  /* timer periods that it stands for */
     uint32_t period_ns;               /* of the timer; at most RING_PERIOD_NS_MAX */
     uint32_t frame_count;             /* 1..RING_FRAMES_MAX */

@@ -51,7 +51,7 @@ static bool begin_answer(uint64_t *ret_number)
 }
 
 void thread_signal_answer(const struct unwind_table *table, const ucontext_t *context,
-                          uint32_t label)
+                          ring_owner_fn read_owner)
 {
     uint64_t number;
     if (!begin_answer(&number)) {
@@ -59,7 +59,7 @@ void thread_signal_answer(const struct unwind_table *table, const ucontext_t *co
     }
     const uint64_t start_ns = now_ns();
     struct thread_stack *stack = &thread_signal.stack;
-    stack->label = label;
+    read_owner(&stack->owner);
     stack->frame_count = 0;
     stack->is_complete = false;
     if (table != NULL) {

@@ -18,13 +18,14 @@
 #include <stdatomic.h>
 #include <ucontext.h>
 
+#include "profiling/walk/ring.h"
 #include "profiling/walk/unwind.h"
 
 #define THREAD_STACK_FRAMES_MAX 128
 
 /* The stack of a thread at one moment. */
 struct thread_stack {
-    uint32_t label; /* what the thread worked for: core/loop/label.h */
+    struct ring_owner owner; /* what the thread worked for */
     uint32_t frame_count;
     bool is_complete;    /* the last frame is the thread's start */
     uint64_t handler_ns; /* how long the signal held the thread; 0: there was none */
@@ -56,6 +57,6 @@ extern struct thread_signal thread_signal;
  * table: NULL: the answer is an empty stack.
  */
 void thread_signal_answer(const struct unwind_table *table, const ucontext_t *context,
-                          uint32_t label);
+                          ring_owner_fn read_owner);
 
 #endif

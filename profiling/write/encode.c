@@ -11,6 +11,7 @@ size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *la
                      struct profile_label *ret_labels)
 {
     const struct label label = label_get(labels->label);
+    const struct stacks_trace *trace = stacks_trace_at(stacks, labels->trace);
     const struct profile_label all[ENCODE_LABELS_MAX] = {
         {.key = "route", .text = label.route},
         {.key = "method", .text = label.method},
@@ -18,6 +19,8 @@ size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *la
         {.key = "toq", .text = label.toq},
         {.key = "thread", .text = labels->thread == 0 ? NULL : stacks->names[labels->thread]},
         {.key = "state", .text = labels->state},
+        {.key = "trace_id", .text = trace == NULL ? NULL : trace->trace_id},
+        {.key = "span_id", .text = trace == NULL ? NULL : trace->span_id},
         {.key = "bytes", .number = labels->size_bytes},
     };
     size_t count = 0;
@@ -48,12 +51,16 @@ static bool is_zero(const struct stacks_sample *sample, size_t value_count)
 }
 
 static void add_sample(struct profile *profile, const struct stacks *stacks,
-                       const struct stacks_sample *sample)
+                       const struct stacks_sample *sample, bool has_profile_id)
 {
     uint64_t frames[STACKS_FRAMES_MAX];
-    struct profile_label labels[ENCODE_LABELS_MAX];
+    struct profile_label labels[ENCODE_LABELS_MAX + 1];
     const size_t frame_count = stacks_read(stacks, sample->leaf, frames, STACKS_FRAMES_MAX);
-    const size_t label_count = encode_labels(stacks, &sample->labels, labels);
+    size_t label_count = encode_labels(stacks, &sample->labels, labels);
+    if (has_profile_id && sample->labels.trace != 0) {
+        labels[label_count++] = (struct profile_label){
+            .key = "profile_id", .text = stacks_trace_at(stacks, sample->labels.trace)->span_id};
+    }
     profile_add_sample(profile, frames, frame_count, sample->values, labels, label_count);
 }
 
@@ -67,7 +74,7 @@ int encode_profile(const struct stacks *stacks, const struct profile_spec *spec,
     }
     for (size_t i = 0; i < stacks->sample_count; i++) {
         if (!is_zero(&stacks->samples[i], spec->type_count)) {
-            add_sample(profile, stacks, &stacks->samples[i]);
+            add_sample(profile, stacks, &stacks->samples[i], spec->has_profile_id);
         }
     }
     if (comment != NULL) {

@@ -11,7 +11,8 @@
 #include "profiling/write/profile.h"
 #include "profiling/write/stacks.h"
 
-#define ENCODE_LABELS_MAX 7 /* route, method, rpc, toq, thread, state, bytes */
+/* route, method, rpc, toq, thread, state, trace_id, span_id, bytes */
+#define ENCODE_LABELS_MAX 9
 
 /* encode_labels names the labels of a sample.
  *

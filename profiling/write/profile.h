@@ -34,6 +34,9 @@ struct profile_spec {
     const char *default_type; /* of types; NULL: the last */
     uint64_t time_ns;         /* wall clock, since 1970 */
     uint64_t duration_ns;     /* 0 for profiles of a moment: scrapers take others for deltas */
+    /* Samples of a trace have their span's id as the label profile_id, too: by this name Pyroscope
+     * finds the profile of a span, in CPU profiles. */
+    bool has_profile_id;
 };
 
 /* A label with a text, or with a number when text is NULL. */

@@ -13,16 +13,19 @@
 #include "core/loop/pool.h"
 #include "profiling/write/profile.h"
 #include "profiling/write/stacks.h"
+#include "profiling/write/trace_filter.h"
 
 /* One look at a source; embedded in its owner, and the owner's again when `done` runs. */
 struct source_take {
     void (*done)(struct source_take *take, int status);
-    bool is_purging;      /* ?gc=1: memory that nobody uses goes back first */
-    bool is_window;       /* between begin and end: one of the two looks of a difference */
-    bool is_raw;          /* heap text: what was sampled, which its reader scales up itself */
-    struct stacks stacks; /* the source fills it, the owner frees it */
-    struct pool_job job;  /* for the source */
-    void *state;          /* for the source */
+    bool is_purging;            /* ?gc=1: memory that nobody uses goes back first */
+    bool is_window;             /* between begin and end: one of the two looks of a difference */
+    bool is_raw;                /* heap text: what was sampled, which its reader scales up itself */
+    struct trace_filter traces; /* of a source that has_traces */
+    struct stacks stacks;       /* the source fills it, the owner frees it */
+    struct pool_job job;        /* for the source */
+    void *state;                /* for the source */
+    void *window;               /* for the source, from begin to end */
 };
 
 /* How debug=1 prints it. */
@@ -37,6 +40,10 @@ struct source {
     const char *description; /* on the index page, in Go's words where Go has it */
     enum source_text text;
     bool has_labels_in_text; /* debug=1 prints them, as Go does for goroutines */
+    bool has_traces;         /* its samples can belong to traces */
+    /* It sums up what has happened. A little of it may move from one stack to another when a wait
+     * ends, which then is not shown as less than none. */
+    bool is_growing;
 
     /* describe fills types, period and default type; the rest of spec is zero. */
     void (*describe)(struct profile_spec *spec);
@@ -53,8 +60,8 @@ struct source {
 
     /* begin and end bracket a window for which the source must do more than it does always; NULL:
      * it need not. take is called after begin and before end. Windows may overlap. */
-    void (*begin)(void);
-    void (*end)(void);
+    void (*begin)(struct source_take *take);
+    void (*end)(struct source_take *take);
 
     /* count is the number on the index page; cheap. */
     uint64_t (*count)(void);

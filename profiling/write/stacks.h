@@ -7,8 +7,8 @@
  * its leaf.
  *
  * Failure: what does not fit is counted and dropped.
- * Memory:  at most STACKS_NODES_MAX frames (about 8 MiB) and STACKS_SAMPLES_MAX samples (about 5
- *          MiB).
+ * Memory:  at most STACKS_NODES_MAX frames (about 8 MiB), STACKS_SAMPLES_MAX samples (about 5 MiB)
+ *          and, where samples have ids, STACKS_TRACES_MAX spans (about 6 MiB).
  * Thread:  one at a time.
  */
 #ifndef TOQ_PROFILING_WRITE_STACKS_H
@@ -16,6 +16,7 @@
 
 #include "core/base/lookup.h"
 #include "core/base/str.h"
+#include "core/base/trace_ids.h"
 
 #define STACKS_NODES_MAX   (1u << 18)
 #define STACKS_SAMPLES_MAX (1u << 16)
@@ -25,6 +26,7 @@
 #define STACKS_NO_SAMPLE   UINT32_MAX
 #define STACKS_NAMES_MAX   256 /* distinct thread names; further threads count under the last */
 #define STACKS_NAME_BYTES  16  /* TASK_COMM_LEN */
+#define STACKS_TRACES_MAX  (1u << 16) /* spans; samples of further ones have no ids */
 
 struct stacks_node {
     uint64_t address;
@@ -35,8 +37,16 @@ struct stacks_node {
 struct stacks_labels {
     uint32_t label;     /* core/loop/label.h */
     uint32_t thread;    /* stacks_name's */
+    uint32_t trace;     /* stacks_trace's */
     const char *state;  /* of a task: a literal, or NULL */
     int64_t size_bytes; /* of one allocation */
+};
+
+/* A span as a label has it. */
+struct stacks_trace {
+    struct trace_ids ids;
+    char trace_id[33]; /* hexadecimal */
+    char span_id[17];
 };
 
 struct stacks_sample {
@@ -59,6 +69,11 @@ struct stacks {
     char names[STACKS_NAMES_MAX][STACKS_NAME_BYTES]; /* [0] is "", no name */
     uint32_t name_count;
 
+    struct stacks_trace *traces;
+    size_t trace_count;
+    size_t trace_cap;
+    struct lookup trace_lookup;
+
     uint64_t total;   /* the first values of what was added */
     uint64_t dropped; /* and of what did not fit */
 };
@@ -71,6 +86,15 @@ void stacks_deinit(struct stacks *stacks);
  * Returns: 0 for an empty name.
  */
 uint32_t stacks_name(struct stacks *stacks, struct str name);
+
+/* stacks_trace is the number of a span, for stacks_labels.trace.
+ *
+ * Returns: 0 for none, and when there is no room for another one.
+ */
+uint32_t stacks_trace(struct stacks *stacks, const struct trace_ids *ids);
+
+/* stacks_trace_at is the span that stacks_trace gave the number. Returns: NULL for 0. */
+const struct stacks_trace *stacks_trace_at(const struct stacks *stacks, uint32_t number);
 
 /* stacks_add adds values to the sample of this stack with these labels.
  *

@@ -141,7 +141,25 @@ static void test_the_trace_can_be_seen(void **state)
     assert_memory_equal(&trail.span.span_id, trace.span_id, sizeof(trace.span_id));
     assert_memory_equal(&trail.span.parent_id, trace.parent_id, sizeof(trace.parent_id));
     assert_int_equal(trail.span.flags, TRACE_SAMPLED);
+    struct trace_ids ids;
+    task_current_ids(&ids); /* it does not run */
+    assert_int_equal(ids.span_id, 0);
+    struct task *previous = task_enter(&task);
+    task_current_ids(&ids);
+    assert_memory_equal(ids.trace_id, trace.trace_id, sizeof(trace.trace_id));
+    assert_memory_equal(&ids.span_id, trace.span_id, sizeof(trace.span_id));
+    (void)task_swap_label(task.label + 1); /* it works for another one */
+    task_current_ids(&ids);
+    assert_int_equal(ids.span_id, 0);
+    (void)task_swap_label(task.label);
+    task_leave(previous);
+    task_slots_copy_ids(task.slot, task.id + 1, &ids);
+    assert_int_equal(ids.span_id, 0);
     task_end(&task);
+    task_get_ids(&task, &ids);
+    assert_int_equal(ids.span_id, 0);
+    task_current_ids(&ids); /* nothing runs, and the slot is free */
+    assert_int_equal(ids.span_id, 0);
     task_show_trace(&task, &trace); /* it has ended: nothing happens */
     assert_int_equal(task_start(&task, "test", 7, NULL), 0);
     look(&task);

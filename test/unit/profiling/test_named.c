@@ -76,13 +76,15 @@ static int fake_take(struct loop *on, struct pool *by, struct source_take *take_
     return 0;
 }
 
-static void fake_begin(void)
+static void fake_begin(struct source_take *take_)
 {
+    assert_true(take_->is_window);
     fake.begun++;
 }
 
-static void fake_end(void)
+static void fake_end(struct source_take *take_)
 {
+    assert_true(take_->is_window);
     fake.ended++;
 }
 

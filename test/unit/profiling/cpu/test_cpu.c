@@ -81,7 +81,8 @@ static int stop(void **state)
 static struct cpu_capture *begin(void)
 {
     struct cpu_capture *capture;
-    assert_int_equal(cpu_start(1, 100, on_done, &done, &capture), 0);
+    assert_int_equal(
+        cpu_start(&(struct cpu_options){.seconds = 1, .hz = 100}, on_done, &done, &capture), 0);
     assert_int_equal(done.calls, 0);
     return capture;
 }
@@ -161,9 +162,12 @@ static void test_a_second_capture_is_refused(void **state)
     (void)state;
     struct cpu_capture *second;
     struct cpu_capture *first = begin();
-    assert_int_equal(cpu_start(1, 100, on_done, &done, &second), UV_EBUSY);
+    assert_int_equal(
+        cpu_start(&(struct cpu_options){.seconds = 1, .hz = 100}, on_done, &done, &second),
+        UV_EBUSY);
     cpu_cancel(first);
-    assert_int_equal(cpu_start(1, 100, on_done, &done, &second), 0);
+    assert_int_equal(
+        cpu_start(&(struct cpu_options){.seconds = 1, .hz = 100}, on_done, &done, &second), 0);
     cpu_cancel(second);
 }
 
@@ -212,7 +216,8 @@ static void test_cancelled_at_any_moment_it_is_silent_and_leaves_room(void **sta
     int status = UV_EBUSY;
     for (int i = 0; i < 100 && status == UV_EBUSY; i++) {
         turn_for_ms(50);
-        status = cpu_start(1, 100, on_done, &done, &capture);
+        status =
+            cpu_start(&(struct cpu_options){.seconds = 1, .hz = 100}, on_done, &done, &capture);
     }
     assert_int_equal(status, 0);
     assert_int_equal(done.calls, calls);
@@ -271,7 +276,8 @@ static void test_what_was_lost_is_a_stack_of_its_own(void **state)
     is_deep_done = false;
     assert_int_equal(pthread_create(&thread, NULL, run_deep, NULL), 0);
     struct cpu_capture *capture;
-    assert_int_equal(cpu_start(1, 1000, on_done, &done, &capture), 0);
+    assert_int_equal(
+        cpu_start(&(struct cpu_options){.seconds = 1, .hz = 1000}, on_done, &done, &capture), 0);
     const uint64_t before_ns = cpu_get_stats().handler_ns;
     while (cpu_get_stats().handler_ns == before_ns) {
         turn(); /* until the window has begun */

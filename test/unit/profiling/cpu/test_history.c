@@ -107,7 +107,8 @@ static struct history_read *ask(uint64_t from_ns, uint64_t to_ns)
 {
     struct history_read *read;
     done.calls = 0;
-    const int status = history_read(from_ns, to_ns - from_ns, on_done, &done, &read);
+    const int status = history_read(
+        &(struct history_interval){.start_ns = from_ns, .end_ns = to_ns}, on_done, &done, &read);
     assert_int_equal(status, 0);
     assert_int_equal(done.calls, 0);
     return read;
@@ -200,7 +201,10 @@ static void test_the_ring_is_bounded(void **state)
     }
     struct history_read *read;
     const uint64_t before_ns = window_at(0)->start_ns - 1;
-    assert_int_equal(history_read(before_ns, NS_PER_S, on_done, &done, &read), UV_ERANGE);
+    assert_int_equal(history_read(&(struct history_interval){.start_ns = before_ns,
+                                                             .end_ns = before_ns + NS_PER_S},
+                                  on_done, &done, &read),
+                     UV_ERANGE);
 }
 
 static void test_its_memory_is_bounded(void **state)
@@ -250,7 +254,8 @@ static void test_a_capture_beside_it_takes_nothing_away(void **state)
     begin(1000, WINDOW_MS, HISTORY_BYTES_MAX);
     (void)turn_until_windows(2);
     const uint64_t start_ns = clock_now_ns();
-    assert_int_equal(cpu_start(1, 100, on_live, &is_done, &capture), 0);
+    assert_int_equal(
+        cpu_start(&(struct cpu_options){.seconds = 1, .hz = 100}, on_live, &is_done, &capture), 0);
     (void)turn_until_windows(4);
     (void)ask(start_ns, clock_now_ns());
     while (is_done == 0) {
@@ -279,7 +284,10 @@ static void test_readers_come_and_go(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(reads); i++) {
         reads[i] = ask(start_ns, clock_now_ns());
     }
-    assert_int_equal(history_read(start_ns, 1, on_done, &done, &more), UV_EBUSY);
+    assert_int_equal(
+        history_read(&(struct history_interval){.start_ns = start_ns, .end_ns = start_ns + 1},
+                     on_done, &done, &more),
+        UV_EBUSY);
     history_cancel(reads[0]);
     while (!reads[1]->is_encoding) {
         turn();
@@ -357,7 +365,10 @@ static void test_without_memory_it_loses_samples_and_says_so(void **state)
         turn();
     }
     struct history_read *read;
-    assert_int_equal(history_read(clock_now_ns(), 1, on_done, &done, &read), UV_ENOMEM);
+    assert_int_equal(
+        history_read(&(struct history_interval){.start_ns = clock_now_ns(), .end_ns = UINT64_MAX},
+                     on_done, &done, &read),
+        UV_ENOMEM);
     allocations_left = SIZE_MAX;
 }
 

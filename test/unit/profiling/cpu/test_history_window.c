@@ -21,8 +21,11 @@
 static void add(struct history_kept *kept, uint64_t frame, uint32_t label, const char *thread,
                 uint32_t offset_ms)
 {
-    struct ring_sample sample = {
-        .label = label, .weight = 1, .period_ns = PERIOD_NS, .frame_count = 1, .is_complete = true};
+    struct ring_sample sample = {.owner.label = label,
+                                 .weight = 1,
+                                 .period_ns = PERIOD_NS,
+                                 .frame_count = 1,
+                                 .is_complete = true};
     sample.frames[0] = frame;
     assert_true(history_kept_add(kept, &sample, thread, offset_ms));
 }
@@ -37,8 +40,9 @@ static struct history_window window_of(struct history_kept *kept)
 static uint64_t total_of(const struct history_window *window, uint64_t from_ms, uint64_t to_ms)
 {
     struct stacks stacks = {0};
-    history_window_merge(window, START_NS + from_ms * NS_PER_MS, START_NS + to_ms * NS_PER_MS,
-                         &stacks);
+    const struct history_interval interval = {.start_ns = START_NS + from_ms * NS_PER_MS,
+                                              .end_ns = START_NS + to_ms * NS_PER_MS};
+    history_window_merge(window, &interval, &stacks);
     const uint64_t total = stacks.total;
     stacks_deinit(&stacks);
     return total;
@@ -59,6 +63,38 @@ static void test_each_second_has_its_samples(void **state)
     assert_int_equal(total_of(&window, 2000, 10000), 0);
     assert_int_equal(total_of(&window, 0, 10000), 4);
     assert_int_equal(total_of(&window, 500, 1500), 3); /* the end is not part of it */
+    history_kept_deinit(&kept);
+}
+
+static void test_the_past_of_one_trace(void **state)
+{
+    (void)state;
+    struct history_kept kept = {0};
+    struct ring_sample sample = {.weight = 1, .period_ns = PERIOD_NS, .frame_count = 1};
+    sample.frames[0] = 1;
+    for (uint64_t span = 1; span <= 3; span++) {
+        sample.owner.trace = (struct trace_ids){.trace_id = {7, span / 3}, .span_id = span};
+        assert_true(history_kept_add(&kept, &sample, "a", 500));
+        assert_true(history_kept_add(&kept, &sample, "a", 500));
+    }
+    add(&kept, 1, LABEL_NONE, "a", 500); /* of none */
+    assert_int_equal(kept.event_count, 4);
+    assert_int_equal(kept.stacks.sample_count, 1);
+    const struct history_window window = window_of(&kept);
+    assert_int_equal(total_of(&window, 0, 1000), 7);
+
+    struct history_interval interval = {
+        .start_ns = START_NS, .end_ns = START_NS + NS_PER_S, .traces.has_labels = true};
+    struct stacks stacks = {0};
+    history_window_merge(&window, &interval, &stacks);
+    assert_int_equal(stacks.sample_count, 4);
+    assert_int_equal(stacks.total, 7);
+    stacks_deinit(&stacks);
+    interval.traces = (struct trace_filter){.is_one = true, .trace_id = {7, 0}};
+    history_window_merge(&window, &interval, &stacks);
+    assert_int_equal(stacks.sample_count, 1); /* of two spans, and without labels */
+    assert_int_equal(stacks.total, 4);
+    stacks_deinit(&stacks);
     history_kept_deinit(&kept);
 }
 
@@ -176,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_second_has_its_samples),
+        cmocka_unit_test(test_the_past_of_one_trace),
         cmocka_unit_test(test_a_copy_reads_the_same),
         cmocka_unit_test(test_what_has_no_room_is_refused),
         cmocka_unit_test(test_columns_are_seconds_by_route_and_thread),

@@ -107,7 +107,8 @@ static void take_until(void (*function)(void))
 {
     do {
         assert_int_equal(thread_stack_take(atomic_load(&tid), TEST_TIMEOUT_NS, &stack), 0);
-        assert_true(stack.label == LABEL || (!HAS_EXACT_SIGNALS && stack.label == LABEL_NONE));
+        assert_true(stack.owner.label == LABEL ||
+                    (!HAS_EXACT_SIGNALS && stack.owner.label == LABEL_NONE));
         assert_true(stack.frame_count > 0);
     } while (HAS_EXACT_SIGNALS && !has_function(function));
 }
@@ -288,7 +289,7 @@ static void ask_while_it_sleeps(pid_t asked)
         if (thread_stack_take(asked, TEST_TIMEOUT_NS, &stack) == 0 && stack.handler_ns == 0) {
             count++;
             found += has_sleeper();
-            assert_int_equal(stack.label, LABEL_NONE);
+            assert_int_equal(stack.owner.label, LABEL_NONE);
         }
         (void)nanosleep(&pause, NULL);
     }

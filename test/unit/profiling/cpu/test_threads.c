@@ -38,9 +38,9 @@ static uint64_t own_periods;   /* of the main thread */
 static uint64_t work_periods;  /* of a worker */
 static int itimer_calls;
 
-static uint32_t read_label(void)
+static void read_owner(struct ring_owner *ret_owner)
 {
-    return gettid() == getpid() ? 42 : 0;
+    *ret_owner = (struct ring_owner){.label = gettid() == getpid() ? 42 : 0};
 }
 
 static void on_sample(void *arg, const struct ring_sample *sample, const char *name)
@@ -54,7 +54,7 @@ static void on_sample(void *arg, const struct ring_sample *sample, const char *n
     work_periods += strcmp(name, "worker") == 0 ? sample->weight : 0;
     samples++;
     slow_samples += sample->period_ns == SLOW_PERIOD_NS;
-    label_samples += sample->label == 42;
+    label_samples += sample->owner.label == 42;
 }
 
 static void on_itimer(void *arg, int status)
@@ -403,7 +403,7 @@ static void test_threads_get_timers_when_there_is_room_again(void **state)
 static int create_table(void **state)
 {
     (void)state;
-    assert_int_equal(cpu_signal_install(read_label, 0x51a7), 0);
+    assert_int_equal(cpu_signal_install(read_owner, 0x51a7), 0);
     assert_int_equal(maps_create(&maps), 0);
     return unwind_table_create(maps, &table);
 }

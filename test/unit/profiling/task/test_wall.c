@@ -58,7 +58,7 @@ static int64_t difference(struct source_rig *rig, struct stacks *first, const ch
 
 static struct stacks take_first(struct source_rig *rig)
 {
-    source_wall.begin();
+    source_wall.begin(&rig->take);
     rig->is_window = true;
     source_rig_take(rig, &source_wall);
     const struct stacks first = rig->take.stacks;
@@ -69,7 +69,7 @@ static struct stacks take_first(struct source_rig *rig)
 static void take_second(struct source_rig *rig)
 {
     source_rig_take(rig, &source_wall);
-    source_wall.end();
+    source_wall.end(&rig->take);
     rig->is_window = false;
 }
 

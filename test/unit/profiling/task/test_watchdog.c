@@ -193,7 +193,7 @@ static void put_sample(uint64_t turn, uint64_t at_ns, uint64_t frame, uint32_t i
 {
     watchdog->stack.frame_count = 1;
     watchdog->stack.frames[0] = frame;
-    watchdog->stack.label = its_label;
+    watchdog->stack.owner.label = its_label;
     keep_sample(watchdog, turn, at_ns);
 }
 

@@ -18,10 +18,19 @@
 
 static uint64_t words[WORDS];
 
+/* Every third has none. */
+static struct trace_ids make_ids(uint32_t number)
+{
+    return number % 3 == 0 ? (struct trace_ids){0}
+                           : (struct trace_ids){.trace_id = {~(uint64_t)number, number},
+                                                .span_id = UINT64_MAX - number};
+}
+
 static struct ring_sample make_sample(uint32_t number, uint32_t frame_count)
 {
     struct ring_sample sample = {.taken_ns = UINT64_MAX - number,
-                                 .label = number,
+                                 .owner.label = number,
+                                 .owner.trace = make_ids(number),
                                  .weight = number + 1,
                                  .period_ns = RING_PERIOD_NS_MAX - number,
                                  .frame_count = frame_count,
@@ -36,7 +45,8 @@ static void assert_sample(const struct ring_sample *sample, uint32_t number, uin
 {
     struct ring_sample wanted = make_sample(number, frame_count);
     assert_int_equal(sample->taken_ns, wanted.taken_ns);
-    assert_int_equal(sample->label, wanted.label);
+    assert_int_equal(sample->owner.label, wanted.owner.label);
+    assert_memory_equal(&sample->owner.trace, &wanted.owner.trace, sizeof(wanted.owner.trace));
     assert_int_equal(sample->weight, wanted.weight);
     assert_int_equal(sample->period_ns, wanted.period_ns);
     assert_int_equal(sample->frame_count, frame_count);
@@ -61,13 +71,18 @@ static void test_samples_wrap_round_the_end(void **state)
     assert_int_equal(ring_take_lost(&ring), 0);
 }
 
+static uint32_t frames_of_16_words(uint32_t number)
+{
+    return make_ids(number).span_id == 0 ? 13 : 10;
+}
+
 static void test_a_full_ring_counts_what_it_drops(void **state)
 {
     (void)state;
     struct ring ring;
     ring_init(&ring, words, WORDS);
     for (uint32_t i = 0; i < 5; i++) { /* 4 samples of 16 words fill it */
-        struct ring_sample sample = make_sample(i, 13);
+        struct ring_sample sample = make_sample(i, frames_of_16_words(i));
         ring_push(&ring, &sample);
     }
     assert_int_equal(ring_take_lost(&ring), 5); /* the weight of sample 4 */
@@ -75,7 +90,7 @@ static void test_a_full_ring_counts_what_it_drops(void **state)
     struct ring_sample out;
     for (uint32_t i = 0; i < 4; i++) {
         assert_true(ring_pop(&ring, &out));
-        assert_sample(&out, i, 13);
+        assert_sample(&out, i, frames_of_16_words(i));
     }
     assert_false(ring_pop(&ring, &out));
 }
@@ -117,10 +132,11 @@ static void test_two_threads_lose_nothing_uncounted(void **state)
     while (seen < RACE_SAMPLES) {
         struct ring_sample sample;
         if (ring_pop(&ring, &sample)) {
-            assert_true(sample.label >= next); /* in order, with gaps where the ring was full */
-            assert_int_equal(sample.frame_count, 1 + sample.label % 13);
-            assert_int_equal(sample.frames[0], (uint64_t)sample.label << 32);
-            next = sample.label + 1;
+            assert_true(sample.owner.label >=
+                        next); /* in order, with gaps where the ring was full */
+            assert_int_equal(sample.frame_count, 1 + sample.owner.label % 13);
+            assert_int_equal(sample.frames[0], (uint64_t)sample.owner.label << 32);
+            next = sample.owner.label + 1;
             seen++;
         } else {
             seen += ring_take_lost(&ring);

@@ -64,6 +64,52 @@ static void test_label_thread_and_stack_keep_samples_apart(void **state)
     stacks_deinit(&stacks);
 }
 
+static void test_spans_are_numbered_and_carried(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    const uint64_t frame = 10;
+    const struct trace_ids one = {.trace_id = {1, 2}, .span_id = 3};
+    const struct trace_ids other = {.trace_id = {1, 2}, .span_id = 4};
+    assert_int_equal(stacks_trace(&stacks, &(struct trace_ids){0}), 0);
+    assert_null(stacks_trace_at(&stacks, 0));
+    assert_int_equal(stacks_trace(&stacks, &one), 1);
+    assert_int_equal(stacks_trace(&stacks, &other), 2);
+    assert_int_equal(stacks_trace(&stacks, &one), 1);
+    assert_string_equal(stacks_trace_at(&stacks, 2)->trace_id, "01000000000000000200000000000000");
+    assert_string_equal(stacks_trace_at(&stacks, 2)->span_id, "0400000000000000");
+    add(&stacks, &frame, 1, (struct stacks_labels){.label = 2}, 1);
+    add(&stacks, &frame, 1, (struct stacks_labels){.label = 2, .trace = 2}, 5);
+    add(&stacks, &frame, 1, (struct stacks_labels){.label = 2, .trace = 2}, 2);
+    assert_int_equal(stacks.sample_count, 2);
+
+    struct stacks copy = {0};
+    assert_true(stacks_copy(&stacks, &copy));
+    stacks_deinit(&stacks);
+    struct stacks merged = {0};
+    stacks_merge(&merged, &copy, 1);
+    assert_int_equal(merged.sample_count, 2);
+    assert_int_equal(merged.trace_count, 1); /* the other is in no sample */
+    assert_int_equal(merged.samples[1].values[0], 7);
+    assert_string_equal(stacks_trace_at(&merged, merged.samples[1].labels.trace)->span_id,
+                        "0400000000000000");
+    stacks_deinit(&copy);
+    stacks_deinit(&merged);
+}
+
+static void test_spans_have_a_bound(void **state)
+{
+    (void)state;
+    struct stacks stacks = {0};
+    for (uint64_t i = 1; i <= STACKS_TRACES_MAX; i++) {
+        const struct trace_ids ids = {.trace_id = {1, 1}, .span_id = i};
+        assert_int_equal(stacks_trace(&stacks, &ids), i);
+    }
+    const struct trace_ids more = {.trace_id = {1, 1}, .span_id = UINT64_MAX};
+    assert_int_equal(stacks_trace(&stacks, &more), 0);
+    stacks_deinit(&stacks);
+}
+
 static void test_recursion_is_not_folded(void **state)
 {
     (void)state;
@@ -205,6 +251,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_samples_are_counted_together),
         cmocka_unit_test(test_label_thread_and_stack_keep_samples_apart),
+        cmocka_unit_test(test_spans_are_numbered_and_carried),
+        cmocka_unit_test(test_spans_have_a_bound),
         cmocka_unit_test(test_recursion_is_not_folded),
         cmocka_unit_test(test_what_does_not_fit_is_counted),
         cmocka_unit_test(test_what_is_subtracted_leaves_the_difference),
