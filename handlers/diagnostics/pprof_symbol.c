@@ -5,10 +5,10 @@
  * the profiles show it. Code that has no symbol is answered with the name of its object in
  * brackets.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/base/hex.h"
 #include "handlers/diagnostics/pprof_respond.h"
 #include "profiling/code/symbol.h"
 #include "profiling/profiler.h"
@@ -23,26 +23,41 @@ struct symbol_job {
     struct buf answer;
 };
 
+static bool parse_digits(struct str digits, uint64_t base, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        const char c = digits.ptr[i];
+        const int digit = hex_value(c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c);
+        if (digit < 0 || (uint64_t)digit >= base || __builtin_mul_overflow(number, base, &number) ||
+            __builtin_add_overflow(number, (uint64_t)digit, &number)) {
+            return false;
+        }
+    }
+    *ret_number = number;
+    return digits.len > 0;
+}
+
 /* parse_word reads a number as Go's ParseUint with base 0 does: 0x, 0b, 0o, 0 or decimal. */
 static bool parse_word(struct str word, uint64_t *ret_pc)
 {
-    char text[72]; /* 64 binary digits, a prefix and a NUL */
-    if (word.len == 0 || word.len >= sizeof(text) || word.ptr[0] < '0' || word.ptr[0] > '9') {
-        return false;
+    if (word.len < 2 || word.ptr[0] != '0') {
+        return parse_digits(word, 10, ret_pc);
     }
-    memcpy(text, word.ptr, word.len);
-    text[word.len] = '\0';
-    const char *digits = text;
-    int base = text[0] == '0' ? 8 : 10;
-    const char prefix = (char)(text[0] == '0' && word.len > 2 ? text[1] | 0x20 : '\0');
-    if (prefix == 'x' || prefix == 'b' || prefix == 'o') {
-        base = prefix == 'x' ? 16 : prefix == 'b' ? 2 : 8;
-        digits = text + 2;
+    const struct str rest = {word.ptr + 2, word.len - 2};
+    switch (word.ptr[1]) {
+    case 'x':
+    case 'X':
+        return parse_digits(rest, 16, ret_pc);
+    case 'o':
+    case 'O':
+        return parse_digits(rest, 8, ret_pc);
+    case 'b':
+    case 'B':
+        return parse_digits(rest, 2, ret_pc);
+    default:
+        return parse_digits(word, 8, ret_pc);
     }
-    char *end;
-    errno = 0;
-    *ret_pc = strtoull(digits, &end, base);
-    return errno == 0 && end != digits && *end == '\0';
 }
 
 static void look_up(struct pool_job *job)
