@@ -25,55 +25,58 @@ typedef Google__Protobuf__OneofDescriptorProto oneof_type;
 
 static struct descriptors descriptors;
 
-/* add_set adds two files: a/b.proto of package "a.b" with everything, and one without a package. */
-static void add_set(void)
+/* a/b.proto of package "a.b" has everything, plain.proto no package. */
+static value_type value = GOOGLE__PROTOBUF__ENUM_VALUE_DESCRIPTOR_PROTO__INIT;
+static value_type *values[] = {&value};
+static enum_type colour = GOOGLE__PROTOBUF__ENUM_DESCRIPTOR_PROTO__INIT;
+static enum_type *enums[] = {&colour};
+static field_type field = GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT;
+static field_type *fields[] = {&field};
+static oneof_type oneof = GOOGLE__PROTOBUF__ONEOF_DESCRIPTOR_PROTO__INIT;
+static oneof_type *oneofs[] = {&oneof};
+static message_type inner = GOOGLE__PROTOBUF__DESCRIPTOR_PROTO__INIT;
+static message_type *nested[] = {&inner};
+static message_type outer = GOOGLE__PROTOBUF__DESCRIPTOR_PROTO__INIT;
+static message_type *messages[] = {&outer};
+static method_type method = GOOGLE__PROTOBUF__METHOD_DESCRIPTOR_PROTO__INIT;
+static method_type *methods[] = {&method};
+static service_type service = GOOGLE__PROTOBUF__SERVICE_DESCRIPTOR_PROTO__INIT;
+static service_type *services[] = {&service};
+static field_type extensions[2] = {GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT,
+                                   GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT};
+static field_type *extension_list[] = {&extensions[0], &extensions[1]};
+static descriptors_file whole = GOOGLE__PROTOBUF__FILE_DESCRIPTOR_PROTO__INIT;
+static descriptors_file plain = GOOGLE__PROTOBUF__FILE_DESCRIPTOR_PROTO__INIT;
+static descriptors_file *files[] = {&whole, &plain};
+
+static void fill(void)
 {
-    value_type value = GOOGLE__PROTOBUF__ENUM_VALUE_DESCRIPTOR_PROTO__INIT;
     value.name = (char *)"RED";
-    value_type *values[] = {&value};
-    enum_type colour = GOOGLE__PROTOBUF__ENUM_DESCRIPTOR_PROTO__INIT;
     colour.name = (char *)"Colour";
     colour.value = values;
     colour.n_value = 1;
-    enum_type *enums[] = {&colour};
-    field_type field = GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT;
     field.name = (char *)"field";
-    field_type *fields[] = {&field};
-    oneof_type oneof = GOOGLE__PROTOBUF__ONEOF_DESCRIPTOR_PROTO__INIT;
     oneof.name = (char *)"choice";
-    oneof_type *oneofs[] = {&oneof};
-    message_type inner = GOOGLE__PROTOBUF__DESCRIPTOR_PROTO__INIT;
     inner.name = (char *)"Inner";
     inner.field = fields;
     inner.n_field = 1;
     inner.enum_type = enums;
     inner.n_enum_type = 1;
-    message_type *nested[] = {&inner};
-    message_type outer = GOOGLE__PROTOBUF__DESCRIPTOR_PROTO__INIT;
     outer.name = (char *)"Outer";
     outer.nested_type = nested;
     outer.n_nested_type = 1;
     outer.oneof_decl = oneofs;
     outer.n_oneof_decl = 1;
-    message_type *messages[] = {&outer};
-    method_type method = GOOGLE__PROTOBUF__METHOD_DESCRIPTOR_PROTO__INIT;
     method.name = (char *)"Get";
-    method_type *methods[] = {&method};
-    service_type service = GOOGLE__PROTOBUF__SERVICE_DESCRIPTOR_PROTO__INIT;
     service.name = (char *)"Service";
     service.method = methods;
     service.n_method = 1;
-    service_type *services[] = {&service};
-    field_type extensions[2] = {GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT,
-                                GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__INIT};
-    field_type *extension_list[] = {&extensions[0], &extensions[1]};
     for (int i = 0; i < 2; i++) {
         extensions[i].name = (char *)(i == 0 ? "first" : "second");
         extensions[i].extendee = (char *)(i == 0 ? ".a.b.Outer" : "a.b.Outer");
         extensions[i].number = 100 + i;
         extensions[i].has_number = true;
     }
-    descriptors_file whole = GOOGLE__PROTOBUF__FILE_DESCRIPTOR_PROTO__INIT;
     whole.name = (char *)"a/b.proto";
     whole.package = (char *)"a.b";
     whole.message_type = messages;
@@ -84,11 +87,14 @@ static void add_set(void)
     whole.n_service = 1;
     whole.extension = extension_list;
     whole.n_extension = 2;
-    descriptors_file plain = GOOGLE__PROTOBUF__FILE_DESCRIPTOR_PROTO__INIT;
     plain.name = (char *)"plain.proto";
     plain.message_type = nested;
     plain.n_message_type = 1;
-    descriptors_file *files[] = {&whole, &plain};
+}
+
+static void add_set(void)
+{
+    fill();
     set_type set = GOOGLE__PROTOBUF__FILE_DESCRIPTOR_SET__INIT;
     set.file = files;
     set.n_file = 2;
@@ -181,17 +187,15 @@ static void test_extensions(void **state)
     (void)state;
     size_t cursor = 0;
     size_t file = 9;
-    int32_t field = 0;
-    assert_true(descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &field, &file));
-    assert_int_equal(field, 100);
+    int32_t tag = 0;
+    assert_true(descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &tag, &file));
+    assert_int_equal(tag, 100);
     assert_int_equal(file, 0);
-    assert_true(descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &field, &file));
-    assert_int_equal(field, 101);
-    assert_false(
-        descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &field, &file));
+    assert_true(descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &tag, &file));
+    assert_int_equal(tag, 101);
+    assert_false(descriptors_next_extension(&descriptors, STR("a.b.Outer"), &cursor, &tag, &file));
     cursor = 0;
-    assert_false(
-        descriptors_next_extension(&descriptors, STR("a.b.Inner"), &cursor, &field, &file));
+    assert_false(descriptors_next_extension(&descriptors, STR("a.b.Inner"), &cursor, &tag, &file));
 }
 
 static void test_what_is_no_set(void **state)
