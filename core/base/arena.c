@@ -85,18 +85,10 @@ static struct arena_block *make_block(struct arena *a, size_t size_bytes,
                                       enum quota_urgency urgency)
 {
     const size_t cost = cost_of(size_bytes);
-    if (!quota_take(a->quota, cost, urgency)) {
-        return NULL;
+    struct arena_block *block = quota_realloc(a->quota, NULL, cost, cost, urgency);
+    if (block != NULL) {
+        block->size_bytes = size_bytes;
     }
-    struct arena_block *block = malloc(cost);
-    if (block == NULL && quota_note_short(a->quota)) {
-        block = malloc(cost);
-    }
-    if (block == NULL) {
-        quota_release(a->quota, cost);
-        return NULL;
-    }
-    block->size_bytes = size_bytes;
     return block;
 }
 

@@ -41,15 +41,8 @@ void buf_clear(struct buf *b)
 static bool grow(struct buf *b, size_t cap)
 {
     const size_t more = cap - b->cap;
-    if (!quota_charge(b->quota, more)) {
-        return false;
-    }
-    char *data = realloc(b->data, cap);
-    if (data == NULL && quota_note_short(b->quota)) {
-        data = realloc(b->data, cap);
-    }
+    char *data = quota_realloc(b->quota, b->data, cap, more, QUOTA_NORMAL);
     if (data == NULL) {
-        quota_release(b->quota, more);
         return false;
     }
     b->data = data;

@@ -4,6 +4,9 @@
  */
 #include "core/base/quota.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define TIGHT_PCT      80
 #define TIGHT_END_PCT  75
 #define FULL_END_PCT   95
@@ -117,9 +120,9 @@ static bool ask(struct quota *quota, size_t bytes, size_t limit)
     return true;
 }
 
-/* quota_take_batch: where a batch does not fit any more, only what is needed is taken: what a vital
+/* take_batch: where a batch does not fit any more, only what is needed is taken: what a vital
  * charge left over would be had by others. */
-bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency)
+static bool take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency)
 {
     const size_t missing = bytes - (quota->granted_bytes - quota->used_bytes);
     const size_t limit = urgency == QUOTA_FORCED ? SIZE_MAX : quota->limits[urgency];
@@ -133,11 +136,63 @@ bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urge
     return is_taken;
 }
 
-void quota_give_batch(struct quota *quota)
+/* give_batch gives back what more than a batch of a quota's grant is unused. */
+static void give_batch(struct quota *quota)
 {
     const size_t unused = quota->granted_bytes - quota->used_bytes;
     const size_t given = (unused / QUOTA_BATCH_BYTES - 1) * QUOTA_BATCH_BYTES;
     (void)atomic_fetch_sub_explicit(&quota->pool->granted_bytes, given, memory_order_relaxed);
     quota->granted_bytes -= given;
     quota_check(quota);
+}
+
+bool quota_take(struct quota *quota, size_t bytes, enum quota_urgency urgency)
+{
+    if (quota == NULL) {
+        return true;
+    }
+    if (UNLIKELY(bytes > quota->granted_bytes - quota->used_bytes) &&
+        !take_batch(quota, bytes, urgency)) {
+        return false;
+    }
+    quota->used_bytes += bytes;
+    return true;
+}
+
+bool quota_charge(struct quota *quota, size_t bytes)
+{
+    return quota_take(quota, bytes, QUOTA_NORMAL);
+}
+
+void quota_release(struct quota *quota, size_t bytes)
+{
+    if (quota == NULL) {
+        return;
+    }
+    quota->used_bytes -= bytes;
+    if (UNLIKELY(quota->granted_bytes - quota->used_bytes >= 2 * QUOTA_BATCH_BYTES)) {
+        give_batch(quota);
+    }
+}
+
+void *quota_realloc(struct quota *quota, void *memory, size_t size, size_t cost,
+                    enum quota_urgency urgency)
+{
+    if (!quota_take(quota, cost, urgency)) {
+        return NULL;
+    }
+    void *grown = realloc(memory, size);
+    if (grown == NULL && quota_note_short(quota)) {
+        grown = realloc(memory, size);
+    }
+    if (grown == NULL) {
+        quota_release(quota, cost);
+    }
+    return grown;
+}
+
+void *quota_calloc(struct quota *quota, size_t size, size_t cost, enum quota_urgency urgency)
+{
+    void *memory = quota_realloc(quota, NULL, size, cost, urgency);
+    return memory == NULL ? NULL : memset(memory, 0, size);
 }

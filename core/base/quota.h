@@ -3,8 +3,8 @@
  * quota.h - memory that is counted: what allocates charges a quota, and all quotas of a process
  * share one pool.
  *
- * Flow:    quota_charge before an allocation, quota_release after its free; a quota takes from the
- *          pool in batches, so that most charges touch nothing that is shared.
+ * Flow:    quota_realloc, or quota_charge before an allocation; quota_release after its free; a
+ *          quota takes from the pool in batches, so that most charges touch nothing that is shared.
  * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's
  *          NULL. The pool's last bytes are a reserve: vital charges take half of it, for what says
  *          no, and forced ones all.
@@ -85,53 +85,37 @@ size_t quota_missing(const struct quota *quota);
  */
 bool quota_note_short(struct quota *quota);
 
-/* quota_take_batch is the rare part of quota_take. */
-MUST_USE bool quota_take_batch(struct quota *quota, size_t bytes, enum quota_urgency urgency);
-
-/* quota_give_batch gives back what more than a batch of a quota's grant is unused. */
-void quota_give_batch(struct quota *quota);
-
-/* quota_level is a quota's level; QUOTA_EASY when it is NULL. */
-static inline enum quota_level quota_level(const struct quota *quota)
-{
-    return quota == NULL ? QUOTA_EASY : quota->level;
-}
-
 /* quota_take counts bytes that are about to be allocated.
  *
  * quota: NULL counts nothing.
  * Returns: false when they are too many.
  */
-MUST_USE static inline bool quota_take(struct quota *quota, size_t bytes,
-                                       enum quota_urgency urgency)
-{
-    if (quota == NULL) {
-        return true;
-    }
-    if (UNLIKELY(bytes > quota->granted_bytes - quota->used_bytes) &&
-        !quota_take_batch(quota, bytes, urgency)) {
-        return false;
-    }
-    quota->used_bytes += bytes;
-    return true;
-}
+MUST_USE bool quota_take(struct quota *quota, size_t bytes, enum quota_urgency urgency);
 
 /* quota_charge is quota_take with QUOTA_NORMAL. */
-MUST_USE static inline bool quota_charge(struct quota *quota, size_t bytes)
-{
-    return quota_take(quota, bytes, QUOTA_NORMAL);
-}
+MUST_USE bool quota_charge(struct quota *quota, size_t bytes);
 
 /* quota_release counts bytes that were charged and have been freed. */
-static inline void quota_release(struct quota *quota, size_t bytes)
+void quota_release(struct quota *quota, size_t bytes);
+
+/* quota_realloc allocates memory that is charged, as realloc does; when malloc fails, it tries once
+ * more with what was kept for that.
+ *
+ * memory: NULL, or what is to grow. cost: the bytes that are charged now; 0: none. quota: NULL
+ * charges nothing.
+ * Returns: NULL when they are too many, or memory is missing; then nothing is charged.
+ */
+MUST_USE void *quota_realloc(struct quota *quota, void *memory, size_t size, size_t cost,
+                             enum quota_urgency urgency);
+
+/* quota_calloc is quota_realloc of new memory, zeroed. */
+MUST_USE void *quota_calloc(struct quota *quota, size_t size, size_t cost,
+                            enum quota_urgency urgency);
+
+/* quota_level is a quota's level; QUOTA_EASY when it is NULL. */
+static inline enum quota_level quota_level(const struct quota *quota)
 {
-    if (quota == NULL) {
-        return;
-    }
-    quota->used_bytes -= bytes;
-    if (UNLIKELY(quota->granted_bytes - quota->used_bytes >= 2 * QUOTA_BATCH_BYTES)) {
-        quota_give_batch(quota);
-    }
+    return quota == NULL ? QUOTA_EASY : quota->level;
 }
 
 #endif

@@ -17,16 +17,8 @@ static void destroy(const struct http_pool *pool, struct http_request *req)
 
 static struct http_request *make(const struct http_pool_kind *kind, struct quota *quota)
 {
-    if (!quota_charge(quota, kind->cost_bytes)) {
-        return NULL;
-    }
-    struct http_request *req = calloc(1, kind->size);
-    if (req == NULL && quota_note_short(quota)) {
-        req = calloc(1, kind->size);
-    }
-    if (req == NULL) {
-        quota_release(quota, kind->cost_bytes);
-    } else {
+    struct http_request *req = quota_calloc(quota, kind->size, kind->cost_bytes, QUOTA_NORMAL);
+    if (req != NULL) {
         arena_init_charged(&req->arena, ARENA_MAX_BYTES, quota);
     }
     return req;

@@ -158,17 +158,7 @@ void http2_leave(struct http2 *h2)
 
 struct http2 *http2_make(struct http_server *server)
 {
-    if (!quota_take(server->quota, SESSION_COST_BYTES, QUOTA_VITAL)) {
-        return NULL;
-    }
-    struct http2 *h2 = calloc(1, sizeof(*h2));
-    if (h2 == NULL && quota_note_short(server->quota)) {
-        h2 = calloc(1, sizeof(*h2));
-    }
-    if (h2 == NULL) {
-        quota_release(server->quota, SESSION_COST_BYTES);
-    }
-    return h2;
+    return quota_calloc(server->quota, sizeof(struct http2), SESSION_COST_BYTES, QUOTA_VITAL);
 }
 
 void http2_free(struct http2 *h2)

@@ -225,10 +225,7 @@ static size_t peek(const struct conn *conn, uv_buf_t *bufs, size_t *ret_count)
 static int write_rest(struct conn *conn)
 {
     /* rarely needed, and too big to keep in each connection */
-    uv_write_t *req = malloc(sizeof(*req));
-    if (req == NULL && quota_note_short(conn->set->quota)) {
-        req = malloc(sizeof(*req));
-    }
+    uv_write_t *req = quota_calloc(conn->set->quota, sizeof(*req), 0, QUOTA_NORMAL);
     if (req == NULL) {
         return UV_ENOMEM;
     }
@@ -510,10 +507,7 @@ void conn_attach(struct conn *conn, const struct conn_events *events, void *ctx)
 int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
               struct conn_stats *stats, struct conn **ret_conn)
 {
-    struct conn *conn = calloc(1, sizeof(*conn));
-    if (conn == NULL && quota_note_short(set->quota)) {
-        conn = calloc(1, sizeof(*conn));
-    }
+    struct conn *conn = quota_calloc(set->quota, sizeof(*conn), 0, QUOTA_NORMAL);
     if (conn == NULL) {
         (void)close(fd);
         return UV_ENOMEM;

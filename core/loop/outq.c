@@ -36,18 +36,11 @@ void outq_pool_deinit(struct outq_pool *pool)
 
 static struct outq_block *make_block(struct outq_pool *pool, size_t cap, enum quota_urgency urgency)
 {
-    if (!quota_take(pool->quota, cost_of(cap), urgency)) {
-        return NULL;
+    struct outq_block *block =
+        quota_realloc(pool->quota, NULL, cost_of(cap), cost_of(cap), urgency);
+    if (block != NULL) {
+        block->cap = cap;
     }
-    struct outq_block *block = malloc(cost_of(cap));
-    if (block == NULL && quota_note_short(pool->quota)) {
-        block = malloc(cost_of(cap));
-    }
-    if (block == NULL) {
-        quota_release(pool->quota, cost_of(cap));
-        return NULL;
-    }
-    block->cap = cap;
     return block;
 }
 

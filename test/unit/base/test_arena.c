@@ -12,9 +12,10 @@
 #include <cmocka.h>
 
 #include "test/unit/support/failing_alloc.h"
-#define malloc failing_malloc
+#define realloc failing_realloc
+#include "core/base/quota.c"
+#undef realloc
 #include "core/base/arena.c"
-#undef malloc
 
 static void test_each_allocation_is_aligned_and_its_own(void **state)
 {

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #define realloc failing_realloc
 #include "core/base/buf.c"
+#include "core/base/quota.c"
 #undef realloc
 
 static void assert_holds(const struct buf *b, const char *expected)

@@ -18,6 +18,7 @@
 #define realloc failing_realloc
 #include "core/base/arena.c"
 #include "core/base/buf.c"
+#include "core/base/quota.c"
 #include "core/grpc/grpc.c"
 #include "core/grpc/grpc_gzip.c"
 #undef malloc

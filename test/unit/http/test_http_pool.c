@@ -11,10 +11,18 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include "core/base/quota.h"
 #include "test/unit/support/failing_alloc.h"
-#define calloc failing_calloc
+
+static void *failing_quota_calloc(struct quota *quota, size_t size, size_t cost,
+                                  enum quota_urgency urgency)
+{
+    return is_allocation_granted() ? quota_calloc(quota, size, cost, urgency) : NULL;
+}
+
+#define quota_calloc failing_quota_calloc
 #include "core/http/http_pool.c"
-#undef calloc
+#undef quota_calloc
 #include "core/http1/http1_exchange.h"
 
 #include "test/unit/support/http_fixture.h"
@@ -81,18 +89,24 @@ static void test_without_memory_the_connection_closes(void **state)
     peer_deinit(&peer);
 }
 
+static void put_back(struct http_request *req)
+{
+    http_pool_put(&f.server.exchanges, req);
+}
+
 static void test_no_more_are_kept_than_so_many(void **state)
 {
     (void)state;
-    static const struct http_transport alone = {.recycle = http1_exchange_recycle};
-    struct http1_exchange *exchanges[HTTP_SPARE_MAX + 2];
-    for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
-        exchanges[i] = http1_exchange_get(&f.server, &alone, clock_now_ns());
-        assert_non_null(exchanges[i]);
-        assert_int_equal(exchanges[i]->req.task.id > 0, 1);
+    static const struct http_pool_kind kind = {.size = sizeof(struct http_request)};
+    static const struct http_transport alone = {.recycle = put_back};
+    struct http_request *requests[HTTP_SPARE_MAX + 2];
+    for (size_t i = 0; i < ARRAY_COUNT(requests); i++) {
+        requests[i] = http_pool_get(&f.server.exchanges, &kind, &f.server, &alone, clock_now_ns());
+        assert_non_null(requests[i]);
+        assert_int_equal(requests[i]->task.id > 0, 1);
     }
-    for (size_t i = 0; i < ARRAY_COUNT(exchanges); i++) {
-        http_request_abandon(&exchanges[i]->req);
+    for (size_t i = 0; i < ARRAY_COUNT(requests); i++) {
+        http_request_abandon(requests[i]);
     }
     assert_int_equal(f.server.exchanges.count, HTTP_SPARE_MAX);
 }

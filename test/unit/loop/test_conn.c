@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_conn.c - one connection over a socket pair: bytes both ways, a peer that does not read, the
- * ways to end, and memory that runs out.
- *
- * conn.c is included, with its allocations replaced by ones that fail on demand.
+ * ways to end, and memory that runs out: conn.c is included, with allocations that fail on demand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +11,12 @@
 #include <cmocka.h>
 
 #include "test/unit/support/failing_alloc.h"
-#define malloc failing_malloc
-#define calloc failing_calloc
+#define malloc  failing_malloc
+#define realloc failing_realloc
+#include "core/base/quota.c"
 #include "core/loop/conn.c"
 #undef malloc
-#undef calloc
+#undef realloc
 
 #include "test/unit/support/peer.h"
 

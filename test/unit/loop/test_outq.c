@@ -12,9 +12,10 @@
 #include <cmocka.h>
 
 #include "test/unit/support/failing_alloc.h"
-#define malloc failing_malloc
+#define realloc failing_realloc
+#include "core/base/quota.c"
+#undef realloc
 #include "core/loop/outq.c"
-#undef malloc
 
 #define BUFS_MAX 4
 
