@@ -8,6 +8,7 @@
 #ifndef TOQ_CORE_HTTP_ACCESS_LOG_H
 #define TOQ_CORE_HTTP_ACCESS_LOG_H
 
+#include "core/http/observer.h"
 #include "core/loop/loop.h"
 #include "core/telemetry/log.h"
 
@@ -18,35 +19,27 @@ struct access_log_options {
     enum log_level level;
 };
 
-struct access_log {
-    struct loop *loop;
-    const char *name;
-    uint64_t every;
-    uint64_t count; /* requests since the last that was to have a line */
-    uint64_t max_per_s;
-    uint64_t written_count; /* lines in this second, which the first one begins */
-    uint64_t left_out_count;
-    struct wheel_timer second; /* its end */
-    enum log_level level;
-};
+struct access_log;
 
-/* access_log_init prepares the account of a listener.
+/* access_log_create makes the account of a listener.
  *
  * options: copied.
+ * Returns: NULL when memory is missing.
  */
-void access_log_init(struct access_log *log, struct loop *loop,
-                     const struct access_log_options *options);
+MUST_USE struct access_log *access_log_create(struct loop *loop,
+                                              const struct access_log_options *options);
 
-/* access_log_deinit forgets it. */
-void access_log_deinit(struct access_log *log);
+/* access_log_destroy frees it; takes NULL. */
+void access_log_destroy(struct access_log *log);
 
-/* access_log_wants counts a request that has been answered; `every` is not 0.
+/* access_log_on_end is a http_end_fn, for a log whose `every` is not 0. It writes the line as the
+ * request's own, wherever it ends: so it has its trace.
  *
- * Returns: whether its line is to be written.
+ * ctx: a struct access_log.
  */
-MUST_USE bool access_log_wants(struct access_log *log);
+void access_log_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
-/* access_log_flush says how many lines have been left out, if any. */
+/* access_log_flush says how many lines have been left out, if any; takes NULL. */
 void access_log_flush(struct access_log *log);
 
 #endif

@@ -132,9 +132,9 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
     return s;
 }
 
-struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct http_request *req,
-                                       uint64_t now_ns)
+void http_metrics_on_end(void *ctx, struct http_request *req, struct http_end *end)
 {
+    struct http_metrics *hm = ctx;
     struct http_series *s = req->route->series;
     while (s != NULL && (s->status != req->status || s->method != req->method)) {
         s = s->next;
@@ -142,17 +142,16 @@ struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct htt
     if (s == NULL) {
         s = add_series(hm, req);
         if (s == NULL) {
-            return NULL; /* out of memory: the request matters more than its count */
+            return; /* out of memory: the request matters more than its count */
         }
     }
-    metric_observe(s->duration, (double)(now_ns - req->task.start_ns) * 1e-9);
+    metric_observe(s->duration, (double)(end->now_ns - req->task.start_ns) * 1e-9);
     metric_observe(s->request_bytes, (double)(req->body.len + req->streamed_bytes));
     metric_observe(s->response_bytes, (double)req->sent_body_bytes);
-    struct usage_ended *ended = task_end_cpu(&req->task);
-    if (ended != NULL) {
-        ended->seconds = req->cpu_seconds == NULL ? s->cpu : req->cpu_seconds;
+    end->cpu = task_end_cpu(&req->task);
+    if (end->cpu != NULL) {
+        end->cpu->seconds = req->cpu_seconds == NULL ? s->cpu : req->cpu_seconds;
     }
-    return ended;
 }
 
 /* count_route adds one to a counter of a route's, which is found once. */

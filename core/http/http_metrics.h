@@ -5,9 +5,8 @@
 #ifndef TOQ_CORE_HTTP_HTTP_METRICS_H
 #define TOQ_CORE_HTTP_HTTP_METRICS_H
 
+#include "core/http/observer.h"
 #include "core/http/router.h"
-
-struct usage_ended;
 
 struct http_metrics {
     struct metric_family *duration;
@@ -29,13 +28,9 @@ MUST_USE int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 /* http_metrics_deinit forgets the series that routes point at. */
 void http_metrics_deinit(struct http_metrics *hm);
 
-/* http_metrics_count counts one answered request, and ends the account of its CPU time.
- *
- * now_ns: clock_now_ns, when its answer was complete.
- * Returns: as usage_end.
- */
-struct usage_ended *http_metrics_count(struct http_metrics *hm, const struct http_request *req,
-                                       uint64_t now_ns);
+/* http_metrics_on_end is a http_end_fn: it counts a request, and closes the account of its CPU
+ * time. ctx: a struct http_metrics. */
+void http_metrics_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 /* http_metrics_count_late counts what a handler sent for a request that was cancelled and had
  * ended. */

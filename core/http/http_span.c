@@ -8,6 +8,7 @@
 
 #include "core/http/http_trace.h"
 #include "core/http/server.h"
+#include "core/http/transport.h"
 
 static void copy_text(char *out, size_t size, struct str s)
 {
@@ -51,13 +52,12 @@ static bool has_held(const struct task_trail *trail, uint64_t now_ns, uint64_t h
     return is_running && trail->lost_count == 0 && now_ns - since_ns >= hold_ns;
 }
 
-static void fill(struct span_record *record, struct http_request *req, uint64_t now_ns,
-                 const char *version)
+static void fill(struct span_record *record, struct http_request *req, uint64_t now_ns)
 {
     const struct trace_context *trace = http_trace(req); /* begins now, if nobody has asked */
     record->end_ns = now_ns;
     record->method = http_method_name(req->method);
-    record->version = version;
+    record->version = req->transport->version;
     record->rpc_status = req->rpc_status;
     record->status = req->status;
     record->is_tls = false;
@@ -75,10 +75,10 @@ static void fill(struct span_record *record, struct http_request *req, uint64_t 
     }
 }
 
-void http_span_keep(struct http_request *req, uint64_t now_ns, const char *version,
-                    http_format_peer_fn format_peer)
+/* keep decides about a request that may matter. */
+static __attribute__((noinline)) void keep(const struct http_spans *spans, struct http_request *req,
+                                           uint64_t now_ns)
 {
-    const struct http_spans *spans = req->server->spans;
     const uint64_t took_ns = now_ns - req->task.start_ns;
     const bool is_head = http_trace_is_sampled(req);
     const bool is_failed = has_failed(req);
@@ -98,8 +98,18 @@ void http_span_keep(struct http_request *req, uint64_t now_ns, const char *versi
         record->trail = trail;
         record->is_tail = !is_head;
         record->has_failed = is_failed;
-        fill(record, req, now_ns, version);
-        format_peer(req, record->peer);
+        fill(record, req, now_ns);
+        req->transport->format_peer(req, record->peer);
         span_ring_commit(spans->ring);
+    }
+}
+
+void http_spans_on_end(void *ctx, struct http_request *req, struct http_end *end)
+{
+    const struct http_server *server = ctx;
+    const struct http_spans *spans = server->spans;
+    if (req->sampling != HTTP_UNSAMPLED || req->status >= 500 || req->rpc_status != NULL ||
+        end->now_ns - req->task.start_ns >= spans->look_ns) {
+        keep(spans, req, end->now_ns);
     }
 }

@@ -8,6 +8,7 @@
 #define TOQ_CORE_HTTP_HTTP_SPAN_H
 
 #include "core/http/http.h"
+#include "core/http/observer.h"
 #include "core/loop/span_ring.h"
 #include "core/telemetry/sampler.h"
 
@@ -20,24 +21,11 @@ struct http_spans {
     uint64_t look_ns; /* the lesser of the two: what takes less is neither */
 };
 
-/* A http_format_peer_fn writes who sent a request, in SPAN_PEER_BYTES: http_transport's. */
-typedef void (*http_format_peer_fn)(const struct http_request *req, char *out);
-
-/* http_span_may_matter tells whether a request that has just been answered is worth a look by
- * http_span_keep: most that are not sampled are not. */
-static inline bool http_span_may_matter(const struct http_request *req,
-                                        const struct http_spans *spans, uint64_t now_ns)
-{
-    return req->sampling != HTTP_UNSAMPLED || req->status >= 500 || req->rpc_status != NULL ||
-           now_ns - req->task.start_ns >= spans->look_ns;
-}
-
-/* http_span_keep looks at a request that has just been answered, and writes it into the ring if it
- * is sampled or, though it is not, has failed, was slow or has held the loop.
+/* http_spans_on_end is a http_end_fn: it writes a request into the ring that is sampled or, though
+ * it is not, has failed, was slow or has held the loop.
  *
- * version: of HTTP, as conventions write it; a literal.
+ * ctx: the server.
  */
-void http_span_keep(struct http_request *req, uint64_t now_ns, const char *version,
-                    http_format_peer_fn format_peer);
+void http_spans_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/http/server.h"
+#include "core/http/transport.h"
 #include "core/loop/usage.h"
 
 #define KEEP_NS NS_PER_S /* between two records of the same kind and route */
@@ -127,37 +128,40 @@ static void fill(struct http_record *record, struct http_request *req, uint64_t 
     record->trail.facts.costs = task_get_costs(&req->task);
 }
 
-static struct http_record *write_record(struct http_records *records, struct http_request *req,
-                                        uint64_t now_ns, struct usage_ended *ended)
+/* write_record fills the next record; nobody takes it before its CPU time is known. */
+static __attribute__((noinline)) struct http_record *
+write_record(struct http_records *records, struct http_request *req, const struct http_end *end)
 {
     struct http_record *record = next_record(records);
     if (record != NULL) {
-        fill(record, req, now_ns);
+        fill(record, req, end->now_ns);
         __atomic_store_n(&record->cpu_ns, UINT64_MAX, __ATOMIC_RELEASE);
-        ended->ret_ns = &record->cpu_ns; /* until then nobody takes it */
+        end->cpu->ret_ns = &record->cpu_ns;
         atomic_fetch_add_explicit(&records->head, 1, memory_order_release);
     }
     return record;
 }
 
-struct http_record *http_records_offer(struct http_records *records, struct http_request *req,
-                                       uint64_t now_ns, struct usage_ended *ended)
+void http_records_on_end(void *ctx, struct http_request *req, struct http_end *end)
 {
-    struct route_kept *kept = &req->route->kept;
-    const size_t band = band_of(now_ns - req->task.start_ns);
-    const bool is_failure = has_failed(req);
-    const bool is_kept = is_due(&kept->due_ns[is_failure ? HTTP_BANDS : band], now_ns);
-    const bool is_costly = is_expensive(kept, req->task.cpu_ticks, now_ns);
-    if (LIKELY(!is_kept && !is_costly)) {
-        return NULL;
+    if (end->cpu == NULL) {
+        return;
     }
-    struct http_record *record = write_record(records, req, now_ns, ended);
+    struct route_kept *kept = &req->route->kept;
+    const size_t band = band_of(end->now_ns - req->task.start_ns);
+    const bool is_failure = has_failed(req);
+    const bool is_kept = is_due(&kept->due_ns[is_failure ? HTTP_BANDS : band], end->now_ns);
+    const bool is_costly = is_expensive(kept, req->task.cpu_ticks, end->now_ns);
+    if (LIKELY(!is_kept && !is_costly)) {
+        return;
+    }
+    struct http_record *record = write_record(ctx, req, end);
     if (record != NULL) {
         record->band = (uint8_t)band;
         record->is_failed = is_failure;
         record->is_expensive = is_costly;
+        req->transport->format_peer(req, record->peer);
     }
-    return record;
 }
 
 /* --- the reader --- */

@@ -7,7 +7,7 @@
  * first of each band of durations, the first that failed, and what uses more CPU time than those
  * before it. So a slow one is seen behind any number of fast ones.
  *
- * Flow:    a request ends -> http_records_offer -> the end of the turn, when its CPU time is known
+ * Flow:    a request ends -> http_records_on_end -> the end of the turn, when its CPU time is known
  *          -> http_records_take
  * Failure: when nobody takes them, records are dropped, and counted.
  * Memory:  HTTP_RECORDS_MAX records.
@@ -16,6 +16,7 @@
 #ifndef TOQ_CORE_HTTP_RECORDS_H
 #define TOQ_CORE_HTTP_RECORDS_H
 
+#include "core/http/observer.h"
 #include "core/http/router.h"
 #include "core/loop/conn.h"
 
@@ -39,7 +40,6 @@ struct http_record {
 };
 
 struct http_records;
-struct usage_ended;
 
 /* http_band_ns is the least duration of a band: 0, 10 us, 100 us ... 100 s.
  *
@@ -54,15 +54,13 @@ MUST_USE struct http_records *http_records_create(void);
 /* http_records_destroy frees it; takes NULL. */
 void http_records_destroy(struct http_records *records);
 
-/* http_records_offer writes a record of a request that ends, if it is one to be kept.
+/* http_records_on_end is a http_end_fn: it writes a record of a request, if it is one to be kept.
+ * The account of its CPU time is closed before.
  *
- * now_ns: clock_now_ns. ended: usage_end's for its task.
- * Returns: the record, whose peer is for the caller to fill in, in this callback; NULL: it is not
- *          kept.
- * Thread:  the loop that serves it, always the same.
+ * ctx:    a struct http_records.
+ * Thread: the loop that serves it, always the same.
  */
-struct http_record *http_records_offer(struct http_records *records, struct http_request *req,
-                                       uint64_t now_ns, struct usage_ended *ended);
+void http_records_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 /* http_records_take takes the oldest record.
  *

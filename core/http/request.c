@@ -10,15 +10,10 @@
 #include "core/http/request.h"
 
 #include "core/base/clock.h"
-#include "core/http/host.h"
-#include "core/http/http_span.h"
 #include "core/http/http_trace.h"
 #include "core/http/misuse.h"
-#include "core/http/records.h"
 #include "core/http/server.h"
 #include "core/http/shortage.h"
-#include "core/http/slow.h"
-#include "core/http/trouble.h"
 
 /* --- life --- */
 
@@ -55,52 +50,12 @@ static bool may_call(struct http_request *req, unsigned lives, const char *call)
 
 /* --- the end of a request --- */
 
-/* log_access writes the line as the request's own, wherever it ends: so it has its trace. */
-static void log_access(struct http_request *req, uint64_t now_ns)
-{
-    char peer[CONN_PEER_BYTES];
-    req->transport->format_peer(req, peer);
-    const struct log_field fields[] = {
-        log_show(LOG_SHOW_NOT, log_cstr("server", req->server->listener.name)),
-        log_show(LOG_SHOW_VALUE, log_cstr("method", http_method_name(req->method))),
-        log_show(LOG_SHOW_CLIP, log_str("target", req->target)),
-        log_show(LOG_SHOW_NOT, log_cstr("route", req->route->path)),
-        log_show(LOG_SHOW_VALUE, log_i64("status", req->status)),
-        log_show(LOG_SHOW_NOT, log_u64("body_bytes", req->sent_body_bytes)),
-        log_show(LOG_SHOW_VALUE, log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US)),
-        log_show(LOG_SHOW_NOT, log_u64("cpu_us", task_cpu_ns(&req->task) / NS_PER_US)),
-        log_show(LOG_SHOW_NOT, log_cstr("peer", peer)),
-        /* last: others than gRPC calls have none */
-        log_show(LOG_SHOW_VALUE, log_cstr("rpc_status", req->rpc_status)),
-    };
-    struct task *previous = task_enter(&req->task);
-    log_event(req->server->access.level, "access", "request", fields,
-              ARRAY_COUNT(fields) - (req->rpc_status == NULL ? 1 : 0));
-    task_leave(previous);
-}
-
+/* account tells the server's observers of an answer that is complete. */
 static void account(struct http_request *req)
 {
-    struct http_server *server = req->server;
-    const uint64_t now_ns = clock_now_ns();
-    if (server->spans != NULL && http_span_may_matter(req, server->spans, now_ns)) {
-        http_span_keep(req, now_ns, req->transport->version, req->transport->format_peer);
-    }
-    if (server->access.every > 0 && access_log_wants(&server->access)) {
-        log_access(req, now_ns);
-    }
-    if (server->slow_ns > 0 && UNLIKELY(now_ns - req->task.start_ns >= server->slow_ns)) {
-        slow_log(req, now_ns);
-    }
-    if (!server->is_vital) {
-        trouble_look(req, now_ns);
-    }
-    struct usage_ended *ended = http_metrics_count(server->metrics, req, now_ns);
-    if (server->records != NULL && ended != NULL) {
-        struct http_record *record = http_records_offer(server->records, req, now_ns, ended);
-        if (UNLIKELY(record != NULL)) {
-            req->transport->format_peer(req, record->peer);
-        }
+    struct http_end end = {.now_ns = clock_now_ns()};
+    for (const struct http_observer *o = req->server->observers; o->on_end != NULL; o++) {
+        o->on_end(o->ctx, req, &end);
     }
 }
 
@@ -328,19 +283,6 @@ static void respond_unmatched(struct http_request *req)
     }
 }
 
-/* What a browser may have been tricked into asking of diagnostics; NULL: nothing. */
-static const char *find_trick(const struct http_request *req)
-{
-    const struct http_server *server = req->server;
-    if (server->is_host_checked && !host_is_local(req->host, server->allowed_hosts)) {
-        return "Host must be an address, localhost or one of ALLOWED_HOSTS";
-    }
-    return host_is_foreign(http_header_get(req, STR("sec-fetch-site")),
-                           http_header_get(req, STR("sec-fetch-mode")))
-               ? "a page of another site asked: open this address in a tab of its own"
-               : NULL;
-}
-
 /* show_peer tells other threads whose request it is that goes on, and which trace it belongs to. */
 static void show_peer(struct http_request *req)
 {
@@ -358,9 +300,9 @@ static void run_handler(struct http_request *req)
 {
     const struct route *route = req->route;
     const struct http_server *server = req->server;
-    const char *trick = server->is_vital ? find_trick(req) : NULL;
-    if (trick != NULL) {
-        http_respond_error(req, 403, trick);
+    const char *refusal = server->guard == NULL ? NULL : server->guard(req);
+    if (refusal != NULL) {
+        http_respond_error(req, 403, refusal);
         return;
     }
     if (route->handler == NULL) {

@@ -7,10 +7,11 @@
 #ifndef TOQ_CORE_HTTP_SERVER_H
 #define TOQ_CORE_HTTP_SERVER_H
 
-#include "core/http/access_log.h"
 #include "core/http/http_metrics.h"
+#include "core/http/observer.h"
 #include "core/loop/budget.h"
 #include "core/loop/listener.h"
+#include "core/telemetry/log.h"
 
 /* Idle connections that were used within this time get as long to send one more request when the
  * server drains: it may be on its way already, and closing would lose it. */
@@ -62,7 +63,7 @@ struct http_limits {
     struct http2_limits http2;
 };
 
-struct http_records;
+struct access_log;
 struct http2_cuts;
 struct http_pool_kind;
 struct http_request;
@@ -74,12 +75,8 @@ struct http_pool {
     size_t count;
 };
 
-/* What a server speaks on connections that do not begin as HTTP/1 does. */
-struct http_protocol {
-    struct str preface;                                            /* what they begin with */
-    void (*attach)(struct http_server *server, struct conn *conn); /* its preface has been read */
-    void (*count_foreign)(struct http_server *server); /* one that spoke neither was closed */
-};
+/* A http_guard_fn looks at a request before its handler. Returns: NULL; why it gets 403. */
+typedef const char *(*http_guard_fn)(const struct http_request *req);
 
 struct http_server {
     struct loop *loop;
@@ -88,16 +85,17 @@ struct http_server {
     struct http_limits limits;
     struct budget *budget; /* NULL: memory is not counted */
     struct quota *quota;   /* of it, for requests; NULL: they are charged to nothing */
-    bool is_vital;         /* diagnostics: requests of other sites' pages get 403 */
-    bool is_host_checked;  /* and 403 unless host_is_local; of diagnostics alone */
+    bool is_vital;         /* diagnostics: served however little memory is left */
+    http_guard_fn guard;   /* NULL: every request is served */
+    bool is_host_checked;  /* by host_guard: 403 unless host_is_local */
     struct str allowed_hosts;
     struct http_metrics *metrics;
-    const struct http_spans *spans;    /* NULL: its requests are not exported */
-    const struct http_protocol *other; /* beside HTTP/1 */
+    const struct http_spans *spans; /* NULL: its requests are not exported */
     struct http2_cuts *http2_cuts;
-    struct http_records *records; /* of requests that have ended; NULL: nobody looks at them */
-    struct access_log access;
-    uint64_t slow_ns;         /* requests that take as long are logged; 0: none */
+    uint64_t *foreign; /* counts connections that spoke neither protocol; NULL: nobody does */
+    struct http_observer observers[HTTP_OBSERVERS_MAX + 1]; /* told in this order */
+    struct access_log *access; /* owned; NULL: no request gets a line */
+    uint64_t slow_ns;          /* requests that take as long are logged; 0: none */
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;

@@ -37,7 +37,7 @@ static void write_line(struct http_request *req, uint64_t now_ns)
     task_leave(previous);
 }
 
-void slow_log(struct http_request *req, uint64_t now_ns)
+static __attribute__((noinline, cold)) void log_slow(struct http_request *req, uint64_t now_ns)
 {
     struct route_kept *kept = &req->route->kept;
     if (req->is_long ||
@@ -51,4 +51,12 @@ void slow_log(struct http_request *req, uint64_t now_ns)
     write_line(req, now_ns);
     kept->slow_line_due_ns = now_ns + NS_PER_S;
     kept->slow_left_out = 0;
+}
+
+void slow_on_end(void *ctx, struct http_request *req, struct http_end *end)
+{
+    const struct http_server *server = ctx;
+    if (UNLIKELY(end->now_ns - req->task.start_ns >= server->slow_ns)) {
+        log_slow(req, end->now_ns);
+    }
 }

@@ -6,13 +6,13 @@
 #define TOQ_CORE_HTTP_SLOW_H
 
 #include "core/http/http.h"
+#include "core/http/observer.h"
 
-/* slow_log logs a request that has just been answered and took as long as its server's slow_ns;
- * one a second and route, which says how many were left out. Those that last by nature are not
- * slow.
+/* slow_on_end is a http_end_fn. It logs a request that took as long as its server's slow_ns; one a
+ * second and route, which says how many were left out. Those that last by nature are not slow.
  *
- * Thread: the loop.
+ * ctx: the server.
  */
-void slow_log(struct http_request *req, uint64_t now_ns);
+void slow_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 #endif

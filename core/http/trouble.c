@@ -31,13 +31,14 @@ static void count_error(uint64_t now_ns)
     }
 }
 
-void trouble_look(const struct http_request *req, uint64_t now_ns)
+void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end)
 {
-    if (UNLIKELY(now_ns - req->task.start_ns >= slow_limit_ns) && !req->is_long &&
+    (void)ctx;
+    if (UNLIKELY(end->now_ns - req->task.start_ns >= slow_limit_ns) && !req->is_long &&
         (req->route->flags & (ROUTE_LONG | ROUTE_NO_DEADLINE)) == 0) {
         recorder_trigger(RECORDER_SLOW);
     }
     if (UNLIKELY(req->status >= 500)) {
-        count_error(now_ns);
+        count_error(end->now_ns);
     }
 }

@@ -10,6 +10,7 @@
 #define TOQ_CORE_HTTP_TROUBLE_H
 
 #include "core/http/http.h"
+#include "core/http/observer.h"
 
 /* trouble_set_limits says what is much.
  *
@@ -17,7 +18,7 @@
  */
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
 
-/* trouble_look looks at an answer, which is none of diagnostics'. now_ns: clock_now_ns. */
-void trouble_look(const struct http_request *req, uint64_t now_ns);
+/* trouble_on_end is a http_end_fn, for servers that are not diagnostics'; ctx: NULL. */
+void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 #endif

@@ -13,161 +13,16 @@
  */
 #include "core/http1/http1.h"
 
-#include <stdlib.h>
-
 #include "core/http/shortage.h"
 #include "core/http1/http1_exchange.h"
 
-/* Requests that have ended but are held, by queries that go on for example, and one more. */
-#define EXCHANGES_MAX 64
-
-/* --- answers --- */
-
-/* detach_exchange ends the exchange's part on the connection: the next request may begin. */
-static void detach_exchange(struct http1_exchange *ex)
-{
-    struct http1 *h1 = ex->h1;
-    h1->exchange = NULL;
-    h1->phase = PHASE_IDLE;
-    h1->used_ms = loop_now_ms(h1->server->loop);
-    if (!ex->is_keep_alive) {
-        conn_finish(h1->conn);
-    } else if (!h1->is_feeding) {
-        loop_defer(h1->server->loop, &h1->resume);
-    }
-}
-
-static void decide_keep_alive(struct http1_exchange *ex)
-{
-    ex->is_keep_alive = ex->is_keep_alive && ex->is_body_done && !ex->req.server->is_draining;
-}
-
-static bool may_queue(const struct http_request *req, size_t len)
-{
-    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    return conn_may_queue(ex->h1->conn, 0, len);
-}
-
-static void respond(struct http_request *req, const struct http_response *response)
-{
-    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    decide_keep_alive(ex);
-    if (http1_send_response(ex, ex->h1->conn, response) < 0) {
-        conn_close(ex->h1->conn);
-    }
-    detach_exchange(ex);
-}
-
-static void stream_start(struct http_request *req, const struct http_response *response)
-{
-    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    decide_keep_alive(ex);
-    if (http1_send_stream_head(ex, ex->h1->conn, response) < 0) {
-        conn_close(ex->h1->conn);
-    }
-}
-
-static bool stream_write(struct http_request *req, struct str data)
-{
-    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    struct conn *conn = ex->h1->conn;
-    if (req->method == METHOD_HEAD || (req->version_minor == 1 && !ex->is_chunked_answer)) {
-        return true; /* HEAD, 204, 304: a body would be read as the next answer */
-    }
-    if (http1_send_chunk(ex, conn, data) < 0) {
-        conn_close(conn);
-        return true; /* on_close abandons the request */
-    }
-    req->sent_body_bytes += data.len;
-    return !conn_is_clogged(conn);
-}
-
-static void stream_end(struct http_request *req)
-{
-    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    if (http1_send_last_chunk(ex, ex->h1->conn) < 0) {
-        conn_close(ex->h1->conn);
-    }
-    detach_exchange(ex);
-}
-
-static void cancel(struct http_request *req, const struct http_response *response)
-{
-    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    ex->is_keep_alive = false;
-    if (req->life == HTTP_STREAMING || http1_send_response(ex, ex->h1->conn, response) < 0) {
-        conn_close(ex->h1->conn); /* breaking off is the only way to say that the rest is missing */
-    }
-    detach_exchange(ex);
-}
-
-static void format_peer(const struct http_request *req, char *out)
-{
-    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    conn_format_peer(ex->h1->conn, out);
-}
-
-static const struct conn *get_conn(const struct http_request *req)
-{
-    return CONTAINER_OF(req, struct http1_exchange, req)->h1->conn;
-}
-
-static void destroy(struct http1 *h1)
-{
-    INVARIANT(h1->exchange == NULL && h1->exchange_count == 0);
-    INVARIANT(list_is_empty(&h1->link) && list_is_empty(&h1->resume.link));
-    free(h1);
-}
-
-/* recycle takes an exchange back, and lets the next request begin where too many were held. */
-static void recycle(struct http_request *req)
-{
-    struct http1 *h1 = CONTAINER_OF(req, struct http1_exchange, req)->h1;
-    http1_exchange_recycle(req);
-    h1->exchange_count--;
-    if (h1->conn == NULL) {
-        if (h1->exchange_count == 0) {
-            destroy(h1);
-        }
-    } else if (h1->exchange_count == EXCHANGES_MAX - 1) {
-        loop_defer(h1->server->loop, &h1->resume);
-    }
-}
-
-static const struct http_transport transport = {
-    .version = "1.1",
-    .respond = respond,
-    .stream_start = stream_start,
-    .stream_write = stream_write,
-    .stream_end = stream_end,
-    .cancel = cancel,
-    .format_peer = format_peer,
-    .get_conn = get_conn,
-    .recycle = recycle,
-    .may_queue = may_queue,
-};
+/* --- requests --- */
 
 /* refuse ends a request that no handler has seen. */
 static void refuse(struct http1_exchange *ex, struct http1_fault fault)
 {
     ex->is_keep_alive = false;
     http_respond_error(&ex->req, fault.status, fault.detail);
-}
-
-/* --- requests --- */
-
-static struct http1_exchange *begin(struct http1 *h1)
-{
-    struct http1_exchange *ex = http1_exchange_get(h1->server, &transport, conn_ready_ns(h1->conn));
-    if (ex == NULL) {
-        conn_close(h1->conn);
-        return NULL;
-    }
-    ex->h1 = h1;
-    h1->exchange = ex;
-    h1->exchange_count++;
-    h1->phase = PHASE_HANDLER;
-    return ex;
 }
 
 /* prepare routes a parsed head and decides what happens to its body. */
@@ -196,7 +51,7 @@ static void start_body(struct http1 *h1, struct http1_exchange *ex)
 {
     h1->phase = PHASE_BODY;
     if (ex->is_continue_expected && conn_write(h1->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) {
-        conn_close(h1->conn);
+        h1->phase = PHASE_BROKEN;
     }
 }
 
@@ -209,7 +64,7 @@ static void run_exchange(struct http1 *h1, struct http1_exchange *ex)
 
 static void begin_request(struct http1 *h1, struct str head, size_t field_count)
 {
-    struct http1_exchange *ex = begin(h1);
+    struct http1_exchange *ex = http1_begin(h1);
     if (ex == NULL) {
         return;
     }
@@ -244,8 +99,8 @@ static bool greet(struct http1 *h1, struct str head)
         conn_format_peer(h1->conn, peer);
         LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
             log_cstr("peer", peer));
-        h1->server->other->count_foreign(h1->server);
-        conn_finish(h1->conn);
+        METRIC_ADD(h1->server->foreign, 1);
+        h1->phase = PHASE_LAST;
     }
     return h1->is_known;
 }
@@ -271,7 +126,7 @@ static size_t feed_head(struct http1 *h1, const char *data, size_t len)
         begin_request(h1, (struct str){data, head_len}, field_count);
         return head_len;
     }
-    struct http1_exchange *ex = begin(h1);
+    struct http1_exchange *ex = http1_begin(h1);
     if (ex != NULL) {
         refuse(ex, fault);
     }
@@ -296,7 +151,7 @@ static size_t feed_body(struct http1 *h1, const char *data, size_t len)
  * held. */
 static bool must_wait(const struct http1 *h1)
 {
-    return conn_is_clogged(h1->conn) || h1->exchange_count >= EXCHANGES_MAX;
+    return conn_is_clogged(h1->conn) || !http1_may_begin(h1);
 }
 
 /* feed uses as many bytes as it can: all, or up to a head that is not complete, or up to what must
@@ -305,7 +160,7 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
 {
     size_t used = 0;
     h1->is_feeding = true;
-    while (used < len && conn_is_open(h1->conn)) {
+    while (used < len && h1->phase < PHASE_LAST) {
         size_t n = 0;
         if (h1->phase == PHASE_BODY) {
             n = feed_body(h1, data + used, len - used);
@@ -340,37 +195,6 @@ static bool is_owed(const struct http1 *h1)
     return h1->phase == PHASE_HANDLER && !h1->exchange->req.is_long;
 }
 
-static void leave(struct http1 *h1)
-{
-    abandon(h1);
-    conn_finish(h1->conn);
-}
-
-/* settle sets the timer for what the connection waits for now; or ends it, when nothing more can
- * come and nobody waits for an answer. */
-static void settle(struct http1 *h1)
-{
-    const struct http_limits *limits = &h1->server->limits;
-    if (!conn_is_open(h1->conn)) {
-        return;
-    }
-    if (conn_has_ended(h1->conn) && !is_owed(h1)) {
-        leave(h1);
-    } else if (h1->phase == PHASE_BODY) {
-        http1_hold_body(h1);
-        conn_set_timeout(h1->conn, limits->body_timeout_ms);
-    } else if (h1->exchange == NULL && must_wait(h1)) {
-        conn_set_timeout(h1->conn, 0); /* the write timer watches a peer that does not read */
-    } else if (h1->exchange == NULL && h1->in.len == 0) {
-        h1->phase = PHASE_IDLE;
-        conn_set_timeout(h1->conn, h1->server->is_draining ? http_server_drain_idle_ms(h1->server)
-                                                           : limits->idle_timeout_ms);
-    } else if (h1->exchange == NULL && h1->phase == PHASE_IDLE) {
-        h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
-        conn_set_timeout(h1->conn, limits->header_timeout_ms);
-    }
-}
-
 /* may_read tells whether `in` has room for another read; a head that is not complete leaves
  * some. */
 static bool may_read(const struct http1 *h1)
@@ -378,17 +202,12 @@ static bool may_read(const struct http1 *h1)
     return h1->in.len <= h1->server->limits.header_bytes + CONN_READ_BYTES;
 }
 
-/* keep_rest keeps what feed left over, and stops reading when an answer holds up too much. */
+/* keep_rest keeps what feed left over. */
 static void keep_rest(struct http1 *h1, const char *data, size_t len)
 {
-    if (len == 0 || !conn_is_open(h1->conn)) {
-        return;
-    }
-    buf_append(&h1->in, data, len);
-    if (h1->in.is_failed) {
-        conn_close(h1->conn);
-    } else if (!may_read(h1)) {
-        conn_pause(h1->conn);
+    if (len > 0 && h1->phase < PHASE_LAST) {
+        buf_append(&h1->in, data, len);
+        h1->phase = h1->in.is_failed ? PHASE_BROKEN : h1->phase;
     }
 }
 
@@ -399,55 +218,75 @@ static void feed_kept(struct http1 *h1)
     if (h1->in.len == 0) {
         buf_deinit(&h1->in);
     }
-    if (may_read(h1)) {
-        conn_resume(h1->conn);
+}
+
+/* --- what follows --- */
+
+/* set_reading stops reading while an answer holds up too much, or memory is short for a long body.
+ * What waits too long for that ends as a body does that comes too slowly, with 503 in place of
+ * 408. */
+static void set_reading(struct http1 *h1)
+{
+    const struct http1_exchange *ex = h1->exchange;
+    h1->is_held =
+        h1->phase == PHASE_BODY &&
+        shortage_holds_body(h1->server, h1->conn, ex->chunks.seen_bytes + ex->body_left_bytes);
+    const bool is_paused = h1->is_held || !may_read(h1);
+    if (is_paused != h1->is_paused) {
+        h1->is_paused = is_paused;
+        if (is_paused) {
+            conn_pause(h1->conn);
+        } else {
+            conn_resume(h1->conn);
+        }
     }
 }
 
-/* detach ends the connection's part; exchanges that are left may need the rest. */
-static void detach(struct http1 *h1)
+/* set_timeout sets the timer for what the connection waits for now. */
+static void set_timeout(struct http1 *h1)
 {
-    h1->conn = NULL;
-    loop_undefer(&h1->resume);
-    list_unlink(&h1->link);
-    buf_deinit(&h1->in);
-    if (h1->exchange_count == 0) {
-        destroy(h1);
+    const struct http_server *server = h1->server;
+    uint64_t timeout_ms = 0;
+    if (h1->phase == PHASE_BODY) {
+        timeout_ms = server->limits.body_timeout_ms;
+    } else if (h1->exchange != NULL) {
+        return;
+    } else if (must_wait(h1)) {
+        timeout_ms = 0; /* the write timer watches a peer that does not read */
+    } else if (h1->in.len == 0) {
+        h1->phase = PHASE_IDLE;
+        timeout_ms = server->is_draining ? http_server_drain_idle_ms(server)
+                                         : server->limits.idle_timeout_ms;
+    } else if (h1->phase == PHASE_IDLE) {
+        h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
+        timeout_ms = server->limits.header_timeout_ms;
+    } else {
+        return;
     }
+    conn_set_timeout(h1->conn, timeout_ms);
 }
 
-/* hand_over lets the server's other protocol have a connection that begins with its preface.
- *
- * Returns: whether the bytes are dealt with. */
-static bool hand_over(struct http1 *h1, const char *data, size_t len)
+/* settle has the connection do what its phase asks for; it ends when nothing more can come and
+ * nobody waits for an answer. */
+static void settle(struct http1 *h1)
 {
-    struct conn *conn = h1->conn;
-    const struct http_protocol *other = h1->server->other;
-    const size_t before = h1->in.len;
-    const size_t missing = other->preface.len - before;
-    const size_t count = len < missing ? len : missing;
-    if (memcmp(other->preface.ptr + before, data, count) != 0) {
-        h1->is_fresh = false;
-        return false;
+    if (h1->phase < PHASE_LAST && conn_has_ended(h1->conn) && !is_owed(h1)) {
+        abandon(h1);
+        h1->phase = PHASE_LAST;
     }
-    if (count < missing) {
-        keep_rest(h1, data, len); /* the header timeout runs since the connection was opened */
-        return true;
+    if (h1->phase == PHASE_BROKEN) {
+        conn_close(h1->conn);
+    } else if (h1->phase == PHASE_LAST) {
+        conn_finish(h1->conn);
+    } else {
+        set_reading(h1);
+        set_timeout(h1);
     }
-    other->attach(h1->server, conn);
-    detach(h1);
-    if (len > count && conn_is_open(conn)) {
-        conn->events->on_data(conn, data + count, len - count);
-    }
-    return true;
 }
 
 static void on_data(struct conn *conn, const char *data, size_t len)
 {
     struct http1 *h1 = conn->ctx;
-    if (UNLIKELY(h1->is_fresh) && hand_over(h1, data, len)) {
-        return;
-    }
     if (h1->in.len == 0) {
         const size_t used = feed(h1, data, len);
         keep_rest(h1, data + used, len - used);
@@ -458,6 +297,7 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     settle(h1);
 }
 
+/* go_on goes on with what is kept: nothing more comes, or an answer is complete. */
 static void go_on(struct http1 *h1)
 {
     if (h1->in.len > 0) {
@@ -475,6 +315,14 @@ static void run_resume(struct loop_deferred *deferred)
 }
 
 /* --- the connection's other events --- */
+
+/* leave ends a connection whose peer is gone. */
+static void leave(struct http1 *h1)
+{
+    abandon(h1);
+    h1->phase = PHASE_LAST;
+    settle(h1);
+}
 
 static void on_drained(struct conn *conn)
 {
@@ -517,22 +365,43 @@ static void on_timeout(struct conn *conn)
     const struct http1_fault fault =
         h1->is_held ? (struct http1_fault){503, "out of memory"} : (struct http1_fault){408, NULL};
     if (h1->phase == PHASE_IDLE) {
-        conn_finish(conn);
+        h1->phase = PHASE_LAST;
     } else if (h1->phase == PHASE_BODY) {
         refuse(ex, fault);
     } else if (h1->phase == PHASE_HEAD) {
-        ex = begin(h1);
+        ex = http1_begin(h1);
         if (ex != NULL) {
             refuse(ex, fault);
         }
     }
+    settle(h1);
 }
 
 static void on_close(struct conn *conn)
 {
     struct http1 *h1 = conn->ctx;
     abandon(h1);
-    detach(h1);
+    h1->conn = NULL;
+    loop_undefer(&h1->resume);
+    list_unlink(&h1->link);
+    buf_deinit(&h1->in);
+    http1_free_unused(h1); /* else exchanges that are held need it */
+}
+
+static struct conn_weight weigh(const struct conn *conn)
+{
+    const struct http1 *h1 = conn->ctx;
+    const struct http1_exchange *ex = h1->exchange;
+    return (struct conn_weight){
+        .held_bytes = h1->in.cap + (ex == NULL ? 0 : ex->body.cap + ex->req.arena.used_bytes),
+        .moved_bytes = conn->moved_bytes,
+    };
+}
+
+/* on_eased: a body that has waited is read on. */
+static void on_eased(struct conn *conn)
+{
+    settle(conn->ctx);
 }
 
 void http1_attach(struct http_server *server, struct conn *conn)
@@ -544,20 +413,16 @@ void http1_attach(struct http_server *server, struct conn *conn)
         .on_drained = on_drained,
         .on_timeout = on_timeout,
         .on_close = on_close,
-        .weigh = http1_weigh,
-        .on_eased = http1_ease,
+        .weigh = weigh,
+        .on_eased = on_eased,
     };
-    struct http1 *h1 = calloc(1, sizeof(*h1));
-    if (h1 == NULL && quota_note_short(server->quota)) {
-        h1 = calloc(1, sizeof(*h1));
-    }
+    struct http1 *h1 = quota_calloc(server->quota, sizeof(*h1), 0, QUOTA_NORMAL);
     if (h1 == NULL) {
         conn_close(conn);
         return;
     }
     h1->server = server;
     h1->conn = conn;
-    h1->is_fresh = true;
     h1->used_ms = loop_now_ms(server->loop);
     h1->resume.run = run_resume;
     list_init(&h1->resume.link);
@@ -566,8 +431,6 @@ void http1_attach(struct http_server *server, struct conn *conn)
     buf_init(&h1->in, server->limits.header_bytes + 2 * CONN_READ_BYTES);
     list_push_back(&server->conns, &h1->link);
     conn_attach(conn, &events, h1);
-    /* not the idle timeout: a peer that connects is expected to ask for something */
-    conn_set_timeout(conn, server->limits.header_timeout_ms);
 }
 
 void http1_drain(struct http_server *server)
@@ -584,6 +447,7 @@ void http1_drain(struct http_server *server)
         }
         const uint64_t idle_ms = now_ms - h1->used_ms;
         if (idle_ms >= idle_max_ms) {
+            h1->phase = PHASE_LAST;
             conn_finish(h1->conn);
         } else {
             conn_set_timeout(h1->conn, idle_max_ms - idle_ms);

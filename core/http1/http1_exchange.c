@@ -4,24 +4,54 @@
  */
 #include "core/http1/http1_exchange.h"
 
-static const struct http_pool_kind kind = {.size = sizeof(struct http1_exchange)};
+#include <stdlib.h>
 
-struct http1_exchange *http1_exchange_get(struct http_server *server,
-                                          const struct http_transport *transport, uint64_t ready_ns)
+/* Requests that have ended but are held, by queries that go on for example, and one more. */
+#define EXCHANGES_MAX 64
+
+struct http1_exchange *http1_begin(struct http1 *h1)
 {
+    static const struct http_pool_kind kind = {.size = sizeof(struct http1_exchange)};
+    struct http_server *server = h1->server;
     struct http_request *req =
-        http_pool_get(&server->exchanges, &kind, server, transport, ready_ns);
+        http_pool_get(&server->exchanges, &kind, server, &http1_transport, conn_ready_ns(h1->conn));
     if (req == NULL) {
+        h1->phase = PHASE_BROKEN;
         return NULL;
     }
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     buf_init_charged(&ex->body, server->limits.body_bytes, server->quota);
+    ex->h1 = h1;
+    h1->exchange = ex;
+    h1->exchange_count++;
+    h1->phase = PHASE_HANDLER;
     return ex;
 }
 
-void http1_exchange_recycle(struct http_request *req)
+bool http1_may_begin(const struct http1 *h1)
+{
+    return h1->exchange_count < EXCHANGES_MAX;
+}
+
+void http1_recycle(struct http_request *req)
 {
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    struct http1 *h1 = ex->h1;
     buf_deinit(&ex->body); /* bodies are rare and may be big */
     http_pool_put(&req->server->exchanges, req);
+    h1->exchange_count--;
+    if (h1->conn == NULL) {
+        http1_free_unused(h1);
+    } else if (h1->exchange_count == EXCHANGES_MAX - 1) {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
+}
+
+void http1_free_unused(struct http1 *h1)
+{
+    if (h1->conn == NULL && h1->exchange_count == 0) {
+        INVARIANT(h1->exchange == NULL);
+        INVARIANT(list_is_empty(&h1->link) && list_is_empty(&h1->resume.link));
+        free(h1);
+    }
 }

@@ -25,6 +25,8 @@ enum http1_phase {
     PHASE_HEAD,    /* a head has begun */
     PHASE_BODY,    /* the body is coming */
     PHASE_HANDLER, /* the handler has not ended its answer yet */
+    PHASE_LAST,    /* no request follows: it ends when what is queued has gone out */
+    PHASE_BROKEN,  /* it ends at once */
 };
 
 /* How far the bytes of a head have been looked at, so that each is looked at once however it is
@@ -51,7 +53,7 @@ struct http1 {
     enum http1_phase phase;
     bool is_feeding; /* feed goes on with the next request by itself */
     bool is_held;    /* the body that comes is not read, for want of memory */
-    bool is_fresh;   /* nothing has come yet but a part of HTTP/2's preface */
+    bool is_paused;  /* the connection is not read */
     bool is_known;   /* it is HTTP/1 that the peer speaks */
 };
 
@@ -63,7 +65,7 @@ struct http1_fault {
     const char *detail; /* a literal */
 };
 
-/* Where a chunked body stands: http1_chunks.c. */
+/* Where a chunked body stands: http1_body.c. */
 struct http1_chunks {
     uint64_t left_bytes;     /* of the chunk's data; its size so far while that is read */
     uint64_t seen_bytes;     /* of data, against the limit */
@@ -90,17 +92,24 @@ struct http1_exchange {
     struct http1_fault fault;
 };
 
-/* http1_exchange_get takes a spare exchange or makes one, and starts its request.
- *
- * ready_ns: when its first byte had arrived.
- * Returns: the exchange, which http1_exchange_recycle takes back; NULL when memory is missing.
- */
-MUST_USE struct http1_exchange *http1_exchange_get(struct http_server *server,
-                                                   const struct http_transport *transport,
-                                                   uint64_t ready_ns);
+/* How the requests are answered: http1_send.c. */
+extern const struct http_transport http1_transport;
 
-/* http1_exchange_recycle takes the exchange of an ended request back. */
-void http1_exchange_recycle(struct http_request *req);
+/* http1_begin takes a spare exchange or makes one, and starts its request.
+ *
+ * Returns: the exchange; NULL when memory is missing: PHASE_BROKEN.
+ */
+MUST_USE struct http1_exchange *http1_begin(struct http1 *h1);
+
+/* http1_may_begin tells whether one more exchange may be held. */
+bool http1_may_begin(const struct http1 *h1);
+
+/* http1_recycle takes the exchange of an ended request back, and lets the next request begin where
+ * too many were held. */
+void http1_recycle(struct http_request *req);
+
+/* http1_free_unused frees what has neither a connection nor an exchange any more. */
+void http1_free_unused(struct http1 *h1);
 
 /* http1_head_scan looks for the end of a head and refuses what must not reach the parser.
  *
@@ -143,45 +152,5 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
  * Returns: how many it took; ex->is_body_done and ex->fault say how it went.
  */
 size_t http1_body_feed(struct http1_exchange *ex, const char *data, size_t len);
-
-/* http1_body_keep keeps data of the body when the handler wants it. Returns: whether there was
- * memory; if not, ex->fault is set. */
-MUST_USE bool http1_body_keep(struct http1_exchange *ex, const char *data, size_t len);
-
-/* http1_chunks_feed is http1_body_feed for a chunked body. */
-size_t http1_chunks_feed(struct http1_exchange *ex, const char *data, size_t len);
-
-/* http1_send_response queues a whole answer in one piece; 503 in its place when memory is missing.
- *
- * Returns: 0; UV_ENOMEM: not even that could be queued.
- */
-MUST_USE int http1_send_response(struct http1_exchange *ex, struct conn *conn,
-                                 const struct http_response *response);
-
-/* http1_send_stream_head queues the head of an answer whose length is not known.
- *
- * Returns: 0; UV_ENOMEM.
- */
-MUST_USE int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,
-                                    const struct http_response *response);
-
-/* http1_send_chunk queues a piece of such an answer, http1_send_last_chunk its end.
- *
- * Returns: 0; UV_ENOMEM.
- */
-MUST_USE int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn, struct str data);
-
-/* http1_send_last_chunk ends a chunked answer; for another kind it does nothing. Returns: 0;
- * UV_ENOMEM. */
-MUST_USE int http1_send_last_chunk(const struct http1_exchange *ex, struct conn *conn);
-
-/* http1_hold_body stops reading a long body while memory is short. */
-void http1_hold_body(struct http1 *h1);
-
-/* http1_ease is conn_events' on_eased: a body that has waited is read on. */
-void http1_ease(struct conn *conn);
-
-/* http1_weigh is conn_events' weigh. */
-struct conn_weight http1_weigh(const struct conn *conn);
 
 #endif

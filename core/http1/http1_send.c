@@ -8,7 +8,6 @@
 
 #include "core/base/hex.h"
 #include "core/http/http_field.h"
-#include "core/http1/http1.h"
 
 /* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
  */
@@ -81,9 +80,9 @@ static bool has_body(int status)
     return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
 }
 
-static int send_whole(struct http1_exchange *ex, struct conn *conn,
-                      const struct http_response *response)
+static int send_whole(struct http1_exchange *ex, const struct http_response *response)
 {
+    struct conn *conn = ex->h1->conn;
     const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body(response->status);
     const struct str body = is_body_sent ? response->body : STR("");
     char *start = conn_reserve(conn, head_bound(response) + body.len);
@@ -102,8 +101,10 @@ static int send_whole(struct http1_exchange *ex, struct conn *conn,
     return 0;
 }
 
-int http1_send_response(struct http1_exchange *ex, struct conn *conn,
-                        const struct http_response *response)
+/* send_response queues a whole answer in one piece; 503 in its place when memory is missing.
+ *
+ * Returns: 0; UV_ENOMEM: not even that could be queued. */
+static int send_response(struct http1_exchange *ex, const struct http_response *response)
 {
     static const struct http_header retry_after = {{"Retry-After", 11}, {"1", 1}};
     static const struct http_response shortage = {
@@ -113,16 +114,19 @@ int http1_send_response(struct http1_exchange *ex, struct conn *conn,
         .headers = &retry_after,
         .header_count = 1,
     };
-    if (LIKELY(send_whole(ex, conn, response) == 0)) {
+    if (LIKELY(send_whole(ex, response) == 0)) {
         return 0;
     }
     ex->req.status = shortage.status;
-    return send_whole(ex, conn, &shortage);
+    return send_whole(ex, &shortage);
 }
 
-int http1_send_stream_head(struct http1_exchange *ex, struct conn *conn,
-                           const struct http_response *response)
+/* send_stream_head queues the head of an answer whose length is not known.
+ *
+ * Returns: 0; UV_ENOMEM. */
+static int send_stream_head(struct http1_exchange *ex, const struct http_response *response)
 {
+    struct conn *conn = ex->h1->conn;
     ex->is_chunked_answer = ex->req.version_minor == 1 && has_body(response->status);
     if (ex->req.version_minor == 0) {
         ex->is_keep_alive = false; /* the end of the connection is the end of the body */
@@ -155,8 +159,10 @@ static char *put_hex(char *out, size_t value)
     return out;
 }
 
-int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn, struct str data)
+/* send_chunk queues a piece of such an answer. Returns: 0; UV_ENOMEM. */
+static int send_chunk(const struct http1_exchange *ex, struct str data)
 {
+    struct conn *conn = ex->h1->conn;
     if (!ex->is_chunked_answer) {
         return conn_write(conn, data.ptr, data.len);
     }
@@ -170,7 +176,115 @@ int http1_send_chunk(const struct http1_exchange *ex, struct conn *conn, struct 
     return 0;
 }
 
-int http1_send_last_chunk(const struct http1_exchange *ex, struct conn *conn)
+/* --- answers --- */
+
+/* detach ends the exchange's part on the connection: the next request may begin. */
+static void detach(struct http1_exchange *ex)
 {
-    return ex->is_chunked_answer ? conn_write(conn, "0\r\n\r\n", 5) : 0;
+    struct http1 *h1 = ex->h1;
+    h1->exchange = NULL;
+    if (h1->phase != PHASE_BROKEN) {
+        h1->phase = ex->is_keep_alive ? PHASE_IDLE : PHASE_LAST;
+    }
+    h1->used_ms = loop_now_ms(h1->server->loop);
+    if (!h1->is_feeding) {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
 }
+
+/* break_off: what could not be queued is missing. on_close abandons a request that is not
+ * detached. */
+static void break_off(struct http1 *h1)
+{
+    h1->phase = PHASE_BROKEN;
+    if (!h1->is_feeding) {
+        loop_defer(h1->server->loop, &h1->resume);
+    }
+}
+
+static void decide_keep_alive(struct http1_exchange *ex)
+{
+    ex->is_keep_alive = ex->is_keep_alive && ex->is_body_done && !ex->req.server->is_draining;
+}
+
+static bool may_queue(const struct http_request *req, size_t len)
+{
+    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    return conn_may_queue(ex->h1->conn, 0, len);
+}
+
+static void respond(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    decide_keep_alive(ex);
+    if (send_response(ex, response) < 0) {
+        break_off(ex->h1);
+    }
+    detach(ex);
+}
+
+static void stream_start(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    decide_keep_alive(ex);
+    if (send_stream_head(ex, response) < 0) {
+        break_off(ex->h1);
+    }
+}
+
+static bool stream_write(struct http_request *req, struct str data)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    if (req->method == METHOD_HEAD || (req->version_minor == 1 && !ex->is_chunked_answer)) {
+        return true; /* HEAD, 204, 304: a body would be read as the next answer */
+    }
+    if (send_chunk(ex, data) < 0) {
+        break_off(ex->h1);
+        return true;
+    }
+    req->sent_body_bytes += data.len;
+    return !conn_is_clogged(ex->h1->conn);
+}
+
+static void stream_end(struct http_request *req)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    if (ex->is_chunked_answer && conn_write(ex->h1->conn, "0\r\n\r\n", 5) < 0) {
+        break_off(ex->h1);
+    }
+    detach(ex);
+}
+
+static void cancel(struct http_request *req, const struct http_response *response)
+{
+    struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    ex->is_keep_alive = false;
+    if (req->life == HTTP_STREAMING || send_response(ex, response) < 0) {
+        break_off(ex->h1); /* the only way to say that the rest is missing */
+    }
+    detach(ex);
+}
+
+static void format_peer(const struct http_request *req, char *out)
+{
+    const struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
+    conn_format_peer(ex->h1->conn, out);
+}
+
+static const struct conn *get_conn(const struct http_request *req)
+{
+    return CONTAINER_OF(req, struct http1_exchange, req)->h1->conn;
+}
+
+const struct http_transport http1_transport = {
+    .version = "1.1",
+    .respond = respond,
+    .stream_start = stream_start,
+    .stream_write = stream_write,
+    .stream_end = stream_end,
+    .cancel = cancel,
+    .format_peer = format_peer,
+    .get_conn = get_conn,
+    .recycle = http1_recycle,
+    .may_queue = may_queue,
+};

@@ -332,7 +332,7 @@ static const struct http2_session_events session_events = {
     .send_data = http2_send_data,
 };
 
-static void attach(struct http_server *server, struct conn *conn)
+void http2_attach(struct http_server *server, struct conn *conn)
 {
     static const struct conn_events events = {
         .on_data = on_data,
@@ -369,17 +369,6 @@ static void attach(struct http_server *server, struct conn *conn)
         http2_leave(h2);
     }
 }
-
-static void count_foreign(struct http_server *server)
-{
-    METRIC_ADD(server->http2_cuts->counts[HTTP2_CUT_PROTOCOL], 1);
-}
-
-const struct http_protocol http2_protocol = {
-    .preface = {HTTP2_PREFACE, HTTP2_PREFACE_BYTES},
-    .attach = attach,
-    .count_foreign = count_foreign,
-};
 
 void http2_drain(struct http_server *server)
 {

@@ -14,8 +14,9 @@
 #define HTTP2_PREFACE       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define HTTP2_PREFACE_BYTES 24
 
-/* Takes a connection whose preface has been read; without memory it closes it. */
-extern const struct http_protocol http2_protocol;
+/* http2_attach makes `conn`, whose preface has been read, speak HTTP/2; without memory it closes
+ * it. */
+void http2_attach(struct http_server *server, struct conn *conn);
 
 /* http2_drain tells the server's clients to open no more streams; each connection closes when its
  * last one has ended. */

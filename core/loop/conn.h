@@ -103,10 +103,11 @@ struct conn {
     uint64_t task_id; /* of the task that queued the last bytes ... */
     uint32_t label;   /* ... and its label: writing them is its work */
     uint8_t state;
-    uint8_t stalled_looks; /* ... and how often the budget has found it in the same place */
-    bool is_writing;       /* a uv_write is under way */
-    bool is_vital;         /* diagnostics: its output may use the reserve */
-    bool is_feeding;       /* inside on_data: output is flushed when it returns */
+    uint8_t greeting_bytes; /* its owner's, before it is known what it speaks */
+    uint8_t stalled_looks;  /* ... and how often the budget has found it in the same place */
+    bool is_writing;        /* a uv_write is under way */
+    bool is_vital;          /* diagnostics: its output may use the reserve */
+    bool is_feeding;        /* inside on_data: output is flushed when it returns */
     bool is_clogged;
     bool has_ended;   /* on_end ran, or will not */
     bool is_fin_told; /* on_fin ran */

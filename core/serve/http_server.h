@@ -9,6 +9,7 @@
 #ifndef TOQ_CORE_SERVE_HTTP_SERVER_H
 #define TOQ_CORE_SERVE_HTTP_SERVER_H
 
+#include "core/http/access_log.h"
 #include "core/http/server.h"
 
 struct http_server_options {
