@@ -3,6 +3,8 @@
  * test_config.c - environment over file over defaults, secrets, and the line that refuses.
  *
  * Each test has a folder of its own for env files.
+ *
+ * Tests: config/config_foreign.c, config/config_print.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_config_options.c - every row of the core's table and of the modules' is whole.
+ *
+ * Tests: handlers/modules.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

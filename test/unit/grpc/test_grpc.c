@@ -4,6 +4,9 @@
  * that is missing at each place.
  *
  * The sources that allocate are included, with an allocator that fails on demand.
+ *
+ * Tests: core/grpc/grpc_call.c, core/grpc/grpc_receive.c, core/grpc/grpc_send.c,
+ *        core/grpc/grpc_services.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

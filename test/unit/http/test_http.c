@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_http.c - what a handler reads of a request: fields, query parameters, decoded text.
+ *
+ * Tests: core/http/field.c, core/http/method.c, core/http/status.c, core/http/target.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_offload.c - work on threads: done on the loop, called off with its request, refused by a
  * full pool.
+ *
+ * Tests: core/http/respond.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_wait.c - handlers that return without an answer: seen waiting, gone on with, forgotten.
+ *
+ * Tests: core/http/forgotten.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_http1_end.c - requests that do not end as they should: the peer leaves, a deadline or a
  * timeout passes, the server drains, in whatever state the request is.
+ *
+ * Tests: core/http/request.c, core/serve/http_server.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,6 +5,8 @@
  *
  * http2.c, http2_session.c and http2_stream.c are included, with their allocator, which is
  * nghttp2's too, replaced by one that fails on demand and counts.
+ *
+ * Tests: core/http2/http2_session.c, core/http2/http2_stream.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,6 +3,8 @@
  * test_dial.c - addresses at once, names on a thread, and look-ups that nobody waits for any more.
  *
  * The system's resolver is replaced: it answers, fails, or hangs until the test lets it go on.
+ *
+ * Tests: core/loop/lookup.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_listener.c - binding, accepting, the limit of connections, and running out of descriptors.
+ *
+ * Tests: core/loop/listener_metrics.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_span_ring.c - records in order, drops that are counted, two threads; and the texts of
  * statements.
+ *
+ * Tests: core/loop/statements.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

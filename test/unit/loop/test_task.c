@@ -2,6 +2,8 @@
  *
  * test_task.c - the registry and its slots, who holds a task, the current one and its label,
  * cancelling once.
+ *
+ * Tests: core/loop/task_slots.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

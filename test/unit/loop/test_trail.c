@@ -2,6 +2,8 @@
  *
  * test_trail.c - the changes of state that a task keeps: what they are, when, how many, and what
  * other threads see of them; and when a wait was over.
+ *
+ * Tests: core/loop/arrival.c, core/loop/task_show.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_usage.c - whose CPU time it was: of tasks that burn, sleep and answer at once in one turn;
  * what their labels get; and that all of it together is what the thread used.
+ *
+ * Tests: core/loop/task_costs.c, core/loop/usage_totals.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

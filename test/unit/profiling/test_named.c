@@ -4,6 +4,8 @@
  * how many there may be, what ends them in each state.
  *
  * named.c is included with an allocator that fails on demand.
+ *
+ * Tests: profiling/profiler.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sql.c - what goes into MySQL comes out again: types, parameters, errors, caps, the cache.
+ *
+ * Tests: core/sql/sql_metrics.c
  */
 #include "test/unit/sql/sql_rig.h"
 #include "test/unit/support/render_metrics.h"

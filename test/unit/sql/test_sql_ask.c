@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sql_ask.c - statements and transactions for a task: each callback once, whatever ends them.
+ *
+ * Tests: core/sql/sql_rows.c
  */
 #include "core/sql/sql_ask.h"
 #include "core/sql/sql_rows.h"

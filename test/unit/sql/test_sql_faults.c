@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sql_faults.c - a server that is down, crashes, restarts, is paused, full, or talks nonsense.
+ *
+ * Tests: core/sql/sql_health.c
  */
 #include "test/unit/sql/sql_rig.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sql_pool.c - who gets a connection and when; deadlines and cancels in every phase.
+ *
+ * Tests: core/sql/sql_open.c, core/sql/sql_query.c
  */
 #include "test/unit/sql/sql_rig.h"
 

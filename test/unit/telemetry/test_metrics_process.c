@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_metrics_process.c - what a scrape says about this process agrees with what the kernel says.
+ *
+ * Tests: core/telemetry/fd_count.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

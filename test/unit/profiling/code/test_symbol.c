@@ -2,6 +2,8 @@
  *
  * test_symbol.c - names of code in this file, of inlined calls, of a library with and without a
  * symbol.
+ *
+ * Tests: profiling/code/object.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

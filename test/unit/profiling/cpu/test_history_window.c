@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_history_window.c - which second a sample belongs to, as a profile and as a column.
+ *
+ * Tests: profiling/cpu/history_columns.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_sampler.c - consumers of different pace beside each other: each has the CPU time of its
  * time.
+ *
+ * Tests: profiling/code/code.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

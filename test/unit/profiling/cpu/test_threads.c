@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_threads.c - every thread has a timer while it lives; those that cannot are counted.
+ *
+ * Tests: profiling/walk/cpu_signal.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

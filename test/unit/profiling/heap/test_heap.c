@@ -5,6 +5,8 @@
  *
  * A sanitizer has its own malloc; there the profile says that it cannot be had, and nothing else of
  * this can be tested.
+ *
+ * Tests: profiling/heap/heap_ctl.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,6 +4,8 @@
  * does too, and what is remembered of a stack.
  *
  * lookup.c, which allocates for heap_known.c, is included with an allocator that fails on demand.
+ *
+ * Tests: profiling/heap/heap_known.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_goroutine.c - tasks and threads in the profile and in the dump: states, ages, stacks, ids;
  * ten thousand tasks of a server that has run for hours.
+ *
+ * Tests: profiling/task/goroutine_tasks.c, profiling/task/goroutine_text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

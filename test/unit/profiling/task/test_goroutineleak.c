@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_goroutineleak.c - of what is in flight the requests alone that nothing will wake.
+ *
+ * Tests: core/loop/task_waits.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_waits.c - the table of waits without memory, at the start and when a profile is taken.
+ *
+ * Tests: profiling/task/sites.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

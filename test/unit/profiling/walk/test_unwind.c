@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_unwind.c - walks over a stack made by hand, rule by rule, and over the real one.
+ *
+ * Tests: profiling/code/unwind_table.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

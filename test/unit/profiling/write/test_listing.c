@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_listing.c - a profile in the formats of other tools, and profiles that are none.
+ *
+ * Tests: profiling/write/gzip.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
  *
  * test_listings_cache.c - hits, misses, one load for many, writes that two processes hear of, and a
  * Redis that has nonsense in it or is gone.
+ *
+ * Tests: handlers/listings/cache/listings_cache_write.c
  */
 #include "test/unit/handlers/listings/cache/cache_rig.h"
 

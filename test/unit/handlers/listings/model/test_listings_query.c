@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_listings_query.c - parameters taken and refused, and cursors that fit or do not.
+ *
+ * Tests: handlers/listings/model/listings_cursor.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
