@@ -3,8 +3,6 @@
  * test_http_pool.c - requests are used again, kept up to a number, and may be missing; by HTTP/1's.
  *
  * http_pool.c is included, with its calloc replaced by one that fails on demand and counts.
- *
- * Tests: core/http1/http1_exchange.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
