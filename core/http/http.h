@@ -20,7 +20,8 @@
 #include "core/loop/loop.h"
 #include "core/loop/task.h"
 
-#define HTTP_PARAMS_MAX 8
+#define HTTP_PARAMS_MAX           8
+#define HTTP_QUERY_PARAMETERS_MAX 64
 
 enum http_method {
     METHOD_OTHER, /* one that toq has no routes for */
@@ -162,6 +163,10 @@ MUST_USE int http_header_join(struct http_request *req, struct str name, struct 
  */
 MUST_USE bool http_query_get(const struct http_request *req, struct str name,
                              struct str *ret_value);
+
+/* http_query_has_twice tells whether a parameter is given twice, or whether there are more than
+ * HTTP_QUERY_PARAMETERS_MAX. */
+bool http_query_has_twice(const struct http_request *req);
 
 /* http_trace tells which trace the request belongs to, and the span that serves it: the caller's
  * trace where its traceparent is well-formed, else one of its own. The first who asks begins the

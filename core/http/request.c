@@ -309,6 +309,10 @@ static void run_handler(struct http_request *req)
         respond_unmatched(req);
         return;
     }
+    if (server->is_vital && UNLIKELY(http_query_has_twice(req))) {
+        http_respond_error(req, 400, "a parameter is given twice");
+        return;
+    }
     route->handler(req, route->arg);
     if (http_is_unanswered(req)) {
         show_peer(req);

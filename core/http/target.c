@@ -130,17 +130,43 @@ int http_request_decode_query(struct http_request *req)
     return 0;
 }
 
+/* next_parameter takes one from the rest of them; false at the end. */
+static bool next_parameter(struct str *rest, struct str *ret_name, struct str *ret_value)
+{
+    return rest->len > 0 && str_next_field(rest, '\0', ret_name) &&
+           str_next_field(rest, '\0', ret_value);
+}
+
 bool http_query_get(const struct http_request *req, struct str name, struct str *ret_value)
 {
     struct str rest = req->parameters;
     struct str key;
     struct str value;
-    while (rest.len > 0 && str_next_field(&rest, '\0', &key) &&
-           str_next_field(&rest, '\0', &value)) {
+    while (next_parameter(&rest, &key, &value)) {
         if (str_equal(key, name)) {
             *ret_value = value;
             return true;
         }
+    }
+    return false;
+}
+
+bool http_query_has_twice(const struct http_request *req)
+{
+    struct str names[HTTP_QUERY_PARAMETERS_MAX];
+    struct str rest = req->parameters;
+    struct str name;
+    struct str value;
+    for (size_t count = 0; next_parameter(&rest, &name, &value); count++) {
+        for (size_t i = 0; i < count; i++) {
+            if (str_equal(names[i], name)) {
+                return true;
+            }
+        }
+        if (count == HTTP_QUERY_PARAMETERS_MAX) {
+            return true;
+        }
+        names[count] = name;
     }
     return false;
 }

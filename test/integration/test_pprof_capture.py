@@ -58,7 +58,7 @@ def test_head_has_the_fields_and_no_body(server):
 
 
 @pytest.mark.parametrize("query", ["seconds=1", "seconds=%2B1", "seconds=01", "seconds=%31",
-                                   "seconds=1&seconds=60", "debug=1&gc=1&seconds=1"])
+                                   "debug=1&gc=1&seconds=1"])
 def test_seconds_is_a_whole_number(server, query):
     # 30, which stands for anything else, would be far off even on a busy machine.
     assert 1 <= query_length_s(server, query) < 20

@@ -45,6 +45,21 @@ def test_index_lists_the_profiles_with_relative_links(server):
     assert not any(link.startswith(("/", "http")) for link in links)
 
 
+@pytest.mark.parametrize("listener, path", [
+    ("pprof", "/debug/pprof/profile?ago=5s&ago=abc"), ("pprof", "/debug/pprof/heap?debug=1&gc=1&debug=1"),
+    ("pprof", "/debug/pprof/goroutineleak?debug=1&%64ebug=2"), ("pprof", "/debug/fgprof?seconds=1&seconds=2"),
+    ("pprof", "/debug/flight?ago=30s&ago=30s"), ("pprof", "/debug/requests?format=json&format=html"),
+    ("pprof", "/debug/pprof/ui/?x&x"), ("pprof", "/debug/pprof/?" + "&".join(f"p{i}" for i in range(65))),
+    ("metrics", "/metrics?a=1&a=1"), ("metrics", "/health?a=1&a=2")])
+def test_a_parameter_that_is_given_twice_is_refused(server, listener, path):
+    answer = httpx.get(server.url(path, listener))
+    assert (answer.status_code, answer.text) == (400, "400 Bad Request: a parameter is given twice\n")
+
+
+def test_parameters_that_differ_are_not(server):
+    assert ask(server, "GET", "/debug/pprof/?" + "&".join(f"p{i}=1" for i in range(64))).status_code == 200
+
+
 def test_every_link_of_the_index_is_served(server):
     page = ask(server, "GET", "/debug/pprof/").text
     names = re.findall(r"href='(\w+)\?debug=1'", page)
