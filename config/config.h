@@ -66,6 +66,7 @@ struct config {
     uint64_t redis_db;
 
     char crash_dir[CONFIG_TEXT_BYTES]; /* where crash reports go; empty: to stderr alone */
+    uint64_t crash_files;              /* that are kept there */
 
     int misuse; /* MISUSE: what a handler's mistake does; 0: it aborts, 1: it is logged */
 

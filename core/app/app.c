@@ -24,6 +24,7 @@
 #include "core/http/misuse.h"
 #include "core/http/records.h"
 #include "core/loop/budget.h"
+#include "core/loop/newest.h"
 #include "core/loop/signals.h"
 #include "core/loop/task_metrics.h"
 #include "core/loop/usage_totals.h"
@@ -335,6 +336,9 @@ static int install_crash(const struct app *app)
         (void)fprintf(stderr, "toq: CRASH_DIR: \"%s\" is not allowed: %s\n", options.dir,
                       uv_strerror(rc));
         return EX_CONFIG;
+    }
+    if (options.dir[0] != '\0') { /* a crash has no time for that */
+        newest_keep(options.dir, "crash-", ".txt", app->config->crash_files - 1);
     }
     return 0;
 }

@@ -61,6 +61,18 @@ def crash(start_server, tmp_path, test_server_binary):
     return run
 
 
+def test_a_start_removes_the_oldest_reports(start_server, tmp_path):
+    for number in range(6):
+        path = tmp_path / f"crash-{9 - number}-{number}.txt"
+        path.write_text("old")
+        os.utime(path, (1_000_000 + number, 1_000_000 + number))
+    for name in ("crash-of-a-car.pdf", "notes.txt"):
+        (tmp_path / name).write_text("not ours")
+    start_server({"CRASH_DIR": tmp_path, "CRASH_FILES": "3"})
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["crash-4-5.txt", "crash-5-4.txt", "crash-of-a-car.pdf",
+                                                              "notes.txt"]
+
+
 def ask_tasks(server):
     with Peer(server) as peer:
         return "\n" + peer.ask("/test/tasks").body.decode().replace("GET", " GET")
