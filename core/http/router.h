@@ -39,6 +39,11 @@ enum route_flags {
     ROUTE_VITAL = 32 /* served also when no memory is left for others: health */
 };
 
+/* ROUTE_SLOW_MS(ms), among a route's flags, is the limit beyond which an answer of it keeps a
+ * recording, in place of RECORDER_SLOW_MS: 1 to 1048575. */
+#define ROUTE_SLOW_SHIFT  12
+#define ROUTE_SLOW_MS(ms) ((unsigned)(ms) << ROUTE_SLOW_SHIFT)
+
 #define HTTP_BANDS 9 /* of durations; records.h */
 
 /* When a route's next record of each kind is due; records.c's. */

@@ -31,10 +31,17 @@ static void count_error(uint64_t now_ns)
     }
 }
 
+static uint64_t limit_of(const struct route *route)
+{
+    const unsigned slow_ms = route->flags >> ROUTE_SLOW_SHIFT;
+    return LIKELY(slow_ms == 0) || slow_limit_ns == UINT64_MAX ? slow_limit_ns
+                                                               : slow_ms * NS_PER_MS;
+}
+
 void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end)
 {
     (void)ctx;
-    if (UNLIKELY(end->now_ns - req->task.start_ns >= slow_limit_ns) && !req->is_long &&
+    if (UNLIKELY(end->now_ns - req->task.start_ns >= limit_of(req->route)) && !req->is_long &&
         (req->route->flags & (ROUTE_LONG | ROUTE_NO_DEADLINE)) == 0) {
         recorder_trigger(RECORDER_SLOW);
     }

@@ -14,7 +14,8 @@
 
 /* trouble_set_limits says what is much.
  *
- * slow_ms: of a request with a deadline; 0: never. errors: answers of 5xx in a second; 0: never.
+ * slow_ms: of a request with a deadline whose route has no ROUTE_SLOW_MS; 0: never,
+ * whatever its route says. errors: answers of 5xx in a second; 0: never.
  */
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
 

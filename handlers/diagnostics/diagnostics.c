@@ -89,7 +89,8 @@ static const struct config_option options[] = {
      .help = "folder for recordings that are kept when something goes wrong, 8 at most"},
     {.name = "RECORDER_SLOW_MS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_slow_ms),
      .value = "5000", .max = HELD_MAX_MS, .unit = "milliseconds", .zero = "never does",
-     .help = "how long a request may take before a recording is kept"},
+     .help = "how long a request may take before a recording is kept, where its route has no limit "
+             "of its own"},
     {.name = "RECORDER_ERRORS", .kind = CONFIG_NUMBER, .offset = SETTING(recorder_errors),
      .value = "20", .max = 1000000, .unit = "answers of 5xx in a second", .zero = "never does",
      .help = "how many keep a recording"},

@@ -66,7 +66,7 @@ static int add_routes(void *state, struct router *router, enum app_server server
     static const struct route_row rows[] = {
         {METHOD_GET, "/v1/listings", listings_handle_list, 0},
         {METHOD_POST, "/v1/listings", listings_handle_create, ROUTE_BODY},
-        {METHOD_GET, "/v1/listings/:id", listings_handle_get, 0},
+        {METHOD_GET, "/v1/listings/:id", listings_handle_get, ROUTE_SLOW_MS(1000)},
         {METHOD_PUT, "/v1/listings/:id", listings_handle_put, ROUTE_BODY},
         {METHOD_PATCH, "/v1/listings/:id", listings_handle_patch, ROUTE_BODY},
         {METHOD_DELETE, "/v1/listings/:id", listings_handle_delete, 0},

@@ -4,7 +4,6 @@
  */
 #include "profiling/flight/flight.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/loop/newest.h"
 #include "profiling/cpu/sampler.h"
 #include "profiling/flight/replay.h"
 
@@ -24,6 +24,7 @@
 
 struct flight_take {
     struct pool_job job;
+    struct list link;    /* among those that wait */
     flight_done_fn done; /* NULL: cancelled */
     void *arg;
     uint64_t begin_ns;
@@ -50,7 +51,9 @@ static struct {
     struct sampler_consumer consumer;
     struct replay_sample *samples; /* the last ones, in a ring */
     uint64_t sample_count;         /* of all that came */
-    size_t takes;
+    size_t takes;                  /* that are being made */
+    struct list waiting;
+    size_t waiting_count;
     struct wheel_timer timer;
     uint64_t written_ns[RECORDER_REASONS]; /* 0: never */
     struct flight_file file;
@@ -157,10 +160,9 @@ static void take_work(struct pool_job *job)
     free(trace);
 }
 
-static void take_done(struct pool_job *job, int status)
+/* end_take tells who asked, and frees the take. */
+static void end_take(struct flight_take *take, int status)
 {
-    struct flight_take *take = CONTAINER_OF(job, struct flight_take, job);
-    status = status == 0 ? take->status : status;
     const size_t len = take->out.len;
     char *data = status == 0 && take->done != NULL ? buf_steal(&take->out) : NULL;
     const flight_done_fn done = take->done;
@@ -168,10 +170,42 @@ static void take_done(struct pool_job *job, int status)
     buf_deinit(&take->out);
     free(take->samples);
     free(take);
-    flight.takes--;
     if (done != NULL) {
         done(arg, status, data, data == NULL ? 0 : len);
     }
+}
+
+static int begin_take(struct flight_take *take);
+
+/* begin_next begins those that wait, as far as there is room; their pasts are those that they were
+ * asked for. */
+static void begin_next(void)
+{
+    while (flight.takes < FLIGHT_TAKES_MAX && !list_is_empty(&flight.waiting)) {
+        struct flight_take *take = CONTAINER_OF(flight.waiting.next, struct flight_take, link);
+        list_unlink(&take->link);
+        flight.waiting_count--;
+        const int status = begin_take(take);
+        if (status < 0) {
+            end_take(take, status);
+        }
+    }
+}
+
+static void take_done(struct pool_job *job, int status)
+{
+    struct flight_take *take = CONTAINER_OF(job, struct flight_take, job);
+    flight.takes--;
+    end_take(take, status == 0 ? take->status : status);
+    begin_next();
+}
+
+static int begin_take(struct flight_take *take)
+{
+    copy_samples(take);
+    const int status = pool_submit(flight.options.pool, flight.options.loop, &take->job);
+    flight.takes += status == 0 ? 1 : 0;
+    return status;
 }
 
 int flight_take_start(uint64_t ago_ns, flight_done_fn done, void *arg,
@@ -180,7 +214,8 @@ int flight_take_start(uint64_t ago_ns, flight_done_fn done, void *arg,
     if (!flight.is_on || recorder_ring_at(0) == NULL) {
         return UV_ENOENT;
     }
-    if (flight.takes == FLIGHT_TAKES_MAX) {
+    const bool must_wait = flight.takes >= FLIGHT_TAKES_MAX;
+    if (must_wait && flight.waiting_count == FLIGHT_WAITING_MAX) {
         return UV_EBUSY;
     }
     struct flight_take *take = calloc(1, sizeof(*take));
@@ -194,14 +229,18 @@ int flight_take_start(uint64_t ago_ns, flight_done_fn done, void *arg,
     take->end_ns = clock_now_ns();
     take->begin_ns = ago_ns < take->end_ns ? take->end_ns - ago_ns : 0;
     buf_init(&take->out, FLIGHT_BYTES_MAX);
-    copy_samples(take);
-    const int status = pool_submit(flight.options.pool, flight.options.loop, &take->job);
-    if (status < 0) {
-        free(take->samples);
-        free(take);
-        return status;
+    list_init(&take->link);
+    if (must_wait) {
+        list_push_back(&flight.waiting, &take->link);
+        flight.waiting_count++;
+    } else {
+        const int status = begin_take(take);
+        if (status < 0) {
+            free(take->samples);
+            free(take);
+            return status;
+        }
     }
-    flight.takes++;
     *ret_take = take;
     return 0;
 }
@@ -209,40 +248,14 @@ int flight_take_start(uint64_t ago_ns, flight_done_fn done, void *arg,
 void flight_take_cancel(struct flight_take *take)
 {
     take->done = NULL;
+    if (!list_is_empty(&take->link)) {
+        list_unlink(&take->link);
+        flight.waiting_count--;
+        end_take(take, UV_ECANCELED);
+    }
 }
 
 /* --- files --- */
-
-static bool is_ours(const struct dirent *entry)
-{
-    const size_t len = strlen(entry->d_name);
-    return strncmp(entry->d_name, "flight-", 7) == 0 && len > strlen(SUFFIX) &&
-           strcmp(entry->d_name + len - strlen(SUFFIX), SUFFIX) == 0;
-}
-
-/* Names begin with the time, so their order is that of the files. */
-static int select_ours(const struct dirent *entry)
-{
-    return is_ours(entry) ? 1 : 0;
-}
-
-/* drop_oldest makes room for one more file. */
-static void drop_oldest(const char *dir)
-{
-    struct dirent **entries;
-    const int count = scandir(dir, &entries, select_ours, alphasort);
-    for (int i = 0; i < count; i++) {
-        if (i + FLIGHT_FILES_MAX <= count) {
-            char path[PATH_BYTES];
-            (void)snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-            (void)unlink(path);
-        }
-        free(entries[i]);
-    }
-    if (count >= 0) {
-        free(entries);
-    }
-}
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -261,7 +274,7 @@ static int write_all(int fd, const char *data, size_t len)
 static void write_file(struct pool_job *job)
 {
     struct flight_file *file = CONTAINER_OF(job, struct flight_file, job);
-    drop_oldest(flight.options.dir);
+    newest_keep(flight.options.dir, "flight-", SUFFIX, FLIGHT_FILES_MAX - 1);
     const int fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     file->status = fd < 0 ? -errno : write_all(fd, file->data, file->len);
     if (fd >= 0) {
@@ -341,6 +354,7 @@ void flight_start(const struct flight_options *options)
 {
     flight.options = *options;
     flight.is_on = true;
+    list_init(&flight.waiting);
     if (options->has_samples) {
         start_samples();
     }
@@ -357,6 +371,12 @@ void flight_stop(void)
     }
     flight.is_on = false;
     wheel_unset(&flight.timer);
+    while (!list_is_empty(&flight.waiting)) {
+        struct flight_take *take = CONTAINER_OF(flight.waiting.next, struct flight_take, link);
+        list_unlink(&take->link);
+        flight.waiting_count--;
+        end_take(take, UV_ECANCELED);
+    }
     if (flight.samples != NULL) {
         sampler_remove(&flight.consumer);
         free(flight.samples);

@@ -16,11 +16,12 @@
 
 #include "core/loop/pool.h"
 
-#define FLIGHT_BYTES_MAX (64u << 20)
-#define FLIGHT_FILES_MAX 8
-#define FLIGHT_PAUSE_MS  30000
-#define FLIGHT_FILE_S    30 /* so much of the past is in a file */
-#define FLIGHT_TAKES_MAX 2  /* at a time */
+#define FLIGHT_BYTES_MAX   (64u << 20)
+#define FLIGHT_FILES_MAX   8
+#define FLIGHT_PAUSE_MS    30000
+#define FLIGHT_FILE_S      30 /* so much of the past is in a file */
+#define FLIGHT_TAKES_MAX   2  /* at a time; others wait for their turn */
+#define FLIGHT_WAITING_MAX 16
 
 struct flight_options {
     struct loop *loop;
@@ -46,7 +47,7 @@ struct flight_take;
 /* flight_take_start makes a trace of the last ago_ns.
  *
  * Returns: 0, and done runs exactly once, later, unless flight_take_cancel comes first; UV_EBUSY:
- *          FLIGHT_TAKES_MAX are being made; UV_ENOMEM; UV_ENOENT: nothing is recorded.
+ *          FLIGHT_WAITING_MAX wait; UV_ENOMEM; UV_ENOENT: nothing is recorded.
  */
 MUST_USE int flight_take_start(uint64_t ago_ns, flight_done_fn done, void *arg,
                                struct flight_take **ret_take);

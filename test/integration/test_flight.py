@@ -162,6 +162,48 @@ def test_each_trigger_keeps_one_file(start_server, tmp_path):
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_route_may_have_a_limit_of_its_own(start_server, tmp_path):
+    server = start_server({"RECORDER_DIR": tmp_path, "RECORDER_SLOW_MS": "100"})
+    assert ask(server, "/test/sleep/patient?ms=300") == 200
+    server.send_signal(signal.SIGQUIT)  # a look at the triggers comes first
+    wait_until(lambda: kept(tmp_path, "quit"), "the file of SIGQUIT")
+    assert not kept(tmp_path, "slow")
+    assert ask(server, "/test/sleep/hasty?ms=60") == 200
+    wait_until(lambda: kept(tmp_path, "slow"), "the file of a slow request")
+
+
+def test_the_limit_of_a_route_is_off_with_the_others(start_server, tmp_path):
+    server = start_server({"RECORDER_DIR": tmp_path, "RECORDER_SLOW_MS": "0"})
+    assert ask(server, "/test/sleep/hasty?ms=300") == 200
+    server.send_signal(signal.SIGQUIT)
+    wait_until(lambda: kept(tmp_path, "quit"), "the file of SIGQUIT")
+    assert [file.name[-12:] for file in tmp_path.iterdir()] == ["quit.pftrace"]
+
+
+def test_many_may_ask_at_once_also_while_a_file_is_written(start_server, tmp_path):
+    server = start_server({"RECORDER_DIR": tmp_path})
+    peers = [Peer(server, "pprof") for _ in range(10)]
+    server.send_signal(signal.SIGQUIT)
+    for peer in peers:
+        peer.send(request("/debug/flight?ago=30s"))
+    for peer in peers:
+        answer = peer.answer()
+        assert answer.status == 200, answer.body
+        check(Trace(answer.body))
+        peer.socket.close()
+    wait_until(lambda: kept(tmp_path, "quit"), "the file of SIGQUIT")
+
+
+def test_those_that_wait_and_leave_cost_nobody_anything(start_server):
+    server = start_server()
+    for _ in range(3):
+        for _ in range(8):
+            peer = Peer(server, "pprof")
+            peer.send(request("/debug/flight?ago=30s"))
+            peer.reset()
+        take(server)
+
+
 def test_files_are_bounded(start_server, tmp_path):
     for number in range(12):
         (tmp_path / f"flight-10000000000{number:02}-quit.pftrace").write_bytes(b"old")

@@ -102,7 +102,8 @@ static void handle_thread(struct http_request *req, void *arg)
 /* --- sleeping --- */
 
 /* /test/sleep?ms=N waits on the loop; /test/stubborn?ms=N even when it is cancelled;
- * /test/long?ms=N as long as its client stays. */
+ * /test/long?ms=N as long as its client stays. /test/sleep/hasty and /patient have limits of their
+ * own of how long is slow. */
 
 struct sleeper {
     uv_timer_t timer;
@@ -489,6 +490,8 @@ int routes_test_add(struct router *router)
         {METHOD_GET, "/test/burn", handle_burn, 0},
         {METHOD_GET, "/test/thread", handle_thread, 0},
         {METHOD_GET, "/test/sleep", handle_sleep, 0},
+        {METHOD_GET, "/test/sleep/hasty", handle_sleep, ROUTE_SLOW_MS(50)},
+        {METHOD_GET, "/test/sleep/patient", handle_sleep, ROUTE_SLOW_MS(60000)},
         {METHOD_GET, "/test/long", handle_sleep, ROUTE_NO_DEADLINE | ROUTE_LONG},
         {METHOD_GET, "/test/contend", contend_handle, 0},
         {METHOD_GET, "/test/cancelled", handle_cancelled, 0},
