@@ -101,6 +101,7 @@ struct config {
     uint64_t http2_reset_rate;
 
     uint64_t slow_request_ms; /* 0: none is slow */
+    bool server_timing;       /* answers tell where their time went */
     struct config_tracing tracing;
 };
 

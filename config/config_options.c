@@ -264,6 +264,10 @@ const struct config_option config_core_options[] = {
      .zero = "does none of that",
      .help = "a request that takes as long is logged with where its time went, and exported also "
              "when it is not sampled"},
+    {.name = "SERVER_TIMING", .kind = CONFIG_BOOL, .offset = FIELD(server_timing),
+     .value = "true", .value_prod = "false",
+     .help = "a Server-Timing field in HTTP answers, for a browser's tools: CPU, MySQL, Redis, "
+             "queues"},
 };
 /* clang-format on */
 

@@ -168,6 +168,7 @@ static int open_server(struct app_servers *servers, const struct app_served *ser
         .spans = row->is_diagnostics ? NULL : served->spans,
         .records = row->is_diagnostics ? NULL : served->records,
         .slow_ns = row->is_diagnostics ? 0 : c->slow_request_ms * NS_PER_MS,
+        .has_server_timing = !row->is_diagnostics && c->server_timing,
         .access =
             {
                 .name = row->name,

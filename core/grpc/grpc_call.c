@@ -34,6 +34,7 @@ static void account(struct grpc_call *call, const struct grpc_status *status)
 {
     const uint64_t now_ns = clock_now_ns();
     grpc_metrics_count(&call->entry->series, status->code, now_ns - call->req->task.start_ns);
+    call->req->rpc_seconds = call->entry->series.duration[status->code];
     while (call->started_count > 0) {
         const struct grpc_interceptor *interceptor =
             &call->grpc->interceptors[--call->started_count];

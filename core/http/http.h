@@ -125,6 +125,7 @@ struct http_request {
     int status;                           /* that was sent */
     const char *rpc_status;               /* how a gRPC call ended, a literal; NULL: it is none */
     struct metric_histogram *cpu_seconds; /* of its method of gRPC; NULL: it is none */
+    struct metric_histogram *rpc_seconds; /* of its method and status, when it has ended */
     uint64_t sent_body_bytes;
     uint64_t streamed_bytes; /* of a ROUTE_STREAM body, that came so far */
     uint32_t

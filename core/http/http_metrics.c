@@ -9,7 +9,9 @@
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/loop/usage.h"
+#include "core/telemetry/exemplar.h"
 
 struct http_series {
     struct http_series *next;     /* of the same route */
@@ -132,13 +134,34 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
     return s;
 }
 
-void http_metrics_on_end(void *ctx, struct http_request *req, struct http_end *end)
+static inline struct http_series *find_series(const struct http_request *req)
 {
-    struct http_metrics *hm = ctx;
     struct http_series *s = req->route->series;
     while (s != NULL && (s->status != req->status || s->method != req->method)) {
         s = s->next;
     }
+    return s;
+}
+
+void http_exemplars_on_end(void *ctx, struct http_request *req, struct http_end *end)
+{
+    (void)ctx;
+    const struct http_series *s = LIKELY(!end->is_kept) ? NULL : find_series(req);
+    if (s == NULL) {
+        return;
+    }
+    const double seconds = (double)(end->now_ns - req->task.start_ns) * 1e-9;
+    const uint64_t wall_ns = clock_wall_ns();
+    exemplar_note(s->duration, seconds, http_trace(req), wall_ns);
+    if (req->rpc_seconds != NULL) {
+        exemplar_note(req->rpc_seconds, seconds, http_trace(req), wall_ns);
+    }
+}
+
+void http_metrics_on_end(void *ctx, struct http_request *req, struct http_end *end)
+{
+    struct http_metrics *hm = ctx;
+    struct http_series *s = find_series(req);
     if (s == NULL) {
         s = add_series(hm, req);
         if (s == NULL) {

@@ -32,6 +32,10 @@ void http_metrics_deinit(struct http_metrics *hm);
  * time. ctx: a struct http_metrics. */
 void http_metrics_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
+/* http_exemplars_on_end is a http_end_fn, the last: the trace of a request that is kept becomes an
+ * exemplar of its duration. ctx: NULL. */
+void http_exemplars_on_end(void *ctx, struct http_request *req, struct http_end *end);
+
 /* http_metrics_count_late counts what a handler sent for a request that was cancelled and had
  * ended. */
 void http_metrics_count_late(struct http_metrics *hm, struct route *route);

@@ -75,8 +75,8 @@ static void fill(struct span_record *record, struct http_request *req, uint64_t 
     }
 }
 
-/* keep decides about a request that may matter. */
-static __attribute__((noinline)) void keep(const struct http_spans *spans, struct http_request *req,
+/* keep decides about a request that may matter. Returns: whether it does. */
+static __attribute__((noinline)) bool keep(const struct http_spans *spans, struct http_request *req,
                                            uint64_t now_ns)
 {
     const uint64_t took_ns = now_ns - req->task.start_ns;
@@ -86,13 +86,14 @@ static __attribute__((noinline)) void keep(const struct http_spans *spans, struc
                          (req->route->flags & (ROUTE_LONG | ROUTE_STREAM)) == 0;
     const bool may_have_held = spans->hold_ns > 0 && took_ns >= spans->hold_ns;
     if (LIKELY(!is_head && !is_failed && !is_slow && !may_have_held)) {
-        return;
+        return false;
     }
     struct task_trail trail;
     if (!task_slots_copy_trail(req->task.slot, &trail) ||
         (!is_head && !is_failed && !is_slow && !has_held(&trail, now_ns, spans->hold_ns))) {
-        return;
+        return false;
     }
+    trail.facts.costs = task_get_costs(&req->task); /* as of now, not of its last callback */
     struct span_record *record = span_ring_reserve(spans->ring);
     if (record != NULL) {
         record->trail = trail;
@@ -102,6 +103,7 @@ static __attribute__((noinline)) void keep(const struct http_spans *spans, struc
         req->transport->format_peer(req, record->peer);
         span_ring_commit(spans->ring);
     }
+    return record != NULL;
 }
 
 void http_spans_on_end(void *ctx, struct http_request *req, struct http_end *end)
@@ -110,6 +112,6 @@ void http_spans_on_end(void *ctx, struct http_request *req, struct http_end *end
     const struct http_spans *spans = server->spans;
     if (req->sampling != HTTP_UNSAMPLED || req->status >= 500 || req->rpc_status != NULL ||
         end->now_ns - req->task.start_ns >= spans->look_ns) {
-        keep(spans, req, end->now_ns);
+        end->is_kept = keep(spans, req, end->now_ns);
     }
 }

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/clock.h"
+#include "core/http/server.h"
 
 static uint64_t *sum_of(struct http_times *times, const char *state)
 {
@@ -46,4 +48,53 @@ struct http_times http_times_get(const struct http_request *req, uint64_t now_ns
     *(trail.lost_count > 0 ? &times.other_ns : sum_of(&times, state)) +=
         clock_elapsed_ns(since_ns, now_ns);
     return times;
+}
+
+static void put(struct buf *out, const char *name, uint64_t ns)
+{
+    const uint64_t us = ns / NS_PER_US;
+    const char decimals[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                             (char)('0' + us % 10)};
+    buf_append_cstr(out, name);
+    buf_append_cstr(out, ";dur=");
+    buf_append_u64(out, us / 1000);
+    buf_append(out, decimals, sizeof(decimals));
+}
+
+size_t http_times_format(const struct http_request *req, uint64_t now_ns, char *out)
+{
+    const struct http_times times = http_times_get(req, now_ns);
+    /* capacity and maximum are equal, so the buffer never grows: it stays in `out` */
+    struct buf text = {
+        .data = out, .cap = HTTP_TIMES_HEADER_BYTES, .max_bytes = HTTP_TIMES_HEADER_BYTES};
+    put(&text, "cpu", task_cpu_ns(&req->task));
+    put(&text, ", mysql", times.mysql_ns);
+    put(&text, ", redis", times.redis_ns);
+    put(&text, ", queue", times.mysql_pool_ns + times.loop_ns);
+    INVARIANT(!text.is_failed); /* four names and numbers of at most 20 digits */
+    return text.len;
+}
+
+const struct http_response *http_times_add(struct http_request *req,
+                                           const struct http_response *response,
+                                           struct http_response *timed)
+{
+    if (LIKELY(!req->server->has_server_timing) || response->is_bare) {
+        return response;
+    }
+    const size_t count = response->header_count;
+    struct http_header *headers = arena_alloc(&req->arena, (count + 1) * sizeof(*headers));
+    char *value = arena_alloc(&req->arena, HTTP_TIMES_HEADER_BYTES);
+    if (headers == NULL || value == NULL) {
+        return response;
+    }
+    if (count > 0) {
+        memcpy(headers, response->headers, count * sizeof(*headers));
+    }
+    headers[count].name = STR("Server-Timing");
+    headers[count].value = (struct str){value, http_times_format(req, clock_now_ns(), value)};
+    *timed = *response;
+    timed->headers = headers;
+    timed->header_count = count + 1;
+    return timed;
 }

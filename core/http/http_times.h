@@ -7,6 +7,8 @@
 
 #include "core/http/http.h"
 
+#define HTTP_TIMES_HEADER_BYTES 128
+
 /* In nanoseconds; together they are the time from its first byte on. */
 struct http_times {
     uint64_t running_ns;
@@ -26,5 +28,24 @@ struct http_times {
  * Thread: the loop.
  */
 struct http_times http_times_get(const struct http_request *req, uint64_t now_ns);
+
+/* http_times_format writes the value of a Server-Timing field: "cpu;dur=0.125, mysql;dur=2.007,
+ * redis;dur=0.000, queue;dur=0.310", in milliseconds. The queue is that for a connection of MySQL's
+ * pool, and for the loop.
+ *
+ * out: HTTP_TIMES_HEADER_BYTES.
+ * Returns: its length, without a NUL.
+ * Source:  W3C Server Timing.
+ */
+size_t http_times_format(const struct http_request *req, uint64_t now_ns, char *out);
+
+/* http_times_add adds a Server-Timing field where the server wants it. Not to answers of gRPC.
+ *
+ * timed:   room for the copy; the rest of it lies in the request's arena.
+ * Returns: the copy; or the response as it is, when none is wanted or there is no memory for it.
+ */
+const struct http_response *http_times_add(struct http_request *req,
+                                           const struct http_response *response,
+                                           struct http_response *timed);
 
 #endif

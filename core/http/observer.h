@@ -13,7 +13,7 @@
 struct http_request;
 struct usage_ended;
 
-#define HTTP_OBSERVERS_MAX 6
+#define HTTP_OBSERVERS_MAX 7
 
 /* The end of an answer. */
 struct http_end {
@@ -21,6 +21,7 @@ struct http_end {
     /* the account of the request's CPU time, set by the observer that closes it, the metrics'; NULL
      * before that, or when the thread runs no loop: see usage_end */
     struct usage_ended *cpu;
+    bool is_kept; /* with its trace, to be looked at: by the observers of spans and of records */
 };
 
 /* A http_end_fn is told of a request that has been answered, or whose peer has left; the request

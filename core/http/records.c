@@ -161,6 +161,7 @@ void http_records_on_end(void *ctx, struct http_request *req, struct http_end *e
         record->is_failed = is_failure;
         record->is_expensive = is_costly;
         req->transport->format_peer(req, record->peer);
+        end->is_kept = true;
     }
 }
 

@@ -10,6 +10,7 @@
 #include "core/http/request.h"
 
 #include "core/base/clock.h"
+#include "core/http/http_times.h"
 #include "core/http/http_trace.h"
 #include "core/http/misuse.h"
 #include "core/http/server.h"
@@ -358,7 +359,9 @@ void http_respond(struct http_request *req, const struct http_response *response
 {
     struct http_traced traced;
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
+        struct http_response timed;
         response = http_trace_add(req, checked(req, "http_respond", response), &traced);
+        response = http_times_add(req, response, &timed);
         if (shortage_replaces(req, response)) {
             return;
         }
@@ -376,7 +379,9 @@ void http_stream_start(struct http_request *req, const struct http_response *res
 {
     struct http_traced traced;
     if (may_call(req, LIFE(OPEN), "http_stream_start")) {
+        struct http_response timed;
         response = http_trace_add(req, checked(req, "http_stream_start", response), &traced);
+        response = http_times_add(req, response, &timed);
         set_life(req, HTTP_STREAMING);
         req->on_writable = on_writable;
         req->status = response->status;

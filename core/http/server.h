@@ -96,6 +96,7 @@ struct http_server {
     struct http_observer observers[HTTP_OBSERVERS_MAX + 1]; /* told in this order */
     struct access_log *access; /* owned; NULL: no request gets a line */
     uint64_t slow_ns;          /* requests that take as long are logged; 0: none */
+    bool has_server_timing;    /* answers tell where their time went */
     uint64_t cut_line_due_ms; /* until then no connection of HTTP/2 that is cut off is logged ... */
     uint64_t cuts_left_out;   /* ... but counted here */
     bool is_draining;

@@ -60,6 +60,7 @@ static void add_observers(struct http_server *server, const struct http_server_o
         {!options->is_vital, {trouble_on_end, NULL}},
         {true, {http_metrics_on_end, server->metrics}},
         {options->records != NULL, {http_records_on_end, options->records}},
+        {options->records != NULL || options->spans != NULL, {http_exemplars_on_end, NULL}},
     };
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -86,6 +87,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .foreign = options->http2_cuts->counts[HTTP2_CUT_PROTOCOL],
         .spans = options->spans,
         .slow_ns = options->slow_ns,
+        .has_server_timing = options->has_server_timing,
     };
     if (options->budget != NULL) {
         server->quota =

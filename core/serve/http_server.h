@@ -27,7 +27,8 @@ struct http_server_options {
     const struct http_spans *spans; /* NULL: its requests are not exported */
     struct http_records *records;   /* outlives the server; NULL: none are kept */
     struct access_log_options access;
-    uint64_t slow_ns; /* requests that take as long are logged; 0: none */
+    uint64_t slow_ns;       /* requests that take as long are logged; 0: none */
+    bool has_server_timing; /* answers tell where their time went */
 };
 
 /* http_server_open binds and serves `router`'s routes.

@@ -32,6 +32,9 @@ static void family_destroy(struct metric_family *f)
 {
     for (struct metric_series *s = f->series; s != NULL;) {
         struct metric_series *next = s->next;
+        if (f->options.type == METRIC_HISTOGRAM) {
+            free(s->histogram.exemplars);
+        }
         free(s);
         s = next;
     }
@@ -249,14 +252,24 @@ struct metric_histogram *metric_histogram(struct metric_family *f, const struct 
     return &get_series(f, METRIC_HISTOGRAM, values)->histogram;
 }
 
-void metric_observe(struct metric_histogram *h, double value)
+static inline size_t find_bucket(const struct metric_histogram *h, double value)
 {
     const struct metric_family_options *options = &h->family->options;
     size_t i = 0;
     while (i < options->bound_count && value > options->bounds[i]) {
         i++;
     }
-    METRIC_ADD(&h->buckets[i], 1);
+    return i;
+}
+
+size_t metric_bucket(const struct metric_histogram *h, double value)
+{
+    return find_bucket(h, value);
+}
+
+void metric_observe(struct metric_histogram *h, double value)
+{
+    METRIC_ADD(&h->buckets[find_bucket(h, value)], 1);
     METRIC_ADD(&h->sum, value);
 }
 

@@ -20,6 +20,7 @@ enum metrics_format { METRICS_TEXT_0_0_4, METRICS_OPENMETRICS_1_0_0 };
 #define METRIC_BUCKETS_MAX 24
 
 struct metrics;
+struct metric_exemplars;
 struct metric_family;
 
 /* A histogram's cells. Bucket i counts values <= bounds[i] and above bounds[i - 1]; the last one
@@ -28,6 +29,7 @@ struct metric_histogram {
     const struct metric_family *family;
     double sum;
     uint64_t buckets[METRIC_BUCKETS_MAX + 1];
+    struct metric_exemplars *exemplars; /* exemplar.h's; NULL: none yet */
 };
 
 /* What is pointed at is literals and static arrays: it lives as long as the registry. */
@@ -84,6 +86,9 @@ MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
         __atomic_store((cell), &metric_value_, __ATOMIC_RELAXED);                                  \
     } while (0)
 #define METRIC_ADD(cell, value) METRIC_SET(cell, *(cell) + (value))
+
+/* metric_bucket is the number of the bucket that a value falls into. */
+size_t metric_bucket(const struct metric_histogram *h, double value);
 
 /* metric_observe adds one value to a histogram, in the family's unit; never NaN. */
 void metric_observe(struct metric_histogram *h, double value);

@@ -7,6 +7,8 @@
  */
 #include <math.h>
 
+#include "core/base/hex.h"
+#include "core/telemetry/exemplar.h"
 #include "core/telemetry/metrics_internal.h"
 #include "core/telemetry/number.h"
 
@@ -125,6 +127,9 @@ static void add_histogram(const struct metric_histogram *h, struct total *total)
         total->count += count;
     }
     total->histogram.sum += read_f64(&h->sum);
+    if (total->histogram.exemplars == NULL) { /* those of one registry will do */
+        total->histogram.exemplars = __atomic_load_n(&h->exemplars, __ATOMIC_ACQUIRE);
+    }
 }
 
 static void add_value(const struct metric_family *f, const struct metric_series *s,
@@ -204,6 +209,27 @@ static void append_counter(const struct render *r, const struct metric_series *s
     }
 }
 
+/* append_bucket prints how many values are up to a bound, with the trace of one of the bucket's. */
+static void append_bucket(const struct render *r, const struct metric_histogram *h, size_t bucket,
+                          uint64_t cumulated)
+{
+    struct exemplar exemplar;
+    buf_append_u64(r->out, cumulated);
+    if (r->is_openmetrics && exemplar_copy(h, bucket, &exemplar)) {
+        char trace_id[TRACE_ID_LEN];
+        char span_id[TRACE_SPAN_ID_LEN];
+        char number[NUMBER_BYTES];
+        hex_encode(exemplar.trace_id, sizeof(exemplar.trace_id), trace_id);
+        hex_encode(exemplar.span_id, sizeof(exemplar.span_id), span_id);
+        number_format(number, exemplar.value);
+        buf_printf(r->out, " # {trace_id=\"%.*s\",span_id=\"%.*s\"} %s", TRACE_ID_LEN, trace_id,
+                   TRACE_SPAN_ID_LEN, span_id, number);
+        number_format(number, (double)(exemplar.wall_ns / NS_PER_MS) / 1e3);
+        buf_printf(r->out, " %s", number);
+    }
+    buf_append_char(r->out, '\n');
+}
+
 static void append_histogram(const struct render *r, const struct metric_series *s,
                              const struct total *total)
 {
@@ -212,10 +238,10 @@ static void append_histogram(const struct render *r, const struct metric_series 
     for (size_t i = 0; i < r->family->options.bound_count; i++) {
         cumulated += h->buckets[i];
         append_name(r, s, "_bucket", r->bounds[i]);
-        append_u64_line(r, cumulated);
+        append_bucket(r, h, i, cumulated);
     }
     append_name(r, s, "_bucket", "+Inf");
-    append_u64_line(r, total->count);
+    append_bucket(r, h, r->family->options.bound_count, total->count);
     append_name(r, s, "_sum", NULL);
     append_f64_line(r, h->sum);
     append_name(r, s, "_count", NULL);

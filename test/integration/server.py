@@ -37,6 +37,7 @@ DEFAULTS = {
     "ALLOWED_HOSTS": "test,t",  # what requests name in wire.py and in tests
     "LOG_LEVEL": "info",
     "LOG_ACCESS_MAX_PER_S": "0",  # tests look for the line of each request
+    "SERVER_TIMING": "false",  # tests compare fields, and these are others each time
     "SHUTDOWN_DELAY_MS": "0",
     "MYSQL_HOST": "127.0.0.1",
     "MYSQL_PORT": "1",
