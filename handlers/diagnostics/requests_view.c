@@ -75,16 +75,29 @@ const char *requests_item_what(const struct requests_item *item)
     return item->is_in_flight && last->what != NULL ? last->what : "";
 }
 
+/* format_note writes a note; of a batch its id and the number of its reads. Returns: snprintf's. */
+static int format_note(const struct task_change *note, char *out, size_t size)
+{
+    if (note->state != task_note_batch) {
+        return snprintf(out, size, "%s %" PRIu64, note->state, note->number);
+    }
+    if (note->number == TASK_BATCH_SHARED) {
+        return snprintf(out, size, "shared read");
+    }
+    return snprintf(out, size, "batch %" PRIu64 " of %" PRIu64 " reads", note->number >> 16,
+                    note->number & 0xFFFF);
+}
+
 const char *requests_item_notes(const struct requests_item *item, char *out)
 {
     const struct task_trail *trail = &item->record.trail;
     size_t len = 0;
     out[0] = '\0';
-    for (uint32_t i = 0; i < trail->change_count && len < REQUESTS_NOTES_BYTES; i++) {
-        const struct task_change *change = &trail->changes[i];
-        if (task_is_note(change)) {
-            len += (size_t)snprintf(out + len, REQUESTS_NOTES_BYTES - len, "%s%s %" PRIu64,
-                                    len == 0 ? "" : ", ", change->state, change->number);
+    for (uint32_t i = 0; i < trail->change_count && len < REQUESTS_NOTES_BYTES - 2; i++) {
+        if (task_is_note(&trail->changes[i])) {
+            len +=
+                (size_t)snprintf(out + len, REQUESTS_NOTES_BYTES - len, "%s", len == 0 ? "" : ", ");
+            len += (size_t)format_note(&trail->changes[i], out + len, REQUESTS_NOTES_BYTES - len);
         }
     }
     return out;

@@ -109,7 +109,7 @@ const char *requests_item_what(const struct requests_item *item);
  * for the loop; NULL: it waited behind none that took long. */
 const char *requests_item_culprit(const struct requests_item *item);
 
-/* requests_item_notes writes what it met: "cache miss 1, batch 4"; "" for nothing.
+/* requests_item_notes writes what it met: "cache miss 1, batch 9 of 4 reads"; "" for nothing.
  *
  * out:     REQUESTS_NOTES_BYTES.
  * Returns: out.

@@ -99,7 +99,8 @@ static void test_parts_and_notes(void **state)
     struct http_record *record = keep(0, 3, 1000);
     add_change(record, 100, "mysql", "x.get");
     add_note(record, 150, task_note_miss, 1);
-    add_note(record, 160, task_note_batch, 4);
+    add_note(record, 160, task_note_batch, 9 << 16 | 4);
+    add_note(record, 165, task_note_batch, TASK_BATCH_SHARED);
     add_note(record, 170, task_note_error, 1205);
     add_note(record, 180, task_note_status, 404);
     add_change(record, 300, "[loop]", NULL);
@@ -112,7 +113,8 @@ static void test_parts_and_notes(void **state)
     assert_part(item, 1, 100, 300, "mysql", "x.get");
     assert_part(item, 2, 300, 1000, "running", NULL);
     assert_ptr_equal(requests_item_notes(item, notes), notes);
-    assert_string_equal(notes, "cache miss 1, batch 4, error 1205, status 404");
+    assert_string_equal(notes, "cache miss 1, batch 9 of 4 reads, shared read, error 1205,"
+                               " status 404");
     assert_string_equal(requests_item_what(item), ""); /* it waits for nothing any more */
     requests_view_destroy(view);
 }
