@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""beside.py OLD NEW [--instructions] [--kind KIND]... - what a request costs a server of before, and one
-of today.
+"""beside.py OLD NEW [--instructions] [--kind KIND]... [--old-env NAME=VALUE]... [--new-env NAME=VALUE]... -
+what a request costs a server of before, and one of today.
 
 OLD and NEW are toq_server binaries, each in build/VARIANT/ of its tree, whose config/ it is given. OLD
 runs twice: how far its two differ is what a difference to NEW has to exceed to be one.
@@ -10,6 +10,11 @@ BENCH_ROUNDS (7) rounds of BENCH_SECONDS (4), in which the three take turns: use
 median of the ratios within a round, with the least and the most. --instructions instead runs OLD and
 NEW once under valgrind's callgrind, with one request at a time: instructions in user mode per request,
 of all threads.
+
+--old-env and --new-env set variables of one of them: with one binary as OLD and NEW they say what a
+setting costs. The recorder, off and on:
+
+    beside.py build/toq_server build/toq_server --old-env RECORDER_EVENTS=0 --new-env RECORDER_EVENTS=262144
 
 KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each).
 """
@@ -51,11 +56,11 @@ def note(text):
 class Contender:
     """A binary with a database of its own, since what each keeps in Redis may differ."""
 
-    def __init__(self, name, binary, folder):
+    def __init__(self, name, binary, folder, settings):
         self.name = name
         tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(binary))))
         self.program = os.path.abspath(binary)
-        self.settings = {}
+        self.settings = dict(settings)
         self.calls = CALLS
         self.folder = os.path.join(folder, name)
         os.mkdir(self.folder)
@@ -66,7 +71,7 @@ class Contender:
 
     def count_instructions(self):
         """From now on its servers run under callgrind, and take no samples of how slow that makes them."""
-        self.settings = {"ENABLE_PPROF": "false"}
+        self.settings = {"ENABLE_PPROF": "false", **self.settings}
         self.calls = grpc_bench.Kind(CALLS.title, 1, 1)
         load.CONNECTIONS = 1  # each request has a turn of the loop for itself, however fast it is
         script = os.path.join(self.folder, "callgrind")
@@ -136,18 +141,28 @@ def count(old, new, kind):
     print(f"{kind:6} {before:9.0f} -> {after:9.0f} instructions  {after / before:.3f}", flush=True)
 
 
+def setting(text):
+    name, sign, value = text.partition("=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--kind", action="append", choices=KINDS)
+    for side in ("old", "new"):
+        parser.add_argument(f"--{side}-env", action="append", type=setting, default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     rounds = int(os.environ.get("BENCH_ROUNDS", "7"))
     seconds = int(os.environ.get("BENCH_SECONDS", "4"))
     with tempfile.TemporaryDirectory(prefix="toq-beside-") as folder, contextlib.ExitStack() as stack:
-        contenders = [Contender("old", options.old, folder), Contender("again", options.old, folder),
-                      Contender("new", options.new, folder)]
+        contenders = [Contender("old", options.old, folder, options.old_env),
+                      Contender("again", options.old, folder, options.old_env),
+                      Contender("new", options.new, folder, options.new_env)]
         if options.instructions:
             del contenders[1]
         for one in contenders:
