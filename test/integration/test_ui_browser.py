@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 import server as server_module
+from flight_decode import Trace, check
 from pprof_decode import Profile, load_messages
 from pprof_load import load
 from wire import Peer, request
@@ -214,6 +215,18 @@ def test_a_saved_page_needs_nobody(look):
     assert [url.split("/")[-1] for url in saw["saved"]["asked"]] == ["saved.html"]
     assert "main" in names(saw["saved"]["frames"]) and saw["saved"]["captures"] == 1
     assert Profile((folder / "downloaded.pb.gz").read_bytes()).samples
+
+
+def test_the_recorder_s_button_hands_the_trace_to_perfetto(look):
+    saw, folder = look
+    flight = saw["flight"]
+    assert "default-src 'none'" in flight["policy"] and "unsafe" not in flight["policy"]
+    assert flight["link"] == "../flight?ago=20s"
+    handed = flight["handed"]
+    assert (handed["from"], handed["title"], handed["fileName"]) == (flight["base"], "toq", "toq.pftrace")
+    assert flight["said"] == f"Opened: {handed['bytes']} bytes." and handed["first"] == 0x0a  # a packet of a trace
+    trace = check(Trace((folder / "flight.pftrace").read_bytes()))
+    assert "/test/burn" in {one.name for one in trace.requests()}  # it holds the loop now
 
 
 def test_names_stay_text(look):

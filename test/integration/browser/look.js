@@ -197,6 +197,36 @@ async function lookAtSaved(browser, page) {
   await alone.close();
 }
 
+// In place of ui.perfetto.dev: it says PONG to a PING, and notes what it is handed.
+const VIEWER = "https://ui.perfetto.dev";
+const VIEWER_PAGE = `<!DOCTYPE html><title>viewer</title><link rel="icon" href="data:,"><script>
+  addEventListener("message", (event) => {
+    if (event.data === "PING") { event.source.postMessage("PONG", event.origin); return; }
+    const { buffer, ...rest } = event.data.perfetto;
+    window.handed = { from: event.origin, bytes: buffer.byteLength, first: new Uint8Array(buffer)[0], ...rest };
+  });
+</script>`;
+
+async function lookAtFlight(context, base) {
+  await context.route(`${VIEWER}/**`, (route) => route.fulfill({ contentType: "text/html", body: VIEWER_PAGE }));
+  const page = await context.newPage();
+  await watch(page);
+  await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
+  const answer = await page.goto(`${base}/debug/flight/`);
+  saw.flight = { policy: answer.headers()["content-security-policy"], base: new URL(base).origin };
+  await page.fill("#ago", "20");
+  saw.flight.link = await page.getAttribute("#save", "href");
+  const [viewer] = await Promise.all([context.waitForEvent("page"), page.click("#open")]);
+  await page.waitForFunction(() => document.querySelector("#said").textContent.startsWith("Opened"));
+  saw.flight.said = await page.textContent("#said");
+  await viewer.waitForFunction(() => window.handed);
+  saw.flight.handed = await viewer.evaluate(() => window.handed);
+  await picture(page, "flight-light.png");
+  await download(page, "#save", "flight.pftrace");
+  await viewer.close();
+  await page.close();
+}
+
 async function lookAtHostile(page) {
   await page.route("**/profile?*", (route) => route.fulfill({ path: path.join(folder, "hostile.pb.gz") }));
   await capture(page);
@@ -236,6 +266,7 @@ async function main() {
     await lookAtFunction(page, past);
     await lookAtPast(page);
     await lookAtSaved(browser, page);
+    await lookAtFlight(context, `http://127.0.0.1:${proxy.address().port}${PREFIX}`);
     await lookAtHostile(page);
   } finally {
     await browser.close();
