@@ -83,8 +83,10 @@ bool named_has_traces(const struct named *named);
 /* named_count is how many of what it counts there are now. */
 uint64_t named_count(const struct named *named);
 
-/* named_check tells why the profile cannot be taken, a sentence for the client. Returns: NULL when
- * it can. */
+/* named_check tells why the profile cannot be taken, as a sentence for the client.
+ *
+ * Returns: NULL: it can be taken.
+ */
 const char *named_check(const struct named *named);
 
 /* named_query takes a profile.

@@ -41,7 +41,8 @@ void clock_format_rfc3339(uint64_t wall_ns, char *out);
 
 /* clock_format_http writes a wall time as the Date field has it.
  *
- * wall_ns: since 1970. out: CLOCK_HTTP_BYTES. Source: RFC 9110 5.6.7 (IMF-fixdate).
+ * wall_ns: since 1970. out: CLOCK_HTTP_BYTES.
+ * Source:  RFC 9110 5.6.7 (IMF-fixdate).
  */
 void clock_format_http(uint64_t wall_ns, char *out);
 

@@ -43,8 +43,10 @@ struct json_reader {
 /* json_init begins to read; the text is borrowed. */
 void json_init(struct json_reader *reader, struct str text);
 
-/* json_enter goes into the object that the text is. Returns: false when it is none; nothing is read
- * then. */
+/* json_enter enters the object that the text is.
+ *
+ * Returns: false when the text is no object; then nothing was read.
+ */
 MUST_USE bool json_enter(struct json_reader *reader);
 
 /* json_next reads the next member. A value that holds others is checked and skipped.

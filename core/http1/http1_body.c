@@ -156,8 +156,9 @@ static enum chunk_state step_trailer(struct http1_chunks *chunks, char c)
 
 /* --- the body --- */
 
-/* keep keeps data when the handler wants it. Returns: whether there was memory; if not, ex->fault
- * is set. */
+/* keep keeps data when the handler wants it.
+ *
+ * Returns: whether there was memory; if not, ex->fault is set. */
 static bool keep(struct http1_exchange *ex, const char *data, size_t len)
 {
     if (ex->is_body_wanted) {

@@ -84,7 +84,8 @@ struct budget_allocator {
 
 /* budget_get_allocator asks the allocator, for its numbers as of the budget's last look.
  *
- * Returns: false: it is none that can tell. Thread: any.
+ * Returns: false: this allocator keeps no such numbers.
+ * Thread:  any.
  */
 MUST_USE bool budget_get_allocator(struct budget_allocator *ret_allocator);
 

@@ -269,8 +269,9 @@ void pool_on_thread(struct pool *pool, void (*on_thread)(void))
     pool->on_thread = on_thread;
 }
 
-/* wait_quiet waits for the jobs that run, the lock held. Returns: false when the time is up
- * first. */
+/* wait_quiet waits for the jobs that run, with the lock held.
+ *
+ * Returns: false when the time is up first. */
 static bool wait_quiet(struct pool *pool, uint64_t timeout_ms)
 {
     const uint64_t end_ns = clock_now_ns() + timeout_ms * NS_PER_MS;

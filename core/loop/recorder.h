@@ -93,7 +93,10 @@ static inline void recorder_add(enum recorder_kind kind, uint64_t id, uint64_t m
 }
 
 /* recorder_literal makes what an event keeps of a literal, or of a text that literal_keep keeps; 0
- * for NULL. Another text is kept as "?". Thread: any. */
+ * for NULL. Another text is kept as "?".
+ *
+ * Thread: any.
+ */
 uint64_t recorder_literal(const char *literal);
 
 /* recorder_text is the literal again; NULL for 0. Thread: any. */

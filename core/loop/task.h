@@ -176,7 +176,8 @@ uint32_t task_swap_label(uint32_t label);
 /* task_write_for is task_swap_label to the writing of a task's answer, when the task may have ended
  * in this turn: it counts for that task.
  *
- * task_id: task_current_id's, when the answer was queued. Thread: the loop's.
+ * task_id: task_current_id's, when the answer was queued.
+ * Thread:  the loop's.
  */
 uint32_t task_write_for(uint32_t label, uint64_t task_id);
 

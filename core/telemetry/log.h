@@ -75,7 +75,10 @@ MUST_USE int log_start(const struct log_options *options);
 void log_stop(uint64_t timeout_ms);
 
 /* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed
- * until the next call; NULL for nothing. It logs nothing itself. Thread: any. */
+ * until the next call; NULL for nothing. It logs nothing itself.
+ *
+ * Thread: any.
+ */
 typedef const struct trace_context *(*log_trace_fn)(void);
 
 /* log_choose_format is the format that suits a descriptor: text becomes LOG_TERMINAL where the

@@ -21,7 +21,8 @@ void number_format(char *out, double value);
 /* number_format_bound writes a bucket's bound: powers of ten from 1e+06 on with an exponent, so
  * that the label has the same text as from other exporters.
  *
- * out: NUMBER_BYTES. Source: OpenMetrics 1.0.0, "Canonical Numbers".
+ * out:    NUMBER_BYTES.
+ * Source: OpenMetrics 1.0.0, "Canonical Numbers".
  */
 void number_format_bound(char *out, double value);
 

@@ -95,8 +95,11 @@ const char *requests_list_name(enum requests_list list);
 /* requests_list_title is a list's name for people. */
 const char *requests_list_title(enum requests_list list);
 
-/* requests_item_trace writes the id of its trace. out: TRACE_ID_LEN + 1 bytes. Returns: false: it
- * has none yet. */
+/* requests_item_trace writes the id of a request's trace.
+ *
+ * out:     TRACE_ID_LEN + 1 bytes.
+ * Returns: false: the request has no trace yet.
+ */
 MUST_USE bool requests_item_trace(const struct requests_item *item, char *out);
 
 /* requests_item_span is requests_item_trace for the span. out: TRACE_SPAN_ID_LEN + 1 bytes. */

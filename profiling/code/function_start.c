@@ -19,8 +19,10 @@
 #define ENCODED_PCREL_SDATA4   0x1b
 #define ENCODED_DATAREL_SDATA4 0x3b
 
-/* The table of .eh_frame_hdr: where each function begins, whether or not a symbol says so. Its form
- * is the linkers' one and only. Source: LSB Core, "Exception Frames". */
+/* The table of .eh_frame_hdr: where each function begins, whether or not a symbol says so. Linkers
+ * write it in this form alone.
+ *
+ * Source: LSB Core, "Exception Frames". */
 static Elf_Data *find_table(Elf *elf, GElf_Addr *ret_table_addr)
 {
     size_t count;

@@ -27,8 +27,9 @@
 #define PAUSE_NS (200 * NS_PER_US) /* between two looks */
 
 /* Calls that fail with EINTR after any handler, SA_RESTART or not: those on sockets when the socket
- * has a timeout, which is not to be seen from here. Source: man 7 signal, "Interruption of system
- * calls". */
+ * has a timeout, which cannot be seen from here.
+ *
+ * Source: man 7 signal, "Interruption of system calls". */
 static const uint64_t ended_calls[] = {
     ARCH_ENDED_CALLS SYS_accept,
     SYS_accept4,

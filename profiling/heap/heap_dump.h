@@ -38,7 +38,10 @@ typedef void (*heap_dump_fn)(void *arg, const struct heap_dump_stack *stack);
 MUST_USE int heap_dump_read(FILE *file, heap_dump_fn on_stack, void *arg);
 
 /* heap_unsample estimates what was allocated from what was sampled at one stack, one sample in
- * `rate` bytes. Source: scaleHeapSample of Go's runtime/pprof. */
+ * `rate` bytes.
+ *
+ * Source: scaleHeapSample of Go's runtime/pprof.
+ */
 struct heap_amount heap_unsample(struct heap_amount sampled, uint64_t rate);
 
 #endif

@@ -31,7 +31,10 @@ MUST_USE int task_stack_start(struct loop *loop, struct pool *pool, void (*work)
 void task_stack_write(const struct task_facts *facts, struct buf *out);
 
 /* task_stack_write_thread appends where a thread is now; nothing when it does not answer within
- * 20 ms. Thread: as task_stack_write. */
+ * 20 ms.
+ *
+ * Thread: as task_stack_write.
+ */
 void task_stack_write_thread(pid_t tid, struct buf *out);
 
 #endif

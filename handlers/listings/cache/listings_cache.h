@@ -150,13 +150,17 @@ void listings_cache_cancel(struct listings_read *read);
  */
 MUST_USE int listings_cache_create(struct listings_cache *cache, struct listings_write *write);
 
-/* listings_cache_update writes over a listing, as listings_store_update. Returns: as
- * listings_cache_get. */
+/* listings_cache_update writes over a listing, as listings_store_update.
+ *
+ * Returns: as listings_cache_get.
+ */
 MUST_USE int listings_cache_update(struct listings_cache *cache, struct listings_write *write,
                                    uint64_t expected_version);
 
-/* listings_cache_remove deletes a listing, as listings_store_remove. Returns: as
- * listings_cache_get. */
+/* listings_cache_remove deletes a listing, as listings_store_remove.
+ *
+ * Returns: as listings_cache_get.
+ */
 MUST_USE int listings_cache_remove(struct listings_cache *cache, struct listings_write *write,
                                    uint64_t expected_version);
 
