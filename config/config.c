@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.c - the sources of configuration, one over the other.
+ * config.c - loads the configuration from its sources, by their precedence.
  *
  * Flow:    environment -> ENV and CONFIG_DIR -> env file -> each option from the first source that
  *          sets it, else its default -> rules between options
- * Failure: the first one found; an env file is checked whole, also what the environment overrides.
- * Secrets: no message shows one. Syntax errors quote nothing of their line, for the same reason.
+ * Failure: the first error ends the load. An env file is checked as a whole, with the lines that
+ *          the environment overrides.
+ * Secrets: no message shows a secret; therefore syntax errors do not quote their line.
  */
 #include "config/config.h"
 

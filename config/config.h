@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.h - what the server is told: environment over $CONFIG_DIR/$ENV.env over defaults. The
- *            core's values are in one flat struct, a module's in its state.
+ * config.h - the configuration: environment over $CONFIG_DIR/$ENV.env over defaults. The core's
+ * values are in one flat struct, a module's in its state.
  *
  * Flow:    config_load -> every option read, checked, stored -> the values never change again
  * Failure: one line that names the variable, the value and what is allowed; the caller exits 78.

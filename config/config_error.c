@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_error.c - formatting into the caller's buffer, safe to print on a terminal.
+ * config_error.c - formats into the caller's buffer; the text is safe to print on a terminal.
  */
 #include "config/config_error.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_foreign.h - variables of the Go runtime, which toq knows and does not use: the server
- * starts with them and says what stands for them here.
+ * config_foreign.h - variables of the Go runtime that toq does not use: the server starts in spite
+ * of them and logs toq's counterpart.
  */
 #ifndef TOQ_CONFIG_CONFIG_FOREIGN_H
 #define TOQ_CONFIG_CONFIG_FOREIGN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_host.c - both families in one 16-byte form, so that comparing needs no case by case.
+ * config_host.c - keeps addresses of both families in one 16-byte form, so that they compare alike.
  */
 #include "config/config_host.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_listeners.c - the rows, and what the configuration says of each.
+ * config_listeners.c - the rows, and each row's values in a configuration.
  */
 #include "config/config_listeners.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_listeners.h - the table of listeners: what tells one from another. It drives the rules
- * between variables (config_rules.c), what is opened (core/app/app_servers.c), and in which phase
- * of the drain each closes.
+ * config_listeners.h - the table of listeners: the properties of each. It drives the rules between
+ * variables (config_rules.c), what is opened (core/app/app_servers.c), and in which phase of the
+ * drain each closes.
  */
 #ifndef TOQ_CONFIG_CONFIG_LISTENERS_H
 #define TOQ_CONFIG_CONFIG_LISTENERS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_options.h - what a variable is: a row of a table. The core has one table, and each module
- * its own.
+ * config_options.h - options: a variable is a row of a table. The core has one table, and each
+ * module its own.
  */
 #ifndef TOQ_CONFIG_CONFIG_OPTIONS_H
 #define TOQ_CONFIG_CONFIG_OPTIONS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_print.c - the options for people: as it is in force, and as help.
+ * config_print.c - prints the options: the values in force, and the help.
  */
 #include "config/config.h"
 #include "config/config_value.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_rules.h - what must hold between options that are each allowed.
+ * config_rules.h - rules between options whose values are each allowed.
  */
 #ifndef TOQ_CONFIG_CONFIG_RULES_H
 #define TOQ_CONFIG_CONFIG_RULES_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_set.c - the tables put together, and finding names in them.
+ * config_set.c - collects the tables, and finds names in them.
  */
 #include "config/config_set.h"
 

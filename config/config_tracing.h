@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_tracing.h - where spans go and which there are: OpenTelemetry's variables and Jaeger's.
+ * config_tracing.h - the variables about spans, of OpenTelemetry and Jaeger: the receivers, the
+ * sampler, the limits.
  *
  * Source: OpenTelemetry specification 1.60: sdk-environment-variables, protocol/exporter. A wrong
- *         value is an error here, as all are, and not a warning.
+ *         value is an error, as everywhere in toq, not a warning.
  */
 #ifndef TOQ_CONFIG_CONFIG_TRACING_H
 #define TOQ_CONFIG_CONFIG_TRACING_H

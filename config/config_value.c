@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_value.c - checking, storing and printing by kind.
+ * config_value.c - checks, stores and prints values by their kind.
  */
 #include "config/config_value.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_value.h - one option's value between its text and its field, for each kind of option.
+ * config_value.h - converts an option's value between text and field, for each kind of option.
  */
 #ifndef TOQ_CONFIG_CONFIG_VALUE_H
 #define TOQ_CONFIG_CONFIG_VALUE_H

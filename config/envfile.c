@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * envfile.c - lines into names and values.
+ * envfile.c - splits lines into names and values.
  */
 #include "config/envfile.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * modules.h - what this server serves.
+ * modules.h - the list of modules that this server has.
  */
 #ifndef TOQ_HANDLERS_MODULES_H
 #define TOQ_HANDLERS_MODULES_H

@@ -3,7 +3,7 @@
  * app.c - the parts in order: loop -> data clients -> listeners with their routes -> log -> run ->
  * drain.
  *
- * How it ends is app_drain.c's.
+ * app_drain.c ends the server.
  */
 #include "core/app/app.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app.h - the composition root: the server's parts put together, run and taken down.
+ * app.h - the composition root: makes the server's parts, runs them, and takes them down.
  */
 #ifndef TOQ_CORE_APP_APP_H
 #define TOQ_CORE_APP_APP_H

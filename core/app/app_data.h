@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_data.h - what the modules store in and read from: MySQL and Redis.
+ * app_data.h - the clients of MySQL and Redis that modules use.
  *
- * Thread: main, before the loop runs, and the loop's afterwards.
+ * Thread: main before the loop runs, afterwards the loop.
  */
 #ifndef TOQ_CORE_APP_APP_DATA_H
 #define TOQ_CORE_APP_APP_DATA_H

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_drain.h - how the server ends: in phases, and what it waits for is in the log.
+ * app_drain.h - the drain: ends the server in phases, and logs what each phase waits for.
  *
  * Flow:    readiness 503 and gRPC's health NOT_SERVING -> SHUTDOWN_DELAY_MS, in which all is served
  *          -> traffic: its listeners close, idle connections end, streams are told, requests finish
  *          -> the clients of MySQL and Redis -> captures that were begun before -> diagnostics,
- *          which answer up to here -> loop_stop.
- * Failure: SHUTDOWN_TIMEOUT_MS after the signal the requests that are left are cancelled, and a
- *          moment later their connections are cut.
+ *          which answer until then -> loop_stop
+ * Failure: SHUTDOWN_TIMEOUT_MS after the signal the remaining requests are cancelled; shortly
+ *          afterwards their connections are closed.
  * Thread:  the work loop.
  */
 #ifndef TOQ_CORE_APP_APP_DRAIN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_export.c - the variables of spans as an exporter's options.
+ * app_export.c - turns the variables about spans into options of the exporter.
  */
 #include "core/app/app_export.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_export.h - spans of traffic, from the work loop to receivers, when the configuration names
- * one.
+ * app_export.h - exports spans of the work loop's requests, when the configuration names a
+ * receiver.
  *
  * Thread: main, but for the exporter's own.
  */

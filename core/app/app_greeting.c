@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_greeting.c - foreign variables, and the block behind the line "ready".
+ * app_greeting.c - the warning about foreign variables, and the block below the line "ready".
  */
 #include "core/app/app_greeting.h"
 

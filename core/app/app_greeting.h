@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_greeting.h - what a server that has started tells the person who started it.
+ * app_greeting.h - what the server prints on a terminal when it has started.
  */
 #ifndef TOQ_CORE_APP_APP_GREETING_H
 #define TOQ_CORE_APP_APP_GREETING_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_migrate.c - a loop and one connection, as long as it takes.
+ * app_migrate.c - runs the steps on one connection, on a loop that ends with them.
  */
 #include "core/app/app_migrate.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_module.h - what a server is put together from: a module is a table of what it brings. A
- * feature is a folder with such a table, and a line in handlers/modules.c.
+ * app_module.h - a module: a table of the options, schema steps, routes and services of one
+ * feature. A feature is a folder with such a table, and a line in handlers/modules.c.
  *
  * Flow:   the options are read -> open -> add_routes for each listener, add_services -> start ->
  *         the loops run -> on_data_close -> the loops have stopped: stop -> close

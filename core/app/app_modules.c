@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_modules.c - each step of a server's life, for each module.
+ * app_modules.c - calls each module at each step of the server's life.
  */
 #include "core/app/app_modules.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_modules.h - the modules of a server, opened in the order of their list and closed against it.
+ * app_modules.h - the modules of a server, opened in the order of their list and closed in the
+ * opposite order.
  *
  * Thread: as app_module.h.
  */

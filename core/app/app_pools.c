@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_pools.c - how many threads for what.
+ * app_pools.c - the sizes of the pools.
  */
 #include "core/app/app_pools.h"
 

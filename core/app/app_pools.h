@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * app_pools.h - the threads beside the loop's, a pool for each kind of work; MySQL's client has one
- * of its own.
+ * app_pools.h - the pools of threads, one for each kind of work. MySQL's client makes its own.
  *
- * Thread: main, before the loop runs and when it has ended.
+ * Thread: main, while the loop does not run.
  */
 #ifndef TOQ_CORE_APP_APP_POOLS_H
 #define TOQ_CORE_APP_APP_POOLS_H

@@ -2,7 +2,7 @@
  *
  * app_servers.h - the listeners with their routes: public, gRPC, metrics, pprof.
  *
- * Thread: main, before the loops run, and each side's loop afterwards.
+ * Thread: main before the loops run, afterwards each side's loop.
  */
 #ifndef TOQ_CORE_APP_APP_SERVERS_H
 #define TOQ_CORE_APP_APP_SERVERS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * diag_drain.c - the last phases of the end, on the loop of diagnostics.
+ * diag_drain.c - the last phases of the drain, on the loop of diagnostics.
  */
 #include "core/app/diag_drain.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * diag_drain.h - how diagnostics end, behind all else: captures that were begun before may end,
- * then their listeners close. Up to here they answer.
+ * diag_drain.h - ends diagnostics after everything else: captures that have begun may end, then the
+ * listeners close. Until then diagnostics answer.
  *
  * Flow:   diag_drain_begin -> captures -> listeners, connections and spans that wait to be exported
  *         -> the loop of diagnostics stops, when it is one of its own -> on_over
- * Thread: the loop of diagnostics, but for what says otherwise.
+ * Thread: the loop of diagnostics, unless a function says otherwise.
  */
 #ifndef TOQ_CORE_APP_DIAG_DRAIN_H
 #define TOQ_CORE_APP_DIAG_DRAIN_H

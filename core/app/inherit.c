@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * inherit.c - each thing is looked at before it is set, so that the log can tell what was there.
+ * inherit.c - reads each limit and signal before setting it, so that the log can tell the old
+ * value.
  */
 #include "core/app/inherit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * inherit.h - what a process has from the one that started it: descriptors, signals, limits.
+ * inherit.h - what the process inherits from its parent: descriptors, signals, limits.
  *
  * Flow:   inherit_settle, first in main -> ... the log starts -> inherit_log
  * Thread: main.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * phases.c - what the drains of both loops share.
+ * phases.c - runs the phases of a drain; both loops use it.
  */
 #include "core/app/phases.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * port_owner.c - /proc/net/tcp has the inodes of the sockets, /proc/PID/fd who holds them.
+ * port_owner.c - finds the inodes of the sockets in /proc/net/tcp, and their processes in
+ * /proc/PID/fd.
  *
  * Failure: whatever cannot be read is skipped.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * alt_stack_hook.c - sigaltstack, which is for one thread.
+ * alt_stack_hook.c - calls sigaltstack for the calling thread.
  */
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * arena.h - memory that is given back all at once: one per request, so a handler frees nothing.
+ * arena.h - memory that is freed all at once: each request has an arena, so a handler frees
+ * nothing.
  *
- * Memory: blocks of ARENA_BLOCK_BYTES from the allocator, bigger ones for bigger wishes, in total
- *         never more than max_bytes. arena_reset keeps one plain block, so a busy connection
+ * Memory: blocks of ARENA_BLOCK_BYTES from the allocator, larger ones for larger allocations, at
+ *         most max_bytes in total. arena_reset keeps one plain block, so a busy connection
  *         allocates nothing and an idle one holds little. Blocks are charged to the quota.
  * Thread: one at a time.
  */

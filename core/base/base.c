@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * base.c - the end of the road for a broken check.
+ * base.c - prints a broken check and aborts.
  */
 #include "core/base/base.h"
 

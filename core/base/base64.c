@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * base64.c - six bits a digit, the highest first.
+ * base64.c - encodes and decodes six bits a digit, the highest first.
  */
 #include "core/base/base64.h"
 

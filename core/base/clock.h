@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * clock.h - what time it is: monotonic for durations, wall for what people read.
+ * clock.h - two clocks: monotonic for durations, wall for times that people read.
  *
  * Thread: any; also safe in a signal handler.
  */

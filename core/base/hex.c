@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * hex.c - four bits a digit, the highest first.
+ * hex.c - encodes and decodes four bits a digit, the highest first.
  */
 #include "core/base/hex.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * json.h - JSON read where it lies: the members of an object one after another, what is in them
- * skipped or taken.
+ * json.h - a JSON reader without copies: visits the members of an object in order, and takes or
+ * skips their values.
  *
  * Flow:    json_init -> json_enter -> json_next for each member -> json_end
- * Failure: what is no JSON is told once, by reader->wrong and reader->at.
- * Memory:  none is taken: a value is a view of the text, whatever the text is.
+ * Failure: malformed JSON is reported once, by reader->wrong and reader->at.
+ * Memory:  allocates nothing: a value is a view of the text.
  * Thread:  one at a time.
  * Source:  RFC 8259. Nesting is bounded, and a NUL in a string is refused.
  */

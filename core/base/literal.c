@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * literal.c - a table that only grows. It is asked at start and when something is seen for the
- * first time, so a linear search under a lock will do.
+ * literal.c - a table that only grows. Look-ups are rare (at the start, and for new texts), so a
+ * linear search under a lock suffices.
  */
 #include "core/base/literal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lookup.h - a hash index over an array that the caller owns: it stores positions, the caller
- * compares. And the growing of such arrays.
+ * lookup.h - a hash index over an array of the caller's: the index stores positions, the caller
+ * compares elements. Also grows such arrays.
  *
  * Memory: 8 bytes per cell, at most half of them in use.
  * Thread: one at a time.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * quota.c - batches between the quotas and their pool, and how full it is.
+ * quota.c - moves batches between the quotas and their pool, and tells how full the pool is.
  */
 #include "core/base/quota.h"
 

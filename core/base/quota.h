@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * quota.h - memory that is counted: what allocates charges a quota, and all quotas of a process
- * share one pool.
+ * quota.h - counts memory: an allocator charges a quota, and all quotas of a process share one
+ * pool.
  *
  * Flow:    quota_realloc, or quota_charge before an allocation; quota_release after its free; a
  *          quota takes from the pool in batches, so that most charges touch nothing that is shared.
- * Failure: a charge that the pool does not hold is refused, which its caller treats as malloc's
- *          NULL. The pool's last bytes are a reserve: vital charges take half of it, for what says
- *          no, and forced ones all.
+ * Failure: a charge that exceeds the pool is refused; the caller treats that like NULL from malloc.
+ *          The pool's last bytes are a reserve: vital charges, which answers that refuse need, may
+ *          take half of it, forced charges all of it.
  * Thread:  a quota belongs to one thread; the pool is shared by all.
  */
 #ifndef TOQ_CORE_BASE_QUOTA_H

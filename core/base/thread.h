@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread.h - a thread beside the loop's, which leaves the process's signals to it.
+ * thread.h - creates threads that block the process's signals.
  */
 #ifndef TOQ_CORE_BASE_THREAD_H
 #define TOQ_CORE_BASE_THREAD_H

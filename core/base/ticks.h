@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * ticks.h - a counter of the processor's that costs no call: for durations of a few microseconds,
- * which are compared with one of the clocks now and then.
+ * ticks.h - reads the processor's counter without a system call, for durations of microseconds. Its
+ * users calibrate it by a clock.
  *
- * It counts at an even rate, the same on every processor, and also while nothing runs; how fast is
- * the machine's, so whoever wants nanoseconds finds out by a clock. Each file gives ticks_now.
+ * The counter runs at a constant rate, the same on every processor, also while the machine is idle.
+ * The rate differs between machines. Each file defines ticks_now.
  *
  * Thread: any; also safe in a signal handler.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_client.h - calls of other servers over HTTP, for handlers and for what exports: libcurl's
- * multi interface on a loop.
+ * http_client.h - an HTTP client on the loop, for handlers and exporters, by libcurl's multi
+ * interface.
  *
- * Connections are kept alive, per origin. Names are looked up by threads of a pool and given to
- * libcurl, which would wait for a look-up that hangs; certificates of authorities are read once, on
- * a thread. No proxy is used, and no redirect followed unless the call says so.
+ * Connections are kept alive, per origin. Threads of a pool look names up, since libcurl would wait
+ * for a look-up that hangs; a thread reads the certificates of authorities once. The client uses no
+ * proxy, and follows redirects only where the call asks for it.
  *
  * Flow:    http_client_send -> [name] -> [certificates] -> connection -> on_data... -> on_done
  * Failure: on_done says why; nothing is sent twice.

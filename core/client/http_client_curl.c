@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_client_curl.c - what a transfer is told: URL, fields, body, limits; and what its codes mean.
+ * http_client_curl.c - sets the options of a transfer (URL, fields, body, limits), and maps curl's
+ * codes to UV_*.
  */
 #include <stdio.h>
 

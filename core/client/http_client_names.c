@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_client_names.c - the addresses of hosts: looked up by a thread, kept for a while, given to
+ * http_client_names.c - resolves hosts on a thread, caches their addresses, and passes them to
  * libcurl as CURLOPT_RESOLVE.
  *
  * A look-up serves all calls that wait for the host. A call that is cancelled leaves the list; the

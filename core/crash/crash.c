@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash.c - the parts of the report in the order of what each may break.
+ * crash.c - writes the parts of the report, those first that can fail least.
  */
 #include "core/crash/crash.h"
 

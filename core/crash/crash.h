@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash.h - what the server says when it crashes: to stderr and into a file, before the signal does
- * what it does by default.
+ * crash.h - the crash report: written to stderr and a file before the signal's default action.
  *
- * Flow:    SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT -> signal, registers, build, stack, task,
- *          all in flight, by write(2) alone -> names and lines, by a child -> the default action,
- *          with the original siginfo: a core has what was
- * Failure: each part stands when a later one fails. A fault in the report itself ends the process,
- *          with what was written; one that hangs ends it after CRASH_REPORT_MS, by SIGALRM.
+ * Flow:    SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT -> signal, registers, build, stack, task, all
+ *          in flight, by write(2) alone -> names and lines, by a child -> the default action, with
+ *          the original siginfo, so that a core file has it
+ * Failure: a part that was written stays when a later one fails. A fault in the report ends the
+ *          process; a report that hangs is ended after CRASH_REPORT_MS, by SIGALRM.
  * Thread:  any thread may crash; the first one reports, others wait for the end.
  */
 #ifndef TOQ_CORE_CRASH_CRASH_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_code.h - which file has code at an address, out of /proc/self/maps as it is at the crash.
+ * crash_code.h - finds the file that has code at an address, in /proc/self/maps at the time of the
+ * crash.
  *
- * Failure: where /proc is not mounted no address is known, and frames are bare addresses.
- * Memory:  CRASH_OBJECTS_MAX mappings of code, static; what is beyond is not known.
+ * Failure: without /proc no file is found, and frames are bare addresses.
+ * Memory:  CRASH_OBJECTS_MAX mappings of code, static; further ones are ignored.
  * Thread:  signal.
  */
 #ifndef TOQ_CORE_CRASH_CRASH_CODE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_events.c - events in words.
+ * crash_events.c - prints recorder events as text.
  */
 #include "core/crash/crash_events.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_events.h - what the loops did last, out of the recorder's rings; nothing where it is off.
+ * crash_events.h - prints the last events of the loops from the recorder's rings; nothing when the
+ * recorder is off.
  *
  * Thread: signal.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_hook.c - which signals are crashes.
+ * crash_hook.c - installs the report's handler for the signals of crashes.
  */
 #include <signal.h>
 

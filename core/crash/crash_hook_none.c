@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_hook_none.c - stands in for crash_hook.c in sanitized builds: the sanitizer keeps its
- * handlers, and reports crashes with what it knows of the memory.
+ * crash_hook_none.c - stands in for crash_hook.c in sanitized builds: the sanitizer keeps its own
+ * handlers and reports crashes.
  */
 #include "core/crash/crash.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_names.c - a child that has no descriptors but its pipe, no signal blocked, and an alarm.
+ * crash_names.c - starts a child with one descriptor, its pipe, with no signal blocked, and with an
+ * alarm.
  */
 #include "core/crash/crash_names.h"
 

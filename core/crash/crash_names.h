@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_names.h - names and lines of the frames, from a process of its own: this one cannot
- * allocate any more.
+ * crash_names.h - names and lines of the frames, found by a child process, since the crashed one
+ * must not allocate.
  *
  * Flow:    _Fork -> execve of /proc/self/exe --symbolize FRAME... -> its output goes into the
  *          report
- * Failure: no process, no names, or CRASH_NAMES_MS are over: the addresses stand as they are.
+ * Failure: without a child, without names or after CRASH_NAMES_MS the report has bare addresses.
  * Thread:  signal.
  */
 #ifndef TOQ_CORE_CRASH_CRASH_NAMES_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_out.c - a buffer, and writes that give up.
+ * crash_out.c - a buffer, and writes that time out.
  */
 #include "core/crash/crash_out.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_out.h - text to stderr and to a file by write(2) alone, for a process that is lost.
+ * crash_out.h - writes text to stderr and to a file by write(2) alone, in a process that has
+ * crashed.
  *
- * Failure: what cannot be written, for example to a full disk, is left out there; the other one
- *          still gets it. A reader of stderr that takes nothing for CRASH_OUT_STUCK_MS gets no
- *          more.
+ * Failure: a failed write to one of the two, as to a full disk, does not affect the other. When
+ *          nobody reads stderr for CRASH_OUT_STUCK_MS, writing to it stops.
  * Memory:  a buffer in the struct; nothing is allocated.
  * Thread:  signal.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_tasks.c - slots, read as they stand: the thread that writes one may be the one that
+ * crash_tasks.c - reads slots without waiting for their writer, which may be the thread that
  * crashed.
  */
 #include "core/crash/crash_tasks.h"

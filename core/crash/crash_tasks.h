@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_tasks.h - what was in flight, out of the slots: task by task, one line each.
+ * crash_tasks.h - prints the tasks in flight from the slots, one line each.
  *
  * Thread: signal.
  */

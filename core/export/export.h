@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * export.h - what is said of the server with all spans, and where spans go to: read from the
- * configuration once.
+ * export.h - the resource that all spans belong to, and the receivers that they go to; read from
+ * the configuration once.
  */
 #ifndef TOQ_CORE_EXPORT_EXPORT_H
 #define TOQ_CORE_EXPORT_EXPORT_H

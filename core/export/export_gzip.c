@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * export_gzip.c - zlib, on a thread of a pool.
+ * export_gzip.c - compresses a body with zlib, on a thread of a pool.
  */
 #include <zlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * export_text.c - what the variables say: lists of key=value, and endpoints.
+ * export_text.c - parses the variables: lists of key=value, and endpoints.
  *
  * Source: OpenTelemetry specification: resource SDK and protocol/exporter; values as in W3C
  *         Baggage, percent-encoded.

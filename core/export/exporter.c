@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * exporter.c - batches: taken from the ring, encoded on a thread, sent.
+ * exporter.c - takes batches from the ring, has a thread encode them, and sends them.
  */
 #include "core/export/exporter.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * exporter.h - takes requests out of the ring, makes them spans, and sends those to receivers: OTLP
- * over HTTP, Jaeger's Thrift over HTTP, or both.
+ * exporter.h - makes spans of the requests in the ring and sends them to receivers: OTLP over HTTP,
+ * Jaeger's Thrift over HTTP, or both.
  *
  * Flow:    ring -> [every 100 ms: is a batch full, or due?] -> a thread encodes and compresses ->
  *          a receiver's queue of one -> http_client -> answer -> the next
- * Failure: 429, 502, 503, 504 and a receiver that cannot be reached are tried again, with backoff
- *          and jitter or as Retry-After says, for export_timeout_ms. What then is left, what a
- *          receiver refuses, and what finds no room is dropped and counted; one line a minute says
- *          so. No request waits for any of it.
- * Thread:  its loop, that of diagnostics.
+ * Failure: 429, 502, 503, 504 and connection errors are retried with backoff and jitter, or as
+ *          Retry-After says, for export_timeout_ms. Spans that were not sent by then, that a
+ *          receiver refuses, or that find no room are dropped and counted, with one line a minute.
+ *          No request waits for the exporter.
+ * Thread:  the loop of diagnostics.
  */
 #ifndef TOQ_CORE_EXPORT_EXPORTER_H
 #define TOQ_CORE_EXPORT_EXPORTER_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * otlp.c - spans as protobuf-c's structs, in an arena, packed.
+ * otlp.c - packs spans by protobuf-c, with its structs in an arena.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * receiver.c - a body sent, an answer read, an attempt made again.
+ * receiver.c - sends a body, reads the answer, and retries.
  */
 #include "core/export/receiver.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * receiver.h - one receiver of spans: what it is being sent, what waits, and how it fares.
+ * receiver.h - one receiver of spans: the body that is being sent, the one that waits, and the
+ * receiver's state.
  *
  * Thread: the exporter's loop.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc.c - a server of gRPC, made, mounted on its routes, taken down.
+ * grpc.c - makes a gRPC server, mounts it on its routes, and takes it down.
  */
 #include "core/grpc/grpc.h"
 

@@ -10,8 +10,7 @@
  *   GRPC_UNARY            when the one request is there      grpc_respond, or grpc_end
  *   GRPC_SERVER_STREAM    when the one request is there      grpc_send ..., grpc_end
  *   GRPC_CLIENT_STREAM    when the metadata is there         grpc_receive ..., grpc_respond
- *   GRPC_BIDI_STREAM      when the metadata is there         grpc_receive and grpc_send ...,
- *   grpc_end
+ *   GRPC_BIDI_STREAM      when the metadata is there         grpc_receive, grpc_send ..., grpc_end
  *
  * Flow:    HEADERS -> checks -> interceptors -> [message] -> handler -> grpc_send, grpc_end ->
  *          trailers

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_check.c - is a request a call that can be served? The order of the checks is that of
- * grpc-go, so that clients hear from both the same.
+ * grpc_check.c - decides whether a request is a call that can be served. The checks have grpc-go's
+ * order, so that clients get the same errors from both.
  */
 #include "core/grpc/grpc_internal.h"
 

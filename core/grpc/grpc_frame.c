@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_frame.c - the prefix and the message behind it, wherever the bytes are split.
+ * grpc_frame.c - reads the prefix and the message that follows it, wherever the bytes are split.
  */
 #include "core/grpc/grpc_frame.h"
 

@@ -3,9 +3,8 @@
  * grpc_frame.h - messages out of a stream of bytes: a prefix of a flag and a length, then so many
  * bytes. Private to grpc*.c.
  *
- * Memory: a message that lies whole in the bytes is not copied; else it is put together in the
- *         reader,
- * which grows with what has come, never with what the prefix promises.
+ * Memory: a message that lies whole in the bytes is not copied; else the reader assembles it, in
+ *         memory that grows with what has come, never with what the prefix promises.
  * Thread: one at a time.
  */
 #ifndef TOQ_CORE_GRPC_GRPC_FRAME_H

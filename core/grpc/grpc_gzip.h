@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_gzip.h - messages in gzip and out of it, within a limit. Private to grpc*.c.
+ * grpc_gzip.h - compresses and inflates messages, within a limit. Private to grpc*.c.
  *
- * Memory: zlib's state, about 300 KiB, is made when it is first needed, and used for every message.
+ * Memory: zlib's state, about 300 KiB, made at the first use and used for every message.
  * Thread: one at a time.
  */
 #ifndef TOQ_CORE_GRPC_GRPC_GZIP_H

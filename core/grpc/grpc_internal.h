@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_internal.h - the server of gRPC and its calls, from inside. Private to grpc*.c.
+ * grpc_internal.h - the structs of the gRPC server and its calls. Private to grpc*.c.
  *
  * Thread: the loop.
  */

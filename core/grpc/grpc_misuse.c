@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_misuse.c - calls of functions that the state of a call does not allow.
+ * grpc_misuse.c - reports functions that were called in a state of the call that does not allow
+ * them.
  */
 #include "core/grpc/grpc_internal.h"
 #include "core/http/misuse.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_receive.c - what comes in: bytes into messages, and messages to whoever asks for them.
+ * grpc_receive.c - incoming bytes: assembled into messages, which handlers ask for one by one.
  *
- * What nobody has asked for is held, and not reported as used, so that the client's window closes.
- * Bytes of the message that was asked for are reported as they come, for it may be longer than the
- * window.
+ * Bytes of messages that no handler has asked for are held and not reported as consumed, so that
+ * the client's window closes. Bytes of the message that was asked for are reported as they arrive,
+ * because it may be longer than the window.
  *
  * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it
- *          may be a thousand times as long. Both are charged, and what unpacking needs for itself
- *          goes back.
+ *          may be a thousand times as long. Both are charged to the quota; unpacking's own memory
+ *          is freed.
  */
 #include "core/grpc/grpc_internal.h"
 #include "core/http/request.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_send.c - what goes out: header fields, messages, trailers.
+ * grpc_send.c - sends header fields, messages and trailers.
  */
 #include "core/grpc/grpc_internal.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_services.c - the services of a server, and what runs before each of their calls.
+ * grpc_services.c - the table of services, and the interceptors that run before each call.
  */
 #include <stdio.h>
 #include <stdlib.h>

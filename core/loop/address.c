@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * address.c - one text for each address, whoever logs it.
+ * address.c - formats an address in the one form that all logs use.
  */
 #include "core/loop/address.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * arrival.c - the loop of this thread, and the clock at its last two polls.
+ * arrival.c - keeps the times of the last two polls of this thread's loop.
  */
 #include "core/loop/arrival.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * arrival.h - when that was there which the calling thread's loop works through now.
+ * arrival.h - the time at which the events arrived that the loop is processing now.
  *
- * A callback tells what it waited for from what it waited for the loop by this: the poll was woken,
- * and then other callbacks ran before it.
+ * This tells waiting for an event from waiting for the loop: the poll returned at that time, and
+ * other callbacks ran first.
  *
  * Flow:   loop_run -> arrival_follow; each turn arrival_poll_begins; a callback arrival_ns
- * Thread: a loop's own; others have no loop, and arrival_ns says so.
+ * Thread: a loop's own; on other threads arrival_ns returns UINT64_MAX.
  */
 #ifndef TOQ_CORE_LOOP_ARRIVAL_H
 #define TOQ_CORE_LOOP_ARRIVAL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * budget.c - one look a second, the levels and what is told of them.
+ * budget.c - measures the memory once a second, and tells listeners when the level changes.
  */
 #include "core/loop/budget.h"
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * budget.h - the memory of the process: how much there may be, what happens when it runs short.
+ * budget.h - the memory limit of the process, and the measures when memory runs short.
  *
- * Flow:    quotas charge what they can (quota.h); once a second the rest - libraries, fragmentation
- *          - is what jemalloc has in use beside. 80 %: no request body is read. 100 %: new requests
- *            are refused, and
- *          once a second the connection that holds most and does not move is cut.
- * Failure: a malloc that fails though the budget is not used up counts as 100 %: the address space
- *          that was kept for that is given back.
- * Thread:  the work loop, but for the quota of diagnostics, which is their loop's.
+ * Flow:    quotas charge what they can (quota.h); once a second the rest, which libraries and
+ *          fragmentation take, is read from jemalloc. 80 %: no request body is read. 100 %: new
+ *          requests are refused, and once a second the stalled connection that holds most is cut.
+ * Failure: a malloc that fails below the limit counts as 100 %; the address space kept for this
+ *          case is released.
+ * Thread:  the work loop; the quota of diagnostics: the loop of diagnostics.
  */
 #ifndef TOQ_CORE_LOOP_BUDGET_H
 #define TOQ_CORE_LOOP_BUDGET_H

@@ -5,11 +5,11 @@
  *
  * Flow:    conn_open -> on_data... conn_write... -> conn_finish (flush, FIN, drain the peer) or
  *          conn_close -> on_close
- * Failure: the peer's FIN is told once, by on_end with UV_EOF: it is half of an end, and the
- *          connection may still be written to. A connection that is broken closes by itself, with
- *          on_end if that has not run, and on_close.
- * Memory:  an idle connection holds no buffer: reads go through one buffer that all share, writes
- *          through pooled blocks. A connection frees itself after on_close.
+ * Failure: the peer's FIN is reported once, by on_end with UV_EOF; the connection may still be
+ *          written to. A broken connection closes by itself and runs on_end, unless it has run, and
+ *          on_close.
+ * Memory:  an idle connection holds no buffer: all reads share one buffer, writes use pooled
+ *          blocks. A connection frees itself after on_close.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_CONN_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * delay.c - the long callbacks of late, and the shares of those behind them.
+ * delay.c - remembers recent long callbacks, and charges them with the time that tasks waited
+ * behind them.
  */
 #include "core/loop/delay.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * delay.h - who waits for the loop behind whom.
+ * delay.h - the time that a task waited for the loop while other tasks' callbacks ran.
  *
- * A callback that takes USAGE_LONG_NS or longer lets everything else wait, and is remembered for
+ * A callback that takes USAGE_LONG_NS or longer makes everything else wait; it is remembered for
  * 100 ms. A task that is resumed in the same turn has waited for it: it was ready when the poll
  * returned. So has a request whose first bytes came while the callback ran, where the kernel tells
  * when they came (conn_ready_ns). Of what is resumed in the next turn, when the poll before it did
  * not sleep, the kernel does not tell: all of the callback's time, as far as the task waited, is
- * counted as an upper bound, apart from the other. Shorter callbacks are the loop's own pace, which
- * toq_loop_iteration_duration_seconds tells.
+ * counted as an upper bound, apart from the other. Shorter callbacks are not charged;
+ * toq_loop_iteration_duration_seconds shows them.
  *
  * Flow:   usage_long_fn -> delay_add; task_enter -> delay_suffer; each turn delay_end_turn
  * Thread: the loop's.

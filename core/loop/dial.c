@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * dial.c - literals at once, names by lookup.c, sockets without blocking.
+ * dial.c - resolves literals at once and names by lookup.c, and connects without blocking.
  */
 #include "core/loop/dial.h"
 #include "core/base/localhost.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * label.c - a table that only grows. Interning happens at start, so a linear search will do.
+ * label.c - a table that only grows. Labels are interned at the start, so a linear search suffices.
  */
 #include "core/loop/label.h"
 

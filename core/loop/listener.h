@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * listener.h - one listening TCP socket: accepts in batches, sheds when descriptors or memory run
- * out.
+ * listener.h - one listening TCP socket: accepts in batches, and sheds connections when descriptors
+ * or memory run out.
  *
- * We accept ourselves, on a polled socket: libuv's own accept drops connections silently when
- * descriptors run out, and retries without pause when memory does.
+ * It accepts on a polled socket instead of by uv_listen: libuv drops connections silently when
+ * descriptors run out, and retries without a pause when memory does.
  *
  * Failure: a connection above the limits is closed, which tells the peer. EMFILE, ENFILE: one
  *          connection is accepted on a reserve descriptor and closed; ENOBUFS, ENOMEM: the listener

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * lookup.h - names looked up by the system's resolver, which blocks: on threads of a pool.
+ * lookup.h - looks names up on threads of a pool, since the system's resolver blocks.
  *
  * Flow:    lookup_start -> [thread] getaddrinfo -> on_done on the loop
- * Failure: the resolver may take minutes, and cannot be stopped: who gives up leaves the look-up to
- *          its thread. So that one name that hangs does not take all threads, LOOKUPS_MAX of a name
- *          run at a time.
+ * Failure: the resolver may take minutes and cannot be stopped: an abandoned look-up keeps its
+ *          thread. At most LOOKUPS_MAX look-ups of one name run at a time, so that a name that
+ *          hangs does not take all threads.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_LOOP_LOOKUP_H

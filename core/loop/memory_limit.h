@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * memory_limit.h - how much memory the system lets this process have.
+ * memory_limit.h - finds how much memory the system allows this process.
  */
 #ifndef TOQ_CORE_LOOP_MEMORY_LIMIT_H
 #define TOQ_CORE_LOOP_MEMORY_LIMIT_H

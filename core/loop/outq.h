@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * outq.h - bytes on their way out of one connection: a chain of blocks that many small writes fill,
- * and that leave in one system call.
+ * outq.h - the output queue of one connection: a chain of blocks that many small writes fill and
+ * one system call sends.
  *
  * Memory: blocks come from a pool that all connections share, so an idle connection holds none.
- *         They are charged to the pool's quota, also while they are spare. Whoever fills a queue
- *         bounds it (conn.h: watermarks).
+ *         They are charged to the pool's quota, also while they are unused. The writer bounds the
+ *         queue (conn.h: watermarks).
  * Thread: the loop.
  */
 #ifndef TOQ_CORE_LOOP_OUTQ_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * own_stack.c - frame pointers, followed.
+ * own_stack.c - follows frame pointers.
  */
 #include "core/loop/own_stack.h"
 

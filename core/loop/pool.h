@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool.h - threads for what blocks: name look-ups, connects, files, symbols. Each kind of work has
- * a pool of its own, so none waits for another's.
+ * pool.h - threads for work that blocks: name look-ups, connects, files, symbols. Each kind of work
+ * has its own pool, so that none waits for another.
  *
  * Flow:    pool_submit -> [queue] -> work on a thread of the pool -> loop_post -> done on the loop
  *          that submitted

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * recorder.c - the rings, and the counter's rate.
+ * recorder.c - the rings of the threads, and the calibration of the processor's counter.
  */
 #include "core/loop/recorder.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * recorder.h - the last moments of a loop, in a ring: turns, callbacks, waits, writes.
+ * recorder.h - a ring of the loop's last events: turns, callbacks, waits, writes.
  *
  * An event is two words: when, by the processor's counter, with its kind; and a task's id with what
  * else there is. It is written by the loop's thread alone, and read by any: a reader copies the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * signals.c - signal handlers that leave a note and wake the loop.
+ * signals.c - signal handlers that set a flag and wake the loop.
  */
 #include "core/loop/signals.h"
 

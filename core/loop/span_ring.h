@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * span_ring.h - requests that are kept to be exported as spans: a ring of fixed records between the
+ * span_ring.h - a ring of fixed records of requests that are to be exported as spans, between the
  * loop that serves and the loop that exports.
  *
  * Failure: when the ring is full the record is dropped and counted; nobody waits.

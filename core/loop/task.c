@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.c - the lives of tasks, and the current one.
+ * task.c - the life cycle of tasks, and the current task.
  */
 #include "core/loop/task.h"
 

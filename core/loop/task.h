@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.h - what is in flight: every request from its first byte to its end, with its state; and the
- * one answer to whether it may still be touched.
+ * task.h - tasks: every request in flight, from its first byte to its end, with its state; and the
+ * one mechanism that says whether it may still be touched.
  *
  * The current task is the one whose callback runs now; CPU samples take their labels from it, so
- * whoever resumes a task brackets the callback with task_enter and task_leave. Both hold it: a
- * task's memory goes back when the task has ended and nobody holds it, never from inside one of its
- * own callbacks. What outlives a callback holds the task (task_hold), or keeps a reference, {slot,
- * id}, which is stale once the task has ended.
+ * the code that resumes a task brackets the callback with task_enter and task_leave. Both hold it:
+ * a task's memory goes back when the task has ended and nobody holds it, never from inside one of
+ * its own callbacks. Code that outlives a callback holds the task (task_hold), or keeps a
+ * reference, {slot, id}, which is stale once the task has ended.
  *
  * Flow:    task_start -> task_enter/task_leave round each callback, task_park before waiting ->
  *          task_end -> the last task_release -> on_free

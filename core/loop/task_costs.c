@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_costs.c - what a task has used, and behind whom it has waited.
+ * task_costs.c - the CPU time of a task, and the time that it waited behind other tasks.
  */
 #include "core/loop/task.h"
 #include "core/loop/usage.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_metrics.c - a count of the slots' states.
+ * task_metrics.c - counts the slots by state.
  */
 #include "core/loop/task_metrics.h"
 

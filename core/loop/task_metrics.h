@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_metrics.h - how many tasks are in which state, and for how long the work loop is held now.
+ * task_metrics.h - metrics: the number of tasks by state, and the time for which the work loop has
+ * been held.
  *
  * Thread: the registry's loop; tasks of every loop are counted.
  */

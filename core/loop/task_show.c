@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_show.c - what a task shows beside its state: whose request it is, its trace, and notes.
+ * task_show.c - publishes facts of a task beside its state: its peer, its trace, and notes.
  */
 #include "core/base/clock.h"
 #include "core/loop/task.h"

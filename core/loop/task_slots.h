@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_slots.h - the table of what is in flight: one slot for each task, which any thread may copy.
+ * task_slots.h - the table of tasks in flight: one slot for each task, which any thread may copy.
  *
  * There is one table for all loops. A slot is the thread's that took it, and a loop runs on one
  * thread: it alone writes and looks its tasks up; every other thread copies a slot without a lock

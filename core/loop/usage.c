@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * usage.c - readings of the thread's clock, and the shares of what ran in between.
+ * usage.c - reads the thread's CPU clock, and divides the time between the labels that ran.
  */
 #include "core/loop/usage.h"
 

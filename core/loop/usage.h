@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * usage.h - whose CPU time it was: that of a loop's thread by task and by label, that of other
- * threads by the label of their jobs.
+ * usage.h - CPU time by task and by label on a loop's thread, and by the label of their jobs on
+ * other threads.
  *
  * Time follows the label, as samples of the CPU profile do: what runs while a label is set is that
  * label's, and what runs while none is, the loop's own, "[loop]": the poll, reads, and the parsing

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * usage_totals.h - CPU time by label, of the threads of a name together, as a family of metrics.
+ * usage_totals.h - a family of metrics: CPU time by label, summed over the threads of one name.
  *
  * Thread: any, but for the family, which is its registry's loop's.
  */

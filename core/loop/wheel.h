@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * wheel.h - one coarse timer wheel for the many timeouts that hardly ever fire.
+ * wheel.h - a coarse timer wheel for timeouts that rarely fire.
  *
  * Moving a deadline further away, which is what a busy connection does all the time, only stores a
  * number: the timer stays in its slot and is put into the right one when that slot comes round.

@@ -2,8 +2,8 @@
  *
  * redis.c - the pipeline: a ring of calls in the order in which they were sent.
  *
- * Each command takes the next slot of the ring, each reply empties the oldest. A call that was
- * given up leaves its slot with nobody in it, so the replies behind it still find theirs.
+ * Each command takes the next slot of the ring, each reply empties the oldest. A cancelled call
+ * leaves its slot empty, so that later replies still match their calls.
  */
 #include "core/redis/redis.h"
 

@@ -4,10 +4,10 @@
  *
  * Flow:    redis_open -> redis_send ... -> all commands of a turn leave in one write -> on_reply in
  *          the order they were sent -> redis_close
- * Failure: without a ready connection a command is refused at once, with UV_ENOTCONN: whoever can
- *          do without Redis goes on, whoever cannot answers 503. When the connection is lost, all
- *          that wait for a reply end with UV_ECONNRESET; whether the server has carried them out is
- *          not known. The client comes back by itself.
+ * Failure: without a ready connection a command is refused at once, with UV_ENOTCONN: its caller
+ *          goes on without Redis, or answers 503. When the connection is lost, all commands that
+ *          wait for a reply end with UV_ECONNRESET; whether the server has executed them is
+ *          unknown. The client reconnects by itself.
  * Memory:  a call is the caller's memory; at most max_pending of them wait, and max_queue_bytes.
  * Thread:  the loop.
  */

@@ -2,9 +2,9 @@
  *
  * redis_conn.c - WAITING -> RESOLVING -> GREETING -> READY -> DROPPED -> WAITING ..., CLOSING.
  *
- * The socket is given to conn while it still connects: the greeting waits in its queue, and a
- * refused connection is told as one that broke. So there is one way in which a connection ends:
- * conn_close, then set.on_empty.
+ * conn gets the socket while it still connects: the greeting waits in its queue, and a refused
+ * connection ends like a broken one. So each connection ends in one way: conn_close, then
+ * set.on_empty.
  */
 #include "core/redis/redis_conn.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_conn.h - one connection to Redis that comes back by itself: dial, greet, replies, backoff.
+ * redis_conn.h - one connection to Redis that reconnects by itself: dial, greet, replies, backoff.
  *
  * Flow:    redis_conn_open -> dial -> AUTH, SELECT, CLIENT SETNAME, PING in one write -> on_ready
  *          -> redis_conn_write, on_reply ... -> on_lost -> backoff -> dial ... -> redis_conn_close

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_greeting.h - what a connection says before any command of a user, each time anew.
+ * redis_greeting.h - the commands that each new connection sends before those of users.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_GREETING_H
 #define TOQ_CORE_REDIS_REDIS_GREETING_H

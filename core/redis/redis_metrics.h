@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_metrics.h - what the Redis client counts: commands by operation and result, and how its
- * connections fare.
+ * redis_metrics.h - metrics of the Redis client: commands by operation and result, and its
+ * connections.
  *
  * Source: OpenTelemetry semantic conventions 1.44, db.client.operation.duration.
  */

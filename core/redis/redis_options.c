@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_options.c - the defaults.
+ * redis_options.c - fills in the defaults.
  */
 #include "core/redis/redis_options.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_options.h - which Redis, and how much of it.
+ * redis_options.h - the options of a connection to Redis: address, password, timeouts, limits.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_OPTIONS_H
 #define TOQ_CORE_REDIS_REDIS_OPTIONS_H

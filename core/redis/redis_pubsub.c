@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_pubsub.c - a list of subscriptions over a connection that comes and goes.
+ * redis_pubsub.c - a list of subscriptions over a connection that reconnects.
  */
 #include "core/redis/redis_pubsub.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * redis_pubsub.h - messages from Redis' channels, over a connection of its own that subscribes
- * again whenever it comes back.
+ * again after each reconnect.
  *
  * Flow:    redis_pubsub_open -> redis_subscribe -> on_live(true) -> on_message ... -> connection
  *          lost: on_live(false) -> back: on_live(true) ...
- * Failure: Redis keeps no message for who is not there. What was published between on_live(false)
- *          and on_live(true) is lost, so whoever caches what messages invalidate empties its cache
- *          at on_live(true).
+ * Failure: Redis keeps no messages for clients that are not connected. Messages published between
+ *          on_live(false) and on_live(true) are lost, so a cache that they invalidate must be
+ *          emptied at on_live(true).
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_PUBSUB_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_reply.c - telling errors apart.
+ * redis_reply.c - classifies errors by their first word.
  */
 #include "core/redis/redis_reply.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_reply.h - what Redis answered, in our own words.
+ * redis_reply.h - a reply of Redis, without hiredis' types.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_REPLY_H
 #define TOQ_CORE_REDIS_REDIS_REPLY_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_script.c - EVALSHA, and EVAL where the hash is not known on one side.
+ * redis_script.c - sends EVALSHA, or EVAL where the client or the server does not know the hash.
  */
 #include "core/redis/redis_script.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_script.h - Lua scripts in Redis, sent by their hash as soon as the server has told it.
+ * redis_script.h - Lua scripts in Redis, called by their hash once the server has loaded them.
  *
  * Flow:    first use: SCRIPT LOAD and EVAL in one write -> afterwards EVALSHA -> NOSCRIPT (the
  *          server was restarted or flushed): EVAL, which also gives it the script again

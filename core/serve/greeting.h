@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * greeting.h - a connection until it is known what it speaks: HTTP/2 if it begins with its preface,
+ * greeting.h - chooses a connection's protocol by its first bytes: HTTP/2 if they are its preface,
  * else HTTP/1.
  *
  * Source: RFC 9113 3.3, 3.4.

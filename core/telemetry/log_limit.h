@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * log_limit.h - lines that a fault repeats thousands of times a second: the first one is written,
- * the others are counted.
+ * log_limit.h - limits lines that a fault repeats thousands of times a second: writes the first,
+ * counts the others.
  *
  * Flow:    LOG_LIMITED -> the first of its kind: log_event -> the same again within LOG_LIMIT_NS:
  *          counted -> the period is over: the line once more, with repeated=N, if there were any

@@ -2,8 +2,8 @@
  *
  * log_output.c - write(2) with its ways to fail: signals, short writes, full pipes, lost readers.
  *
- * Half a line that got out before a failure is ended with a newline before anything else is
- * written, so the next line is whole for whoever reads on.
+ * After a failure in the middle of a line a newline is written first, so that the next line is
+ * whole.
  */
 #include "core/telemetry/log_output.h"
 

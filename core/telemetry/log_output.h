@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * log_output.h - lines onto a descriptor that may block, fill up or break, with nothing lost
- * uncounted.
+ * log_output.h - writes lines to a descriptor that may block, fill up or break; counts each line
+ * that is lost.
  *
  * Failure: see log_output_write.
  * Thread: the log writer's, one at a time.

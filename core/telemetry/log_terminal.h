@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * log_terminal.h - one event for a person who watches the log on a terminal.
+ * log_terminal.h - formats one event for a terminal.
  *
  * Memory: nothing is allocated.
  * Thread: any.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * log_writer.c - two halves of memory that change places: callers fill one, the thread writes the
- * other.
+ * log_writer.c - two buffers that are swapped: callers fill one while the thread writes the other.
  *
  * Locking: `lock` guards `current` and every field of the writer but output, batch and thread; it
  *          is held for a memcpy or a swap, never during a write. A caller touches the writer only

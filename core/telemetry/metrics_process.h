@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * metrics_process.h - the families every Prometheus dashboard expects of a process, the build's
- * version, and what became of the log lines.
+ * metrics_process.h - the families that Prometheus dashboards expect of a process, the build's
+ * version, and the log's counters.
  */
 #ifndef TOQ_CORE_TELEMETRY_METRICS_PROCESS_H
 #define TOQ_CORE_TELEMETRY_METRICS_PROCESS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sampler.c - a ratio's bound, and what a parent says.
+ * sampler.c - decides by a ratio, or by the parent's decision.
  */
 #include "core/telemetry/sampler.h"
 

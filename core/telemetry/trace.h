@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace.h - which trace a piece of work belongs to, and the fields that tell it from server to
- * server.
+ * trace.h - trace context: the ids of the trace that a piece of work belongs to, and the header
+ * fields that carry them.
  *
  * Flow:    traceparent, tracestate -> trace_parse -> trace_begin -> trace_format -> traceparent
  * Failure: a malformed traceparent counts as none, and a new trace begins; a malformed tracestate
- *          is left out alone.
+ *          is dropped.
  * Memory:  nothing is allocated.
  * Source:  W3C Trace Context, level 1; of level 2 the random flag, and keys that begin with a
  *          digit.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * alloc_trace.c - a timer, and the line.
+ * alloc_trace.c - logs the line on a timer.
  */
 #include "handlers/diagnostics/alloc_trace.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * alloc_trace.h - the allocator's statistics as a line of the log every ALLOC_TRACE_MS: what
- * GODEBUG=gctrace=1 is for a Go program.
+ * alloc_trace.h - logs the allocator's statistics every ALLOC_TRACE_MS, as GODEBUG=gctrace=1 does
+ * for a Go program.
  *
- * Thread: the loop that it was started on, of diagnostics.
+ * Thread: the loop of diagnostics.
  */
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_ALLOC_TRACE_H
 #define TOQ_HANDLERS_DIAGNOSTICS_ALLOC_TRACE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * diagnostics.c - its routes, and how it starts and stops.
+ * diagnostics.c - the module's table: its routes, its start and its stop.
  */
 #include "handlers/diagnostics/diagnostics.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * diagnostics.h - the module that answers who asks how the server is: health on every port but
- * gRPC's, metrics and profiles on ports of their own, and the log line about a handler that holds
- * the work loop.
+ * diagnostics.h - the module of diagnostics: health on every port but gRPC's, metrics and profiles
+ * on ports of their own, and the log line about a handler that holds the work loop.
  */
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_DIAGNOSTICS_H
 #define TOQ_HANDLERS_DIAGNOSTICS_DIAGNOSTICS_H

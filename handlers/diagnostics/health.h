@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * health.h - is the server alive, and should it be sent work?
+ * health.h - health: whether the server is alive, and whether it is ready for requests.
  *
- * It is ready while MySQL answers. Without Redis it serves all but what only Redis can keep apart,
- * and a MySQL that takes no writes serves reads: so both are told, as "degraded", and no more.
+ * The server is ready while MySQL answers. Without Redis it serves everything but requests with an
+ * Idempotency-Key, and with a read-only MySQL it serves reads: both are reported as "degraded", and
+ * the server stays ready.
  *
  * Flow:   the work loop's timer -> health_publish -> a copy -> requests, on any loop
- * Thread: any, but for health_publish.
+ * Thread: any; health_publish: the work loop.
  */
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_HEALTH_H
 #define TOQ_HANDLERS_DIAGNOSTICS_HEALTH_H

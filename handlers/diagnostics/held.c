@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * held.c - a look at the work loop each tick.
+ * held.c - checks the work loop at each tick.
  */
 #include "handlers/diagnostics/held.h"
 

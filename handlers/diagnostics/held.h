@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * held.h - says in the log while it lasts that a handler holds the work loop: which one, for how
- * long, and where in it.
+ * held.h - logs that a handler holds the work loop, while it does: the route, the time, and the
+ * stack.
  *
  * Flow:   held_start -> each tick loop_held_ns -> WARN at HELD_LOOP_WARN_MS, 10 s and 60 s, and a
  *         line at the end
- * Thread: the loop of diagnostics. Where that is the work loop, only the end can be seen, and
- *         nothing is said.
+ * Thread: the loop of diagnostics. Where it is the work loop, nothing is logged: it could only see
+ *         the end.
  */
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_HELD_H
 #define TOQ_HANDLERS_DIAGNOSTICS_HELD_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * metrics.c - the scrape.
+ * metrics.c - answers a scrape.
  */
 #include "handlers/diagnostics/metrics.h"
 

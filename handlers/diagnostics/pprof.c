@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof.c - the profiler started and stopped with the server.
+ * pprof.c - starts and stops the profiler with the server.
  */
 #include "handlers/diagnostics/pprof.h"
 

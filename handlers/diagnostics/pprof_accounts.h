@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_accounts.h - what the profiler says of itself in the metrics.
+ * pprof_accounts.h - metrics of the profiler itself.
  *
  * Thread: the loop.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_flight.c - /debug/flight: what the loops did in the last seconds, for ui.perfetto.dev; and
- * a page with a button that opens it there.
+ * pprof_flight.c - /debug/flight: a trace of the loops' last seconds for ui.perfetto.dev, and a
+ * page with a button that opens the trace there.
  *
  * The trace goes from the page to the other window by postMessage: nothing is uploaded.
  */

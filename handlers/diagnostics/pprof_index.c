@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * pprof_index.c - the page at /debug/pprof/, in Go's wording and with relative links, so that a
- * prefix works; and the way to it from the path without its last slash.
+ * prefix works; and the redirect to it from the path without the last slash.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_listing.c - a finished profile sent as ?format= asks for it: another one than profile.proto
- * is made on a worker thread.
+ * pprof_listing.c - sends a finished profile in the format that ?format= names; a worker thread
+ * converts it.
  */
 #include <stdlib.h>
 

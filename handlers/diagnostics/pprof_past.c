@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_past.c - a question about the past, checked against what the history covers.
+ * pprof_past.c - checks that the history covers the time that a request asks for, and reads it.
  */
 #include "handlers/diagnostics/pprof_past.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_past.h - the CPU profile of a time that is over.
+ * pprof_past.h - the CPU profile of a past interval.
  *
  * Thread: the loop.
  */

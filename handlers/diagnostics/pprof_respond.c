@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_respond.c - status, fields and bodies as on Go's wire.
+ * pprof_respond.c - sends status, fields and bodies as Go's server does.
  */
 #include "handlers/diagnostics/pprof_respond.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_source.c - the source file of an address, for the page at /debug/pprof/ui/: which file that
- * is says the debug information and nobody else, so that no other can be asked for.
+ * pprof_source.c - the source file of an address, for the page at /debug/pprof/ui/. The debug
+ * information alone names the file, so that a client cannot ask for another one.
  *
- * Thread: the file is found and read on a worker thread.
+ * Thread: a worker thread finds and reads the file.
  */
 #include <errno.h>
 #include <fcntl.h>

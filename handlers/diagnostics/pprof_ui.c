@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * pprof_ui.c - the page at /debug/pprof/ui/: its files, which are in the binary as gzip packed
- * them, and what it must know to ask for profiles.
+ * pprof_ui.c - the page at /debug/pprof/ui/: its files, which lie compressed in the binary, and the
+ * data that it needs to ask for profiles.
  *
- * All of its links are relative, so that it works behind a prefix. Its policy lets it load and ask
- * nothing but what this server has.
+ * All of its links are relative, so that it works behind a prefix. Its policy restricts it to this
+ * server.
  */
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * quit.c - a dump that goes to stderr.
+ * quit.c - writes a dump to stderr.
  */
 #include "handlers/diagnostics/quit.h"
 

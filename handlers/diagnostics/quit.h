@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * quit.h - what SIGQUIT prints to stderr: what is in flight, and what each thread does, as a Go
- * program prints its goroutines; the server goes on.
+ * quit.h - the dump that SIGQUIT prints to stderr: the requests in flight and each thread's stack,
+ * in the format of a Go program's goroutines. The server goes on.
  *
  * Failure: without the profiler, one line for each task in flight.
  * Thread:  the loop of diagnostics; stderr is written on a thread, since its reader may be slow.

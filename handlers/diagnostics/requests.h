@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests.h - /debug/requests: what is in flight, and what was slow, failed or expensive of late.
+ * requests.h - /debug/requests: the requests in flight, and recent ones that were slow, failed or
+ * expensive.
  *
  * Flow:   requests_view_create -> [worker] stacks and text -> the answer
  * Thread: the loop of diagnostics, which answers while the work loop is held.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_html.c - the view as a page: no script, nothing from elsewhere, and what a peer chose is
- * text. Times are drawn as SVG, because a policy without 'unsafe-inline' allows no style of an
- * element's own.
+ * requests_html.c - writes the view as a page, without scripts and foreign resources, with
+ * everything that peers choose escaped. Times are drawn as SVG, because a policy without
+ * 'unsafe-inline' allows no style attributes.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_json.c - the view as JSON, for programs.
+ * requests_json.c - writes the view as JSON.
  */
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_start.c - taking records, from the start to the end.
+ * requests_start.c - starts and stops the taking of records.
  */
 #include "handlers/diagnostics/requests.h"
 

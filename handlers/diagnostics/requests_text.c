@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_text.c - the view as text, for a terminal.
+ * requests_text.c - writes the view as text for a terminal.
  */
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_view.c - choosing, sorting, and the parts of a request's time.
+ * requests_view.c - chooses and sorts requests, and divides their time by state.
  */
 #include "handlers/diagnostics/requests_view.h"
 

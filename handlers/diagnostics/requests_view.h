@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * requests_view.h - what /debug/requests shows, before it is text: requests in flight and those of
- * late, chosen by a filter, and what each of them did with its time.
+ * requests_view.h - the data of /debug/requests: requests in flight and recent ones, chosen by a
+ * filter, and the time that each spent in each state.
  *
  * Flow:   requests_view_create -> [worker] stacks, requests_*_write -> requests_view_destroy
  * Thread: requests_view_create on the loop of diagnostics; the view is a copy, for one thread at a

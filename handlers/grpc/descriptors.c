@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * descriptors.c - a walk through the files for each question: they are few, and seldom asked for.
+ * descriptors.c - searches the files one by one for each question, since there are few of both.
  */
 #include "handlers/grpc/descriptors.h"
 

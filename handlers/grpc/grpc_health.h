@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_health.h - grpc.health.v1: is the server ready, asked once or watched.
+ * grpc_health.h - grpc.health.v1: answers whether the server is ready, once or to watchers.
  *
- * All services are ready when the server is (health.h): they share its database. Once it drains,
- * none is, and those who watch are told before their stream ends.
+ * All services are ready when the server is (health.h): they share its database. During a drain
+ * none is, and watchers are told before their streams end.
  *
  * Thread: the loop.
  */

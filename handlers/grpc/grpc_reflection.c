@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_reflection.c - one request after the other: each is answered before the next is asked for.
+ * grpc_reflection.c - answers each request of the stream before it asks for the next.
  */
 #include "handlers/grpc/grpc_reflection.h"
 

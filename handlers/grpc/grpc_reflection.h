@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_reflection.h - grpc.reflection.v1 and v1alpha: which services there are, and what describes
- * them, for grpcurl and its like.
+ * grpc_reflection.h - grpc.reflection.v1 and v1alpha: the services and their descriptors, for
+ * clients such as grpcurl.
  *
  * Thread: the loop.
  */

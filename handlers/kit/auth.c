@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * auth.c - bearer tokens and basic passwords.
+ * auth.c - reads bearer tokens and basic passwords.
  *
  * Source: RFC 6750 2.1, RFC 7617.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * auth.h - does a request carry the token that a route asks for?
+ * auth.h - checks that a request carries the token that its route requires.
  */
 #ifndef TOQ_HANDLERS_KIT_AUTH_H
 #define TOQ_HANDLERS_KIT_AUTH_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * digest.h - a fingerprint of several texts that nobody finds two sets of texts for: SHA-256.
+ * digest.h - a collision-resistant fingerprint of a list of texts: SHA-256.
  *
- * For names of what peers send; not for secrets that could be guessed.
+ * It names what peers send; it does not protect secrets that could be guessed.
  *
  * Thread: any.
  */

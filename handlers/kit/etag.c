@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * etag.c - a list of tags, one after the other, and what a request makes of it.
+ * etag.c - parses lists of tags, and evaluates a request's conditions.
  */
 #include "handlers/kit/etag.h"
 

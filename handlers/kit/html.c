@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * html.c - escapes what means something in HTML.
+ * html.c - escapes characters that HTML gives a meaning.
  */
 #include "handlers/kit/html.h"
 

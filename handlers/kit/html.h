@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * html.h - text for HTML pages.
+ * html.h - escapes text for HTML pages.
  */
 #ifndef TOQ_HANDLERS_KIT_HTML_H
 #define TOQ_HANDLERS_KIT_HTML_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * problem.c - one JSON object: type, title, status, detail, errors, and the trace to ask for.
+ * problem.c - writes one JSON object: type, title, status, detail, errors, and the trace id.
  */
 #include "handlers/kit/problem.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * problem.h - errors as problem details.
+ * problem.h - answers errors as problem details.
  *
  * Source: RFC 9457.
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_cache.c - reading, and hearing of what others wrote. listings_cache_write.c writes.
+ * listings_cache.c - reads, and processes the news of other processes' writes;
+ * listings_cache_write.c writes.
  */
 #include "handlers/listings/cache/listings_cache.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_cache.h - the door to the listings: MySQL, with Redis before it and word of each write
- * to all processes behind it.
+ * listings_cache.h - the listings: MySQL with Redis as its cache, and news of each write for all
+ * processes.
  *
  * Reads:   Redis has it: as it lies there. Else MySQL, once for all who ask (listings_load.h), then
  *          Redis for the next one, with a TTL that is up to a tenth shorter at random.
@@ -11,9 +11,9 @@
  * Time:    what Redis holds is believed until the time that is written in it, by the wall clock of
  *          who put it there: the clocks of processes that share a Redis differ by
  *          LISTINGS_CACHE_SKEW_MS at most.
- * Failure: a Redis that is down, slow or talks nonsense costs at most timeout_ms, then is left
- *          alone for a while; MySQL serves. What a write could not tell it is older than the TTL at
- *          worst.
+ * Failure: a Redis that is down, slow or answers garbage costs at most timeout_ms, then it is not
+ *          asked for a while; MySQL serves. An entry that a write could not replace is stale for
+ *          the TTL at most.
  * Memory:  a read or a write is its caller's until on_done runs or its cancel returns.
  * Thread:  the loop.
  */

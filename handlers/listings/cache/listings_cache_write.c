@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_cache_write.c - a write: MySQL first, then whoever may hold what it made old.
+ * listings_cache_write.c - a write: to MySQL first, then to the caches that may hold an older
+ * version.
  *
- * When nobody knows whether it took effect, an entry without content takes the place of the
- * listing: MySQL alone is asked until the version is there that the write would have made, or the
- * TTL is over.
+ * When the effect of a write is unknown, an entry without content replaces the listing: reads go to
+ * MySQL until the version of that write exists, or the TTL is over.
  */
 #include "handlers/listings/cache/listings_cache.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_entry.h - what Redis holds of listings: under which key, in which form, and how it gets
- * there.
+ * listings_entry.h - the entries of listings in Redis: their keys, their form, and the script that
+ * writes them.
  *
  * Form:    VERSION ' ' UNTIL ' ' and the JSON text, or '-' for one that was deleted, or '?' for one
  *          of which nothing is known but that nothing older may be put there. Pages have version 0.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_gather.c - gets that wait, and the queries that carry them.
+ * listings_gather.c - the gets that wait, and the queries that read their listings.
  *
  * The first get of a query lends it its task, so that the time spent there is its route's. When it
  * leaves, the next one does.

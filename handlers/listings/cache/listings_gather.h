@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_gather.h - listings by id out of MySQL, many with one query.
+ * listings_gather.h - reads listings by id from MySQL, many with one query.
  *
- * What is asked for within a turn travels together. While LISTINGS_GATHER_RUNNING queries run, what
- * comes waits until one of them has ended: the busier MySQL is, the more listings a query brings.
+ * One query reads all listings that are asked for within a turn. While LISTINGS_GATHER_RUNNING
+ * queries run, further gets wait until one of them has ended: the busier MySQL is, the more
+ * listings a query reads.
  *
  * Flow:    listings_gather_start -> the end of the turn, or of a query -> listings_lookup_start ->
  *          on_got for each
- * Failure: what a query fails with, all of its gets do. Each has the time of a query for itself,
- *          which begins when it comes.
+ * Failure: the error of a query is that of all its gets. Each get has the timeout of a query, from
+ *          when it is started.
  * Memory:  a get is its caller's until on_got runs or listings_gather_cancel returns.
  * Thread:  the loop.
  */

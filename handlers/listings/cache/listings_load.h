@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_load.h - one load from MySQL for each thing that is missing, however many ask for it.
+ * listings_load.h - loads a missing entry from MySQL once, for all requests that wait for it.
  *
  * Flow:    listings_load_join: the first one starts the load, the others wait for it -> on_load
  *          once, for the cache -> on_loaded for each who waits
  * Turns:   those who wait are told one after the other, a millisecond in each turn of the loop.
- * Failure: who leaves takes nobody along; the last one to leave ends the load.
- * Memory:  a load owns its memory; nothing of it is in that of who waits.
+ * Failure: a waiter that leaves does not affect the others; the last one to leave cancels the load.
+ * Memory:  a load owns its memory; none of it belongs to its waiters.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_CACHE_LISTINGS_LOAD_H

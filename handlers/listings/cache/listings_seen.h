@@ -3,14 +3,14 @@
  * listings_seen.h - which version of a listing is known to exist, so that an older one is not
  * believed.
  *
- * A write tells its version here, whether it was made by this process or heard of from another.
- * What Redis still holds of an older version is then no hit: also when Redis was away as it was to
- * be told.
+ * A write tells its version here, whether it was made by this process or heard of from another. An
+ * older version in Redis is then no hit, also when Redis could not be told of the write.
  *
  * Failure: at LISTINGS_SEEN_MAX, or when memory is missing, a version that cannot be remembered
- *          makes all of Redis doubtful for as long as it mattered: nothing is believed meanwhile.
- * Memory:  grows in chunks with what is remembered, which ends with its time; none while nothing
- *          is.
+ *          makes all entries in Redis doubtful for as long as it would have been kept: none is used
+ *          meanwhile.
+ * Memory:  grows in chunks with the versions that are remembered, and shrinks as they expire, down
+ *          to nothing.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_CACHE_LISTINGS_SEEN_H

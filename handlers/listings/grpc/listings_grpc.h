@@ -4,7 +4,7 @@
  * checks and tokens as over HTTP.
  *
  * Flow:    interceptor: token -> handler: request -> store or cache -> message
- * Failure: what went wrong below is given a status in one table, listings_grpc_fail.
+ * Failure: one table maps the errors of the layers below to statuses: listings_grpc_fail.
  * Memory:  all of a call's is in its arena. When it is cancelled, what it waits for is given up.
  * Thread:  the loop.
  */

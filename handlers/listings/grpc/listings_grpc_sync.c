@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_grpc_sync.c - SyncListings: what the client has, in; what differs from it, out.
+ * listings_grpc_sync.c - SyncListings: takes the versions that a client has, and sends the listings
+ * that differ.
  *
  * Flow:    pairs of id and version -> while a lookup runs, they gather -> lookup of their versions
  *          -> of those that differ -> responses -> the next pairs

@@ -7,8 +7,8 @@
  *          POSITION -> the feed's events ...
  * Turns:   one call of a watch sends PUMP_EVENTS at most and goes on in a later turn, so that many
  *          watches that are told together hold nobody up.
- * Failure: who reads too slowly to keep up with the feed is ended, as is everybody at a drain; the
- *          trailer resume-position says where to go on from.
+ * Failure: a client that reads too slowly for the feed is ended, and so is each watch at a drain;
+ *          the trailer resume-position says where to go on.
  * Memory:  one read of the log for each of LISTINGS_SLOTS_MAX calls; while its client does not
  *          read, a call may have to drop what it has read, and reads it again. The feed's events
  *          are shared.

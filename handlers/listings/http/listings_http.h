@@ -3,7 +3,7 @@
  * listings_http.h - the listings over HTTP: what each route checks, does and answers.
  *
  * Flow:    auth -> id -> conditions -> body -> store or cache -> answer
- * Failure: problem details (RFC 9457). What went wrong below is given a status in one table,
+ * Failure: problem details (RFC 9457). One table maps the errors of the layers below to statuses:
  *          listings_respond_status.
  * Memory:  all of a request's is in its arena. When it is cancelled, what it waits for is given up.
  * Thread:  the loop.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_http_create.c - POST: a new listing, and with an Idempotency-Key one alone.
+ * listings_http_create.c - POST: creates a listing; with an Idempotency-Key only once.
  *
  * Flow:    body -> listings_create -> 201 -> the key's answer of then, or 409, or 422
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_cursor.h - a place in a list as a text that clients keep and do not look into.
+ * listings_cursor.h - a position in a list as an opaque text for clients.
  *
  * Thread: any.
  */

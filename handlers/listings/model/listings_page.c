@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_page.c - one page: printed, named, copied.
+ * listings_page.c - prints a page, makes its key, and copies it.
  */
 #include "handlers/listings/model/listings_page.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings.c - opening.
+ * listings.c - opens the parts that the services share.
  */
 #include "handlers/listings/work/listings.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings.h - what the listings' services, over HTTP and gRPC, work on: one cache, one store, one
- * set of tokens.
+ * listings.h - the state that the services of listings share, over HTTP and gRPC: one cache, one
+ * store, one set of tokens.
  *
  * Thread: the loop.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_change.c - load, compare, merge, write; and again when somebody was faster.
+ * listings_change.c - loads, compares, merges and writes; again when another write came first.
  */
 #include "handlers/listings/work/listings_change.h"
 

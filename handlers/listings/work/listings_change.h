@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_change.h - a write over a listing, or its removal, whoever asks for it.
+ * listings_change.h - updates or removes a listing, for HTTP and gRPC alike.
  *
  * Flow:    the version is known -> write, which MySQL refuses when it is another by then
  *          else, or to merge -> what is stored -> does its version do? -> merge -> write over that

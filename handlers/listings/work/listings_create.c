@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_create.c - one step after the other.
+ * listings_create.c - claims the key, creates the listing, keeps the answer.
  */
 #include "handlers/listings/work/listings_create.h"
 

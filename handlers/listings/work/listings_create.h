@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_create.h - a new listing, and with an Idempotency-Key one alone, whoever asks for it.
+ * listings_create.h - creates a listing; with an Idempotency-Key only once.
  *
  * Flow:    [claim the key] -> create under an id of our own -> [keep the answer] -> on_done
  * Failure: with a key, an attempt that ends in doubt leaves its id behind: the next one creates

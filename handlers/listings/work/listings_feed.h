@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_feed.h - changes as they happen, read from the log once for all who follow them.
+ * listings_feed.h - the changes of listings as they happen, read from the log once for all
+ * followers.
  *
  * Flow:    first follower -> where does the log end? -> on_ready -> news by Redis, or every second
  *          -> one read of the log -> on_events -> listings_feed_take ...
  * Order:   each change at least once, those of one listing in their order.
- * Failure: without Redis changes come within about a second; without MySQL, once it is back. Who
- *          takes too slowly loses what is dropped when more than LISTINGS_FEED_BYTES are kept, and
- *          is told.
+ * Failure: without Redis changes come within about a second; without MySQL, once it is back. A
+ *          follower that is too slow loses the events that are dropped beyond LISTINGS_FEED_BYTES,
+ *          and is told so.
  * Memory:  a follower is its caller's until listings_feed_leave. While there is none, nothing is
  *          kept.
  * Thread:  the loop.

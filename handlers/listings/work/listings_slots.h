@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * listings_slots.h - how many may hold rows that they have read from MySQL, for clients who may not
- * read them.
+ * listings_slots.h - limits how many calls hold rows read from MySQL while their clients may not be
+ * reading.
  *
  * Flow:    take -> on_granted -> read, send -> park, while the client does not read -> on_dropped,
  *          if others have to wait for it, or unpark -> send ... -> give
- * Order:   who waits is served in turn. Of those who are parked the one that has been so for
- *          longest is dropped, and none that has been for less than LISTINGS_SLOTS_GRACE_MS: that
- *          is no more than a client a moment behind.
+ * Order:   waiting calls get slots in turn. Of the parked ones the longest is dropped, but none
+ *          that has been parked for less than LISTINGS_SLOTS_GRACE_MS, since its client is only a
+ *          moment behind.
  * Memory:  a slot is its owner's until listings_slots_give.
  * Thread:  the loop.
  */
