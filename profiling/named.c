@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * named.c - a query as a state machine on the loop, and the table of what can be asked for.
+ * named.c - a query as a state machine on the loop, and the table of the profiles.
  */
 #include "profiling/named.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * named.h - the profiles that are asked for by name, as they are now, over some seconds, or since
- * they were last asked for.
+ * named.h - the named profiles (heap, goroutine, mutex ...): now, over some seconds, or since the
+ * last query.
  *
  * Flow:    named_find -> named_query -> take, and take again when the seconds are over ->
  *          code_refresh -> [worker] subtract and encode -> done
- * Failure: whatever goes wrong ends the query with an error; a cancelled one ends silently.
+ * Failure: an error ends the query with its code; a cancelled query ends silently.
  * Memory:  NAMED_QUERIES_MAX queries at a time, of at most three struct stacks each, and one more
  *          for each profile that tells what came since the last time.
  * Thread:  the loop.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * profiler.c - the order in which the profiles start, and stop.
+ * profiler.c - starts and stops the profiles in order.
  */
 #include "profiling/profiler.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * profiler.h - all profiles on and off.
+ * profiler.h - starts and stops all profiles.
  *
  * Thread: the profiler's loop; main, while that does not run. profiler_start is called on the
  *         thread of the loop whose stalls are recorded.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * code.c - versions of the mappings with their readers, and the one unwind table.
+ * code.c - the snapshots of the mappings with their readers, and the unwind table.
  *
- * The worker that has made a new table publishes it, waits until nobody is in the old one, and
- * frees that: readers stay for microseconds, but a reader may have lost its processor, and the loop
- * does not wait for that.
+ * The worker that has made a new table publishes it, waits until no reader is in the old one, and
+ * frees the old one. A reader takes microseconds, but may be preempted, so the loop does not wait
+ * for it.
  */
 #include "profiling/code/code.h"
 

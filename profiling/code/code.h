@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * code.h - what is known of the process's code: where its objects are mapped, and how to unwind
- * through them. Kept up to date as libraries come and go.
+ * code.h - the process's code: where its objects are mapped, and the table for unwinding through
+ * them. Both follow as libraries are loaded and unloaded.
  *
  * Flow:    code_start -> [worker] mappings and unwind table -> unwind_publish; before a profile is
  *          taken code_refresh looks again -> code_get -> encode -> code_put

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * function_start.c - libdw says whether an address has rules for unwinders, .eh_frame_hdr where the
- * function begins that they are for.
+ * function_start.c - asks libdw whether an address has unwind rules, and finds the start of their
+ * function in .eh_frame_hdr.
  */
 #include "profiling/code/function_start.h"
 

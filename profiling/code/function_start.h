@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * function_start.h - where functions begin that no symbol names, by what unwinders are told of
- * them.
+ * function_start.h - finds the start of functions without symbols, by their unwind rules.
  *
  * Thread: one at a time per module.
  */

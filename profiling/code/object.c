@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * object.c - libelf: a file of a mapping, or the vdso, which has none.
+ * object.c - opens a mapping's file with libelf, or the vdso, which has no file.
  */
 #include "profiling/code/object.h"
 

@@ -4,8 +4,8 @@
  *
  * Flow:    cache -> DWARF of the object (function, inlined calls, lines) -> its symbol table ->
  *          the object's name in brackets
- * Failure: whatever cannot be read makes the answer poorer. When memory is missing the answer says
- *          so, and is not kept.
+ * Failure: the answer leaves out what cannot be read. When memory is missing the answer says so and
+ *          is not cached.
  */
 #include "profiling/code/symbol.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * symbolize.c - the object and the offset that a frame names, found among the own mappings.
+ * symbolize.c - finds the object and offset that a frame names among this process's mappings.
  */
 #include "profiling/code/symbolize.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * symbolize.h - names and lines of frames of a process that has crashed: of the same program, so
- * that the objects which it had are mapped into this one as well, elsewhere.
+ * symbolize.h - names and lines for the frames of a crashed process of the same program: its
+ * objects are mapped into this process too, at other addresses.
  *
- * Failure: of an object that is not mapped here, such as a plugin, nothing is known.
+ * Failure: frames of an object that is not mapped here, such as a plugin, get no name.
  * Thread:  as symbol_lookup.
  */
 #ifndef TOQ_PROFILING_CODE_SYMBOLIZE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * unwind_table.c - libdw reads the call frame information, this file keeps what a walk needs of it.
+ * unwind_table.c - reads the call frame information with libdw, and keeps the rules that a walk
+ * needs.
  *
  * Flow:    each executable mapping -> ask libdw for the rule at its start -> one row -> ask again
  *          where that rule ends -> ... -> the next mapping

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * unwind_table.h - makes the table by which stacks are walked: the call frame information of every
- * mapped object.
+ * unwind_table.h - makes the unwind table from the call frame information of every mapped object.
  *
  * Memory: 16 bytes per row; about 110,000 rows for the server with its libraries; 32 KiB of memo.
  * Thread: a worker thread builds; of a built table only the memo changes.

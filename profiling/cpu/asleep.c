@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * asleep.c - /proc/self/task/TID/syscall, and a walk through a copy of the stack.
+ * asleep.c - reads /proc/self/task/TID/syscall, and walks a copy of the stack.
  */
 #include "profiling/cpu/asleep.h"
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * asleep.h - the stack of a thread that sleeps in a system call which a signal would end: taken
- * from outside, so that the sleep lasts.
+ * asleep.h - takes the stack of a thread that sleeps in a system call, from outside, because a
+ * signal would end the sleep.
  *
  * The kernel says in which call the thread sleeps, with which stack pointer and program counter;
- * its stack is copied and walked. What was taken counts when the thread has not run meanwhile.
+ * its stack is copied and walked. The stack is used only if the thread has not run meanwhile.
  *
- * Failure: the kernel does not say what the frame pointer is. The walk begins without, and where no
- *          function between the system call and a frame that needs it has saved it, it ends there:
- *          the stack is then not complete, but never wrong. Our own calls save it: asleep_frames.c.
+ * Failure: the kernel does not tell the frame pointer. The walk begins without it, and ends at a
+ *          frame that needs it unless a function in between has saved it: the stack is then
+ *          incomplete, but never wrong. Calls of the server save it: asleep_frames.c.
  * Memory:  one copy of a stack, static.
- * Thread:  any but the one that is asked for, one at a time.
+ * Thread:  any but the thread whose stack is taken; one at a time.
  */
 #ifndef TOQ_PROFILING_CPU_ASLEEP_H
 #define TOQ_PROFILING_CPU_ASLEEP_H

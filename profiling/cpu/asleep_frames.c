@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * asleep_frames.c - a frame between our code and each function of the C library in which asleep.c
- * finds threads. Some of those functions leave the frame pointer in its register, which nobody sees
- * from outside, and our code needs it to find its callers: this frame has it in memory.
+ * finds threads. Some of those functions leave the frame pointer in its register, which cannot be
+ * read from outside; this frame saves it in memory, so that the callers can be found.
  *
- * The Makefile reads the names and has the linker lead our calls here (--wrap); libraries call
- * libc.
+ * The Makefile reads the names and redirects the server's calls here (--wrap); libraries call libc
+ * directly.
  *
  * Thread: any, signal.
  */

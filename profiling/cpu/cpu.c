@@ -4,7 +4,7 @@
  *
  * Flow:    cpu_start -> code_refresh -> begin_window -> on_sample ... -> on_window_end
  *          -> [worker] encode -> on_done
- * Failure: whatever goes wrong ends the capture with its error; a cancelled one ends silently.
+ * Failure: an error ends the capture with its code; a cancelled capture ends silently.
  * Memory:  a capture is freed when its timer is closed and no worker holds it.
  */
 #include "profiling/cpu/cpu.h"

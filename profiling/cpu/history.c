@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * history.c - the window that is being filled, the ring of those before it, and who reads them.
+ * history.c - the current window, the ring of earlier ones, and their readers.
  *
- * A full window never changes, so readers share its stacks with the ring and a worker thread needs
- * no lock; the one that is being filled is copied for them. Each window begins where the one before
- * ended.
+ * A full window never changes, so readers share its stacks with the ring, and a worker thread needs
+ * no lock; the current window is copied for readers. Each window begins where the one before ended.
  */
 #include "profiling/cpu/history.h"
 

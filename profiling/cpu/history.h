@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * history.h - what the CPU did in the last minutes: windows of samples, taken all the time at a low
- * pace, so that there is a profile of an incident that nobody was watching.
+ * history.h - the CPU profile of the last minutes: windows of samples, taken continuously at a low
+ * rate, so that an incident that nobody watched has a profile.
  *
  * Flow:    history_start -> the sampler's samples -> a window is full -> the ring keeps it, the
  *          oldest goes; history_read -> code_refresh -> windows merged, named and packed on a

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * history_columns.c - a matrix of routes and threads by seconds, filled event by event.
+ * history_columns.c - fills a matrix of routes and threads by seconds, event by event.
  */
 #include "profiling/cpu/history_columns.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * history_columns.h - how much CPU each second of the past took, by route and thread: what a
- * heatmap is drawn of.
+ * history_columns.h - the CPU time of each past second by route and thread, for a heatmap.
  *
  * Thread: a worker thread.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * history_window.h - some seconds of the CPU's past: their stacks, and which of them was seen when.
+ * history_window.h - a window of the history: stacks, and the time at which each was sampled.
  *
  * Failure: samples that find no room are counted as lost.
  * Memory:  struct stacks', and 20 bytes for a stack, span and drain, HISTORY_EVENTS_MAX at most.

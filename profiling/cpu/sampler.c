@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * sampler.c - consumers come and go; the threads' timers follow the fastest of them.
+ * sampler.c - the consumers of samples; the threads' timers run at the rate of the fastest
+ * consumer.
  *
- * Around every change of pace the rings are drained, so that each consumer gets the samples of its
- * time and no other.
+ * The rings are drained before and after each change of the rate, so that each consumer gets the
+ * samples of its own time only.
  */
 #include "profiling/cpu/sampler.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sampler.h - what every thread runs, sampled by its CPU time, for whoever wants to know: one timer
- * per thread, at the pace of the consumer who wants the most.
+ * sampler.h - samples every thread by its CPU time and gives the samples to consumers: one timer
+ * per thread, at the rate of the fastest consumer.
  *
  * Flow:    sampler_start (once) -> sampler_add -> uv timer drains the rings -> on_sample of every
  *          consumer -> sampler_remove

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread_facts.c - files of /proc/self/task, and the clock of one thread.
+ * thread_facts.c - reads files of /proc/self/task, and the CPU clock of one thread.
  */
 #include "profiling/cpu/thread_facts.h"
 

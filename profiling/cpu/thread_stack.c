@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread_stack.c - one question at a time, with a number, so that the answer to an old one is never
- * taken for that to a new one.
+ * thread_stack.c - asks one question at a time; its number keeps a late answer from being taken for
+ * that to a new question.
  */
 #include "profiling/cpu/thread_stack.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread_stack.h - the stack of another thread, asked for by a signal: the thread takes it itself,
- * wherever it is, and goes on.
+ * thread_stack.h - the stack of another thread, requested by a signal: the thread takes its own
+ * stack in the handler and goes on.
  *
  * A thread that waits in the kernel is woken for it, when it goes on waiting afterwards: reads and
  * locks do (SA_RESTART). One that sleeps in nanosleep or poll, which a signal would end, gets none:
@@ -10,9 +10,8 @@
  *
  * Flow:    thread_stack_take -> asleep_take
  *          thread_stack_take -> SIGPROF -> cpu_signal.c -> thread_signal_answer
- * Failure: a thread that has the signal blocked, or sleeps so that nothing wakes it, is given up
- *          after a time.
- * Thread:  any but the one that is asked for; askers wait for each other.
+ * Failure: a thread that blocks the signal, or that nothing wakes, is given up after a timeout.
+ * Thread:  any but the thread that is asked; callers wait for each other.
  */
 #ifndef TOQ_PROFILING_CPU_THREAD_STACK_H
 #define TOQ_PROFILING_CPU_THREAD_STACK_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads.h - a CPU timer on every thread of the process while somebody samples.
+ * threads.h - a CPU timer on every thread of the process while the sampler runs.
  *
  * Flow:    threads_arm -> threads_poll now and then (rings are drained, new threads get a timer,
  *          ended ones lose it) -> threads_disarm

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * perfetto.c - packets, one for each event, with the names that it is the first to use.
+ * perfetto.c - writes packets, one for each event, with the names that are used for the first time.
  */
 #include "profiling/flight/perfetto.h"
 

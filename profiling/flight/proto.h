@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * proto.h - a message of protobuf, written field by field into memory of the caller's.
+ * proto.h - writes a protobuf message field by field into the caller's memory.
  *
- * A nested message's length takes three bytes, whatever it is: so it is known afterwards, and none
- * is longer than PROTO_NESTED_MAX.
+ * The length of a nested message always takes three bytes, so that it can be filled in afterwards;
+ * no nested message is longer than PROTO_NESTED_MAX.
  *
  * Source: protobuf.dev, encoding.
  * Thread: any.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * replay.c - what was open at each event: callbacks on a stack, requests in a table by id.
+ * replay.c - tracks what is open at each event: callbacks on a stack, requests in a table by id.
  *
- * A request, and a wait, are written when they end: only then their names are known. So packets are
- * not in order, which readers put right.
+ * Requests and waits are written when they end, because only then are their names known. So packets
+ * are out of order; readers sort them.
  */
 #include "profiling/flight/replay.h"
 

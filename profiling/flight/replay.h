@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * replay.h - the events of a recorder's ring, told again as a Perfetto trace.
+ * replay.h - converts the events of a recorder's ring into a Perfetto trace.
  *
  * A loop has three kinds of tracks: its thread, with callbacks, which nest; its turns; and lanes
  * for requests. A request has a lane for itself from its first byte to its end, with what it waits

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap.c - jemalloc's sampling on and off, and a look at what it has.
+ * heap.c - turns jemalloc's sampling on and off, and takes its profiles.
  *
- * jemalloc can only sample when it was told so before main: malloc_conf. Until heap_start sampling
- * is off, and costs nothing that could be measured.
+ * jemalloc can only sample when that was configured before main, by malloc_conf. Until heap_start
+ * sampling is off, at no measurable cost.
  */
 #include "profiling/heap/heap.h"
 

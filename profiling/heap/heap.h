@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap.h - which code allocates, how much of it is still in use, and for which route: source_heap
- * and source_allocs, from the sampler of jemalloc, which looks at one allocation in 512 KiB.
+ * heap.h - the heap profiles: which code allocated, how much is in use, and for which route
+ * (source_heap, source_allocs). jemalloc's sampler takes one allocation in 512 KiB.
  *
  * Flow:    heap_start -> [hook in malloc] stack and label -> jemalloc's table; a take -> [worker]
  *          dump into memory -> parse -> scale up -> done on the loop

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_ctl.c - mallctl, which may be missing.
+ * heap_ctl.c - calls mallctl, which sanitized builds do not have.
  */
 #include "profiling/heap/heap_ctl.h"
 

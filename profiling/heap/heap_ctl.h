@@ -2,7 +2,7 @@
  *
  * heap_ctl.h - jemalloc's settings and numbers, by their names in jemalloc(3).
  *
- * Where a sanitizer owns malloc the program is linked without jemalloc, and there are none.
+ * Sanitized builds are linked without jemalloc; every read fails there.
  *
  * Thread: any.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_facts.h - the state of the allocator as a whole.
+ * heap_facts.h - the allocator's statistics.
  */
 #ifndef TOQ_PROFILING_HEAP_HEAP_FACTS_H
 #define TOQ_PROFILING_HEAP_HEAP_FACTS_H

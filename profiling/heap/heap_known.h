@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_known.h - what was said of a stack before. Scrapers know a sample by its stack and labels
- * and subtract what it had the last time: so the label with its average object size never changes,
- * and what was allocated never becomes less, though both are estimates.
+ * heap_known.h - the values that were reported for a stack before. Scrapers identify a sample by
+ * its stack and labels and subtract its last values: so the label with the average object size
+ * never changes, and the allocated bytes never decrease, though both are estimates.
  *
  * Memory: at most HEAP_KNOWN_MAX stacks of 32 bytes, kept until the process ends.
  * Thread: one at a time.

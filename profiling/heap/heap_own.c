@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_own.c - the profiler's arena: made by its first thread, and asked by jemalloc's names.
+ * heap_own.c - the profiler's arena: its first thread makes it, mallctl reads its size.
  */
 #include "profiling/heap/heap_own.h"
 

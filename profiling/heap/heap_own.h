@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * heap_own.h - how much memory the profiler's threads have taken: tables for unwinding, symbols,
- * debug information that is read, profiles that are made.
+ * heap_own.h - the memory of the profiler's threads: unwind tables, symbols, debug information,
+ * profiles.
  *
- * The threads allocate from an arena of jemalloc's that nobody else uses, so its account is exact,
- * whoever frees. What a thread's cache holds counts as taken.
+ * The threads allocate from an arena of their own, so the sum is exact, whichever thread frees.
+ * Memory in a thread's cache counts as used.
  *
- * Failure: without jemalloc, or without memory for an arena, nothing is known.
+ * Failure: without jemalloc, or without memory for an arena, there is no sum.
  */
 #ifndef TOQ_PROFILING_HEAP_HEAP_OWN_H
 #define TOQ_PROFILING_HEAP_HEAP_OWN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * block.c - the block profile: contentions and delay, as Go has it.
+ * block.c - makes the block profile: contentions and delay, as Go's.
  */
 #include "profiling/task/block.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * block.h - what held work up: waits of tasks, and callbacks that held the loop.
+ * block.h - the block profile: waits of tasks, and callbacks that held the loop.
  *
  * Flow:   block_start -> waits.c counts each wait, watchdog.c each stall -> source_block
  * Thread: the loop.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine.c - the profile and the dump of what is in flight.
+ * goroutine.c - makes the profile and the dump.
  */
 #include "profiling/task/goroutine.h"
 

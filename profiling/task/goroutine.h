@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine.h - what is in flight, and what each thread does, printed as a Go program prints its
- * goroutines; the profile of the same is source_goroutine.
+ * goroutine.h - the tasks in flight and the threads, printed as a Go program prints its goroutines;
+ * source_goroutine is the profile of the same.
  *
  * Flow:    goroutine_dump_start -> the slots of tasks, stacks of the threads, symbols and text on a
  *          worker thread -> on_done on the loop

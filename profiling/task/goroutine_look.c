@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_look.c - what has to be done on the loop, and what must not.
+ * goroutine_look.c - divides a look between the loop and a worker thread.
  */
 #include "profiling/task/goroutine_look.h"
 

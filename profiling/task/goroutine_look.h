@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_look.h - one look at all that is in flight: the way that the profile and the dump
- * share.
+ * goroutine_look.h - a look at everything in flight, for the profile and the dump.
  *
  * Flow:    goroutine_look_start -> code_refresh -> [worker] slots of tasks, threads, then `work` ->
  *          `done` -> goroutine_look_deinit

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_tasks.c - a copy of what the profile needs, and nothing else.
+ * goroutine_tasks.c - copies what the profile needs of each task.
  */
 #include "profiling/task/goroutine_tasks.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_tasks.h - what is in flight, copied out of the slots of tasks in a few ten nanoseconds
- * each, while the loop goes on. Each copy is whole; all of them together are not of one moment.
+ * goroutine_tasks.h - copies of the tasks in flight, taken from their slots in some tens of
+ * nanoseconds each, while the loop goes on. Each copy is whole; all of them together are not of one
+ * moment.
  *
  * Memory: about 200 bytes per task while the copy lives.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * goroutine_threads.c - /proc/self/task, an id for each thread, and the stack of each.
+ * goroutine_threads.c - lists /proc/self/task, with an id and the stack of each thread.
  */
 #include "profiling/task/goroutine_threads.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sites.c - a hash table by open addressing, from which nothing is ever taken out.
+ * sites.c - a hash table by open addressing without removal.
  */
 #include "profiling/task/sites.h"
 

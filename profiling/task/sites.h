@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * sites.h - where tasks wait and run, and for how long: a table of fixed size that is added to at
- * each change of a task's state, some tens of nanoseconds each.
+ * sites.h - a table of fixed size: for each site the number and time of the waits and runs of
+ * tasks. Each change of a task's state adds to it, in some tens of nanoseconds.
  *
  * Flow:    sites_create -> sites_add ... -> sites_copy -> [worker] sites_stack
- * Failure: what finds no room counts for a site of its own, "other".
+ * Failure: further sites count as one, "other".
  * Memory:  SITES_MAX sites, about 350 KiB, taken at once.
  * Thread:  one at a time.
  */

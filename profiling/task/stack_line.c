@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack_line.c - one stack, taken and named on a worker thread.
+ * stack_line.c - takes and symbolizes one stack on a worker thread.
  */
 #include "profiling/task/stack_line.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack_line.h - what a thread does now, as one line of function names for the log.
+ * stack_line.h - a thread's stack as one line of function names, for the log.
  *
  * Flow:   stack_line_start -> code_refresh -> [worker] thread_stack_take, names -> done
  * Thread: the profiler's loop.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_frames.c - a task's stack, put together from what the task kept.
+ * task_frames.c - assembles a task's stack from what the task has kept.
  */
 #include "profiling/task/task_frames.h"
 

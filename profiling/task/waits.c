@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * waits.c - the hooks of tasks, and the way from the table to a profile's stacks.
+ * waits.c - the hooks of tasks, and the conversion of the table into a profile's stacks.
  */
 #include "profiling/task/waits.h"
 

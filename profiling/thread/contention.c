@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * contention.c - an open hash table that only grows. Who takes a free place writes its stack there;
- * whoever else comes with the same stack meanwhile adds without waiting for that: the key alone
- * tells stacks apart. Of 4,096 stacks two share one of 64 bits once in 2 * 10^12 processes.
+ * contention.c - an open hash table that only grows. The thread that takes a free place writes the
+ * stack there; another thread with the same stack adds without waiting for it, because the key
+ * alone tells stacks apart. Of 4,096 stacks two share one of 64 bits once in 2 * 10^12 processes.
  */
 #include "profiling/thread/contention.h"
 

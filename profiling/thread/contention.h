@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * contention.h - how often and how long others waited, per stack that made them wait and label: a
- * table that any thread adds to, in hooks where neither malloc nor a lock may be used.
+ * contention.h - a table of the number and time of waits, by the stack that caused them and label.
+ * Any thread adds to it, in hooks that may use neither malloc nor a lock.
  *
  * Failure: stacks that find no room are counted and dropped.
- * Memory:  fixed, about 2 MiB, of which only the pages in use are there. The profiler's own stacks
- *          are many, since libc frees its trees by recursion: past 256 of them they are one.
+ * Memory:  fixed, about 2 MiB, of which unused pages take no memory. The profiler's own stacks are
+ *          many, since libc frees its trees by recursion: past 256 of them they are one.
  * Thread:  any.
  */
 #ifndef TOQ_PROFILING_THREAD_CONTENTION_H

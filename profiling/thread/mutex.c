@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex.c - the mutex profile.
+ * mutex.c - makes the mutex profile.
  */
 #include "profiling/thread/mutex.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex.h - which code holds mutexes that others wait for, libraries' mutexes included:
- * source_mutex. mutex_wait.h says what is counted, mutex_hook.h what is seen.
+ * mutex.h - the mutex profile (source_mutex): the code that holds mutexes, also of libraries, while
+ * other threads wait. mutex_wait.h says what is counted, mutex_hook.h which calls are seen.
  *
  * Thread: the loop.
  */

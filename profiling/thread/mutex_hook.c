@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex_hook.c - in front of the C library's mutexes.
+ * mutex_hook.c - the functions in front of the C library's mutexes.
  *
- * They run inside malloc, before main and in every thread: no allocation, no lock of our own. What
- * they call takes no mutex, so they never come upon themselves.
+ * They run inside malloc, before main and in every thread: no allocation, no lock of our own. The
+ * functions that they call take no mutex, so they do not recurse.
  */
 #include "profiling/thread/mutex_hook.h"
 

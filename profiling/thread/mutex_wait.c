@@ -2,9 +2,9 @@
  *
  * mutex_wait.c - a hash table of waiters, by the mutex that they wait for.
  *
- * A place is written by its waiter, and by whoever lets go of the mutex; since a waiter leaves only
- * when it has the mutex, these never come at the same time, but for uses of mutexes that are
- * errors: so all of it is atomic, and nothing worse than a wrong charge can happen.
+ * A place is written by its waiter and by the thread that unlocks the mutex. A waiter leaves only
+ * when it has the mutex, so the two never write at the same time, except where the program misuses
+ * the mutex: therefore all fields are atomic, and the worst that can happen is a wrong charge.
  */
 #include "profiling/thread/mutex_wait.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * mutex_wait.h - who waits for which mutex since when, and what is charged to the thread that let
- * go of it.
+ * mutex_wait.h - the threads that wait for mutexes, since when, and the wait time that is charged
+ * to the thread that unlocks.
  *
  * Every nanosecond of a wait is charged once, to one unlocker: an unlock is charged with what each
  * waiter has waited since it came or since the last unlock of this mutex, whichever is later; and
  * the last unlock before a waiter gets the mutex also with the time until it has it. So the sum
- * over all unlocks is the time that was waited. An unlock that somebody waits for counts as one
- * contention, however many wait.
+ * over all unlocks is the time that was waited. An unlock with waiters counts as one contention,
+ * however many there are.
  *
  * Flow:    trylock fails -> mutex_wait_begin -> lock -> mutex_wait_end; before each unlock
  *          mutex_wait_is_any -> mutex_wait_release

@@ -3,8 +3,8 @@
  * threadcreate.c - the stacks that created this process's threads, from the first thread on:
  * whether profiling starts later or not at all, a few threads cost nothing worth saving.
  *
- * The program's own pthread_create comes before libc's, for its libraries, too. What libc creates
- * for itself goes past it, and so do the threads of jemalloc, which looks up libc's.
+ * The program's pthread_create precedes libc's, for its libraries too. Threads that libc and
+ * jemalloc create by libc's own function are not seen.
  *
  * Memory:  CREATOR_STACKS_MAX distinct stacks, static; threads of further ones are counted as
  *          dropped.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * bounds.h - how far the stack of the calling thread may be read.
+ * bounds.h - the bounds within which the calling thread's stack may be read.
  *
  * Thread: any, signal, unless a function says otherwise.
  */

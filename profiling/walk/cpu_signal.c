@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cpu_signal.c - the handler and the switch that turns it on.
+ * cpu_signal.c - the SIGPROF handler, and its switch.
  */
 #include "profiling/walk/cpu_signal.h"
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * cpu_signal.h - the SIGPROF handler: the one place that sees what a thread is doing while it does
- * it.
+ * cpu_signal.h - the SIGPROF handler: it takes the stack of the thread that it interrupts.
  *
  * Flow:    a thread's CPU timer -> SIGPROF on that thread -> registers -> unwind_walk -> ring_push
  *          the process's CPU timer -> SIGPROF on the thread that runs -> the same, when that thread
  *          has no timer of its own and used a period
  *          thread_stack_take -> SIGPROF on that thread -> thread_signal_answer
- * Failure: a late signal, one that none of them sent, or a timer's outside a capture does nothing.
+ * Failure: a late signal, a foreign one, or a timer's signal outside a capture does nothing.
  * Memory:  a slot is never freed, because the kernel may still hold its address in a signal.
  * Thread:  the handler runs on every thread of the process: no lock, no malloc, errno kept.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_walk.c - the part of the stack that can be read, found page by page: a thread whose stack
- * has overflowed stands in the page below it.
+ * crash_walk.c - finds the readable part of the stack page by page: the stack pointer of a thread
+ * whose stack has overflowed is in the page below it.
  */
 #include "profiling/walk/crash_walk.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * crash_walk.h - the stack of a thread that has crashed, perhaps because it has none left.
+ * crash_walk.h - walks the stack of a crashed thread, which may have overflowed.
  *
  * Thread: signal, the one of the crash.
  */

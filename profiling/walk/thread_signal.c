@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread_signal.c - the part of asking for a stack that runs in the signal handler.
+ * thread_signal.c - answers a request for the thread's stack in the signal handler.
  */
 #include "profiling/walk/thread_signal.h"
 

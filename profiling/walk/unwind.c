@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * unwind.c - the walk. Every address that comes from the stack is taken for a lie until it was
- * compared with the bounds; the walk only ever moves towards the stack's start, so it ends.
+ * unwind.c - the walk. Every address read from the stack is checked against the bounds before it is
+ * used; the walk only moves towards the stack's start, so it ends.
  */
 #include "profiling/walk/unwind.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * encode.c - stacks into a profile, sample by sample.
+ * encode.c - adds stacks to a profile, sample by sample.
  */
 #include "profiling/write/encode.h"
 

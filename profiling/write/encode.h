@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * encode.h - from summed up stacks to a gzipped pprof protobuf: labels by their names, frames
- * symbolized.
+ * encode.h - writes summed up stacks as a gzipped pprof protobuf, with named labels and symbolized
+ * frames.
  *
  * Thread: a worker thread: naming an address reads files.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * gunzip.c - piece by piece through zlib.
+ * gunzip.c - inflates piece by piece with zlib.
  */
 #include "profiling/write/gunzip.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * gunzip.h - what gzip.h packed, unpacked.
+ * gunzip.h - inflates what gzip.h has compressed.
  *
  * Thread: any.
  */

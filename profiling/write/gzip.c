@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * gzip.c - zlib's deflate with a gzip head.
+ * gzip.c - compresses with zlib's deflate and a gzip head.
  */
 #include "profiling/write/gzip.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * gzip.h - bytes in, piece by piece; a gzip file out, in one piece.
+ * gzip.h - makes a gzip file in memory of bytes that are added piece by piece.
  *
  * Failure: when memory is missing, or the maximum reached, the file is marked failed and
  *          gzip_finish says so: a writer writes freely and asks once.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * source.h - what a named profile (heap, goroutine, mutex ...) has to offer; named.c makes answers
- * of it: protobuf, text, the difference between two moments.
+ * source.h - the interface of a named profile (heap, goroutine, mutex ...), from which named.c
+ * makes answers: protobuf, text, the difference between two moments.
  *
  * Flow:    take -> [worker, when files or locks are involved] -> done on the loop -> encode
  * Thread:  the loop, unless a member says otherwise.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * stacks.h - samples summed up per distinct stack and labels: what every profile is before it is
- * written.
+ * stacks.h - samples summed up per distinct stack and labels: the form of every profile before it
+ * is written.
  *
  * Stacks share their outer frames: a trie of {parent, address}, in which a stack is the number of
  * its leaf.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * text.h - a profile as Go prints it with debug=1, which people read and `go tool pprof` parses.
+ * text.h - a profile in the text that Go prints with debug=1, for people and for `go tool pprof`.
  *
  * Thread: a worker thread: naming an address reads files.
  * Source: runtime/pprof of Go 1.19; text/tabwriter for the columns.

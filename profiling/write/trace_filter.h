@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace_filter.h - of which traces a profile has samples, and whether the samples say so.
+ * trace_filter.h - chooses the traces that a profile has samples of, and whether samples carry
+ * trace ids.
  *
  * Thread: any.
  */
