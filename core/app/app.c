@@ -323,7 +323,7 @@ static int start_log(const struct config *c)
         .level = (enum log_level)c->log_level,
         .format = log_choose_format((enum log_format)c->log_format, STDOUT_FILENO),
     };
-    log_set_trace(task_current_trace);
+    log_set_context(task_current_context);
     const int rc = log_start(&options);
     return rc < 0 ? complain("cannot start the log", rc) : 0;
 }

@@ -172,6 +172,7 @@ static void build_server(struct builder *b)
     put_address(span, record->host, "server.address", "server.port");
     put_address(span, record->peer, "network.peer.address", "network.peer.port");
     put_profile_id(span);
+    put_number(span, "toq.cpu_ns", (int64_t)record->trail.facts.costs.cpu_ns);
     if (record->is_tail) {
         put_flag(span, "sampling.tail", true);
     }

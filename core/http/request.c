@@ -214,6 +214,17 @@ static void on_deadline(struct wheel_timer *timer)
 
 /* --- the beginning --- */
 
+_Static_assert(CONN_PEER_BYTES <= LOG_PEER_BYTES, "a line has room for a peer");
+
+static void format_peer(const void *task, char *out)
+{
+    const struct http_request *req = CONTAINER_OF(task, struct http_request, task);
+    out[0] = '\0';
+    if ((LIFE(ARRIVING) | LIFE(OPEN) | LIFE(STREAMING)) & (1u << req->life)) {
+        req->transport->format_peer(req, out); /* else its connection may be gone */
+    }
+}
+
 static const struct trace_context *get_trace(struct task *task)
 {
     return http_trace(CONTAINER_OF(task, struct http_request, task));
@@ -236,6 +247,7 @@ int http_request_init(struct http_request *req, struct http_server *server,
         return UV_ENOMEM;
     }
     req->task.get_trace = get_trace;
+    req->task.format_peer = format_peer;
     req->task.on_free = on_free;
     set_life(req, HTTP_ARRIVING);
     METRIC_ADD(server->metrics->active, 1);

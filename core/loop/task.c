@@ -84,6 +84,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->state_ns = now_ns;
     task->on_cancel = on_cancel;
     task->get_trace = NULL;
+    task->format_peer = NULL;
     task->on_free = NULL;
     task->waits = NULL;
     task->wakers = (struct task_wakers){0};
@@ -389,6 +390,25 @@ const struct trace_context *task_current_trace(void)
 {
     struct task *task = own.current;
     return task == NULL || task->get_trace == NULL ? NULL : task->get_trace(task);
+}
+
+bool task_current_context(struct log_context *ret_context)
+{
+    const struct trace_context *trace = task_current_trace();
+    const struct task *task = own.current;
+    if (trace == NULL) {
+        return false;
+    }
+    const struct label label = label_get(task->label);
+    *ret_context = (struct log_context){
+        .trace = trace,
+        .route = label.route,
+        .rpc = label.rpc,
+        .task = task->id,
+        .format_peer = task->format_peer,
+        .owner = task,
+    };
+    return true;
 }
 
 /* tell_change accounts for what a task did until it begins to wait, or to run. */

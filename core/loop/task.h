@@ -24,7 +24,7 @@
 #include "core/loop/delay.h"
 #include "core/loop/label.h"
 #include "core/loop/task_slots.h"
-#include "core/telemetry/trace.h"
+#include "core/telemetry/log.h"
 
 struct task;
 struct usage_ended;
@@ -37,6 +37,9 @@ typedef void (*task_cancel_fn)(struct task *task, int status);
 /* A task_trace_fn tells which trace a task belongs to; it begins its span when nobody has asked
  * before. */
 typedef const struct trace_context *(*task_trace_fn)(struct task *task);
+
+/* A task_peer_fn writes whose request a task is, in LOG_PEER_BYTES. */
+typedef void (*task_peer_fn)(const void *task, char *out);
 
 /* A task_free_fn gives the memory of a task back, which has ended and which nobody holds. */
 typedef void (*task_free_fn)(struct task *task);
@@ -63,9 +66,10 @@ struct task {
     uint64_t start_ns; /* clock_now_ns */
     uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;
-    task_trace_fn get_trace; /* its owner's, set behind task_start; NULL: it belongs to none */
-    task_free_fn on_free;    /* as get_trace; NULL: it has no memory to give back */
-    struct task_wait *waits; /* that are given up when it is cancelled */
+    task_trace_fn get_trace;  /* its owner's, set behind task_start; NULL: it belongs to none */
+    task_peer_fn format_peer; /* as get_trace; NULL: it is nobody's */
+    task_free_fn on_free;     /* as get_trace; NULL: it has no memory to give back */
+    struct task_wait *waits;  /* that are given up when it is cancelled */
     struct task_wakers wakers;
     uint64_t cpu_ticks; /* usage.h's; see task_cpu_ns */
     struct task_behind behind;
@@ -246,8 +250,11 @@ struct task_facts task_get_facts(const struct task *task);
  */
 MUST_USE bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_facts);
 
-/* task_current_trace is what the current task belongs to: a log_trace_fn. */
+/* task_current_trace is what the current task belongs to. */
 const struct trace_context *task_current_trace(void);
+
+/* task_current_context tells what the current task is: a log_context_fn. */
+bool task_current_context(struct log_context *ret_context);
 
 /* task_park says what a task waits for from now on, and keeps the stack of the caller; a task that
  * waits already keeps the stack it has.

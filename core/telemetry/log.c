@@ -17,7 +17,7 @@
 
 static atomic_int threshold = LOG_INFO;
 static atomic_int format = LOG_TEXT;
-static _Atomic(log_trace_fn) get_trace;
+static _Atomic(log_context_fn) get_context;
 static atomic_bool is_started; /* stays set after log_stop: stderr is for the time before */
 
 int log_start(const struct log_options *options)
@@ -67,9 +67,9 @@ void log_note(struct str lines)
     }
 }
 
-void log_set_trace(log_trace_fn fn)
+void log_set_context(log_context_fn fn)
 {
-    atomic_store(&get_trace, fn);
+    atomic_store(&get_context, fn);
 }
 
 void log_set_level(enum log_level level)
@@ -88,7 +88,9 @@ void log_event(enum log_level level, const char *component, const char *message,
     if (!log_is_on(level)) {
         return;
     }
-    const log_trace_fn trace = atomic_load_explicit(&get_trace, memory_order_relaxed);
+    const log_context_fn ask = atomic_load_explicit(&get_context, memory_order_relaxed);
+    struct log_context context;
+    const bool has_context = ask != NULL && ask(&context);
     const struct log_record record = {
         .wall_ns = clock_wall_ns(),
         .level = level,
@@ -96,7 +98,7 @@ void log_event(enum log_level level, const char *component, const char *message,
         .message = message,
         .fields = fields,
         .count = count,
-        .trace = trace == NULL ? NULL : trace(),
+        .context = has_context ? &context : NULL,
     };
     char line[LOG_LINE_MAX_BYTES];
     const size_t len = log_format_line((enum log_format)atomic_load(&format), &record, line);

@@ -9,7 +9,8 @@
  *          and the next line that gets through says how many are missing. The caller never waits.
  * Thread:  any, after log_start; never from a signal handler.
  *
- * A line that is written on behalf of a request says so: it ends with trace_id and span_id.
+ * A line that is written on behalf of a request says so: it ends with the request's route or rpc,
+ * task and peer, those that are not among its fields already, and with trace_id and span_id.
  */
 #ifndef TOQ_CORE_TELEMETRY_LOG_H
 #define TOQ_CORE_TELEMETRY_LOG_H
@@ -74,12 +75,26 @@ MUST_USE int log_start(const struct log_options *options);
  */
 void log_stop(uint64_t timeout_ms);
 
-/* A log_trace_fn tells what the calling thread works for now: a context that has begun, borrowed
- * until the next call; NULL for nothing. It logs nothing itself.
+#define LOG_PEER_BYTES 64
+
+/* What the calling thread works for. */
+struct log_context {
+    const struct trace_context *trace; /* it has begun */
+    const char *route;                 /* NULL: it has none, as the next */
+    const char *rpc;
+    uint64_t task;
+    /* writes who asked, in LOG_PEER_BYTES, for lines that do not say so; NULL: nobody */
+    void (*format_peer)(const void *owner, char *out);
+    const void *owner;
+};
+
+/* A log_context_fn tells what the calling thread works for now, borrowed until the next call. It
+ * logs nothing itself.
  *
- * Thread: any.
+ * Returns: false: nothing.
+ * Thread:  any.
  */
-typedef const struct trace_context *(*log_trace_fn)(void);
+typedef bool (*log_context_fn)(struct log_context *ret_context);
 
 /* log_choose_format is the format that suits a descriptor: text becomes LOG_TERMINAL where the
  * descriptor is a terminal, in colours unless NO_COLOR is set or TERM is dumb.
@@ -101,12 +116,12 @@ bool log_is_watched(void);
  */
 void log_note(struct str lines);
 
-/* log_set_trace sets where lines get their trace_id and span_id, asked once each line on the thread
- * that writes it; NULL, as at first: they have none.
+/* log_set_context sets where lines get what they are written for, asked once each line on the
+ * thread that writes it; NULL, as at first: they have none.
  *
  * Thread: any.
  */
-void log_set_trace(log_trace_fn get_trace);
+void log_set_context(log_context_fn get_context);
 
 /* log_set_level changes the threshold from the next event on.
  *
@@ -128,8 +143,8 @@ const char *log_level_name(enum log_level level);
 bool log_is_on(enum log_level level);
 
 /* log_event queues one line: time, level, `component` (a literal such as "http"), `message` (a
- * literal), the fields in order, and the ids of the trace it belongs to (log_set_trace). Values are
- * copied; control bytes and quotes in them are escaped. A line longer than 4 KiB loses the ends of
+ * literal), the fields in order, and what it is written for (log_set_context). Values are copied;
+ * control bytes and quotes in them are escaped. A line longer than 4 KiB loses the ends of
  * its longest values and says cut=true. Before log_start the line goes straight to stderr.
  *
  * fields: `count` of them; NULL when 0.

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/hex.h"
@@ -140,10 +141,53 @@ static void append_id(struct buf *line, enum log_format format, const char *key,
     append_field(line, format, &field);
 }
 
-static void append_tail(struct buf *line, enum log_format format, const struct trace_context *trace,
+static bool has_field(const struct log_record *record, const char *key)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        if (strcmp(record->fields[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* append_context appends what a line is written for, as far as its fields do not say so.
+ *
+ * Returns: false when something is missing. */
+static bool append_context(struct buf *line, enum log_format format,
+                           const struct log_record *record)
+{
+    const struct log_context *context = record->context;
+    char peer[LOG_PEER_BYTES] = "";
+    if (context == NULL) {
+        return true;
+    }
+    if (context->format_peer != NULL && !has_field(record, "peer")) {
+        context->format_peer(context->owner, peer);
+    }
+    const struct {
+        bool is_known;
+        struct log_field field;
+    } rows[] = {
+        {context->route != NULL, log_cstr("route", context->route)},
+        {context->rpc != NULL, log_cstr("rpc", context->rpc)},
+        {context->task != 0, log_u64("task", context->task)},
+        {peer[0] != '\0', log_cstr("peer", peer)},
+    };
+    bool is_whole = true;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (rows[i].is_known && !has_field(record, rows[i].field.key)) {
+            is_whole = append_fitting(line, format, rows[i].field) && is_whole;
+        }
+    }
+    return is_whole;
+}
+
+static void append_tail(struct buf *line, enum log_format format, const struct log_context *context,
                         bool is_cut)
 {
-    if (trace != NULL) {
+    if (context != NULL) {
+        const struct trace_context *trace = context->trace;
         append_id(line, format, "trace_id", trace->trace_id, sizeof(trace->trace_id));
         append_id(line, format, "span_id", trace->span_id, sizeof(trace->span_id));
     }
@@ -168,8 +212,9 @@ size_t log_format_line(enum log_format format, const struct log_record *record, 
     for (size_t i = 0; i < record->count; i++) {
         is_cut = !append_fitting(&line, format, record->fields[i]) || is_cut;
     }
+    is_cut = !append_context(&line, format, record) || is_cut;
     line.max_bytes = LOG_LINE_MAX_BYTES;
-    append_tail(&line, format, record->trace, is_cut);
+    append_tail(&line, format, record->context, is_cut);
     INVARIANT(!line.is_failed);
     return line.len;
 }

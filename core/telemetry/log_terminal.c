@@ -200,7 +200,7 @@ size_t log_terminal_line(const struct log_record *record, bool is_coloured, char
         }
     }
     line.max_bytes = LOG_LINE_MAX_BYTES;
-    put_tail(&screen, record->trace, is_cut);
+    put_tail(&screen, record->context == NULL ? NULL : record->context->trace, is_cut);
     INVARIANT(!line.is_failed);
     return line.len;
 }

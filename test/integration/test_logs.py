@@ -107,7 +107,7 @@ def test_access_lines_in_development(start_server):
     first, second, third = access_lines(server)
     assert " DEBUG access: request server=http method=GET " in first
     assert 'target="/test/params/a/b?c=d" route=/test/params/:a/:b status=200 body_bytes=6' in first
-    assert re.search(rf" duration_us=\d+ cpu_us=\d+ peer=127\.0\.0\.1:{port} trace_id=", first)
+    assert re.search(rf" duration_us=\d+ cpu_us=\d+ peer=127\.0\.0\.1:{port} task=\d+ trace_id=", first)
     assert ' method=POST target=/nowhere route="" status=404 ' in second
     assert " status=400 " in third
 

@@ -3,17 +3,19 @@
 
 import http.client
 import http.server
+import select
 import threading
 
 import pytest
 
 import server as server_module
 from listings import Api
+from pprof_decode import decode
 from rpc import Client, Request
 from scrape import Scrape
 from server import PATIENCE_S, wait_until
 from span_receiver import Receiver
-from wire import Peer
+from wire import Peer, request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -124,6 +126,22 @@ def test_one_trace_across_two_servers_and_an_upstream(receiver, upstream, start_
     for outer, inner in ((top, call), (call, served), (served, look), (served, statement)):
         assert outer.holds(inner), (outer, inner)
     assert len({span.id for span in receiver.spans(trace=TRACE)}) == len(receiver.spans(trace=TRACE))
+
+
+def test_a_span_tells_its_cpu_time_and_leads_to_its_profile(receiver, start_server):
+    server = start_server(to_otlp(receiver))
+    with Peer(server, "pprof") as pprof, Peer(server) as peer:
+        pprof.send(request("/debug/pprof/profile?seconds=1&labels=trace"))
+        for _ in range(4):
+            assert peer.ask("/test/burn?ms=40").status == 200
+        while not select.select([pprof.socket], [], [], 0)[0]:
+            assert peer.ask("/test/burn?ms=40").status == 200
+        profile = decode(pprof.answer().body)
+    burns = wait_until(lambda: (lambda found: len(found) >= 4 and found)(
+        [s for s in receiver.spans() if s.name == "GET /test/burn"]), "the spans")
+    assert [span.attributes["toq.cpu_ns"] for span in burns] == pytest.approx([40e6] * len(burns), rel=0.1)
+    ids = {span.attributes["pyroscope.profile.id"] for span in burns}
+    assert ids & {s.labels.get("profile_id") for s in profile.samples}
 
 
 def test_a_call_of_grpc_is_named_by_its_method(receiver, start_server):

@@ -111,6 +111,36 @@ def test_what_a_request_logs_has_its_ids(server):
     assert ids_of(access)[0] == TRACE
 
 
+def unique(pairs):
+    keys = [key for key, _ in pairs]
+    assert len(set(keys)) == len(keys), keys
+    return dict(pairs)
+
+
+def fields_of(line):
+    if line.startswith("{"):
+        return json.loads(line, object_pairs_hook=unique)
+    return unique([(key, value.strip('"')) for key, value in re.findall(r' ([a-z_]+)=("[^"]*"|\S+)', line)])
+
+
+def test_what_a_handler_logs_says_whose_it_is(server):
+    """Once each, whatever the line says itself."""
+    seen = len(lines_of(server, "request"))
+    with Peer(server) as peer:
+        own = "127.0.0.1:%d" % peer.socket.getsockname()[1]
+        assert peer.ask("/test/header?value=a%0ab").status == 200
+    [access] = map(fields_of, wait_until(lambda: lines_of(server, "request")[seen:], "the access line"))
+    inner = fields_of(lines_of(server, "a response field")[-1])
+    for line in (access, inner):
+        assert (line["route"], line["peer"]) == ("/test/header", own)
+    assert int(access["task"]) == int(inner["task"]) > 0
+    assert int(access["cpu_us"]) <= int(access["duration_us"]) and "cpu_us" not in inner
+    seen = len(lines_of(server, "request"))
+    over_grpc(server)
+    [call] = map(fields_of, wait_until(lambda: lines_of(server, "request")[seen:], "the access line"))
+    assert call["rpc"].endswith("/Unary") and int(call["task"]) > 0 and call["peer"].startswith("127.0.0.1:")
+
+
 def test_requests_that_are_not_answered_have_ids(start_server):
     server = start_server({"LOG_LEVEL": "debug", "REQUEST_TIMEOUT_MS": 200})
     with Peer(server) as peer:

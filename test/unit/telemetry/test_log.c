@@ -120,10 +120,20 @@ static void test_what_is_queued_is_written_at_the_stop(void **state)
 
 static pthread_t traced_thread;
 
-static const struct trace_context *get_trace(void)
+static void format_peer(const void *owner, char *out)
+{
+    (void)snprintf(out, LOG_PEER_BYTES, "%s", (const char *)owner);
+}
+
+static bool get_context(struct log_context *ret_context)
 {
     static const struct trace_context trace = {.trace_id = {1}, .span_id = {2}};
-    return pthread_equal(pthread_self(), traced_thread) != 0 ? &trace : NULL;
+    *ret_context = (struct log_context){.trace = &trace,
+                                        .route = "/a/:b",
+                                        .task = 7,
+                                        .format_peer = format_peer,
+                                        .owner = "127.0.0.1:5"};
+    return pthread_equal(pthread_self(), traced_thread) != 0;
 }
 
 static void *log_elsewhere(void *arg)
@@ -132,7 +142,7 @@ static void *log_elsewhere(void *arg)
     return arg;
 }
 
-static void test_lines_have_the_trace_of_their_thread(void **state)
+static void test_lines_say_what_their_thread_works_for(void **state)
 {
     (void)state;
     int ends[2];
@@ -141,16 +151,18 @@ static void test_lines_have_the_trace_of_their_thread(void **state)
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     start(ends[1], 0);
     traced_thread = pthread_self();
-    log_set_trace(get_trace);
+    log_set_context(get_context);
     LOG(LOG_INFO, "test", "here");
     assert_int_equal(pthread_create(&thread, NULL, log_elsewhere, NULL), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    log_set_trace(NULL);
+    log_set_context(NULL);
     log_stop(LONG_TIME_MS);
     (void)close(ends[1]);
     assert_true(read_line(ends[0], line, sizeof(line)));
-    assert_non_null(strstr(line, ": here trace_id=01000000000000000000000000000000 "
-                                 "span_id=0200000000000000"));
+    assert_non_null(strstr(
+        line,
+        ": here route=/a/:b task=7 peer=127.0.0.1:5 trace_id=01000000000000000000000000000000 "
+        "span_id=0200000000000000"));
     assert_true(read_line(ends[0], line, sizeof(line)));
     assert_null(strstr(line, "trace_id"));
     (void)close(ends[0]);
@@ -367,7 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_before_the_start_lines_go_to_stderr), /* must be the first */
         cmocka_unit_test(test_what_is_queued_is_written_at_the_stop),
-        cmocka_unit_test(test_lines_have_the_trace_of_their_thread),
+        cmocka_unit_test(test_lines_say_what_their_thread_works_for),
         cmocka_unit_test(test_the_level_changes_from_the_next_event_on),
         cmocka_unit_test(test_lines_of_many_threads_stay_whole_and_in_order),
         cmocka_unit_test(test_a_full_pipe_drops_counts_and_tells),

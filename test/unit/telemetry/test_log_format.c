@@ -153,7 +153,9 @@ static void format_traced(enum log_format format, size_t len, const char *tail)
     char value[LOG_LINE_MAX_BYTES];
     memset(value, 'x', sizeof(value));
     const struct log_field fields[] = {log_str("long", (struct str){value, len})};
-    const struct log_record record = {WALL_NS, LOG_INFO, "http", "request done", fields, 1, &trace};
+    const struct log_context context = {.trace = &trace};
+    const struct log_record record = {WALL_NS, LOG_INFO, "http",  "request done",
+                                      fields,  1,        &context};
     char out[LOG_LINE_MAX_BYTES];
     const size_t n = log_format_line(format, &record, out);
     assert_in_range(n, strlen(tail), LOG_LINE_MAX_BYTES);
@@ -168,6 +170,31 @@ static void test_the_ids_of_a_trace_end_the_line(void **state)
     format_traced(LOG_JSON, 2,
                   ",\"long\":\"xx\",\"trace_id\":\"4b000000000000000000000000000036\","
                   "\"span_id\":\"00000000000000b7\"}\n");
+}
+
+static void put_peer(const void *owner, char *out)
+{
+    (void)owner;
+    memcpy(out, "[::1]:7", sizeof("[::1]:7"));
+}
+
+static void test_what_a_line_is_for_stands_there_once(void **state)
+{
+    (void)state;
+    static const struct trace_context trace = {.trace_id = {1}, .span_id = {2}};
+    const struct log_context context = {
+        .trace = &trace, .rpc = "a.B/C", .task = 9, .format_peer = put_peer};
+    const struct log_context other = {.trace = &trace, .route = "/a", .format_peer = put_peer};
+    const struct log_field fields[] = {log_cstr("route", "/b"), log_cstr("peer", "me")};
+    struct log_record record = {WALL_NS, LOG_INFO, "http", "it", fields, 0, &context};
+    char out[LOG_LINE_MAX_BYTES];
+    out[log_format_line(LOG_JSON, &record, out)] = '\0';
+    assert_non_null(strstr(out, "\"message\":\"it\",\"rpc\":\"a.B/C\",\"task\":9,"
+                                "\"peer\":\"[::1]:7\",\"trace_id\":\"01"));
+    record.count = 2;
+    record.context = &other;
+    out[log_format_line(LOG_TEXT, &record, out)] = '\0';
+    assert_non_null(strstr(out, ": it route=/b peer=me trace_id=01"));
 }
 
 static void test_the_ids_always_fit(void **state)
@@ -195,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_a_long_value_is_cut_and_later_fields_stay),
         cmocka_unit_test(test_every_length_round_the_maximum_is_well_formed),
         cmocka_unit_test(test_the_ids_of_a_trace_end_the_line),
+        cmocka_unit_test(test_what_a_line_is_for_stands_there_once),
         cmocka_unit_test(test_the_ids_always_fit),
     };
     return cmocka_run_group_tests_name("log_format", tests, NULL, NULL);

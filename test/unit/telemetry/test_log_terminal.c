@@ -16,6 +16,7 @@
 
 static const struct trace_context trace = {.trace_id = {[0] = 0x4b, [15] = 0x36},
                                            .span_id = {[7] = 0xb7}};
+static const struct log_context context = {.trace = &trace};
 
 static char line[LOG_LINE_MAX_BYTES + 1];
 
@@ -29,7 +30,7 @@ static const char *format(enum log_format format, const char *component,
         .message = "it happened",
         .fields = fields,
         .count = count,
-        .trace = &trace,
+        .context = &context,
     };
     line[log_format_line(format, &record, line)] = '\0';
     return line;
