@@ -14,6 +14,10 @@ TOTAL = re.compile(r"goroutineleak profile: total (\d+)\n")
 LEAKED = re.compile(r"^goroutine (\d+) \[[^\]]*\(leaked\)[^\]]*\] \{([^}]*)\}:\n(.*?)\n\n", re.M | re.S)
 
 
+class NoProfiler(Exception):
+    """It could not start, or there is no memory for what it finds."""
+
+
 def get(server, path):
     headers = {"Host": "localhost"}
     if server.env.get("PPROF_TOKEN"):
@@ -25,6 +29,8 @@ def get(server, path):
         body = answer.read().decode()
     finally:
         connection.close()
+    if answer.status == 500 and body.endswith(("/proc is not mounted\n", "out of memory\n")):
+        raise NoProfiler(body)
     assert answer.status == 200, (answer.status, body)
     return body
 
@@ -51,7 +57,7 @@ def ask(server):
     """As leaked(); nothing of a server that has no profiler, or ends while it is asked."""
     try:
         return leaked(server) if count(server) > 0 else {}
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, NoProfiler):
         return {}
     except (OSError, http.client.HTTPException):
         if server.is_running() and not server.has_line("shutting down"):
