@@ -158,9 +158,8 @@ static int setup_with(const struct http_limits *limits)
     http_fixture_add(&f, METHOD_GET, "/events", handle_events, 0);
     http_fixture_add(&f, METHOD_GET, "/cut", handle_cut, 0);
     http_fixture_add(&f, METHOD_GET, "/no-content", handle_no_content, 0);
+    f.access_every = 1; /* the access line needs the peer in every one of these states */
     open_and_connect(limits);
-    f.server.access.every = 1; /* the access line needs the peer in every one of these states */
-    f.server.access.level = LOG_INFO;
     return 0;
 }
 

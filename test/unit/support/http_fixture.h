@@ -23,6 +23,7 @@ struct http_fixture {
     struct http2_cuts http2_cuts;
     struct router *router; /* the server's from http_fixture_open on */
     struct http_server server;
+    uint64_t access_every; /* set before http_fixture_open: access lines */
     uint64_t closed_count; /* listeners */
 };
 
@@ -75,11 +76,13 @@ static inline void http_fixture_add(struct http_fixture *f, enum http_method met
 /* http_fixture_open serves the routes on a free port of 127.0.0.1. */
 static inline void http_fixture_open(struct http_fixture *f, const struct http_limits *limits)
 {
-    const struct http_server_options options = {.name = "test",
-                                                .host = "127.0.0.1",
-                                                .backlog = 16,
-                                                .limits = *limits,
-                                                .http2_cuts = &f->http2_cuts};
+    const struct http_server_options options = {
+        .name = "test",
+        .host = "127.0.0.1",
+        .backlog = 16,
+        .limits = *limits,
+        .access = {.name = "test", .every = f->access_every, .level = LOG_INFO},
+        .http2_cuts = &f->http2_cuts};
     INVARIANT(http_server_open(&f->server, &f->conns, f->router, &f->http_metrics, &options) == 0);
 }
 
