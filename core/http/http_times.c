@@ -79,7 +79,7 @@ const struct http_response *http_times_add(struct http_request *req,
                                            const struct http_response *response,
                                            struct http_response *timed)
 {
-    if (LIKELY(!req->server->has_server_timing) || response->is_bare) {
+    if (response->is_bare) {
         return response;
     }
     const size_t count = response->header_count;

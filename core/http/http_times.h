@@ -39,10 +39,11 @@ struct http_times http_times_get(const struct http_request *req, uint64_t now_ns
  */
 size_t http_times_format(const struct http_request *req, uint64_t now_ns, char *out);
 
-/* http_times_add adds a Server-Timing field where the server wants it. Not to answers of gRPC.
+/* http_times_add adds a Server-Timing field to an answer of a server that wants it; not to one of
+ * gRPC.
  *
  * timed:   room for the copy; the rest of it lies in the request's arena.
- * Returns: the copy; or the response as it is, when none is wanted or there is no memory for it.
+ * Returns: the copy; or the response as it is, when it is gRPC's or there is no memory for it.
  */
 const struct http_response *http_times_add(struct http_request *req,
                                            const struct http_response *response,

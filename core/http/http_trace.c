@@ -16,6 +16,20 @@ static struct str join_or_none(struct http_request *req, struct str name)
     return http_header_join(req, name, &value) == 0 ? value : (struct str){NULL, 0};
 }
 
+/* has_parent tells whether a request has a traceparent. It is looked for in each request: lengths
+ * before letters. */
+static inline bool has_parent(const struct http_request *req)
+{
+    const struct str name = STR("traceparent");
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (UNLIKELY(req->headers[i].name.len == name.len) &&
+            str_equal_nocase(req->headers[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* decide sets whether the request is sampled, by its trace, as far as that is known. */
 static void decide(struct http_request *req, bool has_caller)
 {
@@ -80,7 +94,7 @@ bool http_trace_is_sampled(struct http_request *req)
     if (req->sampling == HTTP_SAMPLING_OPEN) {
         if (sampler_is_off(&req->server->spans->sampler)) {
             req->sampling = HTTP_UNSAMPLED;
-        } else if (http_header_get(req, STR("traceparent")).ptr == NULL) {
+        } else if (!has_parent(req)) {
             decide_alone(req);
         } else {
             begin(req);
@@ -91,8 +105,7 @@ bool http_trace_is_sampled(struct http_request *req)
 
 void http_trace_show(struct http_request *req)
 {
-    if ((req->server->spans != NULL && http_trace_is_sampled(req)) ||
-        http_header_get(req, STR("traceparent")).ptr != NULL) {
+    if (UNLIKELY((req->server->spans != NULL && http_trace_is_sampled(req)) || has_parent(req))) {
         (void)http_trace(req);
     }
 }

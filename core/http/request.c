@@ -373,7 +373,9 @@ void http_respond(struct http_request *req, const struct http_response *response
     if (may_call(req, LIFE(ARRIVING) | LIFE(OPEN), "http_respond")) {
         struct http_response timed;
         response = http_trace_add(req, checked(req, "http_respond", response), &traced);
-        response = http_times_add(req, response, &timed);
+        if (UNLIKELY(req->server->has_server_timing)) {
+            response = http_times_add(req, response, &timed);
+        }
         if (shortage_replaces(req, response)) {
             return;
         }
@@ -393,7 +395,9 @@ void http_stream_start(struct http_request *req, const struct http_response *res
     if (may_call(req, LIFE(OPEN), "http_stream_start")) {
         struct http_response timed;
         response = http_trace_add(req, checked(req, "http_stream_start", response), &traced);
-        response = http_times_add(req, response, &timed);
+        if (UNLIKELY(req->server->has_server_timing)) {
+            response = http_times_add(req, response, &timed);
+        }
         set_life(req, HTTP_STREAMING);
         req->on_writable = on_writable;
         req->status = response->status;
