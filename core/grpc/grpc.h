@@ -11,6 +11,7 @@
  *   GRPC_SERVER_STREAM    when the one request is there      grpc_send ..., grpc_end
  *   GRPC_CLIENT_STREAM    when the metadata is there         grpc_receive ..., grpc_respond
  *   GRPC_BIDI_STREAM      when the metadata is there         grpc_receive, grpc_send ..., grpc_end
+ *   GRPC_SERVER_WATCH     as GRPC_SERVER_STREAM, for one without an end of its own
  *
  * Flow:    HEADERS -> checks -> interceptors -> [message] -> handler -> grpc_send, grpc_end ->
  *          trailers
@@ -98,7 +99,8 @@ struct grpc_limits {
     size_t send_bytes;    /* of a message: RESOURCE_EXHAUSTED; 0: as long as its prefix can say */
 };
 
-/* GRPC_TEXT is a view of a field of bytes, GRPC_BYTES a field that is a view of a text. */
+/* GRPC_TEXT is a view of a field of bytes, GRPC_BYTES a field that is a view of a text. Both
+ * evaluate their argument more than once: give them a variable, not a call. */
 #define GRPC_TEXT(field)                                                                           \
     ((struct str){(field).len == 0 ? "" : (const char *)(field).data, (field).len})
 #define GRPC_BYTES(text)                                                                           \
@@ -205,8 +207,7 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
  * grpc_end is told: on_cancel runs at the end of the turn, for a stream may have no end of its own.
  *
  * Returns: true to go on; false when the client is slow: the message was taken, the next one waits
- *          for
- * on_writable.
+ *          for on_writable.
  */
 MUST_USE bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message);
 
@@ -238,7 +239,8 @@ struct task_ref grpc_ref(const struct grpc_call *call);
  */
 MUST_USE struct grpc_call *grpc_from_ref(struct task_ref ref);
 
-/* grpc_wait is http_wait: it says what the call waits for from now on. */
+/* grpc_wait is http_wait: it says what the call waits for from now on. http_unwait takes it back.
+ */
 struct task_ref grpc_wait(struct grpc_call *call, const char *state);
 
 /* A grpc_resumed_fn goes on with a call, as its handler did. */

@@ -44,7 +44,10 @@ MUST_USE int redis_pubsub_open(struct loop *loop, const struct redis_options *op
  * more. on_closed runs last, later. */
 void redis_pubsub_close(struct redis_pubsub *pubsub, void (*on_closed)(void *arg), void *arg);
 
-/* redis_subscribe asks for the messages of a channel, now or as soon as there is a connection.
+/* redis_subscribe asks for the messages of a channel, now or as soon as there is a connection. Any
+ * number of subscriptions may have one channel; each is told. Without a connection nothing is said
+ * until there is one: redis_pubsub_is_ready. No callback runs inside it, and none belongs to a
+ * request: http_resume goes on with one that waits for news.
  *
  * sub: everything up to on_live is set, the rest not.
  */
