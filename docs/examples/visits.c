@@ -74,6 +74,7 @@ static void on_added(void *arg, const struct sql_result *result)
         http_fail(req, result->status);
         return;
     }
+    /* a read that began before may still put the older count there, for VISITS_CACHE_MS at most */
     redis_tell(visits->context->redis, &REDIS_COMMAND(STR("DEL"), req->path));
     http_respond_text(req, 200, "visited\n");
 }
