@@ -82,7 +82,7 @@ MUST_USE struct metric_histogram *metric_histogram(struct metric_family *f,
  * meanwhile. A cell has one writer, so adding needs no atomic operation. */
 #define METRIC_SET(cell, value)                                                                    \
     do {                                                                                           \
-        const __typeof__(*(cell)) metric_value_ = (value);                                         \
+        __typeof__(*(cell)) metric_value_ = (value);                                               \
         __atomic_store((cell), &metric_value_, __ATOMIC_RELAXED);                                  \
     } while (0)
 #define METRIC_ADD(cell, value) METRIC_SET(cell, *(cell) + (value))
