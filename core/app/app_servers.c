@@ -38,7 +38,7 @@ static int add_routes(struct router *router, struct app_servers *servers,
 static int make_router(struct app_servers *servers, const struct app_served *served,
                        enum app_server which, struct router **ret_router)
 {
-    struct router *router = router_create(http_respond_error);
+    struct router *router = router_create(http_respond_error, http_respond_unmatched);
     const int rc = router == NULL ? UV_ENOMEM : add_routes(router, servers, served, which);
     if (rc < 0) {
         router_destroy(router);

@@ -24,11 +24,12 @@ void buf_init_charged(struct buf *b, size_t max_bytes, struct quota *quota)
 
 void buf_deinit(struct buf *b)
 {
-    if (b->cap > 0) { /* most of a request's have stayed empty */
-        free(b->data);
-        quota_release(b->quota, b->cap);
+    const struct buf old = *b;
+    buf_init_charged(b, old.max_bytes, old.quota);
+    if (old.cap > 0) { /* most of a request's have stayed empty */
+        free(old.data);
+        quota_release(old.quota, old.cap);
     }
-    buf_init_charged(b, b->max_bytes, b->quota);
 }
 
 void buf_clear(struct buf *b)

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 
 #include "core/base/localhost.h"
-#include "core/http/server.h"
 
 static bool is_address(int family, struct str text)
 {
@@ -56,16 +55,4 @@ bool host_is_foreign(struct str site, struct str mode)
         return !str_equal(mode, STR("navigate"));
     }
     return site.len > 0 && !str_equal(site, STR("same-origin")) && !str_equal(site, STR("none"));
-}
-
-const char *host_guard(const struct http_request *req)
-{
-    const struct http_server *server = req->server;
-    if (server->is_host_checked && !host_is_local(req->host, server->allowed_hosts)) {
-        return "Host must be an address, localhost or one of ALLOWED_HOSTS";
-    }
-    return host_is_foreign(http_header_get(req, STR("sec-fetch-site")),
-                           http_header_get(req, STR("sec-fetch-mode")))
-               ? "a page of another site asked: open this address in a tab of its own"
-               : NULL;
 }

@@ -16,8 +16,6 @@
 #include "core/base/base.h"
 #include "core/base/str.h"
 
-struct http_request;
-
 /* host_is_local tells whether a host, with or without a port, is an address, "localhost", or a name
  * that is allowed; an empty one is, for no browser sends it.
  *
@@ -32,9 +30,5 @@ bool host_is_local(struct str host, struct str allowed);
  * site: of Sec-Fetch-Site. mode: of Sec-Fetch-Mode.
  */
 bool host_is_foreign(struct str site, struct str mode);
-
-/* host_guard is the http_guard_fn of diagnostics: it refuses what a browser may have been tricked
- * into asking. */
-const char *host_guard(const struct http_request *req);
 
 #endif

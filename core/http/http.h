@@ -206,6 +206,10 @@ void http_respond(struct http_request *req, const struct http_response *response
  */
 void http_respond_error(struct http_request *req, int status, const char *detail);
 
+/* http_respond_unmatched is the handler of requests that no route matches: 404, 405 with Allow,
+ * 501, or OPTIONS with 204. arg: NULL. */
+void http_respond_unmatched(struct http_request *req, void *arg);
+
 /* http_fail ends the request as http_respond_error with the status that stands for an error: 404
  * for UV_ENOENT, 409 for UV_EEXIST, 503 for a server behind this one that is away, slow or busy ...
  * What no status stands for is 500, and a line in the log.

@@ -15,22 +15,17 @@ static void destroy(const struct http_pool *pool, struct http_request *req)
     free(req);
 }
 
-static struct http_request *make(const struct http_pool_kind *kind, struct quota *quota)
+/* add makes one more that is spare. */
+static bool add(struct http_pool *pool, struct quota *quota)
 {
+    const struct http_pool_kind *kind = pool->kind;
     struct http_request *req = quota_calloc(quota, kind->size, kind->cost_bytes, QUOTA_NORMAL);
     if (req != NULL) {
         arena_init_charged(&req->arena, ARENA_MAX_BYTES, quota);
+        pool->first = req;
+        pool->count++;
     }
-    return req;
-}
-
-static struct http_request *take(struct http_pool *pool)
-{
-    struct http_request *req = pool->first;
-    pool->first = req->next_spare;
-    pool->count--;
-    memset(req + 1, 0, pool->kind->size - sizeof(*req));
-    return req;
+    return req != NULL;
 }
 
 struct http_request *http_pool_get(struct http_pool *pool, const struct http_pool_kind *kind,
@@ -38,20 +33,24 @@ struct http_request *http_pool_get(struct http_pool *pool, const struct http_poo
                                    const struct http_transport *transport, uint64_t ready_ns)
 {
     pool->kind = kind;
-    struct http_request *req = pool->first != NULL ? take(pool) : make(kind, server->quota);
-    if (req == NULL) {
+    if (pool->first == NULL && !add(pool, server->quota)) {
         return NULL;
     }
+    struct http_request *req = pool->first;
+    struct http_request *next = req->next_spare;
+    memset(req + 1, 0, kind->size - sizeof(*req));
     if (http_request_init(req, server, transport, ready_ns) < 0) {
-        destroy(pool, req);
+        req->next_spare = next;
         return NULL;
     }
+    pool->first = next;
+    pool->count--;
     return req;
 }
 
 void http_pool_put(struct http_pool *pool, struct http_request *req)
 {
-    if (pool->count == HTTP_SPARE_MAX) {
+    if (pool->count + 1 > HTTP_SPARE_MAX) {
         destroy(pool, req);
         return;
     }

@@ -23,8 +23,9 @@ struct http_traced {
  * beginning its trace where no trace is needed for that. */
 bool http_trace_is_sampled(struct http_request *req);
 
-/* http_trace_show begins the trace of a request whose ids are known before its handler runs, a
- * caller's or those of a sampled one, so that profiles of the handler have them. */
+/* http_trace_show is a http_begin_fn. It begins the trace of a request whose ids are known before
+ * its handler runs, a caller's or those of a sampled one, so that profiles of the handler have
+ * them. */
 void http_trace_show(struct http_request *req);
 
 /* http_trace_add adds `traceresponse` to an answer where spans are exported: the trace, and the

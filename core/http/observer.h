@@ -24,6 +24,9 @@ struct http_end {
     bool is_kept; /* with its trace, to be looked at: by the observers of spans and of records */
 };
 
+/* A http_begin_fn is told of a request whose handler is about to run. */
+typedef void (*http_begin_fn)(struct http_request *req);
+
 /* A http_end_fn is told of a request that has been answered, or whose peer has left; the request
  * lives, and its slot too. */
 typedef void (*http_end_fn)(void *ctx, struct http_request *req, struct http_end *end);

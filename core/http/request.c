@@ -35,6 +35,11 @@ static void set_life(struct http_request *req, enum http_life life)
     req->life = life;
 }
 
+bool http_is_unanswered(const struct http_request *req)
+{
+    return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
+}
+
 /* may_call tells whether what a handler sends goes out. When the request is cancelled it does not;
  * in any other life than `lives` the call is misuse. */
 static bool may_call(struct http_request *req, unsigned lives, const char *call)
@@ -200,10 +205,10 @@ void http_request_abandon(struct http_request *req)
     }
     req->task.on_cancel = NULL;
     account(req);
-    http_hold(req);
+    task_hold(&req->task);
     set_cancelled(req);
     run_on_cancel(req, UV_ECANCELED);
-    http_release(req);
+    task_release(&req->task);
 }
 
 static void on_deadline(struct wheel_timer *timer)
@@ -241,8 +246,8 @@ int http_request_init(struct http_request *req, struct http_server *server,
         .route = router_unmatched(server->router, METHOD_OTHER),
         .arena = arena,
         .target = STR(""),
+        .deadline = {.on_fire = on_deadline},
     };
-    wheel_timer_init(&req->deadline, on_deadline);
     if (task_start(&req->task, "http", now_ns, on_task_cancel) < 0) {
         return UV_ENOMEM;
     }
@@ -257,7 +262,7 @@ int http_request_init(struct http_request *req, struct http_server *server,
 int http_request_route(struct http_request *req)
 {
     struct router *router = req->server->router;
-    if (req->method == METHOD_OPTIONS && str_equal(req->path, STR("*"))) {
+    if (req->method == METHOD_OPTIONS && req->path.ptr[0] == '*') {
         req->route = router_unmatched(router, req->method);
         req->allow = router_all_methods(router);
         return 0;
@@ -275,27 +280,6 @@ int http_request_route(struct http_request *req)
     return rc;
 }
 
-static void respond_unmatched(struct http_request *req)
-{
-    char allow[ROUTER_ALLOW_BYTES];
-    router_format_allow(req->allow, allow);
-    const struct http_header header = {STR("Allow"), str_from(allow)};
-    struct http_response response = {.headers = &header, .header_count = 1};
-    if (req->method == METHOD_OTHER) {
-        http_respond_error(req, 501, "the method is not supported");
-    } else if (req->allow == 0) {
-        http_respond_error(req, 404, NULL);
-    } else if (req->method == METHOD_OPTIONS) {
-        response.status = 204;
-        http_respond(req, &response);
-    } else {
-        response.status = 405;
-        response.content_type = "text/plain; charset=utf-8";
-        response.body = STR("405 Method Not Allowed\n");
-        http_respond(req, &response);
-    }
-}
-
 /* show_peer tells other threads whose request it is that goes on, and which trace it belongs to. */
 static void show_peer(struct http_request *req)
 {
@@ -305,7 +289,7 @@ static void show_peer(struct http_request *req)
     if (conn != NULL) {
         struct task_peer peer = {.port = conn->peer.port};
         memcpy(peer.addr, &conn->peer.ip, sizeof(peer.addr));
-        task_show_peer(&req->task, &peer);
+        task_slots_publish_peer(req->task.slot, &peer);
     }
 }
 
@@ -313,17 +297,7 @@ static void run_handler(struct http_request *req)
 {
     const struct route *route = req->route;
     const struct http_server *server = req->server;
-    const char *refusal = server->guard == NULL ? NULL : server->guard(req);
-    if (refusal != NULL) {
-        http_respond_error(req, 403, refusal);
-        return;
-    }
-    if (route->handler == NULL) {
-        respond_unmatched(req);
-        return;
-    }
-    if (server->is_vital && UNLIKELY(http_query_has_twice(req))) {
-        http_respond_error(req, 400, "a parameter is given twice");
+    if (server->guard != NULL && !server->guard(req)) {
         return;
     }
     route->handler(req, route->arg);
@@ -340,12 +314,11 @@ void http_request_dispatch(struct http_request *req)
     const struct route *route = req->route;
     set_life(req, HTTP_OPEN);
     req->is_long = (route->flags & ROUTE_LONG) != 0;
-    if (route->handler != NULL) {
-        task_describe(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
+    if (req->server->on_begin != NULL) {
+        req->server->on_begin(req);
     }
-    http_trace_show(req);
-    task_arrived(&req->task);
-    struct task *previous = task_enter(&req->task);
+    struct task *previous =
+        task_begin(&req->task, "http", route->label, (const void *)(uintptr_t)route->handler);
     run_handler(req);
     task_leave(previous);
 }

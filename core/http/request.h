@@ -69,9 +69,6 @@ void http_end_waits(struct http_request *req);
 void http_request_abandon(struct http_request *req);
 
 /* http_is_unanswered tells whether a handler has the request and its answer is not complete. */
-static inline bool http_is_unanswered(const struct http_request *req)
-{
-    return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
-}
+bool http_is_unanswered(const struct http_request *req);
 
 #endif

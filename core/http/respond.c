@@ -30,6 +30,28 @@ void http_respond_error(struct http_request *req, int status, const char *detail
     http_respond(req, &response);
 }
 
+void http_respond_unmatched(struct http_request *req, void *arg)
+{
+    (void)arg;
+    char allow[ROUTER_ALLOW_BYTES];
+    router_format_allow(req->allow, allow);
+    const struct http_header header = {STR("Allow"), str_from(allow)};
+    struct http_response response = {.headers = &header, .header_count = 1};
+    if (req->method == METHOD_OTHER) {
+        http_respond_error(req, 501, "the method is not supported");
+    } else if (req->allow == 0) {
+        http_respond_error(req, 404, NULL);
+    } else if (req->method == METHOD_OPTIONS) {
+        response.status = 204;
+        http_respond(req, &response);
+    } else {
+        response.status = 405;
+        response.content_type = "text/plain; charset=utf-8";
+        response.body = STR("405 Method Not Allowed\n");
+        http_respond(req, &response);
+    }
+}
+
 void http_respond_text(struct http_request *req, int status, const char *format, ...)
 {
     va_list args;

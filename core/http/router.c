@@ -29,7 +29,7 @@ struct segments {
     size_t count;
 };
 
-struct router *router_create(route_refuse_fn refuse)
+struct router *router_create(route_refuse_fn refuse, route_handler_fn unmatched)
 {
     struct router *router = calloc(1, sizeof(*router));
     if (router == NULL) {
@@ -37,7 +37,8 @@ struct router *router_create(route_refuse_fn refuse)
     }
     router->refuse = refuse;
     for (int m = 0; m < METHOD_COUNT; m++) {
-        router->unmatched[m] = (struct route){.method = (enum http_method)m, .path = ""};
+        router->unmatched[m] =
+            (struct route){.method = (enum http_method)m, .path = "", .handler = unmatched};
     }
     return router;
 }

@@ -77,10 +77,11 @@ struct router_match {
 
 /* router_create makes an empty router.
  *
- * refuse: answers requests whose head cannot be taken: http_respond_error.
+ * refuse: answers requests whose head cannot be taken: http_respond_error. unmatched: the handler
+ * of requests that no route matches: http_respond_unmatched.
  * Returns: the router; NULL when memory is missing.
  */
-MUST_USE struct router *router_create(route_refuse_fn refuse);
+MUST_USE struct router *router_create(route_refuse_fn refuse, route_handler_fn unmatched);
 
 /* router_destroy frees it; takes NULL. */
 void router_destroy(struct router *router);

@@ -57,7 +57,7 @@ struct http_limits {
     uint64_t target_bytes; /* 414 */
     uint64_t body_bytes;   /* 413 */
     uint64_t header_timeout_ms;
-    uint64_t idle_timeout_ms;
+    uint64_t idle_timeout_ms; /* of HTTP/1; of a server that drains http_server_drain_idle_ms */
     uint64_t body_timeout_ms;
     uint64_t request_timeout_ms;
     struct http2_limits http2;
@@ -75,8 +75,8 @@ struct http_pool {
     size_t count;
 };
 
-/* A http_guard_fn looks at a request before its handler. Returns: NULL; why it gets 403. */
-typedef const char *(*http_guard_fn)(const struct http_request *req);
+/* A http_guard_fn looks at a request before its handler. Returns: false: it has answered. */
+typedef bool (*http_guard_fn)(struct http_request *req);
 
 struct http_server {
     struct loop *loop;
@@ -87,12 +87,13 @@ struct http_server {
     struct quota *quota;   /* of it, for requests; NULL: they are charged to nothing */
     bool is_vital;         /* diagnostics: served however little memory is left */
     http_guard_fn guard;   /* NULL: every request is served */
-    bool is_host_checked;  /* by host_guard: 403 unless host_is_local */
+    bool is_host_checked;  /* by the guard: 403 unless host_is_local */
     struct str allowed_hosts;
     struct http_metrics *metrics;
     const struct http_spans *spans; /* NULL: its requests are not exported */
     struct http2_cuts *http2_cuts;
-    uint64_t *foreign; /* counts connections that spoke neither protocol; NULL: nobody does */
+    uint64_t *foreign;      /* counts connections that spoke neither protocol; NULL: nobody does */
+    http_begin_fn on_begin; /* told of each request before its handler runs; NULL: nobody */
     struct http_observer observers[HTTP_OBSERVERS_MAX + 1]; /* told in this order */
     struct access_log *access; /* owned; NULL: no request gets a line */
     uint64_t slow_ns;          /* requests that take as long are logged; 0: none */

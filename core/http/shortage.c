@@ -14,18 +14,14 @@ static void count(const struct http_server *server)
     }
 }
 
-bool shortage_counts(const struct http_request *req)
+bool shortage_refuses(const struct http_request *req)
 {
-    if ((req->route->flags & ROUTE_VITAL) != 0) {
+    if (LIKELY(quota_level(req->server->quota) != QUOTA_FULL) ||
+        (req->route->flags & ROUTE_VITAL) != 0) {
         return false;
     }
     count(req->server);
     return true;
-}
-
-bool shortage_holds_body(const struct http_server *server, const struct conn *conn, uint64_t bytes)
-{
-    return UNLIKELY(quota_level(server->quota) != QUOTA_EASY) && bytes > conn_share(conn);
 }
 
 bool http_may_send(struct http_request *req, size_t len)

@@ -13,19 +13,9 @@
 #define SHORTAGE_SMALL_BYTES                                                                       \
     8192 /* a body that fits into a block of a connection's queue, with its head */
 
-/* shortage_counts is the rare part of shortage_refuses. */
-bool shortage_counts(const struct http_request *req);
-
 /* shortage_refuses tells whether a request, whose route is known, must be refused with 503, and
  * counts it. */
-static inline bool shortage_refuses(const struct http_request *req)
-{
-    return UNLIKELY(quota_level(req->server->quota) == QUOTA_FULL) && shortage_counts(req);
-}
-
-/* shortage_holds_body tells whether no more is to be read of a body of which so many bytes have
- * come or are to come: memory is short, and it is more than its connection may have. */
-bool shortage_holds_body(const struct http_server *server, const struct conn *conn, uint64_t bytes);
+bool shortage_refuses(const struct http_request *req);
 
 /* shortage_refuses_body is the rare part of shortage_replaces. */
 bool shortage_refuses_body(struct http_request *req, size_t len);

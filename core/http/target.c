@@ -12,7 +12,7 @@ const char *http_request_split(struct http_request *req, struct str rest)
     if (target.len > 0 && memchr(target.ptr, '#', target.len) != NULL) {
         return "a fragment in the request target";
     }
-    const bool is_asterisk = req->method == METHOD_OPTIONS && str_equal(rest, STR("*"));
+    const bool is_asterisk = req->method == METHOD_OPTIONS && rest.len == 1 && rest.ptr[0] == '*';
     if (req->method == METHOD_OTHER) {
         rest = STR("/"); /* CONNECT has no path; the answer is 501 whatever the target says */
     } else if (!is_asterisk && (rest.len == 0 || rest.ptr[0] != '/')) {

@@ -16,6 +16,8 @@
 #include "core/http/shortage.h"
 #include "core/http1/http1_exchange.h"
 
+#define TIMEOUT_AS_IT_IS UINT64_MAX
+
 /* --- requests --- */
 
 /* refuse ends a request that no handler has seen. */
@@ -43,7 +45,7 @@ static struct http1_fault prepare(struct http1_exchange *ex)
     if (shortage_refuses(req)) {
         return (struct http1_fault){503, "out of memory"};
     }
-    ex->is_body_wanted = req->route->handler != NULL && (req->route->flags & ROUTE_BODY) != 0;
+    ex->is_body_wanted = (req->route->flags & ROUTE_BODY) != 0;
     return (struct http1_fault){0, NULL};
 }
 
@@ -62,16 +64,16 @@ static void run_exchange(struct http1 *h1, struct http1_exchange *ex)
     http_request_dispatch(&ex->req);
 }
 
-static void begin_request(struct http1 *h1, struct str head, size_t field_count)
+/* begin_request goes on with a head, unless that has a fault. */
+static void begin_request(struct http1 *h1, struct str head, size_t field_count,
+                          struct http1_fault fault)
 {
     struct http1_exchange *ex = http1_begin(h1);
     if (ex == NULL) {
         return;
     }
-    struct str copy;
-    struct http1_fault fault = {503, "out of memory"};
-    if (http1_head_copy(&ex->req.arena, head, &copy)) {
-        fault = http1_head_parse(ex, copy, field_count);
+    if (fault.status == 0) {
+        fault = http1_head_parse(ex, head, field_count);
     }
     if (fault.status == 0) {
         fault = prepare(ex);
@@ -86,23 +88,18 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count)
     }
 }
 
-/* greet looks at the first line of a connection. When it is neither a request nor HTTP/2's preface,
- * an answer of HTTP/1 would be as foreign to the peer, who may take it for frames.
+/* turn_away ends a connection whose first line is neither a request nor HTTP/2's preface: an answer
+ * of HTTP/1 would be as foreign to the peer, who may take it for frames.
  *
- * Source: RFC 9113 3.4.
- * Returns: whether it is HTTP/1. */
-static bool greet(struct http1 *h1, struct str head)
+ * Source: RFC 9113 3.4. */
+static void turn_away(struct http1 *h1)
 {
-    h1->is_known = http1_head_is_http(head, &h1->server->limits);
-    if (!h1->is_known) {
-        char peer[CONN_PEER_BYTES];
-        conn_format_peer(h1->conn, peer);
-        LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
-            log_cstr("peer", peer));
-        METRIC_ADD(h1->server->foreign, 1);
-        h1->phase = PHASE_LAST;
-    }
-    return h1->is_known;
+    char peer[CONN_PEER_BYTES];
+    conn_format_peer(h1->conn, peer);
+    LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
+        log_cstr("peer", peer));
+    METRIC_ADD(h1->server->foreign, 1);
+    h1->phase = PHASE_LAST;
 }
 
 static size_t feed_head(struct http1 *h1, const char *data, size_t len)
@@ -119,18 +116,13 @@ static size_t feed_head(struct http1 *h1, const char *data, size_t len)
         return 0;
     }
     h1->scan = (struct http1_scan){0};
-    if (!h1->is_known && !greet(h1, bytes)) {
+    h1->is_known = h1->is_known || http1_head_is_http(bytes, &h1->server->limits);
+    if (!h1->is_known) {
+        turn_away(h1);
         return len;
     }
-    if (fault.status == 0) {
-        begin_request(h1, (struct str){data, head_len}, field_count);
-        return head_len;
-    }
-    struct http1_exchange *ex = http1_begin(h1);
-    if (ex != NULL) {
-        refuse(ex, fault);
-    }
-    return len;
+    begin_request(h1, (struct str){data, head_len}, field_count, fault);
+    return fault.status == 0 ? head_len : len;
 }
 
 static size_t feed_body(struct http1 *h1, const char *data, size_t len)
@@ -151,7 +143,7 @@ static size_t feed_body(struct http1 *h1, const char *data, size_t len)
  * held. */
 static bool must_wait(const struct http1 *h1)
 {
-    return conn_is_clogged(h1->conn) || !http1_may_begin(h1);
+    return h1->exchange_count >= HTTP1_EXCHANGES_MAX || conn_is_clogged(h1->conn);
 }
 
 /* feed uses as many bytes as it can: all, or up to a head that is not complete, or up to what must
@@ -174,25 +166,6 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
     }
     h1->is_feeding = false;
     return used;
-}
-
-static void abandon(struct http1 *h1)
-{
-    struct http1_exchange *ex = h1->exchange;
-    h1->exchange = NULL;
-    if (ex != NULL) {
-        http_request_abandon(&ex->req);
-    }
-}
-
-/* is_owed tells whether a peer that sends no more is still to get something: the answer that is
- * being made, or those that wait until it reads. */
-static bool is_owed(const struct http1 *h1)
-{
-    if (h1->exchange == NULL) {
-        return must_wait(h1);
-    }
-    return h1->phase == PHASE_HANDLER && !h1->exchange->req.is_long;
 }
 
 /* may_read tells whether `in` has room for another read; a head that is not complete leaves
@@ -228,10 +201,10 @@ static void feed_kept(struct http1 *h1)
 static void set_reading(struct http1 *h1)
 {
     const struct http1_exchange *ex = h1->exchange;
-    h1->is_held =
-        h1->phase == PHASE_BODY &&
-        shortage_holds_body(h1->server, h1->conn, ex->chunks.seen_bytes + ex->body_left_bytes);
-    const bool is_paused = h1->is_held || !may_read(h1);
+    const bool is_full = !may_read(h1);
+    h1->is_held = h1->phase == PHASE_BODY &&
+                  !conn_may_hold(h1->conn, ex->chunks.seen_bytes + ex->body_left_bytes);
+    const bool is_paused = h1->is_held || is_full;
     if (is_paused != h1->is_paused) {
         h1->is_paused = is_paused;
         if (is_paused) {
@@ -242,45 +215,43 @@ static void set_reading(struct http1 *h1)
     }
 }
 
-/* set_timeout sets the timer for what the connection waits for now. */
-static void set_timeout(struct http1 *h1)
+/* next_timeout_ms is the time for what the connection waits for now. */
+static uint64_t next_timeout_ms(struct http1 *h1)
 {
-    const struct http_server *server = h1->server;
-    uint64_t timeout_ms = 0;
+    const struct http_limits *limits = &h1->server->limits;
     if (h1->phase == PHASE_BODY) {
-        timeout_ms = server->limits.body_timeout_ms;
-    } else if (h1->exchange != NULL) {
-        return;
-    } else if (must_wait(h1)) {
-        timeout_ms = 0; /* the write timer watches a peer that does not read */
-    } else if (h1->in.len == 0) {
-        h1->phase = PHASE_IDLE;
-        timeout_ms = server->is_draining ? http_server_drain_idle_ms(server)
-                                         : server->limits.idle_timeout_ms;
-    } else if (h1->phase == PHASE_IDLE) {
-        h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
-        timeout_ms = server->limits.header_timeout_ms;
-    } else {
-        return;
+        return limits->body_timeout_ms;
     }
-    conn_set_timeout(h1->conn, timeout_ms);
+    if (h1->exchange != NULL) {
+        return TIMEOUT_AS_IT_IS;
+    }
+    if (must_wait(h1)) {
+        return 0; /* the write timer watches a peer that does not read */
+    }
+    if (h1->in.len == 0) {
+        h1->phase = PHASE_IDLE;
+        return limits->idle_timeout_ms;
+    }
+    if (h1->phase == PHASE_IDLE) {
+        h1->phase = PHASE_HEAD; /* once: more bytes of the same head do not move it */
+        return limits->header_timeout_ms;
+    }
+    return TIMEOUT_AS_IT_IS;
 }
 
-/* settle has the connection do what its phase asks for; it ends when nothing more can come and
- * nobody waits for an answer. */
+/* settle has the connection do what its phase asks for. */
 static void settle(struct http1 *h1)
 {
-    if (h1->phase < PHASE_LAST && conn_has_ended(h1->conn) && !is_owed(h1)) {
-        abandon(h1);
-        h1->phase = PHASE_LAST;
-    }
     if (h1->phase == PHASE_BROKEN) {
         conn_close(h1->conn);
     } else if (h1->phase == PHASE_LAST) {
         conn_finish(h1->conn);
     } else {
+        const uint64_t timeout_ms = next_timeout_ms(h1);
         set_reading(h1);
-        set_timeout(h1);
+        if (timeout_ms != TIMEOUT_AS_IT_IS) {
+            conn_set_timeout(h1->conn, timeout_ms);
+        }
     }
 }
 
@@ -297,13 +268,44 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     settle(h1);
 }
 
+static void abandon(struct http1 *h1)
+{
+    struct http1_exchange *ex = h1->exchange;
+    h1->exchange = NULL;
+    if (ex != NULL) {
+        http_request_abandon(&ex->req);
+    }
+}
+
+/* is_owed tells whether a peer that sends no more is still to get something: the answer that is
+ * being made, or those that wait until it reads. */
+static bool is_owed(const struct http1 *h1)
+{
+    if (h1->exchange == NULL) {
+        return must_wait(h1);
+    }
+    return h1->phase == PHASE_HANDLER && !h1->exchange->req.is_long;
+}
+
+/* leave ends a connection whose peer is gone. */
+static void leave(struct http1 *h1)
+{
+    abandon(h1);
+    h1->phase = PHASE_LAST;
+    settle(h1);
+}
+
 /* go_on goes on with what is kept: nothing more comes, or an answer is complete. */
 static void go_on(struct http1 *h1)
 {
     if (h1->in.len > 0) {
         feed_kept(h1);
     }
-    settle(h1);
+    if (h1->phase < PHASE_LAST && conn_has_ended(h1->conn) && !is_owed(h1)) {
+        leave(h1);
+    } else {
+        settle(h1);
+    }
 }
 
 static void run_resume(struct loop_deferred *deferred)
@@ -315,14 +317,6 @@ static void run_resume(struct loop_deferred *deferred)
 }
 
 /* --- the connection's other events --- */
-
-/* leave ends a connection whose peer is gone. */
-static void leave(struct http1 *h1)
-{
-    abandon(h1);
-    h1->phase = PHASE_LAST;
-    settle(h1);
-}
 
 static void on_drained(struct conn *conn)
 {

@@ -162,6 +162,10 @@ static enum chunk_state step_trailer(struct http1_chunks *chunks, char c)
 static bool keep(struct http1_exchange *ex, const char *data, size_t len)
 {
     if (ex->is_body_wanted) {
+        if (ex->body.max_bytes == 0) {
+            const struct http_server *server = ex->req.server;
+            buf_init_charged(&ex->body, server->limits.body_bytes, server->quota);
+        }
         buf_append(&ex->body, data, len);
         if (ex->body.is_failed) {
             ex->fault = (struct http1_fault){503, "out of memory"};

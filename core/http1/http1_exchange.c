@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-/* Requests that have ended but are held, by queries that go on for example, and one more. */
-#define EXCHANGES_MAX 64
-
 struct http1_exchange *http1_begin(struct http1 *h1)
 {
     static const struct http_pool_kind kind = {.size = sizeof(struct http1_exchange)};
@@ -20,17 +17,11 @@ struct http1_exchange *http1_begin(struct http1 *h1)
         return NULL;
     }
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
-    buf_init_charged(&ex->body, server->limits.body_bytes, server->quota);
     ex->h1 = h1;
     h1->exchange = ex;
     h1->exchange_count++;
     h1->phase = PHASE_HANDLER;
     return ex;
-}
-
-bool http1_may_begin(const struct http1 *h1)
-{
-    return h1->exchange_count < EXCHANGES_MAX;
 }
 
 void http1_recycle(struct http_request *req)
@@ -42,7 +33,7 @@ void http1_recycle(struct http_request *req)
     h1->exchange_count--;
     if (h1->conn == NULL) {
         http1_free_unused(h1);
-    } else if (h1->exchange_count == EXCHANGES_MAX - 1) {
+    } else if (h1->exchange_count == HTTP1_EXCHANGES_MAX - 1) {
         loop_defer(h1->server->loop, &h1->resume);
     }
 }

@@ -20,6 +20,9 @@
  * extensions. */
 #define HTTP1_FRAMING_MAX_BYTES 16384
 
+/* Requests that have ended but are held, by queries that go on for example, and one more. */
+#define HTTP1_EXCHANGES_MAX 64
+
 enum http1_phase {
     PHASE_IDLE,    /* between requests, or before the first */
     PHASE_HEAD,    /* a head has begun */
@@ -80,7 +83,7 @@ struct http1_exchange {
     struct http_request req;
     struct http1 *h1; /* outlives it, though perhaps not its connection */
     llhttp_t parser;
-    struct buf body;          /* what the handler gets */
+    struct buf body;          /* what the handler gets; all zero until something comes */
     uint64_t body_left_bytes; /* BODY_LENGTH */
     enum http1_body body_kind;
     bool is_body_done;
@@ -101,9 +104,6 @@ extern const struct http_transport http1_transport;
  */
 MUST_USE struct http1_exchange *http1_begin(struct http1 *h1);
 
-/* http1_may_begin tells whether one more exchange may be held. */
-bool http1_may_begin(const struct http1 *h1);
-
 /* http1_recycle takes the exchange of an ended request back, and lets the next request begin where
  * too many were held. */
 void http1_recycle(struct http_request *req);
@@ -122,14 +122,6 @@ MUST_USE bool http1_head_scan(struct str data, struct http1_scan *scan,
                               const struct http_limits *limits, size_t *ret_len,
                               size_t *ret_field_count, struct http1_fault *ret_fault);
 
-/* http1_head_copy copies a head into the arena as the parser is to see it: in the fields that the
- * parser reads itself, a HTAB becomes a SP, so that blanks of both kinds may stand around every
- * value (RFC 9110 5.6.3).
- *
- * Returns: true with *ret_copy set; false when memory is missing.
- */
-MUST_USE bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy);
-
 /* http1_head_is_http tells whether a head begins with a line that could be a request's, malformed
  * or not: each has a version, and that a slash. What begins with no letter of a method is refused
  * as a request, for it is refused before its line is complete. Where a line is longer than any
@@ -140,9 +132,9 @@ MUST_USE bool http1_head_copy(struct arena *arena, struct str head, struct str *
  */
 bool http1_head_is_http(struct str head, const struct http_limits *limits);
 
-/* http1_head_parse fills the request from a complete head, and decides how its body is framed.
+/* http1_head_parse fills the request from a complete head, of which it makes a copy, and decides
+ * how its body is framed.
  *
- * head: in the request's arena.
  * Returns: a fault, with status 0 when there is none.
  */
 struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, size_t field_count);

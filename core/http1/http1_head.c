@@ -120,18 +120,14 @@ bool http1_head_scan(struct str data, struct http1_scan *scan, const struct http
     }
 }
 
-/* is_for_parser tells whether a line is a field that llhttp reads itself, and whose value it parts
- * at spaces alone. */
-static bool is_for_parser(struct str line)
+/* is_for_parser tells whether a name is that of a field that llhttp reads itself, and whose value
+ * it parts at spaces alone. */
+static bool is_for_parser(struct str name)
 {
     static const struct str names[] = {
         {"upgrade", 7},           {"connection", 10},        {"content-length", 14},
         {"proxy-connection", 16}, {"transfer-encoding", 17},
     };
-    struct str name;
-    if (!str_next_field(&line, ':', &name)) {
-        return false;
-    }
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (name.len == names[i].len && str_equal_nocase(name, names[i])) {
             return true;
@@ -147,28 +143,24 @@ static void replace_tabs(char *from, const char *to)
     }
 }
 
-bool http1_head_copy(struct arena *arena, struct str head, struct str *ret_copy)
+/* copy_head copies a head as the parser is to see it: in the fields that the parser reads itself, a
+ * HTAB becomes a SP, so that blanks of both kinds may stand around every value (RFC 9110 5.6.3). */
+static void copy_head(char *copy, struct str head)
 {
-    char *copy = arena_alloc(arena, head.len);
-    if (copy == NULL) {
-        return false;
-    }
     memcpy(copy, head.ptr, head.len);
-    *ret_copy = (struct str){copy, head.len};
     if (memchr(copy, '\t', head.len) == NULL) {
-        return true;
+        return;
     }
     char *end = copy + head.len;
     for (char *line = copy; line < end;) {
         char *lf = memchr(line, '\n', (size_t)(end - line));
         char *next = lf == NULL ? end : lf + 1;
         char *colon = memchr(line, ':', (size_t)(next - line));
-        if (colon != NULL && is_for_parser((struct str){line, (size_t)(next - line)})) {
+        if (colon != NULL && is_for_parser((struct str){line, (size_t)(colon - line)})) {
             replace_tabs(colon, next);
         }
         line = next;
     }
-    return true;
 }
 
 bool http1_head_is_http(struct str head, const struct http_limits *limits)
@@ -279,8 +271,7 @@ static bool cut_scheme(struct str *target)
 /* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it,
  * and take its authority for the Host field's.
  *
- * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses, or
- *          malformed. */
+ * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses. */
 static struct str cut_authority(struct str target, struct str *ret_host)
 {
     struct str rest = target;
@@ -292,7 +283,7 @@ static struct str cut_authority(struct str target, struct str *ret_host)
         len++;
     }
     const struct str host = {rest.ptr, len};
-    if (len == 0 || !http_is_host(host)) {
+    if (len == 0) {
         return STR("");
     }
     *ret_host = host;
@@ -312,7 +303,8 @@ static struct http1_fault split_target(struct http_request *req)
     if (req->target.len > req->server->limits.target_bytes) {
         return fault(414, "the request target is too long");
     }
-    const char *wrong = http_request_split(req, cut_authority(req->target, &req->host));
+    const struct str rest = cut_authority(req->target, &req->host);
+    const char *wrong = http_request_split(req, rest);
     return fault(wrong == NULL ? 0 : 400, wrong);
 }
 
@@ -330,14 +322,13 @@ static struct http1_fault refuse_coding(struct str value)
 static struct http1_fault check_fields(struct http1_exchange *ex)
 {
     struct http_request *req = &ex->req;
+    struct str host = {NULL, 0};
     size_t hosts = 0;
     for (size_t i = 0; i < req->header_count; i++) {
         const struct http_header h = req->headers[i];
         if (h.name.len == 4 && str_equal_nocase(h.name, STR("host"))) {
-            if (++hosts > 1 || !http_is_host(h.value)) {
-                return fault(400, "a doubled or malformed Host field");
-            }
-            req->host = req->host.ptr == NULL ? h.value : req->host;
+            host = h.value;
+            hosts++;
         } else if (h.name.len == 17 && str_equal_nocase(h.name, STR("transfer-encoding"))) {
             if (req->version_minor == 0) {
                 return fault(400, "Transfer-Encoding in HTTP/1.0");
@@ -354,6 +345,14 @@ static struct http1_fault check_fields(struct http1_exchange *ex)
     }
     if (hosts == 0 && req->version_minor == 1) {
         return fault(400, "the Host field is missing");
+    }
+    if (hosts > 1 || (hosts == 1 && !http_is_host(host))) {
+        return fault(400, "a doubled or malformed Host field");
+    }
+    if (req->host.ptr == NULL) {
+        req->host = host;
+    } else if (!http_is_host(req->host)) {
+        return fault(400, "a malformed authority in the request target");
     }
     return fault(0, NULL);
 }
@@ -379,12 +378,14 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
     struct http_request *req = &ex->req;
     llhttp_init(&ex->parser, HTTP_REQUEST, &settings);
     ex->parser.data = ex;
-    /* one more than needed: field_count may be 0 */
-    req->headers = arena_alloc(&req->arena, (field_count + 1) * sizeof(req->headers[0]));
+    const size_t fields_bytes = (field_count + 1) * sizeof(req->headers[0]);
+    req->headers = arena_alloc(&req->arena, fields_bytes + head.len);
     if (req->headers == NULL) {
         return fault(503, "out of memory");
     }
-    const llhttp_errno_t error = llhttp_execute(&ex->parser, head.ptr, head.len);
+    char *copy = (char *)req->headers + fields_bytes;
+    copy_head(copy, head);
+    const llhttp_errno_t error = llhttp_execute(&ex->parser, copy, head.len);
     if (error != HPE_OK && error != HPE_PAUSED) {
         return explain(&ex->parser, error, head);
     }

@@ -62,7 +62,7 @@ static void check_unused(const struct http2_stream *st)
 {
     INVARIANT(st->life == STREAM_CLOSED);
     INVARIANT(list_is_empty(&st->link) && list_is_empty(&st->queue));
-    INVARIANT(list_is_empty(&st->timer.link));
+    INVARIANT(!wheel_is_set(&st->timer));
     INVARIANT(st->out.len == 0 && st->held_bytes == 0);
 }
 

@@ -80,8 +80,7 @@ static void run_stream(struct http2_stream *st)
 
 static bool is_body_wanted(const struct http2_stream *st)
 {
-    const struct route *route = st->req.route;
-    return route->handler != NULL && (route->flags & ROUTE_BODY) != 0;
+    return (st->req.route->flags & ROUTE_BODY) != 0;
 }
 
 static void await_body(struct http2_stream *st)
@@ -97,7 +96,7 @@ static void begin(struct http2_stream *st)
         refuse(st, st->fault_status, st->fault_detail);
     } else if (shortage_refuses(&st->req)) {
         refuse(st, 503, "out of memory");
-    } else if (st->req.route->handler != NULL && (st->req.route->flags & ROUTE_STREAM) != 0) {
+    } else if ((st->req.route->flags & ROUTE_STREAM) != 0) {
         run_stream(st);
     } else if (st->is_body_done || st->req.method == METHOD_OTHER ||
                (st->is_expecting && !is_body_wanted(st))) {
@@ -114,8 +113,7 @@ static void begin(struct http2_stream *st)
 /* collect takes a piece of a body that comes before its handler runs. */
 static void collect(struct http2_stream *st, struct str data)
 {
-    const bool is_held =
-        shortage_holds_body(st->req.server, st->h2->conn, st->body_bytes) && !st->is_body_done;
+    const bool is_held = !conn_may_hold(st->h2->conn, st->body_bytes) && !st->is_body_done;
     st->held_credit += data.len;
     if (!is_held) {
         http2_flow_ease(st);

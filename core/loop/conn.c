@@ -76,6 +76,7 @@ static void on_closed(uv_handle_t *handle)
         conn->events->on_close(conn);
     }
     outq_consume(&conn->out, &set->pool, conn->out.len);
+    loop_undefer(&conn->flush); /* it would have found the connection closed */
     list_unlink(&conn->link);
     conn->stats->open--;
     set->count--;
@@ -95,7 +96,6 @@ void conn_close(struct conn *conn)
     wheel_unset(&conn->timer);
     wheel_unset(&conn->write_timer);
     wheel_unset(&conn->watch_timer);
-    loop_undefer(&conn->flush);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
@@ -301,9 +301,9 @@ char *conn_reserve(struct conn *conn, size_t len)
     return outq_reserve(&conn->out, &conn->set->pool, len);
 }
 
-void conn_commit(struct conn *conn, size_t len)
+/* note_output notes whose the bytes are that have been queued, and has them written. */
+static inline void note_output(struct conn *conn)
 {
-    outq_commit(&conn->out, len);
     conn->label = task_current_label;
     conn->task_id = task_current_id();
     if (conn->state == CONN_OPEN && !conn->is_feeding && !conn->is_writing) {
@@ -311,18 +311,22 @@ void conn_commit(struct conn *conn, size_t len)
     }
 }
 
+void conn_commit(struct conn *conn, size_t len)
+{
+    outq_commit(&conn->out, len);
+    note_output(conn);
+}
+
 int conn_write(struct conn *conn, const char *data, size_t len)
 {
     if (conn->state != CONN_OPEN || len == 0) {
         return 0;
     }
-    char *room = conn_reserve(conn, len);
-    if (room == NULL) {
-        return UV_ENOMEM;
+    const int rc = outq_append(&conn->out, &conn->set->pool, data, len);
+    if (rc == 0) {
+        note_output(conn);
     }
-    memcpy(room, data, len);
-    conn_commit(conn, len);
-    return 0;
+    return rc;
 }
 
 void conn_set_vital(struct conn *conn)
@@ -347,6 +351,12 @@ bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len)
         return true;
     }
     return quota_has_room(quota, len) && held_bytes + conn->out.len + len <= conn_share(conn);
+}
+
+bool conn_may_hold(const struct conn *conn, uint64_t bytes)
+{
+    return LIKELY(conn->is_vital || quota_level(conn->set->quota) == QUOTA_EASY) ||
+           bytes <= conn_share(conn);
 }
 
 __attribute__((noinline)) static bool is_above_high(const struct conn *conn)

@@ -173,6 +173,10 @@ size_t conn_share(const struct conn *conn);
  */
 bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len);
 
+/* conn_may_hold tells whether more is to be read of a body of which so many bytes have come or are
+ * to come: not when memory is short, and it is more than the connection may have. */
+bool conn_may_hold(const struct conn *conn, uint64_t bytes);
+
 /* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
 bool conn_is_clogged(struct conn *conn);
 

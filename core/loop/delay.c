@@ -79,10 +79,10 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
         if (run->task_id == victim->task_id) {
             continue;
         }
-        if (run->turn == own.turn || is_known) {
-            count(run, victim, overlap(run, victim->since_ns), false, behind);
-        } else if (!usage_has_slept()) {
-            count(run, victim, overlap(run, victim->is_new ? 0 : victim->since_ns), true, behind);
+        const bool is_exact = run->turn == own.turn || is_known;
+        const uint64_t ns = overlap(run, victim->is_new && !is_exact ? 0 : victim->since_ns);
+        if (is_exact || !usage_has_slept()) {
+            count(run, victim, ns, !is_exact, behind);
         }
     }
 }

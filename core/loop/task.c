@@ -272,23 +272,35 @@ static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_
     add_change(task, now_ns, task_state_running, NULL);
 }
 
-void task_arrived(struct task *task)
+struct task *task_begin(struct task *task, const char *kind, uint32_t label, const void *handler)
 {
-    if (UNLIKELY(task->start_ns < arrival_poll_began_ns() && task->slot != TASK_NO_SLOT)) {
-        if (task->start_ns < delay_until_ns) {
-            count_delay(task);
-        }
+    struct task *previous = own.current;
+    task->kind = kind;
+    task->label = label;
+    task->handler = handler;
+    if (UNLIKELY(task->start_ns < delay_until_ns)) {
+        count_delay(task);
+    }
+    task_slots_publish_server(task->slot, task);
+    if (UNLIKELY(task->start_ns < arrival_poll_began_ns())) {
         /* what came while the loop was held has waited for the loop, not for its peer */
         add_change(task, task->start_ns,
                    task->behind.ns > 0 ? task_state_loop : task_state_receiving, NULL);
         add_resume(task, task->start_ns, clock_now_ns());
     }
+    task->holds++;
+    task->state = task_state_running;
+    set_current(task);
+    recorder_add(RECORDER_ENTER, task->id, task->label);
+    return previous;
 }
 
 struct task *task_enter(struct task *task)
 {
     struct task *previous = own.current;
-    task_hold(task);
+    if (task != NULL) {
+        task->holds++;
+    }
     set_current(task);
     recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
     if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns) && task != previous) {

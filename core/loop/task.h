@@ -165,6 +165,11 @@ MUST_USE struct task *task_from_ref(struct task_ref ref);
  */
 MUST_USE struct task *task_enter(struct task *task);
 
+/* task_begin is task_describe and task_enter for the first callback of a task, which is whole, and
+ * was not entered before: what took more than one turn to arrive has that in its trail. */
+MUST_USE struct task *task_begin(struct task *task, const char *kind, uint32_t label,
+                                 const void *handler);
+
 /* task_leave makes the task current again that was so before task_enter, and releases the one that
  * was entered. When that has not ended and is not parked, it is waiting from now on. */
 void task_leave(struct task *previous);
@@ -237,9 +242,6 @@ struct usage_ended *task_end_cpu(const struct task *task);
 /* task_get_costs is what a task has used and suffered by now. */
 struct task_costs task_get_costs(const struct task *task);
 
-/* task_show_peer shows other threads whose request the task is, which has not ended. */
-void task_show_peer(const struct task *task, const struct task_peer *peer);
-
 /* task_get_facts copies what a task shows, as its slot does for other threads. */
 struct task_facts task_get_facts(const struct task *task);
 
@@ -280,10 +282,6 @@ void task_note(struct task *task, const char *note, uint64_t number);
  * Thread: any.
  */
 bool task_is_note(const struct task_change *change);
-
-/* task_arrived tells that the task is whole and about to run for the first time: what took more
- * than one turn to arrive has that in its trail. */
-void task_arrived(struct task *task);
 
 /* task_show_trace shows other threads which trace the task belongs to. */
 void task_show_trace(struct task *task, const struct trace_context *trace);

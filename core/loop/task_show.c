@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_show.c - publishes facts of a task beside its state: its peer, its trace, and notes.
+ * task_show.c - publishes facts of a task beside its state: its trace, and notes.
  */
 #include "core/base/clock.h"
 #include "core/loop/task.h"
-
-void task_show_peer(const struct task *task, const struct task_peer *peer)
-{
-    task_slots_publish_peer(task->slot, peer);
-}
 
 bool task_is_note(const struct task_change *change)
 {

@@ -15,7 +15,6 @@ void wheel_init(struct wheel *wheel, uint64_t now_ms)
 void wheel_timer_init(struct wheel_timer *timer, void (*on_fire)(struct wheel_timer *timer))
 {
     *timer = (struct wheel_timer){.on_fire = on_fire};
-    list_init(&timer->link);
 }
 
 static struct list *slot_at(struct wheel *wheel, uint64_t tick_ms)
@@ -23,6 +22,15 @@ static struct list *slot_at(struct wheel *wheel, uint64_t tick_ms)
     return &wheel->slots[tick_ms / WHEEL_TICK_MS % WHEEL_SLOT_COUNT];
 }
 
+void wheel_unset(struct wheel_timer *timer)
+{
+    if (timer->slot_ms != 0) {
+        timer->slot_ms = 0;
+        list_unlink(&timer->link);
+    }
+}
+
+/* insert puts a timer into the slot of its deadline, out of the one that it is in. */
 static void insert(struct wheel *wheel, struct wheel_timer *timer)
 {
     const uint64_t first_ms = wheel->now_ms + WHEEL_TICK_MS;
@@ -35,25 +43,18 @@ static void insert(struct wheel *wheel, struct wheel_timer *timer)
     }
     tick_ms += WHEEL_TICK_MS - 1; /* up to the next tick: late by less than one, never early */
     tick_ms -= tick_ms % WHEEL_TICK_MS;
+    struct list *slot = slot_at(wheel, tick_ms);
+    wheel_unset(timer);
     timer->slot_ms = tick_ms;
-    list_push_back(slot_at(wheel, tick_ms), &timer->link);
+    list_push_back(slot, &timer->link);
 }
 
 void wheel_set(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline_ms)
 {
     timer->deadline_ms = deadline_ms;
-    if (!list_is_empty(&timer->link)) {
-        if (deadline_ms >= timer->slot_ms) {
-            return; /* moved when its slot comes round */
-        }
-        list_unlink(&timer->link);
-    }
-    insert(wheel, timer);
-}
-
-void wheel_unset(struct wheel_timer *timer)
-{
-    list_unlink(&timer->link);
+    if (timer->slot_ms == 0 || deadline_ms < timer->slot_ms) {
+        insert(wheel, timer);
+    } /* else it is moved when its slot comes round */
 }
 
 static void run_slot(struct wheel *wheel, struct list *slot)
@@ -63,10 +64,10 @@ static void run_slot(struct wheel *wheel, struct list *slot)
     list_splice(&due, slot);
     while (!list_is_empty(&due)) {
         struct wheel_timer *timer = CONTAINER_OF(due.next, struct wheel_timer, link);
-        list_unlink(&timer->link);
         if (timer->deadline_ms > wheel->now_ms) {
             insert(wheel, timer);
         } else {
+            wheel_unset(timer);
             timer->on_fire(timer);
         }
     }

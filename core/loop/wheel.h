@@ -15,10 +15,11 @@
 #define WHEEL_TICK_MS    100
 #define WHEEL_SLOT_COUNT 512 /* 51.2 s a turn; later deadlines go round again */
 
+/* All zero but for on_fire: it is not set. */
 struct wheel_timer {
-    struct list link;
+    struct list link; /* while it is set */
     uint64_t deadline_ms;
-    uint64_t slot_ms;                           /* when its slot comes round */
+    uint64_t slot_ms;                           /* when its slot comes round; 0: it is not set */
     void (*on_fire)(struct wheel_timer *timer); /* the timer is unset when it runs */
 };
 
@@ -43,6 +44,12 @@ void wheel_set(struct wheel *wheel, struct wheel_timer *timer, uint64_t deadline
 /* wheel_unset takes a timer out; harmless when it is not set. A set timer must be unset before it
  * is freed. */
 void wheel_unset(struct wheel_timer *timer);
+
+/* wheel_is_set tells whether a timer is to fire. */
+static inline bool wheel_is_set(const struct wheel_timer *timer)
+{
+    return timer->slot_ms != 0;
+}
 
 /* wheel_advance fires what is due at `now_ms`. Callbacks may set and unset any timer. */
 void wheel_advance(struct wheel *wheel, uint64_t now_ms);

@@ -5,9 +5,10 @@
  */
 #include "core/serve/http_server.h"
 
-#include "core/http/host.h"
+#include "core/http/guard.h"
 #include "core/http/http_pool.h"
 #include "core/http/http_span.h"
+#include "core/http/http_trace.h"
 #include "core/http/records.h"
 #include "core/http/slow.h"
 #include "core/http/trouble.h"
@@ -62,6 +63,7 @@ static void add_observers(struct http_server *server, const struct http_server_o
         {options->records != NULL, {http_records_on_end, options->records}},
         {options->records != NULL || options->spans != NULL, {http_exemplars_on_end, NULL}},
     };
+    server->on_begin = options->is_vital ? NULL : http_trace_show;
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         if (rows[i].is_wanted) {
@@ -79,7 +81,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .limits = options->limits,
         .budget = options->budget,
         .is_vital = options->is_vital,
-        .guard = options->is_vital ? host_guard : NULL,
+        .guard = options->is_vital ? guard_diagnostics : NULL,
         .is_host_checked = options->is_host_checked,
         .allowed_hosts = options->allowed_hosts,
         .metrics = metrics,
@@ -116,6 +118,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
 void http_server_drain(struct http_server *server, void (*on_closed)(void *arg), void *arg)
 {
     server->is_draining = true;
+    server->limits.idle_timeout_ms = http_server_drain_idle_ms(server);
     access_log_flush(server->access);
     listener_close(&server->listener, on_closed, arg);
     loop_defer(server->loop, &server->drain);

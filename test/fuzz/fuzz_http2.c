@@ -193,7 +193,7 @@ static void handle_reset(struct http_request *req, void *arg)
 
 static void fire(struct wheel_timer *timer)
 {
-    if (!list_is_empty(&timer->link)) {
+    if (wheel_is_set(timer)) {
         wheel_unset(timer);
         timer->on_fire(timer);
     }

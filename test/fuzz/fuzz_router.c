@@ -46,7 +46,7 @@ static struct router *table(void)
     if (router != NULL) {
         return router;
     }
-    router = router_create(http_respond_error);
+    router = router_create(http_respond_error, http_respond_unmatched);
     INVARIANT(router != NULL);
     for (size_t i = 0; i < ARRAY_COUNT(templates); i++) {
         for (enum http_method m = METHOD_GET; m < METHOD_COUNT; m++) {

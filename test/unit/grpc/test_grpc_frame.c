@@ -14,6 +14,7 @@
 #include "test/unit/support/failing_alloc.h"
 #define realloc failing_realloc
 #include "core/base/buf.c"
+#include "core/base/quota.c"
 #undef realloc
 
 #include <uv.h>

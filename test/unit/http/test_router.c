@@ -47,7 +47,7 @@ static const struct {
 /* build makes the whole table; NULL when memory ran out on the way. */
 static struct router *build(void)
 {
-    struct router *r = router_create(http_respond_error);
+    struct router *r = router_create(http_respond_error, http_respond_unmatched);
     for (size_t i = 0; r != NULL && i < ARRAY_COUNT(table); i++) {
         if (router_add(r, table[i].method, table[i].path, ignore, NULL, 0) < 0) {
             router_destroy(r);
@@ -111,7 +111,7 @@ static void test_what_nothing_matches(void **state)
         "//", "/v1", "/v1/", "/v1/listings/", "/V1/listings", "/debug/pprof", "/v1/listings/1/2"};
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         const struct router_match m = match(METHOD_GET, paths[i]);
-        assert_null(m.route->handler);
+        assert_ptr_equal(m.route->handler, http_respond_unmatched);
         assert_int_equal(m.allow, 0);
     }
 }
@@ -170,12 +170,12 @@ static void test_methods(void **state)
     assert_allow("/v1/listings", "GET, HEAD, POST, OPTIONS");
     assert_allow("/v1/listings/1", "GET, HEAD, DELETE, OPTIONS");
     assert_allow("/head-only", "HEAD, OPTIONS");
-    assert_null(match(METHOD_PUT, "/v1/listings").route->handler);
+    assert_ptr_equal(match(METHOD_PUT, "/v1/listings").route->handler, http_respond_unmatched);
     assert_int_equal(match(METHOD_PUT, "/v1/listings").route->method, METHOD_PUT);
     assert_int_equal(match(METHOD_HEAD, "/v1/listings").route->method, METHOD_GET);
     assert_int_equal(match(METHOD_HEAD, "/head-only").route->method, METHOD_HEAD);
-    assert_null(match(METHOD_GET, "/head-only").route->handler);
-    assert_null(match(METHOD_OTHER, "/").route->handler);
+    assert_ptr_equal(match(METHOD_GET, "/head-only").route->handler, http_respond_unmatched);
+    assert_ptr_equal(match(METHOD_OTHER, "/").route->handler, http_respond_unmatched);
     char all[ROUTER_ALLOW_BYTES];
     router_format_allow(router_all_methods(router), all);
     assert_string_equal(all, "GET, HEAD, POST, DELETE, OPTIONS");

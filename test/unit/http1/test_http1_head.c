@@ -58,23 +58,56 @@ static void test_a_head_is_found_however_it_is_cut(void **state)
     }
 }
 
+/* parse parses a head of three fields. */
+static struct http1_fault parse(struct http1_exchange *ex, size_t arena_bytes, struct str head)
+{
+    static struct http_server server;
+    server.limits = limits;
+    *ex = (struct http1_exchange){.req = {.server = &server, .target = STR("")}};
+    arena_init(&ex->req.arena, arena_bytes);
+    return http1_head_parse(ex, head, 3);
+}
+
 static void test_tabs_are_spaces_where_the_parser_reads(void **state)
 {
     (void)state;
-    struct arena arena;
-    struct str copy;
-    arena_init(&arena, 4096);
-    assert_true(
-        http1_head_copy(&arena,
-                        STR("GET /\t HTTP/1.1\r\nConnection:\tclose\t,\tx\t\r\nX:\ta\tb\t\r\n"
-                            "content-LENGTH:\t5\t\r\nTransfer-Encoding:chunked\t\r\n\r\n"),
-                        &copy));
-    assert_true(str_equal(copy, STR("GET /\t HTTP/1.1\r\nConnection: close , x \r\nX:\ta\tb\t\r\n"
-                                    "content-LENGTH: 5 \r\nTransfer-Encoding:chunked \r\n\r\n")));
-    arena_deinit(&arena);
-    arena_init(&arena, 1);
-    assert_false(http1_head_copy(&arena, STR("GET"), &copy));
-    arena_deinit(&arena);
+    static struct http1_exchange ex;
+    const struct str length = STR("POST / HTTP/1.0\r\nConnection:\tkeep-alive\t\r\n"
+                                  "X:\ta\tb\t\r\ncontent-LENGTH:\t5\t\r\n\r\n");
+    assert_int_equal(parse(&ex, 4096, length).status, 0);
+    assert_true(ex.is_keep_alive);
+    assert_int_equal(ex.body_kind, BODY_LENGTH);
+    assert_int_equal(ex.body_left_bytes, 5);
+    assert_int_equal(ex.req.header_count, 3);
+    assert_true(str_equal(ex.req.headers[1].value, STR("a\tb")));
+    arena_deinit(&ex.req.arena);
+
+    const struct str chunked = STR("POST / HTTP/1.1\r\nHost: a\r\nConnection:\tx\t,\tclose\t\r\n"
+                                   "Transfer-Encoding:\tchunked\t\r\n\r\n");
+    assert_int_equal(parse(&ex, 4096, chunked).status, 0);
+    assert_false(ex.is_keep_alive);
+    assert_int_equal(ex.body_kind, BODY_CHUNKED);
+    arena_deinit(&ex.req.arena);
+
+    assert_int_equal(parse(&ex, 1, chunked).status, 503);
+    arena_deinit(&ex.req.arena);
+}
+
+static void test_an_authority_counts_for_the_host(void **state)
+{
+    (void)state;
+    static struct http1_exchange ex;
+    assert_int_equal(parse(&ex, 4096, STR("GET http://b:80/p HTTP/1.1\r\nHost: a\r\n\r\n")).status,
+                     0);
+    assert_true(str_equal(ex.req.host, STR("b:80")));
+    assert_true(str_equal(ex.req.path, STR("/p")));
+    arena_deinit(&ex.req.arena);
+    assert_int_equal(parse(&ex, 4096, STR("GET http://b@c/p HTTP/1.1\r\nHost: a\r\n\r\n")).status,
+                     400);
+    arena_deinit(&ex.req.arena);
+    assert_int_equal(parse(&ex, 4096, STR("GET http://b/p HTTP/1.1\r\nHost: a b\r\n\r\n")).status,
+                     400);
+    arena_deinit(&ex.req.arena);
 }
 
 int main(void)
@@ -83,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_a_head_that_drips_is_scanned_once),
         cmocka_unit_test(test_a_head_is_found_however_it_is_cut),
         cmocka_unit_test(test_tabs_are_spaces_where_the_parser_reads),
+        cmocka_unit_test(test_an_authority_counts_for_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

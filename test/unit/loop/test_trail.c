@@ -47,8 +47,7 @@ static void test_a_task_that_never_waits_has_no_changes(void **state)
     (void)state;
     struct task task;
     assert_int_equal(task_start(&task, "test", clock_now_ns(), NULL), 0);
-    task_arrived(&task);
-    struct task *none = task_enter(&task);
+    struct task *none = task_begin(&task, "test", LABEL_NONE, NULL);
     task_end(&task);
     task_leave(none);
     assert_int_equal(task_start(&task, "test", clock_now_ns(), NULL), 0);

@@ -60,7 +60,7 @@ static inline void http_fixture_init(struct http_fixture *f)
     INVARIANT(uv_async_init(loop_uv(f->loop), &f->keep, NULL) == 0);
     INVARIANT(conn_set_init(&f->conns, f->loop, FIXTURE_LONG_MS) == 0);
     f->metrics = metrics_create();
-    f->router = router_create(http_respond_error);
+    f->router = router_create(http_respond_error, http_respond_unmatched);
     INVARIANT(f->metrics != NULL && f->router != NULL);
     INVARIANT(http_metrics_init(&f->http_metrics, f->metrics) == 0);
     INVARIANT(http2_cuts_init(&f->http2_cuts, f->metrics) == 0);

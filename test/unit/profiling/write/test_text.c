@@ -20,6 +20,7 @@
 #define calloc  failing_calloc
 #define realloc failing_realloc
 #include "core/base/buf.c"
+#include "core/base/quota.c"
 #include "profiling/write/text.c"
 #undef malloc
 #undef calloc

@@ -82,7 +82,7 @@ static int set_up_calls(void **state)
     assert_int_equal(listings_init(&listings, metrics, &options), 0);
     server = (struct http_server){
         .loop = rig.loop,
-        .router = router_create(http_respond_error),
+        .router = router_create(http_respond_error, http_respond_unmatched),
         .limits = {.request_timeout_ms = NEVER_MS, .http2 = {.stream_window_bytes = 1 << 20}},
         .metrics = &http_metrics};
     assert_int_equal(grpc_create(&limits, metrics, &grpc), 0);
