@@ -171,6 +171,7 @@ static void put_facts(struct buf *out, const struct requests_view *view,
 {
     const struct http_record *record = &item->record;
     char started[CLOCK_RFC3339_BYTES];
+    char waker[REQUESTS_WAKER_BYTES];
     clock_format_rfc3339(
         view->wall_ns - clock_elapsed_ns(record->trail.facts.start_ns, view->now_ns), started);
     buf_append_cstr(out, "<dl>");
@@ -179,6 +180,7 @@ static void put_facts(struct buf *out, const struct requests_view *view,
     put_fact(out, "server", record->server);
     put_fact(out, "began", started);
     put_fact(out, "waits for", requests_item_what(item));
+    put_fact(out, "woken by", requests_item_waker(item, waker));
     put_behind(out, item);
     put_notes(out, item);
     put_trace(out, view, item);

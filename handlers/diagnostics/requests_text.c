@@ -59,6 +59,7 @@ static void put_head(struct buf *out, const struct requests_view *view,
 {
     const struct http_record *record = &item->record;
     const char *name = label_name(record->trail.facts.label);
+    char waker[REQUESTS_WAKER_BYTES];
     buf_append_cstr(out, "  ");
     put_time(out, clock_elapsed_ns(record->trail.facts.start_ns, record->end_ns));
     buf_append_cstr(out, ", CPU ");
@@ -71,6 +72,9 @@ static void put_head(struct buf *out, const struct requests_view *view,
                    record->rpc_status == NULL ? "" : record->rpc_status);
         put_time(out, clock_elapsed_ns(record->end_ns, view->now_ns));
         buf_append_cstr(out, " ago");
+    }
+    if (requests_item_waker(item, waker)[0] != '\0') {
+        buf_printf(out, ", woken by %s", waker);
     }
     if (record->path[0] != '\0') {
         buf_append_cstr(out, ", path ");

@@ -75,6 +75,31 @@ const char *requests_item_what(const struct requests_item *item)
     return item->is_in_flight && last->what != NULL ? last->what : "";
 }
 
+const char *requests_item_waker(const struct requests_item *item, char *out)
+{
+    const struct task_facts *facts = &item->record.trail.facts;
+    const struct task_wakers *wakers = &facts->wakers;
+    char id[24] = "";
+    char more[40] = "";
+    out[0] = '\0';
+    if (!item->is_in_flight || facts->is_running || facts->await_depth == 0) {
+        return out;
+    }
+    if (task_is_leaked(facts)) {
+        (void)snprintf(out, REQUESTS_WAKER_BYTES, "nothing: leaked");
+        return out;
+    }
+    if (wakers->last.id != 0) {
+        (void)snprintf(id, sizeof(id), " %" PRIu64, wakers->last.id);
+    }
+    if (wakers->count > 1) {
+        (void)snprintf(more, sizeof(more), " and %" PRIu64 " more", wakers->count - 1);
+    }
+    (void)snprintf(out, REQUESTS_WAKER_BYTES, "%s%s%s",
+                   wakers->last.kind == NULL ? "an earlier wait" : wakers->last.kind, id, more);
+    return out;
+}
+
 /* format_note writes a note; of a batch its id and the number of its reads. Returns: snprintf's. */
 static int format_note(const struct task_change *note, char *out, size_t size)
 {

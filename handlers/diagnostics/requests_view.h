@@ -19,6 +19,7 @@
 #define REQUESTS_STATES_MAX    (TASK_CHANGES_MAX + 1)
 #define REQUESTS_TEXT_BYTES    128
 #define REQUESTS_NOTES_BYTES   1024
+#define REQUESTS_WAKER_BYTES   128
 
 enum requests_list {
     REQUESTS_LIST_IN_FLIGHT,
@@ -107,6 +108,14 @@ MUST_USE bool requests_item_span(const struct requests_item *item, char *out);
 
 /* requests_item_what is the statement or command that it waits for; "" for none. */
 const char *requests_item_what(const struct requests_item *item);
+
+/* requests_item_waker writes what will wake it, when it waits: "mysql 41 and 1 more", or
+ * "nothing: leaked"; "" for one that runs or has ended.
+ *
+ * out:     REQUESTS_WAKER_BYTES.
+ * Returns: out.
+ */
+const char *requests_item_waker(const struct requests_item *item, char *out);
 
 /* requests_item_culprit is the route, or method of gRPC, behind whose callbacks it waited longest
  * for the loop; NULL: it waited behind none that took long. */

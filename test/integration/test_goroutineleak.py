@@ -42,6 +42,9 @@ def test_what_was_to_wake_it_is_gone(leaky, name):
         dump = page(leaky, "?debug=2").decode()
         assert re.search(rf"^goroutine \d+ \[{state} \(leaked\)", dump, re.M), dump
         assert dump.count("(leaked)") == 1
+        with Peer(leaky, "pprof") as seen:
+            assert f"/test/misuse/{name} [{state}], woken by nothing: leaked" in \
+                seen.ask("/debug/requests?format=text").body.decode()
         (sample,) = decode_named(page(leaky, ""), "goroutineleak").samples
         assert sample.values == [1] and sample.labels["route"] == f"/test/misuse/{name}"
         if name == "forget":
@@ -76,6 +79,9 @@ def test_the_waker_of_a_statement_is_the_connection_that_runs_it(leaky, services
         assert found["kind"] == "mysql"
         ((text,),) = services.query("SELECT info FROM information_schema.processlist WHERE id = %s", found["id"])
         assert text.startswith("SELECT SLEEP(60")
+        assert f"/test/wait/mysql [mysql], woken by mysql {found['id']}" in \
+            seen.ask("/debug/requests?format=text").body.decode()
+        assert f"<dt>woken by<dd>mysql {found['id']}\n" in seen.ask("/debug/requests").body.decode()
         peer.reset()
 
 
