@@ -117,6 +117,7 @@ def toq(binary, settings=None, target=TARGET):
         process.wait_ready()
         running = Server("toq", process.ports["http"], process.pid, target)
         running.pprof_port = process.ports.get("pprof")
+        running.metrics_port = process.ports.get("metrics")
         running.process = process.process
         yield _check(running)
     finally:
