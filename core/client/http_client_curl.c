@@ -81,6 +81,20 @@ static bool add_line(struct http_client_transfer *transfer, struct str name, str
     return longer != NULL;
 }
 
+/* add_passed_on adds what the request's own peer sent to be passed on. Its tabs become blanks, and
+ * where it is too long it is left out: that peer cannot make the call fail. */
+static bool add_passed_on(struct http_client_transfer *transfer, struct str name, struct str value)
+{
+    char text[LINE_BYTES];
+    if (value.len == 0 || name.len + sizeof(": ") + value.len > sizeof(text)) {
+        return true;
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        text[i] = value.ptr[i] == '\t' ? ' ' : value.ptr[i];
+    }
+    return add_line(transfer, name, (struct str){text, value.len});
+}
+
 static bool add_trace(struct http_client_transfer *transfer)
 {
     struct http_request *req = transfer->req;
@@ -92,11 +106,9 @@ static bool add_trace(struct http_client_transfer *transfer)
     char text[TRACE_PARENT_LEN];
     task_next_span(&req->task, trace->span_id, child.span_id);
     trace_format(&child, text);
-    const struct str baggage = http_baggage(req);
     return add_line(transfer, STR("traceparent"), (struct str){text, sizeof(text)}) &&
-           (trace->tracestate.len == 0 ||
-            add_line(transfer, STR("tracestate"), trace->tracestate)) &&
-           (baggage.len == 0 || add_line(transfer, STR("baggage"), baggage));
+           add_passed_on(transfer, STR("tracestate"), trace->tracestate) &&
+           add_passed_on(transfer, STR("baggage"), http_baggage(req));
 }
 
 static bool add_fields(struct http_client_transfer *transfer)
