@@ -227,7 +227,8 @@ static void observe_ended(struct usage *a)
             metric_observe(ended->seconds, ns * 1e-9);
         }
         if (ended->ret_ns != NULL) {
-            *ended->ret_ns = (uint64_t)ns;
+            /* release: another thread may wait for it, and reads what stands beside it then */
+            __atomic_store_n(ended->ret_ns, (uint64_t)ns, __ATOMIC_RELEASE);
         }
     }
     a->ended_count = 0;
