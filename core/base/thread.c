@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * thread.c - a thread inherits the signal mask of its creator, and no second stack.
+ * thread.c - starts threads with all signals blocked but SIGPROF and those of faults, and with a
+ * second stack for handlers.
  */
 #include "core/base/thread.h"
 
