@@ -77,7 +77,7 @@ static void test_hosts_where_they_are_not_checked(void **state)
     assert_int_equal(ask("/x", "Host: evil.example\r\n"), 200);
 }
 
-/* What a page of another site asks for is refused; that somebody follows a link is not. */
+/* What a page of another site asks for is refused; a link from another port of this site is not. */
 static void test_pages_of_other_sites(void **state)
 {
     (void)state;
@@ -87,9 +87,12 @@ static void test_pages_of_other_sites(void **state)
     assert_int_equal(ask("/x", "Host: localhost\r\nSec-Fetch-Site: none\r\n"
                                "Sec-Fetch-Mode: navigate\r\n"),
                      200);
-    assert_int_equal(ask("/x", "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
+    assert_int_equal(ask("/x", "Host: localhost\r\nSec-Fetch-Site: same-site\r\n"
                                "Sec-Fetch-Mode: navigate\r\n"),
                      200);
+    assert_int_equal(ask("/x", "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
+                               "Sec-Fetch-Mode: navigate\r\n"),
+                     403);
     assert_int_equal(ask("/x", "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"
                                "Sec-Fetch-Mode: no-cors\r\n"),
                      403);
