@@ -14,7 +14,7 @@ of all threads.
 --old-env and --new-env set variables of one of them: with one binary as OLD and NEW they say what a
 setting costs. The recorder, off and on:
 
-    beside.py build/toq_server build/toq_server --old-env RECORDER_EVENTS=0 --new-env RECORDER_EVENTS=262144
+    beside.py build/release/toq_server build/release/toq_server --old-env RECORDER_EVENTS=0 --new-env RECORDER_EVENTS=262144
 
 KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each).
 """

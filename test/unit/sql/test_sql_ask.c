@@ -256,6 +256,56 @@ static void test_a_transaction(void **state)
     assert_int_equal(mariadb_number(&db, "SELECT SUM(id) FROM t"), 3);
 }
 
+/* --- what wakes the task --- */
+
+static bool is_leaked(void)
+{
+    const struct task_facts facts = task_get_facts(&task);
+    return task_is_leaked(&facts);
+}
+
+static void test_a_statement_wakes_its_task_until_it_has_ended(void **state)
+{
+    (void)state;
+    struct brought brought = {0};
+    assert_int_equal(task.wakers.count, 0);
+    sql_ask(rig.sql, task_make_ref(&task), &slow, on_asked, &brought);
+    assert_int_equal(task.wakers.count, 1);
+    assert_false(is_leaked());
+    task_cancel(&task, UV_ETIMEDOUT); /* which gives it up */
+    assert_int_equal(brought.status, UV_ECANCELED);
+    assert_int_equal(task.wakers.count, 0);
+}
+
+static struct sql_tx *idle_tx;
+
+static void leave_idle(struct sql_tx *tx, void *arg)
+{
+    struct brought *brought = arg;
+    brought->run_count++;
+    idle_tx = tx;
+}
+
+/* Between two statements a transaction waits for its handler, and wakes nobody. */
+static void test_a_transaction_that_its_handler_forgets_is_leaked(void **state)
+{
+    (void)state;
+    struct brought brought = {0};
+    sql_tx_begin(rig.sql, task_make_ref(&task), leave_idle, on_tx_done, &brought);
+    while (brought.run_count == 0) {
+        assert_false(is_leaked());
+        rig_turn(&rig);
+    }
+    task_park(&task, "forgotten");
+    assert_true(is_leaked());
+    sql_tx_rollback(idle_tx, UV_ECANCELED);
+    while (brought.done_count == 0) {
+        assert_false(is_leaked());
+        rig_turn(&rig);
+    }
+    assert_int_equal(task.wakers.count, 0);
+}
+
 /* The statement's callback does not run; the transaction's says why. */
 static void test_a_statement_that_fails_undoes_all(void **state)
 {
@@ -431,6 +481,8 @@ int main(void)
         TEST(test_nothing_is_asked_for_what_has_gone),
         TEST(test_nothing_is_asked_for_what_was_cancelled),
         TEST(test_a_transaction),
+        TEST(test_a_statement_wakes_its_task_until_it_has_ended),
+        TEST(test_a_transaction_that_its_handler_forgets_is_leaked),
         TEST(test_a_statement_that_fails_undoes_all),
         TEST(test_a_rollback_has_its_status),
         TEST(test_a_cancel_undoes_a_transaction),
