@@ -91,6 +91,7 @@ static void test_calls_by_their_bytes(void **state)
         {"\xff\xd0", 2, true},                 /* call *%rax */
         {"\xff\xd7", 2, true},                 /* call *%rdi */
         {"\xff\x50\x18", 3, true},             /* call *24(%rax) */
+        {"\xff\xd8", 2, false},                /* no instruction */
         {"\xff\xe0", 2, false},                /* jmp *%rax */
         {"\xe9\x01\x02\x03\x04", 5, false},    /* jmp rel32 */
         {"\x90", 1, false},

@@ -167,6 +167,8 @@ static void test_symbols(void **state)
         {STR("a.b"), -1},
         {STR("a.b."), -1},
         {STR("a.bOuter"), -1},
+        {STR("a.b/Outer"), -1}, /* a dot alone divides a name */
+        {STR("a.b.Outer/Inner"), -1},
         {STR("Outer"), -1},
         {STR("a.b.Service.Gets"), -1},
         {STR("a.b.Service."), -1},
