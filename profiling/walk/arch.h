@@ -8,18 +8,6 @@
 #ifndef TOQ_PROFILING_WALK_ARCH_H
 #define TOQ_PROFILING_WALK_ARCH_H
 
-#include <ucontext.h>
-
-#include "core/base/base.h"
-
-/* The registers that an unwinding step needs. */
-struct arch_regs {
-    uint64_t pc;
-    uint64_t sp;
-    uint64_t fp;
-    uint64_t lr; /* the return address where a call leaves it in a register; else 0 */
-};
-
 #if defined(__x86_64__)
 #include "profiling/walk/arch_x86_64.h"
 #elif defined(__aarch64__)

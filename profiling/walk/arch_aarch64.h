@@ -7,7 +7,7 @@
 #ifndef TOQ_PROFILING_WALK_ARCH_AARCH64_H
 #define TOQ_PROFILING_WALK_ARCH_AARCH64_H
 
-#include "profiling/walk/arch.h"
+#include "profiling/walk/arch_regs.h"
 
 #define ARCH_DWARF_FP 29
 #define ARCH_DWARF_RA 30

@@ -7,7 +7,7 @@
 #ifndef TOQ_PROFILING_WALK_ARCH_X86_64_H
 #define TOQ_PROFILING_WALK_ARCH_X86_64_H
 
-#include "profiling/walk/arch.h"
+#include "profiling/walk/arch_regs.h"
 
 #define ARCH_DWARF_FP 6
 #define ARCH_DWARF_SP 7
