@@ -9,7 +9,7 @@
 #define TOQ_CORE_TELEMETRY_LOG_FORMAT_H
 
 #include "core/base/buf.h"
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_line.h"
 
 #define LOG_LINE_MAX_BYTES 4096 /* with the newline */
 

@@ -10,7 +10,7 @@
 #define TOQ_CORE_TELEMETRY_LOG_OUTPUT_H
 
 #include "core/base/str.h"
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_line.h"
 
 struct log_output {
     int fd; /* borrowed; blocking or not */

@@ -11,7 +11,7 @@
 #ifndef TOQ_CORE_TELEMETRY_LOG_WRITER_H
 #define TOQ_CORE_TELEMETRY_LOG_WRITER_H
 
-#include "core/telemetry/log.h"
+#include "core/telemetry/log_line.h"
 
 /* Lines whose counts are to be written while no new line comes: log_limit.h. */
 struct log_writer_counts {
