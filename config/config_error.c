@@ -7,8 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "config/config.h"
-
 #define SHOWN_BYTES 80
 
 bool config_error_set(char *error, const char *fmt, ...)

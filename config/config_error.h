@@ -7,6 +7,8 @@
 
 #include "core/base/str.h"
 
+#define CONFIG_ERROR_BYTES 1024 /* of the text that says what is wrong */
+
 /* config_error_set writes the message as one line: control bytes become '?', what does not fit is
  * cut.
  *

@@ -7,7 +7,7 @@
 #ifndef TOQ_CONFIG_CONFIG_LISTENERS_H
 #define TOQ_CONFIG_CONFIG_LISTENERS_H
 
-#include "config/config.h"
+#include "config/config_core.h"
 
 enum config_listener_id {
     CONFIG_LISTENER_HTTP,

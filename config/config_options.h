@@ -42,8 +42,4 @@ struct config_option {
     const char *const *choices; /* NULL-terminated */
 };
 
-/* The core's table; offsets are of struct config. */
-extern const struct config_option config_core_options[];
-extern const size_t config_core_option_count;
-
 #endif

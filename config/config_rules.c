@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 
-#include "config/config_error.h"
 #include "config/config_host.h"
 #include "config/config_listeners.h"
 

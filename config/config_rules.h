@@ -5,7 +5,8 @@
 #ifndef TOQ_CONFIG_CONFIG_RULES_H
 #define TOQ_CONFIG_CONFIG_RULES_H
 
-#include "config/config.h"
+#include "config/config_core.h"
+#include "config/config_error.h"
 
 /* config_rules_check refuses a pprof listener that others reach without a token, and two enabled
  * listeners on one address and port.

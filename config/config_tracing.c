@@ -22,7 +22,7 @@ static const char *const sampler_names[] = {
 
 #define FIELD(name) offsetof(struct config_tracing, name)
 
-/* as in config_options.c */
+/* as in config_core.c */
 /* clang-format off */
 const struct config_option config_tracing_options[] = {
     {.name = "JAEGER_ENDPOINT", .kind = CONFIG_TEXT, .offset = FIELD(jaeger_endpoint),

@@ -5,6 +5,7 @@
 #ifndef TOQ_CORE_APP_APP_H
 #define TOQ_CORE_APP_APP_H
 
+#include "config/config.h"
 #include "core/app/app_modules.h"
 
 struct app_options {

@@ -8,6 +8,7 @@
 #ifndef TOQ_CORE_APP_APP_MODULES_H
 #define TOQ_CORE_APP_APP_MODULES_H
 
+#include "config/config_set.h"
 #include "core/app/app_module.h"
 
 struct app_modules {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
+#include "config/config.h"
 #include "core/app/app_modules.h"
 #include <cmocka.h>
 

@@ -9,6 +9,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "config/config_listeners.h"
 
 static const struct config config = {

@@ -9,6 +9,9 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "config/config_rules.h"
 
 static const struct config base = {

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_options.c - the options of the core: what every server has, whatever its modules.
+ * config_core.c - the options of the core: what every server has, whatever its modules.
  */
-#include "config/config_options.h"
-
-#include "config/config.h"
+#include "config/config_core.h"
 
 #define TIMEOUT_MAX_MS   3600000    /* an hour: longer is a unit mistaken for another */
 #define KEEPALIVE_MAX_MS 2592000000 /* 30 days */

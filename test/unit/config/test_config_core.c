@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_config_options.c - every row of the core's table and of the modules' is whole.
+ * test_config_core.c - every row of the core's table and of the modules' is whole.
  *
  * Tests: handlers/modules.c
  */
@@ -79,5 +79,5 @@ int main(void)
         cmocka_unit_test(test_every_row_is_whole),
         cmocka_unit_test(test_every_default_is_allowed),
     };
-    return cmocka_run_group_tests_name("config_options", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("config_core", tests, set_up, tear_down);
 }
