@@ -50,6 +50,7 @@ struct grpc_status grpc_status_of(int error)
         {UV_EAGAIN, {GRPC_ABORTED, STR("another change came first: read it and try again"), NULL}},
         {UV_EBUSY, {GRPC_RESOURCE_EXHAUSTED, STR("the server is busy"), NULL}},
         {UV_ECANCELED, {GRPC_UNAVAILABLE, STR("the server is shutting down"), NULL}},
+        {UV_ECONNABORTED, {GRPC_ABORTED, STR("the database is busy: try again"), NULL}},
         {UV_ECONNRESET, {GRPC_UNAVAILABLE, STR("the database went away"), NULL}},
         {UV_EEXIST, {GRPC_ALREADY_EXISTS, STR("it exists already"), NULL}},
         {UV_EINVAL, {GRPC_INVALID_ARGUMENT, STR("the argument is not valid"), NULL}},

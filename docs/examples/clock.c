@@ -23,8 +23,8 @@ static void send_tick(struct grpc_call *call, void *arg)
     struct listening *listening = arg;
     Toq__Example__V1__Tick tick = TOQ__EXAMPLE__V1__TICK__INIT;
     tick.number = ++listening->ticks;
-    listening->ref = grpc_wait(call, "clock");
     if (grpc_send(call, &tick.base)) { /* else on_writable goes on */
+        listening->ref = grpc_wait(call, "clock");
         loop_set_timer(listening->loop, &listening->timer, INTERVAL_MS);
     }
 }
