@@ -11,6 +11,7 @@ import pytest
 
 import server as server_module
 from pprof_decode import decode, has_frame
+from rpc import Client, Request
 from server import wait_until
 from wire import Peer, request
 
@@ -123,6 +124,22 @@ def test_cpu_samples_say_whose_they_are(server):
     logged = line_ids(server, "/test/burn?ms=15")
     spans = {s.labels["span_id"] for s in burnt if s.labels.get("trace_id") == BURNER}
     assert spans and len(spans - {span for _, span in logged}) <= 1  # the last may not be logged yet
+
+
+def test_work_on_other_threads_and_calls_of_grpc_have_ids(server):
+    def call(metadata):
+        with Client(server) as client:
+            for _ in range(50):
+                client.echo.Unary(Request(payload=b"x" * 200_000), timeout=server_module.PATIENCE_S, metadata=metadata)
+    with Asking(server, "/primes?below=3000000", BURNER):
+        caller = threading.Thread(target=call, args=([("traceparent", parent(OTHER).split(": ")[1])],))
+        caller.start()
+        profile = decode(fetch(server, f"/debug/pprof/profile?seconds={WINDOW_S}&labels=trace"))
+        caller.join()
+    threads = {s.labels["thread"] for s in profile.samples if s.labels.get("trace_id") == BURNER}
+    assert "toq-offload" in threads
+    assert all(s.labels["route"] == "/primes" for s in profile.samples if s.labels.get("trace_id") == BURNER)
+    assert all(s.labels["rpc"].endswith("/Unary") for s in profile.samples if s.labels.get("trace_id") == OTHER)
 
 
 def test_the_profile_of_one_trace(server):
