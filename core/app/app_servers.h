@@ -29,6 +29,7 @@ struct app_served {
 struct app_server_side {
     struct http_metrics http_metrics;
     struct http2_cuts http2_cuts;
+    struct trouble trouble;
     struct conn_set *conns; /* theirs */
     size_t draining_count;  /* listeners that were told to close and have not */
     void (*on_closed)(void *arg);

@@ -10,23 +10,18 @@
 static uint64_t slow_limit_ns = UINT64_MAX;
 static uint64_t error_limit = UINT64_MAX;
 
-static _Thread_local struct {
-    uint64_t second;
-    uint64_t errors; /* in it */
-} own;
-
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors)
 {
     slow_limit_ns = slow_ms == 0 ? UINT64_MAX : slow_ms * NS_PER_MS;
     error_limit = errors == 0 ? UINT64_MAX : errors;
 }
 
-static void count_error(uint64_t now_ns)
+static void count_error(struct trouble *trouble, uint64_t now_ns)
 {
     const uint64_t second = now_ns / NS_PER_S;
-    own.errors = second == own.second ? own.errors + 1 : 1;
-    own.second = second;
-    if (own.errors == error_limit) {
+    trouble->errors = second == trouble->second ? trouble->errors + 1 : 1;
+    trouble->second = second;
+    if (trouble->errors == error_limit) {
         recorder_trigger(RECORDER_ERRORS);
     }
 }
@@ -40,12 +35,11 @@ static uint64_t limit_of(const struct route *route)
 
 void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end)
 {
-    (void)ctx;
     if (UNLIKELY(end->now_ns - req->task.start_ns >= limit_of(req->route)) && !req->is_long &&
         (req->route->flags & (ROUTE_LONG | ROUTE_NO_DEADLINE)) == 0) {
         recorder_trigger(RECORDER_SLOW);
     }
     if (UNLIKELY(req->status >= 500)) {
-        count_error(end->now_ns);
+        count_error(ctx, end->now_ns);
     }
 }

@@ -19,7 +19,13 @@
  */
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
 
-/* trouble_on_end is a http_end_fn, for servers that are not diagnostics'; ctx: NULL. */
+/* Errors of one second, of the servers of a loop. */
+struct trouble {
+    uint64_t second;
+    uint64_t errors; /* in it */
+};
+
+/* trouble_on_end is a http_end_fn, for servers that are not diagnostics'; ctx: a struct trouble. */
 void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 #endif

@@ -11,7 +11,6 @@
 #include "core/http/http_trace.h"
 #include "core/http/records.h"
 #include "core/http/slow.h"
-#include "core/http/trouble.h"
 #include "core/http1/http1.h"
 #include "core/http2/http2.h"
 #include "core/http2/http2_cut.h"
@@ -58,7 +57,7 @@ static void add_observers(struct http_server *server, const struct http_server_o
         {options->spans != NULL, {http_spans_on_end, server}},
         {server->access != NULL, {access_log_on_end, server->access}},
         {options->slow_ns > 0, {slow_on_end, server}},
-        {!options->is_vital, {trouble_on_end, NULL}},
+        {options->trouble != NULL, {trouble_on_end, options->trouble}},
         {true, {http_metrics_on_end, server->metrics}},
         {options->records != NULL, {http_records_on_end, options->records}},
         {options->records != NULL || options->spans != NULL, {http_exemplars_on_end, NULL}},

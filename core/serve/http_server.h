@@ -11,6 +11,7 @@
 
 #include "core/http/access_log.h"
 #include "core/http/server.h"
+#include "core/http/trouble.h"
 
 struct http_server_options {
     const char *name; /* a literal, for logs and metrics */
@@ -26,6 +27,7 @@ struct http_server_options {
     struct http2_cuts *http2_cuts;  /* counted there; outlives the server */
     const struct http_spans *spans; /* NULL: its requests are not exported */
     struct http_records *records;   /* outlives the server; NULL: none are kept */
+    struct trouble *trouble;        /* outlives the server; NULL: its errors are not counted */
     struct access_log_options access;
     uint64_t slow_ns;       /* requests that take as long are logged; 0: none */
     bool has_server_timing; /* answers tell where their time went */

@@ -25,10 +25,13 @@ static int set_up(void **state)
     return 0;
 }
 
+static struct trouble trouble;
+
 static int tear_down(void **state)
 {
     (void)state;
     trouble_set_limits(0, 0);
+    trouble = (struct trouble){0};
     return 0;
 }
 
@@ -38,7 +41,7 @@ static void end(int status, uint64_t at_ns, uint64_t duration_ns, bool is_long)
     struct http_request req = {.status = status, .is_long = is_long, .route = &route};
     struct http_end ended = {.now_ns = at_ns};
     req.task.start_ns = at_ns - duration_ns;
-    trouble_on_end(NULL, &req, &ended);
+    trouble_on_end(&trouble, &req, &ended);
 }
 
 static bool is_slow(unsigned flags, uint64_t ms, bool is_long)
