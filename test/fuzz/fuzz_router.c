@@ -117,7 +117,7 @@ static void check_match(struct str path, enum http_method method, const struct r
     }
     const bool is_too_deep = segment_count(path) > ROUTER_SEGMENTS_MAX;
     INVARIANT((match->allow != 0) == (fit_count > 0 && !is_too_deep));
-    INVARIANT(is_found == (match->route->handler != NULL));
+    INVARIANT(is_found == (match->route->handler != http_respond_unmatched));
     INVARIANT(match->allow == 0 || ((match->allow >> METHOD_OPTIONS) & 1) == 1);
 }
 
