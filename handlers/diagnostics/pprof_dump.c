@@ -48,11 +48,8 @@ static void on_cancel(struct http_request *req, int status)
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req,
                         const struct trace_filter *traces)
 {
-    struct goroutine_dump_options options = {
-        .loop = pprof->loop, .pool = pprof->pool, .marks_leaked = traces == NULL};
-    if (traces != NULL) {
-        options.traces = *traces;
-    }
+    const struct goroutine_dump_options options = {
+        .loop = pprof->loop, .pool = pprof->pool, .traces = *traces};
     struct goroutine_dump *dump;
     const int status = goroutine_dump_start(&options, on_dump, req, &dump);
     if (status != 0) {

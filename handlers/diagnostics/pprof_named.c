@@ -223,7 +223,7 @@ void pprof_handle_named(struct http_request *req, void *arg)
     } else if (trace_filter_is_on(&traces) && !named_has_traces(named)) {
         pprof_respond_error(req, 400, NO_TRACES);
     } else if (options.is_text && is_dump_wanted(req, named)) {
-        pprof_respond_dump(pprof, req, is_leaks(named) ? NULL : &traces);
+        pprof_respond_dump(pprof, req, &traces);
     } else {
         query(pprof, req, named, &options, NULL);
     }

@@ -68,10 +68,8 @@ void pprof_send_profile(const struct pprof *pprof, struct http_request *req, con
 void pprof_send_profile_copy(const struct pprof *pprof, struct http_request *req, const char *name,
                              const char *data, size_t len);
 
-/* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2.
- *
- * traces: NULL for goroutineleak?debug=2, which marks what is leaked.
- */
+/* pprof_respond_dump ends the request with all that is in flight as text: goroutine?debug=2, and
+ * goroutineleak?debug=2, which is the same. */
 void pprof_respond_dump(const struct pprof *pprof, struct http_request *req,
                         const struct trace_filter *traces);
 

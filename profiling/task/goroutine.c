@@ -198,7 +198,6 @@ const struct source source_goroutineleak = {
 struct goroutine_dump {
     struct goroutine_look look;
     goroutine_dump_fn on_done; /* NULL: cancelled */
-    bool marks_leaked;
     void *arg;
     struct buf text;
 };
@@ -208,12 +207,9 @@ static unsigned dump_count;
 static int dump_work(struct goroutine_look *look)
 {
     struct goroutine_dump *dump = CONTAINER_OF(look, struct goroutine_dump, look);
-    if (dump->marks_leaked) {
-        (void)goroutine_tasks_confirm(&look->tasks);
-    }
-    const struct goroutine_text_options options = {.marks_leaked = dump->marks_leaked,
-                                                   .has_ids = look->traces.has_labels};
-    const int status = goroutine_text_write(&look->tasks, &look->threads, &options, &dump->text);
+    (void)goroutine_tasks_confirm(&look->tasks);
+    const int status =
+        goroutine_text_write(&look->tasks, &look->threads, look->traces.has_labels, &dump->text);
     goroutine_look_deinit(look);
     return status;
 }
@@ -247,7 +243,6 @@ int goroutine_dump_start(const struct goroutine_dump_options *options, goroutine
     dump->look.loop = options->loop;
     dump->look.pool = options->pool;
     dump->look.traces = options->traces;
-    dump->marks_leaked = options->marks_leaked;
     dump->look.work = dump_work;
     dump->look.done = dump_done;
     dump->on_done = on_done;

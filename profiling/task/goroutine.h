@@ -22,7 +22,6 @@ struct goroutine_dump;
 struct goroutine_dump_options {
     struct loop *loop;
     struct pool *pool;
-    bool marks_leaked; /* "[sleep (leaked)]", as goroutineleak?debug=2 has it */
     struct trace_filter traces;
 };
 

@@ -169,13 +169,12 @@ static void put_known_stack(struct buf *out, struct printer *printer,
 }
 
 static void put_task(struct buf *out, const struct goroutine_tasks *tasks,
-                     const struct goroutine_task *task,
-                     const struct goroutine_text_options *options, struct printer *printer)
+                     const struct goroutine_task *task, bool has_ids, struct printer *printer)
 {
-    const struct ring_owner owner = {task->frames.label, options->has_ids ? task->trace : no_ids};
+    const struct ring_owner owner = {task->frames.label, has_ids ? task->trace : no_ids};
     const uint64_t age_ns = clock_elapsed_ns(task->state_ns, tasks->now_ns);
     buf_printf(out, "goroutine %" PRIu64 " [%s%s", task->id, task->state,
-               options->marks_leaked && task->is_leaked ? " (leaked)" : "");
+               task->is_leaked ? " (leaked)" : "");
     if (task->frames.await_depth > 0 && age_ns >= NS_PER_MINUTE) {
         buf_printf(out, ", %" PRIu64 " minutes", age_ns / NS_PER_MINUTE);
     }
@@ -210,16 +209,15 @@ static bool has_room(const struct buf *out)
 }
 
 int goroutine_text_write(const struct goroutine_tasks *tasks,
-                         const struct goroutine_threads *threads,
-                         const struct goroutine_text_options *options, struct buf *out)
+                         const struct goroutine_threads *threads, bool has_ids, struct buf *out)
 {
     for (size_t i = 0; i < threads->count && has_room(out); i++) {
-        put_thread(out, &threads->items[i], options->has_ids);
+        put_thread(out, &threads->items[i], has_ids);
     }
     struct printer printer = {0};
     buf_init(&printer.texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < tasks->count && has_room(out); i++) {
-        put_task(out, tasks, &tasks->items[i], options, &printer);
+        put_task(out, tasks, &tasks->items[i], has_ids, &printer);
     }
     buf_deinit(&printer.texts);
     return out->is_failed ? UV_ENOMEM : 0;

@@ -12,19 +12,15 @@
 #include "profiling/task/goroutine_tasks.h"
 #include "profiling/task/goroutine_threads.h"
 
-struct goroutine_text_options {
-    bool marks_leaked; /* behind the state of a task that is leaked */
-    bool has_ids;      /* trace_id and span_id are among the labels */
-};
-
 /* goroutine_text_write appends all threads, then all tasks, the oldest first; those that do not fit
- * into out's maximum are left out.
+ * into out's maximum are left out. "(leaked)" stands behind the state of a task that is.
  *
+ * has_ids: trace_id and span_id are among the labels.
  * Returns: 0; UV_ENOMEM.
  * Source:  Go's runtime/traceback.go.
  */
 MUST_USE int goroutine_text_write(const struct goroutine_tasks *tasks,
-                                  const struct goroutine_threads *threads,
-                                  const struct goroutine_text_options *options, struct buf *out);
+                                  const struct goroutine_threads *threads, bool has_ids,
+                                  struct buf *out);
 
 #endif

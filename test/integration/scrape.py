@@ -6,7 +6,8 @@ import time
 
 from wire import Peer
 
-SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (\S+)")
+# A sample; in OpenMetrics with an exemplar behind it: # {trace_id="..."} 0.1 1.2e9
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*?\})? (\S+)(?: # \{[^}]*\} \S+ \S+)?")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 

@@ -107,7 +107,7 @@ def test_a_forgotten_request_is_found_in_flight(demo):
     forgotten = threading.Thread(target=lambda: answers.append(ask(demo, "/demo/forget", "POST")), daemon=True)
     forgotten.start()
     said = wait_until(lambda: find(demo, "forget"), "the request in the dump")
-    assert re.search(r"^goroutine \d+ \[waiting\] \{method: POST, route: /demo/forget\}:\n"
+    assert re.search(r"^goroutine \d+ \[waiting \(leaked\)\] \{method: POST, route: /demo/forget\}:\n"
                      r"demo_module\.handle_forget\(\.\.\.\)\n\t.*/demo_module\.c:\d+", said, re.M), said
     forgotten.join(PATIENCE_S)
     assert answers == ["503 Service Unavailable: deadline passed\n"]

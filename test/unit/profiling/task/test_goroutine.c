@@ -99,6 +99,7 @@ static void stop_waiter(struct waiter *waiter)
 
 static __attribute__((noinline)) void ask_for_something(struct task *task, const char *state)
 {
+    task_await(task, (struct task_waker){.kind = state});
     task_park(task, state);
     __asm__ volatile("");
 }
@@ -511,8 +512,7 @@ static void test_a_dump_that_would_be_too_long_ends_between_entries(void **state
     struct buf text;
     buf_init(&text, 1 << 20);
     assert_int_equal(goroutine_tasks_copy(&copy), 0);
-    assert_int_equal(
-        goroutine_text_write(&copy, &threads, &(struct goroutine_text_options){0}, &text), 0);
+    assert_int_equal(goroutine_text_write(&copy, &threads, false, &text), 0);
     assert_in_range(text.len, 1 << 19, 1 << 20);
     assert_memory_equal(text.data + text.len - 2, "\n\n", 2);
     buf_deinit(&text);
