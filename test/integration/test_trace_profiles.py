@@ -17,6 +17,8 @@ from wire import Peer, request
 
 BURNER = "4bf92f3577b34da6a3ce929d0e0e4736"
 OTHER = "0af7651916cd43dd8448eb211c80319c"
+WORKER = "22222222222222222222222222222222"
+CALLER = "33333333333333333333333333333333"
 NOBODY = "11111111111111111111111111111111"
 WINDOW_S = 1
 
@@ -131,15 +133,15 @@ def test_work_on_other_threads_and_calls_of_grpc_have_ids(server):
         with Client(server) as client:
             for _ in range(50):
                 client.echo.Unary(Request(payload=b"x" * 200_000), timeout=server_module.PATIENCE_S, metadata=metadata)
-    with Asking(server, "/primes?below=3000000", BURNER):
-        caller = threading.Thread(target=call, args=([("traceparent", parent(OTHER).split(": ")[1])],))
+    with Asking(server, "/primes?below=3000000", WORKER):
+        caller = threading.Thread(target=call, args=([("traceparent", parent(CALLER).split(": ")[1])],))
         caller.start()
         profile = decode(fetch(server, f"/debug/pprof/profile?seconds={WINDOW_S}&labels=trace"))
         caller.join()
-    threads = {s.labels["thread"] for s in profile.samples if s.labels.get("trace_id") == BURNER}
+    threads = {s.labels["thread"] for s in profile.samples if s.labels.get("trace_id") == WORKER}
     assert "toq-offload" in threads
-    assert all(s.labels["route"] == "/primes" for s in profile.samples if s.labels.get("trace_id") == BURNER)
-    assert all(s.labels["rpc"].endswith("/Unary") for s in profile.samples if s.labels.get("trace_id") == OTHER)
+    assert all(s.labels["route"] == "/primes" for s in profile.samples if s.labels.get("trace_id") == WORKER)
+    assert all(s.labels["rpc"].endswith("/Unary") for s in profile.samples if s.labels.get("trace_id") == CALLER)
 
 
 def test_the_profile_of_one_trace(server):
