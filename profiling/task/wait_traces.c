@@ -77,6 +77,9 @@ static int compare(const void *a, const void *b)
 size_t wait_traces_sum(struct wait_trace *items, size_t count)
 {
     size_t kept = 0;
+    if (count == 0) {
+        return 0; /* and there may be no array: qsort wants one */
+    }
     qsort(items, count, sizeof(*items), compare);
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && compare(&items[kept - 1], &items[i]) == 0) {
