@@ -219,9 +219,13 @@ def test_labels_take_nothing_away(server):
     with Peer(server) as peer:
         for _ in range(5):
             assert peer.ask("/test/sleep?ms=5", parent(OTHER)).status == 200
-        assert peer.ask("/test/burn?ms=60", parent(OTHER)).status == 200  # a stall
-    wait_until(lambda: any(s.labels["state"] == "stall" for s in decode(fetch(server, "/debug/pprof/block")).samples),
-               "the stall")
+
+        def held():
+            """A stall whose stack could be had; right after the start there is none."""
+            assert peer.ask("/test/burn?ms=60", parent(OTHER)).status == 200
+            return any(s.labels["state"] == "stall" and s.labels.get("route") == "/test/burn"
+                       for s in decode(fetch(server, "/debug/pprof/block")).samples)
+        wait_until(held, "the stall")
     plain = decode(fetch(server, "/debug/pprof/block"))
     labelled = decode(fetch(server, "/debug/pprof/block?labels=trace"))
     for route, state in (("/test/sleep", "sleep"), ("/test/burn", "stall")):
