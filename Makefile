@@ -114,7 +114,7 @@ OURS    := $(filter-out $(FOREIGN:%=%.c) $(FOREIGN:%=%.h),$(sort $(shell find co
 STAND_INS := $(filter %_hook_none.c,$(OURS))
 HOOKS_OUT := $(if $(SANITIZE),$(STAND_INS:%_none.c=%.c),$(STAND_INS))
 # What serves pprof, and what answers in its place in a build without the profiler.
-PPROF     := $(filter handlers/diagnostics/pprof%.c handlers/diagnostics/debug_index.c,$(OURS))
+PPROF     := $(filter handlers/diagnostics/pprof/pprof%.c handlers/diagnostics/pprof/debug_index.c,$(OURS))
 
 SOURCES := $(filter-out handlers/main.c $(HOOKS_OUT) $(PPROF),$(filter %.c,$(OURS)))
 # A service's files lie below a root as their packages do, which is how clients import them: that of

@@ -13,7 +13,7 @@
 #include "core/app/app.h"
 #include "core/app/app_migrate.h"
 #include "core/app/inherit.h"
-#include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/pprof/pprof.h"
 #include "handlers/modules.h"
 
 static void print_help(const struct config_set *set)

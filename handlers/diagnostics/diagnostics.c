@@ -12,12 +12,12 @@
 #include "core/telemetry/log.h"
 #include "handlers/diagnostics/alloc_trace.h"
 #include "handlers/diagnostics/held.h"
-#include "handlers/diagnostics/loglevel.h"
 #include "handlers/diagnostics/metrics.h"
-#include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/pprof/loglevel.h"
+#include "handlers/diagnostics/pprof/pprof.h"
+#include "handlers/diagnostics/pprof/requests.h"
 #include "handlers/diagnostics/quit.h"
 #include "handlers/diagnostics/recording.h"
-#include "handlers/diagnostics/requests.h"
 
 #define CMDLINE_MAX_BYTES (1u << 20)
 #define HELD_MAX_MS       3600000 /* an hour: longer is a unit mistaken for another */

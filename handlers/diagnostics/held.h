@@ -11,7 +11,7 @@
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_HELD_H
 #define TOQ_HANDLERS_DIAGNOSTICS_HELD_H
 
-#include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/pprof/pprof.h"
 
 struct held_options {
     struct loop *loop;

@@ -10,7 +10,7 @@
 #define TOQ_HANDLERS_DIAGNOSTICS_QUIT_H
 
 #include "core/loop/pool.h"
-#include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/pprof/pprof.h"
 
 struct quit {
     struct loop *loop;

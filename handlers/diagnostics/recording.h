@@ -8,7 +8,7 @@
 #define TOQ_HANDLERS_DIAGNOSTICS_RECORDING_H
 
 #include "core/loop/loop.h"
-#include "handlers/diagnostics/pprof.h"
+#include "handlers/diagnostics/pprof/pprof.h"
 
 struct recording_options {
     const struct pprof *pprof; /* its loops are recorded */
