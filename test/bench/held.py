@@ -23,10 +23,10 @@ sys.dont_write_bytecode = True
 import server as server_module
 from wire import Peer, request
 
-HOLD_MS = 20000
+HOLD_MS = 60000
 JOBS = 8
 ASKS = 20
-CAPTURES = 4  # of two seconds each
+CAPTURES = 20  # of two seconds each
 HANGING = {"MYSQL_HOST": "mysql.hang.test", "REDIS_HOST": "redis.hang.test"}
 ANSWERS = (
     ("pprof", "/debug/pprof/", 0, ASKS),
