@@ -62,11 +62,11 @@ def active_jobs(server):
 
 @contextlib.contextmanager
 def jobs(server):
-    """Requests whose jobs sleep on the offload pool's threads, or wait for one, longer than the handler holds."""
+    """Requests whose jobs sleep on the offload pool's threads, or wait for one, all the time."""
     with contextlib.ExitStack() as stack:
         for _ in range(JOBS):
             peer = stack.enter_context(Peer(server))
-            peer.send(request(f"/test/hold/offload?ms={2 * HOLD_MS}"))
+            peer.send(request(f"/test/hold/offload?ms={HOLD_MS}"))
         server_module.wait_until(lambda: active_jobs(server) == JOBS, "the jobs")
         yield
 
@@ -87,7 +87,9 @@ def main():
             if select.select([holder.socket], [], [], 0)[0]:
                 raise SystemExit("the handler was done before all was asked")
             print(f"all asked for {time.monotonic() - begin:.1f} s, while it held\n{line}")
-            print(f"{active_jobs(server)} jobs held the offload pool all the time")
+            if active_jobs(server) != JOBS:
+                raise SystemExit("the jobs were done before all was asked")
+            print(f"{JOBS} jobs held the offload pool all the time")
     finally:
         server.send_signal(signal.SIGKILL)  # handler and jobs go on for some time
         server.wait_exit()
