@@ -15,7 +15,7 @@
 #define ALT_STACK_BYTES 65536
 
 /* alt_stack_start gives the calling thread its second stack. Without memory it goes without; so it
- * does in sanitized builds, where the sanitizer has given it one. */
+ * does in sanitized builds, where AddressSanitizer has given it one, and ThreadSanitizer none. */
 void alt_stack_start(void);
 
 /* alt_stack_stop takes it back, at the end of the thread. */

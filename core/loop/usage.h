@@ -81,7 +81,7 @@ extern _Thread_local struct usage *usage_own;
 MUST_USE struct usage *usage_create(uv_loop_t *uv, usage_long_fn on_long);
 
 /* usage_start makes it the calling thread's, which runs the loop from now on. What the thread has
- * used before and nobody has counted is "[loop]". */
+ * used before and nobody has counted is "[loop]". No other thread that runs a loop has its name. */
 void usage_start(struct usage *account);
 
 /* usage_stop counts up to now; the thread has no account any more. */

@@ -57,14 +57,15 @@ static struct {
     uint16_t port;
     pthread_t thread;
     atomic_uint connections;
+    pthread_mutex_t lock; /* of last */
     atomic_uint requests;
     char last[4096]; /* the head of the last request */
-} server;
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* answer_to writes what the path asks for. Returns: false: the connection ends. */
 static bool answer_to(int fd, const char *head)
 {
-    static char big[70000];
+    char big[70000]; /* several serve at a time */
     const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Thing: a\r\n\r\nhello";
     if (strstr(head, " /silent ") != NULL) {
         char byte;
@@ -97,7 +98,9 @@ static void *serve_one(void *arg)
         len += got > 0 ? (size_t)got : 0;
         head[len] = '\0';
         if (got > 0 && strstr(head, "\r\n\r\n") != NULL) {
+            (void)pthread_mutex_lock(&server.lock);
             memcpy(server.last, head, len + 1);
+            (void)pthread_mutex_unlock(&server.lock);
             server.requests++;
             len = 0;
             got = answer_to(fd, head) ? 1 : 0;

@@ -319,6 +319,7 @@ static void test_a_job_that_waits_can_be_called_off(void **state)
 /* --- two loops on two threads --- */
 
 struct submitter {
+    const char *name;
     struct loop *loop;
     pthread_t thread;
     struct job jobs[MANY];
@@ -328,6 +329,7 @@ static void *run_submitter(void *arg)
 {
     struct submitter *submitter = arg;
     submitter->thread = pthread_self();
+    assert_int_equal(pthread_setname_np(submitter->thread, submitter->name), 0);
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(pool_submit(pool, submitter->loop, &submitter->jobs[i].job), 0);
         if (i % 3 == 0) {
@@ -349,7 +351,7 @@ static void count_done(struct pool_job *pool_job, int status)
 static void test_each_job_is_done_on_the_loop_that_submitted_it(void **state)
 {
     (void)state;
-    static struct submitter submitters[2];
+    static struct submitter submitters[] = {{.name = "toq-first"}, {.name = "toq-second"}};
     pthread_t threads[ARRAY_COUNT(submitters)];
     pool = create(3, 2 * MANY);
     for (size_t i = 0; i < ARRAY_COUNT(submitters); i++) {
