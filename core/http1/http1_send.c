@@ -15,7 +15,9 @@
 
 static char *put(char *out, struct str s)
 {
-    memcpy(out, s.ptr, s.len);
+    if (s.len > 0) { /* an empty view may hold NULL */
+        memcpy(out, s.ptr, s.len);
+    }
     return out + s.len;
 }
 

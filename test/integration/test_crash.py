@@ -149,11 +149,10 @@ def test_a_full_disk_takes_nothing_from_stderr(crash, tmp_path):
 
 def test_a_signal_from_outside(start_server, test_server_binary):
     """kill -SEGV: who sent it stands in the report, and the process dies of it."""
+    if is_sanitized(test_server_binary):
+        pytest.xfail("in sanitized builds the sanitizer reports crashes")
     server = start_server({"ENABLE_PPROF": "true"})
     server.send_signal(signal.SIGSEGV)
-    if is_sanitized(test_server_binary):
-        assert server.wait_exit() != 0
-        return
     assert server.wait_exit() == -signal.SIGSEGV
     assert f"toq: crash: SIGSEGV, sent by a process (si_code 0), sender pid {os.getpid()} " in server.stderr()
     assert "\ntask: none\n" in server.stderr() and server.stderr().endswith(END)

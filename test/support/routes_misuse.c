@@ -78,16 +78,21 @@ static void handle_forget_cancel(struct http_request *req, void *arg)
 /* --- what was to wake it is gone --- */
 
 struct loser {
+    struct loser *next;
     struct wheel_timer loses; /* that what is to wake the request */
     uv_timer_t timer;
     struct sql_query query;
     struct task_ref ref;
 };
 
+static struct loser *losers; /* that a leak detector finds them */
+
 static struct loser *start_loser(struct http_request *req, void (*lose)(struct wheel_timer *timer))
 {
     struct loser *loser = calloc(1, sizeof(*loser)); /* until the process ends */
     REQUIRE(loser != NULL);
+    loser->next = losers;
+    losers = loser;
     req->user = loser;
     wheel_timer_init(&loser->loses, lose);
     loop_set_timer(req->server->loop, &loser->loses, DEFAULT_MS);
