@@ -12,6 +12,7 @@
 
 bool crash_read(const void *from, void *to, size_t len)
 {
+    /* cppcheck-suppress ctuuninitvar ; it is filled in here */
     struct iovec local = {to, len};
     struct iovec remote = {(void *)(uintptr_t)from, len};
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len;
