@@ -6,6 +6,7 @@
 #include "core/grpc/grpc_metrics.h"
 
 #include "core/loop/loop.h"
+#include "core/loop/usage_totals.h"
 
 #define SERIES_MAX 10000 /* 17 codes of some hundred methods */
 
@@ -30,18 +31,14 @@ static struct metric_family *add_family(struct metrics *metrics, enum metric_typ
 static struct metric_family *add_cpu_family(struct metrics *metrics)
 {
     static const char *const labels[] = {"rpc_method", NULL};
-    static const double seconds[] = {1e-5, 2.5e-5, 5e-5,   1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
-                                     5e-3, 1e-2,   2.5e-2, 5e-2, 0.1,    0.5,  1};
     const struct metric_family_options options = {
         .type = METRIC_HISTOGRAM,
         .name = "grpc_server_call_cpu_seconds",
         .help = "CPU time of a call, with the writing of its end in the turn that ended it.",
         .labels = labels,
-        .bounds = seconds,
-        .bound_count = ARRAY_COUNT(seconds),
         .series_max = SERIES_MAX,
     };
-    return metrics_family(metrics, &options);
+    return usage_task_family(metrics, &options);
 }
 
 int grpc_metrics_init(struct grpc_metrics *gm, struct metrics *metrics)

@@ -59,17 +59,13 @@ static bool add_route_counters(struct http_metrics *hm, struct metrics *metrics)
 static struct metric_family *add_cpu_family(struct metrics *metrics)
 {
     static const char *const labels[] = {"route", "method", NULL};
-    static const double seconds[] = {1e-5, 2.5e-5, 5e-5,   1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
-                                     5e-3, 1e-2,   2.5e-2, 5e-2, 0.1,    0.5,  1};
     const struct metric_family_options options = {
         .type = METRIC_HISTOGRAM,
         .name = "http_server_request_cpu_seconds",
         .help = "CPU time of a request, with the writing of its answer in the turn that ended it.",
         .labels = labels,
-        .bounds = seconds,
-        .bound_count = ARRAY_COUNT(seconds),
     };
-    return metrics_family(metrics, &options);
+    return usage_task_family(metrics, &options);
 }
 
 int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)

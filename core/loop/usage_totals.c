@@ -56,6 +56,19 @@ void usage_count_job(struct usage_totals *totals, uint32_t label, uint64_t ns)
     }
 }
 
+/* --- of each task --- */
+
+struct metric_family *usage_task_family(struct metrics *metrics,
+                                        const struct metric_family_options *options)
+{
+    static const double seconds[] = {1e-5, 2.5e-5, 5e-5,   1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
+                                     5e-3, 1e-2,   2.5e-2, 5e-2, 0.1,    0.5,  1};
+    struct metric_family_options histogram = *options;
+    histogram.bounds = seconds;
+    histogram.bound_count = ARRAY_COUNT(seconds);
+    return metrics_family(metrics, &histogram);
+}
+
 /* --- the family --- */
 
 /* The series of one thread name. */

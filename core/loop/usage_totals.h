@@ -41,6 +41,15 @@ uint64_t usage_thread_ns(void);
 /* usage_count_job adds to totals that several threads add to; takes NULL. */
 void usage_count_job(struct usage_totals *totals, uint32_t label, uint64_t ns);
 
+/* usage_task_family registers a histogram of the CPU time of tasks of one kind, as usage_end fills
+ * it: all kinds have the same bounds.
+ *
+ * options: a METRIC_HISTOGRAM without bounds.
+ * Returns: as metrics_family.
+ */
+struct metric_family *usage_task_family(struct metrics *metrics,
+                                        const struct metric_family_options *options);
+
 struct usage_metrics;
 
 /* usage_metrics_create registers the families of all totals, now and to come.
