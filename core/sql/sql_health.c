@@ -6,7 +6,8 @@
  *          -> answered: UP, and the probe: START TRANSACTION, writes that change nothing,
  *          ROLLBACK
  * States:  a ping that is not answered, or by an error: DOWN. A ping that finds no connection while
- *          the server greets new ones, or a probe that fails: DEGRADED.
+ *          the server greets new ones, or gets no answer while others do, or a probe that fails:
+ *          DEGRADED.
  *
  * A time that is up is looked at once more a moment later: when the loop itself was held up,
  * answers may lie unread in the socket.
@@ -234,6 +235,13 @@ static bool is_greeting_late(const struct sql *sql)
     return false;
 }
 
+/* is_answering tells whether somebody else's statement was answered a moment ago: a server has a
+ * thread for each connection, and one of them may be without a processor. */
+static bool is_answering(const struct sql *sql)
+{
+    return sql->answered_ms != 0 && loop_now_ms(sql->loop) - sql->answered_ms < ANSWER_MS / 2;
+}
+
 static void on_ping_late(struct wheel_timer *timer)
 {
     struct sql *sql = CONTAINER_OF(timer, struct sql_checks, ping_timer)->sql;
@@ -245,7 +253,9 @@ static void on_ping_late(struct wheel_timer *timer)
     }
     const bool was_asked = sql->checks->ping.state == QUERY_RUNNING;
     sql_query_detach(&sql->checks->ping);
-    if (was_asked || (sql->state != SQL_CONNECTING && is_greeting_late(sql))) {
+    if (was_asked && is_answering(sql)) {
+        set_degraded(sql, "a statement gets no answer", 0, "others are answered");
+    } else if (was_asked || (sql->state != SQL_CONNECTING && is_greeting_late(sql))) {
         set_down(sql, 0, "no answer");
     } else if (sql->state != SQL_DOWN && sql->stats.open > 0) {
         set_degraded(sql, "every connection is busy", 0, "no connection became free");

@@ -66,6 +66,7 @@ struct sql {
     enum sql_state state;
     const char *reason; /* of SQL_DEGRADED, a literal; else "" */
     uint64_t latency_ns;
+    uint64_t answered_ms; /* loop_now_ms when the server last answered a statement */
     unsigned error_code;
     char error[SQL_ERROR_BYTES];
 

@@ -177,6 +177,9 @@ static void on_ended(struct sql_conn *conn, struct sql_query *query,
                      const struct sql_outcome *outcome)
 {
     query->conn = NULL;
+    if (!outcome->is_broken) {
+        query->sql->answered_ms = loop_now_ms(query->sql->loop);
+    }
     query->again = (uint8_t)outcome->again;
     if (outcome->error != NULL) {
         set_error(query, outcome->error);

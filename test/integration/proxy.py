@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A TCP proxy that breaks: it passes bytes on, or stalls, cuts or garbles them.
 
-Proxy(port) -> stall(), cut(), garble(), heal() -> close(). Connections that are open when it changes
+Proxy(port) -> stall(), hold(text), cut(), garble(), heal() -> close(). Connections that are open when it changes
 are hit as well as new ones.
 """
 
@@ -18,6 +18,7 @@ class Proxy:
     def __init__(self, target_port):
         self.target = ("127.0.0.1", target_port)
         self._mode = PASS
+        self._held = None
         self._changed = threading.Condition()
         self._open = set()
         self._is_closed = False
@@ -29,7 +30,12 @@ class Proxy:
     # --- what it does to the bytes
 
     def heal(self):
+        self._held = None
         self._set(PASS)
+
+    def hold(self, text):
+        """A connection on which a client says this stalls; all others go on."""
+        self._held = text
 
     def stall(self):
         """Nothing passes in either direction; connections are still accepted."""
@@ -92,17 +98,18 @@ class Proxy:
         client.close()
         server.close()
 
-    def _wait(self):
-        """Waits while it stalls; returns the mode then."""
+    def _wait(self, data=b""):
+        """Waits while it stalls, or holds back what a client says; returns the mode then."""
         with self._changed:
-            self._changed.wait_for(lambda: self._mode != STALL)
+            self._changed.wait_for(lambda: self._mode == CUT or
+                                   self._mode != STALL and (self._held is None or self._held not in data))
             return self._mode
 
     def _pump(self, source, sink, is_answer):
         try:
             while True:
                 data = source.recv(65536)
-                mode = self._wait()
+                mode = self._wait(b"" if is_answer else data)
                 if not data or mode == CUT:
                     break
                 sink.sendall(os.urandom(len(data)) if is_answer and mode == GARBLE else data)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from listings import PATH, Api, assert_problem, example
+from proxy import Proxy
 from redis_harm import busy, demoted, full
 from scrape import Scrape
 from server import wait_until
@@ -118,6 +119,27 @@ def test_a_stopped_mysql_is_known_and_refused_at_once(watched, database):
         wait_state(watched, "mysql", "up", "")
         assert client.ask("GET", f"{PATH}?min_price_cents=99").status == 200
     assert len([one for one in watched.lines if "database is down" in one]) == 1
+
+
+def test_one_connection_without_an_answer_takes_nothing_from_the_others(database, start_server,
+                                                                        server_binary):
+    proxy = Proxy(int(database.variables["MYSQL_PORT"]))
+    watched = start_server({**database.variables, "MYSQL_PORT": str(proxy.port), "CACHE_TTL_MS": "0"},
+                           binary=server_binary)
+    wait_state(watched, "mysql", "up", "")
+    with Api(watched) as client:
+        known = client.create()
+        proxy.hold(b"DO 1")
+
+        def is_degraded():
+            assert client.get(known["id"]).status == 200
+            return state_of(watched, "mysql") == ("degraded", "a statement gets no answer")
+        wait_until(is_degraded, "the ping to be given up")
+        proxy.heal()
+        wait_state(watched, "mysql", "up", "")
+    assert not any("database is down" in one for one in watched.lines)
+    assert watched.stop() == 0
+    proxy.close()
 
 
 def test_a_stopped_mysql_is_known_though_every_connection_waits_for_it(database, start_server,
