@@ -230,7 +230,7 @@ class Reader(threading.Thread):
                 version = listing.get("version", 0)
                 newest = max(newest, committed)
                 if version < newest or listing["price_cents"] != 1000 * version:
-                    self.wrong.append((answer.status, newest, listing))
+                    self.wrong.append((answer.status, newest, listing or answer.body))
                 newest = max(newest, version)
                 self.count += 1
 
