@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/write/encode.h"
 #include "profiling/write/source.h"

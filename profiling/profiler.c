@@ -5,8 +5,8 @@
 #include "profiling/profiler.h"
 
 #include "core/crash/crash_stack.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/code/maps.h"
 #include "profiling/cpu/sampler.h"

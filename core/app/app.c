@@ -27,7 +27,7 @@
 #include "core/loop/newest.h"
 #include "core/loop/signals.h"
 #include "core/loop/task_metrics.h"
-#include "core/loop/usage_totals.h"
+#include "core/task/usage_totals.h"
 #include "core/telemetry/log.h"
 #include "core/telemetry/metrics_process.h"
 

@@ -4,8 +4,8 @@
  */
 #include "core/crash/crash_events.h"
 
-#include "core/loop/label.h"
-#include "core/loop/recorder.h"
+#include "core/task/label.h"
+#include "core/task/recorder.h"
 
 static const char *kind_name(enum recorder_kind kind)
 {

@@ -7,8 +7,8 @@
 
 #include "core/base/clock.h"
 #include "core/crash/crash_code.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 
 static void put_label(struct crash_out *out, uint32_t id)
 {

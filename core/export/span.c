@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/loop/label.h"
 #include "core/loop/statements.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 
 #define SHORT_NS 1000 /* a wait that is shorter is none, unless another server was asked */
 

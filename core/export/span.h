@@ -11,7 +11,7 @@
 #ifndef TOQ_CORE_EXPORT_SPAN_H
 #define TOQ_CORE_EXPORT_SPAN_H
 
-#include "core/loop/span_ring.h"
+#include "core/task/span_ring.h"
 #include "core/telemetry/trace.h"
 
 #define SPAN_ATTRS_MAX    20

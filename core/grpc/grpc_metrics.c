@@ -6,7 +6,7 @@
 #include "core/grpc/grpc_metrics.h"
 
 #include "core/loop/loop.h"
-#include "core/loop/usage_totals.h"
+#include "core/task/usage_totals.h"
 
 #define SERIES_MAX 10000 /* 17 codes of some hundred methods */
 

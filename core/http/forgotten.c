@@ -7,7 +7,7 @@
 #include "core/base/clock.h"
 #include "core/http/request.h"
 #include "core/http/server.h"
-#include "core/loop/own_stack.h"
+#include "core/task/own_stack.h"
 
 #define LOOK_MS 1000
 

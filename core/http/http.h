@@ -18,7 +18,7 @@
 
 #include "core/base/arena.h"
 #include "core/loop/loop.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 #define HTTP_PARAMS_MAX           8
 #define HTTP_QUERY_PARAMETERS_MAX 64

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/usage.h"
+#include "core/task/usage.h"
 #include "core/telemetry/exemplar.h"
 
 struct http_series {

@@ -9,7 +9,7 @@
 
 #include "core/http/http.h"
 #include "core/http/observer.h"
-#include "core/loop/span_ring.h"
+#include "core/task/span_ring.h"
 #include "core/telemetry/sampler.h"
 
 /* What the servers of a loop share. */

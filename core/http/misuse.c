@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "core/http/server.h"
-#include "core/loop/own_stack.h"
+#include "core/task/own_stack.h"
 
 #define LATE_LINE_MS 60000 /* one line a route for so long */
 

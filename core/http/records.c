@@ -10,7 +10,7 @@
 #include "core/base/clock.h"
 #include "core/http/server.h"
 #include "core/http/transport.h"
-#include "core/loop/usage.h"
+#include "core/task/usage.h"
 
 #define KEEP_NS NS_PER_S /* between two records of the same kind and route */
 

@@ -5,7 +5,7 @@
 #include "core/http/trouble.h"
 
 #include "core/http/router.h"
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 
 static uint64_t slow_limit_ns = UINT64_MAX;
 static uint64_t error_limit = UINT64_MAX;

@@ -17,8 +17,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/loop/recorder.h"
-#include "core/loop/task.h"
+#include "core/task/recorder.h"
+#include "core/task/task.h"
 
 #define IOV_MAX_COUNT 16
 /* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none of

@@ -15,11 +15,11 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/arrival.h"
-#include "core/loop/delay.h"
-#include "core/loop/recorder.h"
-#include "core/loop/task.h"
-#include "core/loop/usage.h"
+#include "core/task/arrival.h"
+#include "core/task/delay.h"
+#include "core/task/recorder.h"
+#include "core/task/task.h"
+#include "core/task/usage.h"
 
 /* Two rounds and what else a turn does are to stay below 10 ms. */
 #define ROUND_NS    (2 * NS_PER_MS)

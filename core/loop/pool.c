@@ -18,8 +18,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/thread.h"
-#include "core/loop/task.h"
-#include "core/loop/usage_totals.h"
+#include "core/task/task.h"
+#include "core/task/usage_totals.h"
 
 struct pool {
     struct pool_options options;

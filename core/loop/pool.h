@@ -15,7 +15,7 @@
 #define TOQ_CORE_LOOP_POOL_H
 
 #include "core/loop/loop.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 #define POOL_NAME_MAX 15 /* bytes: the kernel's limit for a thread */
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 /* find_state finds a state's number, or gives it one. */
 static size_t find_state(struct task_metrics *tm, const char *state)

@@ -15,9 +15,9 @@
 #define TOQ_CORE_REDIS_REDIS_H
 
 #include "core/loop/loop.h" /* and with it the UV_ codes */
-#include "core/loop/task.h"
 #include "core/redis/redis_options.h"
 #include "core/redis/redis_reply.h"
+#include "core/task/task.h"
 
 struct redis;
 struct redis_call;

@@ -14,8 +14,8 @@
 #define TOQ_CORE_SQL_SQL_H
 
 #include "core/loop/loop.h"
-#include "core/loop/task.h"
 #include "core/sql/sql_value.h"
+#include "core/task/task.h"
 
 #define SQL_TRIES      3    /* of what the server undoes, in all */
 #define SQL_PARAMS_MAX 1152 /* 64 rows of 18 columns */

@@ -4,11 +4,11 @@
  */
 #include "handlers/diagnostics/held.h"
 
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "core/telemetry/log.h"
 
 /* When more is said, after warn_ms. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "core/crash/crash.h"
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 
 static void print(struct pool_job *job)
 {

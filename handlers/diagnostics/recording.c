@@ -5,7 +5,7 @@
 #include "handlers/diagnostics/recording.h"
 
 #include "core/http/trouble.h"
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 #include "core/telemetry/log.h"
 
 #define DIAG_SHARE 16 /* the loop of diagnostics does so much less */

@@ -11,8 +11,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/symbol.h"
 #include "profiling/code/unwind_table.h"
 #include "profiling/walk/unwind.h"

@@ -21,8 +21,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/lookup.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/function_start.h"
 #include "profiling/code/object.h"
 #include "profiling/code/synthetic.h"

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 
 #define BASE       UINT64_C(0x4000000000000000)
 #define KIND_BYTES UINT64_C(0x100000)

@@ -10,8 +10,8 @@
 #include <time.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task_slots.h"
+#include "core/task/label.h"
+#include "core/task/task_slots.h"
 #include "profiling/cpu/thread_facts.h"
 #include "profiling/walk/bounds.h"
 

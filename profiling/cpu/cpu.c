@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/cpu/sampler.h"
 #include "profiling/write/encode.h"

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/cpu/history_columns.h"
 #include "profiling/cpu/history_window.h"

@@ -9,7 +9,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
+#include "core/task/label.h"
 
 struct row {
     struct label label;

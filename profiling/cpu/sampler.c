@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 #include "core/base/random.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/cpu/threads.h"
 
 #define ARM_MS 1 /* between two drains while there are threads to arm */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 
 #define STACK_MAX    64
 #define BUCKETS      4096 /* of requests that are open, by id */

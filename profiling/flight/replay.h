@@ -13,7 +13,7 @@
 #ifndef TOQ_PROFILING_FLIGHT_REPLAY_H
 #define TOQ_PROFILING_FLIGHT_REPLAY_H
 
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 #include "profiling/flight/perfetto.h"
 
 #define REPLAY_FRAMES_MAX 64

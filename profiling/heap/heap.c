@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/code/symbol.h"
 #include "profiling/code/synthetic.h"

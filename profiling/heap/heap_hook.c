@@ -10,8 +10,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/lookup.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/maps.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/heap/heap_ctl.h"

@@ -4,8 +4,8 @@
  */
 #include "profiling/task/goroutine_look.h"
 
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 
 /* keep_wanted leaves out what belongs to other traces. */
 static void keep_wanted(struct goroutine_look *look)

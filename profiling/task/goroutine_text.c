@@ -14,7 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/hex.h"
 #include "core/base/lookup.h"
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/symbol.h"
 
 #define NS_PER_MINUTE   (60 * NS_PER_S)

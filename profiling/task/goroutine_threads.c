@@ -16,7 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/lookup.h"
 #include "core/base/str.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/cpu/thread_facts.h"
 #include "profiling/cpu/thread_stack.h"
 

@@ -8,8 +8,8 @@
 
 #include "core/base/buf.h"
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/code/symbol.h"
 #include "profiling/cpu/thread_stack.h"

@@ -8,7 +8,7 @@
 #ifndef TOQ_PROFILING_TASK_TASK_FRAMES_H
 #define TOQ_PROFILING_TASK_TASK_FRAMES_H
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 #define TASK_FRAMES_MAX (TASK_AWAIT_FRAMES_MAX + 3) /* and state, handler, route */
 

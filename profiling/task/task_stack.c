@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/code.h"
 #include "profiling/code/symbol.h"
 #include "profiling/cpu/thread_stack.h"

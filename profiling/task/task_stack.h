@@ -12,7 +12,7 @@
 
 #include "core/base/buf.h"
 #include "core/loop/pool.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 /* task_stack_start runs `work` on a worker thread where symbols are known, and then `done` on the
  * loop, once, later. status: 0; UV_ENOMEM or what code_refresh says: work did not run.

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/loop/arrival.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/arrival.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/task/watchdog.h"
 

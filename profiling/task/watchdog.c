@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/thread.h"
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/cpu/thread_stack.h"
 

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 
 #define PROBES_MAX 128 /* places that a stack may be at */

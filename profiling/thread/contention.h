@@ -38,7 +38,7 @@ struct contention {
 
 /* contention_find is the record of a stack and a label, a new one the first time.
  *
- * frames: the innermost first. depth: 1 to CONTENTION_FRAMES_MAX. label: core/loop/label.h.
+ * frames: the innermost first. depth: 1 to CONTENTION_FRAMES_MAX. label: core/task/label.h.
  * Returns: the record, for LABEL_PROFILER perhaps that of all stacks past its share; NULL when
  *          there is no room. It is the table's and stays.
  */

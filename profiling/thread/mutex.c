@@ -4,8 +4,8 @@
  */
 #include "profiling/thread/mutex.h"
 
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/thread/mutex_hook.h"
 #include "profiling/write/source.h"
 

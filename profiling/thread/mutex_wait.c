@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/walk/backtrace.h"
 
 #define PROBES_MAX 256 /* places for the waiters of one home */

@@ -16,8 +16,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 #include "profiling/walk/backtrace.h"
 #include "profiling/write/source.h"
 

@@ -19,7 +19,7 @@
 
 /* What a thread works for. */
 struct ring_owner {
-    uint32_t label; /* core/loop/label.h */
+    uint32_t label; /* core/task/label.h */
     struct trace_ids trace;
 };
 

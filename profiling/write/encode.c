@@ -4,7 +4,7 @@
  */
 #include "profiling/write/encode.h"
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 
 size_t encode_labels(const struct stacks *stacks, const struct stacks_labels *labels,

@@ -35,7 +35,7 @@ struct stacks_node {
 
 /* What tells samples of one stack apart; zero for what a profile has not. */
 struct stacks_labels {
-    uint32_t label;     /* core/loop/label.h */
+    uint32_t label;     /* core/task/label.h */
     uint32_t thread;    /* stacks_name's */
     uint32_t trace;     /* stacks_trace's */
     const char *state;  /* of a task: a literal, or NULL */

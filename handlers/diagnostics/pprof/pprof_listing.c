@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/profiler.h"
 #include "profiling/write/listing.h"

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/code/symbol.h"
 #include "profiling/profiler.h"

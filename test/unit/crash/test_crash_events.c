@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/loop/label.h"
-#include "core/loop/recorder.h"
+#include "core/task/label.h"
+#include "core/task/recorder.h"
 
 static struct crash_out out;
 

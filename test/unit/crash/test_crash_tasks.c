@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/loop/label.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 
 static struct crash_out out;
 static struct task tasks[2];

@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "core/export/span.h"
-#include "core/loop/label.h"
 #include "core/loop/statements.h"
-#include "core/loop/task.h"
+#include "core/task/label.h"
+#include "core/task/task.h"
 
 #define START_NS (1000 * NS_PER_S)
 #define WALL_NS  (UINT64_C(1700000000) * NS_PER_S)

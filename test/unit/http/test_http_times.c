@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "core/http/http_times.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 
 #define START_NS (1000 * NS_PER_S)
 

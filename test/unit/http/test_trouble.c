@@ -9,7 +9,7 @@
 /* cmocka needs the four above */
 #include "core/http/router.h"
 #include "core/http/trouble.h"
-#include "core/loop/recorder.h"
+#include "core/task/recorder.h"
 #include <cmocka.h>
 
 #define START_NS (100 * NS_PER_S)

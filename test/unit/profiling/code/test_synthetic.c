@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 
 static void assert_name(uint64_t address, const char *wanted)

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/cpu/cpu.h"
 #include "profiling/profiler.h"
 #include "test/unit/profiling/cpu/capture_rig.h"

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/cpu/thread_stack.h"
 #include "profiling/profiler.h"

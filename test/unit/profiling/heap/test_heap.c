@@ -21,7 +21,7 @@
 #include <sys/resource.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/symbol.h"
 #include "profiling/heap/heap.h"
 #include "profiling/heap/heap_ctl.h"

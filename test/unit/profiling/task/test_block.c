@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/profiler.h"
 #include "profiling/task/block.h"

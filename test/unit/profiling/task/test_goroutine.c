@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/symbol.h"
 #include "profiling/profiler.h"
 #include "profiling/task/goroutine.h"

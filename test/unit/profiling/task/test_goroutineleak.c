@@ -2,7 +2,7 @@
  *
  * test_goroutineleak.c - of what is in flight the requests alone that nothing will wake.
  *
- * Tests: core/loop/task_waits.c
+ * Tests: core/task/task_waits.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/write/source.h"
 #include "test/unit/support/pool_rig.h"
 

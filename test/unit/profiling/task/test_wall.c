@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/task/task_frames.h"
 #include "profiling/task/waits.h"

@@ -19,7 +19,7 @@
 #undef calloc
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/code.h"
 #include "profiling/code/symbol.h"
 #include "profiling/code/synthetic.h"

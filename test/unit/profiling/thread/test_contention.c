@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/thread/contention.h"
 

@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/maps.h"
 #include "profiling/code/symbol.h"
 #include "profiling/code/unwind_table.h"

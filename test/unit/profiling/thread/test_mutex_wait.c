@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/thread/mutex_wait.h"
 
 #define CALLER   0x1000 /* the address that the stacks begin with while nothing can be unwound */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "profiling/code/symbol.h"
 #include "profiling/profiler.h"
 #include "profiling/write/source.h"

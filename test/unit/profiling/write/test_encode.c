@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/symbol.h"
 #include "profiling/code/synthetic.h"
 #include "profiling/write/encode.h"

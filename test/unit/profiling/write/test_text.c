@@ -26,7 +26,7 @@
 #undef calloc
 #undef realloc
 
-#include "core/loop/label.h"
+#include "core/task/label.h"
 #include "profiling/code/synthetic.h"
 
 #define NOWHERE UINT64_C(0xF) /* never mapped; 0x10 as a return address */

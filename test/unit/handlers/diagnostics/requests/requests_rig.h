@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "handlers/diagnostics/requests/requests_view.h"
 
 static struct requests_view view;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/loop/task.h"
+#include "core/task/task.h"
 #include "handlers/diagnostics/requests/requests_view.h"
 
 #define START_NS (1000 * NS_PER_S)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arrival.h - the time at which the events arrived that the loop is processing now.
+ *
+ * This tells waiting for an event from waiting for the loop: the poll returned at that time, and
+ * other callbacks ran first.
+ *
+ * Flow:   loop_run -> arrival_follow; each turn arrival_poll_begins; a callback arrival_ns
+ * Thread: a loop's own; on other threads arrival_ns returns UINT64_MAX.
+ */
+#ifndef TOQ_CORE_TASK_ARRIVAL_H
+#define TOQ_CORE_TASK_ARRIVAL_H
+
+#include <uv.h>
+
+#include "core/base/base.h"
+
+/* arrival_follow names the loop that runs on the calling thread from now on, which measures its
+ * idle time (UV_METRICS_IDLE_TIME); NULL: none does.
+ *
+ * Returns: the one before.
+ */
+uv_loop_t *arrival_follow(uv_loop_t *uv);
+
+/* arrival_poll_begins is called once a turn, right before the loop polls.
+ *
+ * now_ns: clock_now_ns. idle_ns: uv_metrics_idle_time.
+ */
+void arrival_poll_begins(uint64_t now_ns, uint64_t idle_ns);
+
+/* arrival_poll_began_ns is when the last poll began, by clock_now_ns: what began before that took
+ * more than one turn.
+ *
+ * Returns: 0 when no loop runs.
+ */
+uint64_t arrival_poll_began_ns(void);
+
+/* arrival_ns is when the last poll was woken, by clock_now_ns. A poll that did not sleep found what
+ * had come during the turn before, at a time that the kernel does not tell: for a turn of 1 ms or
+ * longer that turn's start is taken, so that what is charged to the loop is an upper bound, and for
+ * a shorter one its end.
+ *
+ * Returns: UINT64_MAX when no loop runs.
+ */
+uint64_t arrival_ns(void);
+
+#endif

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * task.c - the life cycle of tasks, and the current task.
+ */
+#include "core/task/task.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "core/base/clock.h"
+#include "core/task/arrival.h"
+#include "core/task/own_stack.h"
+#include "core/task/recorder.h"
+#include "core/task/usage.h"
+
+#define IDS_PER_BLOCK 1024
+
+_Thread_local volatile uint32_t task_current_label = LABEL_NONE;
+
+/* What a loop's thread has of its own. */
+static _Thread_local struct {
+    size_t living_count;
+    /* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
+    uint64_t next_id;
+    uint64_t ids_end;
+    struct task *current;
+    uint64_t told_ns; /* up to when the current task's running is told */
+    struct task_thread *shown;
+    struct task_ref job; /* of a thread that is no loop's: whom it works for */
+} own;
+
+const char task_state_receiving[] = "receive";
+const char task_state_running[] = "running";
+const char task_state_waiting[] = "waiting";
+const char task_state_loop[] = "[loop]";
+
+const char task_note_hit[] = "cache hit";
+const char task_note_miss[] = "cache miss";
+const char task_note_batch[] = "batch";
+const char task_note_error[] = "error";
+const char task_note_status[] = "status";
+
+/* A wait for the loop that is shorter is not worth a place in the trail. */
+#define LOOP_WAIT_MIN_NS (20 * NS_PER_US)
+
+static _Atomic uint64_t next_new_id = 2;
+static _Atomic(task_wait_fn) on_wait;
+static _Atomic(task_run_fn) on_run;
+static _Atomic uint64_t run_since_ns; /* since when it is told how long tasks run */
+static atomic_bool is_keeping_stacks;
+
+uint64_t task_new_id(void)
+{
+    return atomic_fetch_add_explicit(&next_new_id, 1, memory_order_relaxed);
+}
+
+static uint64_t draw_id(void)
+{
+    if (own.next_id == own.ids_end) {
+        own.next_id = atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
+        own.ids_end = own.next_id + IDS_PER_BLOCK;
+    }
+    return own.next_id++;
+}
+
+int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
+{
+    const uint32_t slot = task_slots_take(task);
+    task->slot = slot;
+    if (UNLIKELY(slot == TASK_NO_SLOT)) {
+        task->id = 0;
+        return UV_ENOMEM;
+    }
+    if (UNLIKELY(own.shown == NULL)) {
+        own.shown = task_slots_thread();
+    }
+    task->id = draw_id();
+    task->kind = kind;
+    task->state = task_state_receiving;
+    task->handler = NULL;
+    task->await_depth = 0;
+    task->is_cancelled = false;
+    task->start_ns = now_ns;
+    task->state_ns = now_ns;
+    task->on_cancel = on_cancel;
+    task->get_trace = NULL;
+    task->format_peer = NULL;
+    task->on_free = NULL;
+    task->waits = NULL;
+    task->wakers = (struct task_wakers){0};
+    task->cpu_ticks = 0;
+    task->behind = (struct task_behind){0};
+    task->label = LABEL_NONE;
+    task->holds = 0;
+    own.living_count++;
+    task_slots_publish(slot, task);
+    recorder_add(RECORDER_START, task->id, 0);
+    return 0;
+}
+
+void task_describe(struct task *task, const char *kind, uint32_t label, const void *handler)
+{
+    task->kind = kind;
+    task->label = label;
+    task->handler = handler;
+    if (task == own.current) {
+        usage_switch(label, &task->cpu_ticks);
+        task_current_label = label;
+    }
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_publish_server(task->slot, task);
+    }
+}
+
+/* tell_wait accounts for the wait that ends now, if there is one. */
+static void tell_wait(const struct task *task, uint64_t now_ns)
+{
+    const task_wait_fn tell = atomic_load_explicit(&on_wait, memory_order_relaxed);
+    if (task->await_depth > 0 && tell != NULL) {
+        tell(task, now_ns);
+    }
+}
+
+/* tell_run accounts for what the current task ran since it was told of last. While it waits it only
+ * seems to run: its callback has not returned yet. */
+static void tell_run(task_run_fn tell, uint64_t now_ns)
+{
+    const uint64_t since_ns = atomic_load_explicit(&run_since_ns, memory_order_relaxed);
+    const uint64_t from_ns = own.told_ns > since_ns ? own.told_ns : since_ns;
+    if (own.current != NULL && own.current->await_depth == 0 && now_ns > from_ns) {
+        tell(own.current, now_ns - from_ns);
+    }
+    own.told_ns = now_ns;
+}
+
+static __attribute__((noinline, cold)) void tell_run_until_now(void)
+{
+    const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
+    if (tell != NULL) {
+        tell_run(tell, clock_now_ns());
+    }
+}
+
+/* Inline, as is release: each callback of a task passes here twice. */
+static inline __attribute__((always_inline)) void set_current(struct task *task)
+{
+    if (UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL)) {
+        tell_run_until_now();
+    }
+    usage_switch(task == NULL ? LABEL_NONE : task->label, task == NULL ? NULL : &task->cpu_ticks);
+    own.current = task;
+    if (own.shown != NULL) {
+        atomic_store_explicit(&own.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
+                              memory_order_relaxed);
+    }
+    task_current_label = task == NULL ? LABEL_NONE : task->label;
+}
+
+uint32_t task_swap_label(uint32_t label)
+{
+    const uint32_t previous = task_current_label;
+    struct task *task = own.current;
+    task_current_label = label;
+    usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
+    return previous;
+}
+
+uint32_t task_write_for(uint32_t label, uint64_t task_id)
+{
+    const uint32_t previous = task_current_label;
+    task_current_label = label;
+    usage_switch_to_ended(label, task_id);
+    return previous;
+}
+
+uint64_t task_current_id(void)
+{
+    return own.current == NULL ? 0 : own.current->id;
+}
+
+static void show_costs(const struct task *task)
+{
+    const struct task_costs costs = task_get_costs(task);
+    task_slots_publish_costs(task->slot, &costs);
+}
+
+/* --- the end, and who holds it --- */
+
+static void free_unheld(struct task *task)
+{
+    if (task->holds == 0 && (task->slot == TASK_NO_SLOT || task->is_cancelled) &&
+        task->on_free != NULL) {
+        task->on_free(task);
+    }
+}
+
+static inline __attribute__((always_inline)) void release(struct task *task)
+{
+    if (task != NULL) {
+        INVARIANT(task->holds > 0);
+        task->holds--;
+        free_unheld(task);
+    }
+}
+
+void task_end(struct task *task)
+{
+    if (task->slot == TASK_NO_SLOT) {
+        return;
+    }
+    if (task->await_depth > 0) {
+        tell_wait(task, clock_now_ns());
+        task->await_depth = 0;
+    }
+    recorder_add(RECORDER_END, task->id, task->label);
+    task_slots_give(task->slot);
+    task->slot = TASK_NO_SLOT;
+    own.living_count--;
+    free_unheld(task);
+}
+
+void task_release(struct task *task)
+{
+    release(task);
+}
+
+struct task_ref task_make_ref(const struct task *task)
+{
+    const bool is_living = task->slot != TASK_NO_SLOT;
+    return (struct task_ref){.id = is_living ? task->id : 0, .slot = task->slot};
+}
+
+struct task *task_from_ref(struct task_ref ref)
+{
+    struct task *task = ref.id == 0 ? NULL : task_slots_task(ref.slot);
+    if (task == NULL || task->id != ref.id) {
+        return NULL;
+    }
+    task_hold(task);
+    return task;
+}
+
+/* count_delay counts what a task, which is about to run, has waited for the loop behind others. */
+static __attribute__((noinline, cold)) void count_delay(struct task *task)
+{
+    const bool is_new = task->state == task_state_receiving;
+    delay_suffer(&(struct delay_victim){.task_id = task->id,
+                                        .since_ns = is_new ? task->start_ns : task->state_ns,
+                                        .label = task->label,
+                                        .is_new = is_new},
+                 &task->behind);
+}
+
+/* --- the trail --- */
+
+static void add_change(const struct task *task, uint64_t when_ns, const char *state,
+                       const char *what)
+{
+    task_slots_add_change(task->slot,
+                          &(struct task_change){.when_ns = when_ns, .state = state, .what = what});
+}
+
+/* add_resume adds that a task which has waited since since_ns runs: what it waited for was there
+ * when the loop's poll was woken, and since then it has waited for the loop. */
+static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_ns)
+{
+    const uint64_t arrived_ns = arrival_ns();
+    const uint64_t ended_ns = arrived_ns > since_ns ? arrived_ns : since_ns;
+    if (ended_ns < now_ns && now_ns - ended_ns >= LOOP_WAIT_MIN_NS) {
+        add_change(task, ended_ns, task_state_loop, NULL);
+    }
+    add_change(task, now_ns, task_state_running, NULL);
+}
+
+struct task *task_begin(struct task *task, const char *kind, uint32_t label, const void *handler)
+{
+    struct task *previous = own.current;
+    task->kind = kind;
+    task->label = label;
+    task->handler = handler;
+    if (UNLIKELY(task->start_ns < delay_until_ns)) {
+        count_delay(task);
+    }
+    task_slots_publish_server(task->slot, task);
+    if (UNLIKELY(task->start_ns < arrival_poll_began_ns())) {
+        /* what came while the loop was held has waited for the loop, not for its peer */
+        add_change(task, task->start_ns,
+                   task->behind.ns > 0 ? task_state_loop : task_state_receiving, NULL);
+        add_resume(task, task->start_ns, clock_now_ns());
+    }
+    task->holds++;
+    task->state = task_state_running;
+    set_current(task);
+    recorder_add(RECORDER_ENTER, task->id, task->label);
+    return previous;
+}
+
+struct task *task_enter(struct task *task)
+{
+    struct task *previous = own.current;
+    if (task != NULL) {
+        task->holds++;
+    }
+    set_current(task);
+    recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
+    if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns) && task != previous) {
+        count_delay(task);
+    }
+    if (task != NULL && task->await_depth == 0) {
+        if (UNLIKELY(task->state == task_state_waiting && task->slot != TASK_NO_SLOT &&
+                     task_slots_change_count(task->slot) < TASK_CHANGES_MAX)) {
+            add_resume(task, task->state_ns, clock_now_ns());
+        }
+        task->state = task_state_running; /* readers of its slot see who is current */
+    } else if (task != NULL && task->state == task_state_waiting) {
+        task_unpark(task);
+    }
+    return previous;
+}
+
+/* stop_running shows that a task waits from now on, and what it has used. */
+static __attribute__((noinline)) void stop_running(struct task *task)
+{
+    if (task->await_depth == 0) {
+        task->state = task_state_waiting;
+        task->state_ns = clock_now_ns();
+        task->await_stack[0] = (const char *)task->handler + 1; /* as one that returns into it */
+        task->await_depth = task->handler != NULL;
+        task_slots_publish_state(task->slot, task);
+        add_change(task, task->state_ns, task_state_waiting, NULL);
+        if (task->await_depth > 0) {
+            recorder_add(RECORDER_PARK, task->id, recorder_literal(task_state_waiting));
+        }
+    }
+    show_costs(task);
+}
+
+void task_leave(struct task *previous)
+{
+    struct task *left = own.current;
+    set_current(previous);
+    recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
+    if (left != NULL && left != previous && left->slot != TASK_NO_SLOT) {
+        stop_running(left);
+    }
+    release(left);
+}
+
+struct task *task_current(void)
+{
+    return own.current;
+}
+
+struct task_ref task_current_ref(void)
+{
+    return own.current == NULL ? own.job : task_make_ref(own.current);
+}
+
+void task_current_ids(struct trace_ids *ret_ids)
+{
+    const struct task *task = own.current;
+    if (task == NULL) {
+        task_slots_copy_ids(own.job.slot, own.job.id, ret_ids);
+    } else if (task->label == task_current_label) {
+        task_slots_copy_ids(task->slot, task->id, ret_ids);
+    } else { /* it writes for another one meanwhile */
+        *ret_ids = (struct trace_ids){0};
+    }
+}
+
+void task_work_for(struct task_ref ref)
+{
+    own.job = ref;
+}
+
+struct task_facts task_get_facts(const struct task *task)
+{
+    struct task_facts facts = {
+        .id = task->id,
+        .kind = task->kind,
+        .state = task->state,
+        .handler = task->handler,
+        .start_ns = task->start_ns,
+        .state_ns = task->state_ns,
+        .label = task->label,
+        .await_depth = task->await_depth,
+        .is_running = task == own.current,
+        .wakers = task->wakers,
+    };
+    memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
+    facts.costs = task_get_costs(task);
+    return facts;
+}
+
+bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_facts)
+{
+    const uint32_t slot = atomic_load_explicit(&thread->slot, memory_order_relaxed);
+    return slot != TASK_NO_SLOT && task_slots_copy(slot, ret_facts);
+}
+
+const struct trace_context *task_current_trace(void)
+{
+    struct task *task = own.current;
+    return task == NULL || task->get_trace == NULL ? NULL : task->get_trace(task);
+}
+
+bool task_current_context(struct log_context *ret_context)
+{
+    const struct trace_context *trace = task_current_trace();
+    const struct task *task = own.current;
+    if (trace == NULL) {
+        return false;
+    }
+    const struct label label = label_get(task->label);
+    *ret_context = (struct log_context){
+        .trace = trace,
+        .route = label.route,
+        .rpc = label.rpc,
+        .task = task->id,
+        .format_peer = task->format_peer,
+        .owner = task,
+    };
+    return true;
+}
+
+/* tell_change accounts for what a task did until it begins to wait, or to run. */
+static void tell_change(const struct task *task, uint64_t now_ns)
+{
+    const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
+    tell_wait(task, now_ns);
+    if (tell != NULL && task == own.current) {
+        tell_run(tell, now_ns);
+    }
+}
+
+/* park is told where its caller was called from, as it stands on the stack. */
+static inline __attribute__((always_inline)) void park(struct task *task, const char *state,
+                                                       const char *what)
+{
+    if (task->slot == TASK_NO_SLOT) {
+        return; /* it has ended, and waits for nothing */
+    }
+    const uint64_t now_ns = clock_now_ns();
+    tell_change(task, now_ns);
+    task->state = state;
+    task->state_ns = now_ns;
+    if (task->await_depth == 0) { /* else it goes on to wait, on behalf of the same caller */
+        task->await_stack[0] = __builtin_return_address(0);
+        task->await_depth = 1;
+        if (atomic_load_explicit(&is_keeping_stacks, memory_order_relaxed)) {
+            task->await_depth = (uint8_t)own_stack_follow(__builtin_frame_address(0),
+                                                          task->await_stack, TASK_AWAIT_FRAMES_MAX);
+        }
+    }
+    task_slots_publish_state(task->slot, task);
+    add_change(task, now_ns, state, what);
+    recorder_add(RECORDER_PARK, task->id, recorder_literal(state));
+    if (what != NULL) {
+        recorder_add(RECORDER_WHAT, task->id, recorder_literal(what));
+    }
+}
+
+void task_park(struct task *task, const char *state)
+{
+    park(task, state, NULL);
+}
+
+void task_park_for(struct task *task, const char *state, const char *what)
+{
+    park(task, state, what);
+}
+
+void task_set_state(struct task *task, const char *state)
+{
+    task->state = state;
+    if (task->slot != TASK_NO_SLOT) {
+        task_slots_publish_state(task->slot, task);
+    }
+}
+
+void task_unpark(struct task *task)
+{
+    if (task->await_depth == 0) {
+        return; /* it runs, whatever it waited for has said so already */
+    }
+    const uint64_t now_ns = clock_now_ns();
+    tell_change(task, now_ns);
+    add_resume(task, task->state_ns, now_ns);
+    task->state = task_state_running;
+    task->state_ns = now_ns;
+    task->await_depth = 0;
+    task_slots_publish_state(task->slot, task);
+    recorder_add(RECORDER_RESUME, task->id, 0);
+}
+
+void task_keep_await_stacks(bool is_on)
+{
+    atomic_store_explicit(&is_keeping_stacks, is_on, memory_order_relaxed);
+}
+
+void task_on_wait(task_wait_fn fn)
+{
+    atomic_store_explicit(&on_wait, fn, memory_order_relaxed);
+}
+
+void task_on_run(task_run_fn fn)
+{
+    atomic_store_explicit(&run_since_ns, clock_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&on_run, fn, memory_order_release);
+}
+
+/* --- cancelling --- */
+
+void task_set_cancelled(struct task *task, task_free_fn on_unheld)
+{
+    task->is_cancelled = true;
+    task->on_free = on_unheld;
+}
+
+void task_cancel(struct task *task, int status)
+{
+    const task_cancel_fn on_cancel = task->on_cancel;
+    task->on_cancel = NULL;
+    if (on_cancel != NULL) {
+        on_cancel(task, status);
+    }
+}
+
+size_t task_cancel_all(int status)
+{
+    const uint64_t next = draw_id(); /* what a cancel starts is not cancelled */
+    size_t count = 0;
+    for (uint32_t i = 0; i < task_slots_count(); i++) {
+        struct task *task = task_slots_task(i);
+        if (task != NULL && task->id < next) {
+            task_cancel(task, status);
+            count++;
+        }
+    }
+    return count;
+}
+
+size_t task_count(void)
+{
+    return own.living_count;
+}
+
+void task_for_each(void (*fn)(struct task *task, void *arg), void *arg)
+{
+    for (uint32_t i = 0; i < task_slots_count(); i++) {
+        struct task *task = task_slots_task(i);
+        if (task != NULL) {
+            fn(task, arg);
+        }
+    }
+}
