@@ -9,11 +9,11 @@
 #include "core/http/http_pool.h"
 #include "core/http/http_span.h"
 #include "core/http/http_trace.h"
-#include "core/http/records.h"
-#include "core/http/slow.h"
 #include "core/http1/http1.h"
 #include "core/http2/http2.h"
 #include "core/http2/http2_cut.h"
+#include "core/observe/records.h"
+#include "core/observe/slow.h"
 #include "core/serve/greeting.h"
 
 static void on_accept(struct listener *listener, struct conn *conn)

@@ -9,9 +9,9 @@
 #ifndef TOQ_CORE_SERVE_HTTP_SERVER_H
 #define TOQ_CORE_SERVE_HTTP_SERVER_H
 
-#include "core/http/access_log.h"
 #include "core/http/server.h"
-#include "core/http/trouble.h"
+#include "core/observe/access_log.h"
+#include "core/observe/trouble.h"
 
 struct http_server_options {
     const char *name; /* a literal, for logs and metrics */

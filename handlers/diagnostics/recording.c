@@ -4,7 +4,7 @@
  */
 #include "handlers/diagnostics/recording.h"
 
-#include "core/http/trouble.h"
+#include "core/observe/trouble.h"
 #include "core/task/recorder.h"
 #include "core/telemetry/log.h"
 

@@ -10,7 +10,7 @@
 #ifndef TOQ_HANDLERS_DIAGNOSTICS_REQUESTS_REQUESTS_STORE_H
 #define TOQ_HANDLERS_DIAGNOSTICS_REQUESTS_REQUESTS_STORE_H
 
-#include "core/http/records.h"
+#include "core/observe/records.h"
 
 #define REQUESTS_KEPT      8
 #define REQUESTS_CLASSES   (HTTP_BANDS + 2)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
-#include "core/http/records.h"
+#include "core/observe/records.h"
 #include <cmocka.h>
 
 /* What http_records_take gives next. */

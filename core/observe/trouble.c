@@ -2,7 +2,7 @@
  *
  * trouble.c - two comparisons an answer, and a count.
  */
-#include "core/http/trouble.h"
+#include "core/observe/trouble.h"
 
 #include "core/http/router.h"
 #include "core/task/recorder.h"

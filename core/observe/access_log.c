@@ -5,7 +5,7 @@
  * Flow: first line -> a second begins -> up to max_per_s lines, the others are counted -> it ends:
  *       their number as a line
  */
-#include "core/http/access_log.h"
+#include "core/observe/access_log.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
  *
  * slow.h - a line for a request that has taken long, with where its time went.
  */
-#ifndef TOQ_CORE_HTTP_SLOW_H
-#define TOQ_CORE_HTTP_SLOW_H
+#ifndef TOQ_CORE_OBSERVE_SLOW_H
+#define TOQ_CORE_OBSERVE_SLOW_H
 
 #include "core/http/http.h"
 #include "core/http/observer.h"

@@ -6,8 +6,8 @@
  *
  * Thread: a loop's; trouble_set_limits before any runs.
  */
-#ifndef TOQ_CORE_HTTP_TROUBLE_H
-#define TOQ_CORE_HTTP_TROUBLE_H
+#ifndef TOQ_CORE_OBSERVE_TROUBLE_H
+#define TOQ_CORE_OBSERVE_TROUBLE_H
 
 #include "core/http/http.h"
 #include "core/http/observer.h"

@@ -2,7 +2,7 @@
  *
  * slow.c - the line, and its limit.
  */
-#include "core/http/slow.h"
+#include "core/observe/slow.h"
 
 #include "core/base/clock.h"
 #include "core/http/http_times.h"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
-#include "core/http/access_log.c"
+#include "core/observe/access_log.c"
 #include <cmocka.h>
 
 static struct loop *loop;

@@ -13,8 +13,8 @@
  * Memory:  HTTP_RECORDS_MAX records.
  * Thread:  as each function says.
  */
-#ifndef TOQ_CORE_HTTP_RECORDS_H
-#define TOQ_CORE_HTTP_RECORDS_H
+#ifndef TOQ_CORE_OBSERVE_RECORDS_H
+#define TOQ_CORE_OBSERVE_RECORDS_H
 
 #include "core/http/observer.h"
 #include "core/http/router.h"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka needs the four above */
-#include "core/http/records.c"
+#include "core/observe/records.c"
 #include <cmocka.h>
 
 static struct http_record taken;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 /* cmocka needs the four above */
 #include "core/http/router.h"
-#include "core/http/trouble.h"
+#include "core/observe/trouble.h"
 #include "core/task/recorder.h"
 #include <cmocka.h>
 

@@ -2,7 +2,7 @@
  *
  * records.c - a ring with one writer and one reader.
  */
-#include "core/http/records.h"
+#include "core/observe/records.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  *
  * Thread: the listener's loop.
  */
-#ifndef TOQ_CORE_HTTP_ACCESS_LOG_H
-#define TOQ_CORE_HTTP_ACCESS_LOG_H
+#ifndef TOQ_CORE_OBSERVE_ACCESS_LOG_H
+#define TOQ_CORE_OBSERVE_ACCESS_LOG_H
 
 #include "core/http/observer.h"
 #include "core/loop/loop.h"
