@@ -37,6 +37,10 @@ struct tx_ask {
     sql_tx_run_fn run;
     sql_tx_asked_fn on_asked;
     sql_tx_ended_fn on_done;
+    struct sql_steps steps; /* of sql_tx_steps, copied */
+    struct arena copies;    /* of them */
+    size_t step;            /* the current one */
+    bool is_early;          /* it is committed without the rest of them */
 };
 
 static const struct task_waker refusal_waker = {.kind = "refusal"};
@@ -76,8 +80,8 @@ static bool is_refused(struct task_ref ref, const struct task *task)
     return task == NULL ? ref.id != 0 : task->is_cancelled;
 }
 
-static bool copy_params(struct arena *arena, const struct sql_statement *statement,
-                        struct sql_value **ret_params)
+bool sql_statement_copy(struct arena *arena, const struct sql_statement *statement,
+                        struct sql_statement *ret_copy)
 {
     struct sql_value *params = arena_alloc(arena, (statement->count + 1) * sizeof(*params));
     if (params == NULL) {
@@ -90,7 +94,8 @@ static bool copy_params(struct arena *arena, const struct sql_statement *stateme
             return false;
         }
     }
-    *ret_params = params;
+    *ret_copy = *statement;
+    ret_copy->params = params;
     return true;
 }
 
@@ -98,19 +103,19 @@ static bool copy_params(struct arena *arena, const struct sql_statement *stateme
 static int make_query(const struct sql_statement *statement, struct arena *arena,
                       struct sql_query *ret_query)
 {
-    struct sql_value *params;
-    if (!copy_params(arena, statement, &params)) {
+    struct sql_statement copy;
+    if (!sql_statement_copy(arena, statement, &copy)) {
         return UV_ENOMEM;
     }
     *ret_query = (struct sql_query){
-        .text = str_from(statement->text),
-        .params = params,
-        .param_count = statement->count,
+        .text = str_from(copy.text),
+        .params = copy.params,
+        .param_count = copy.count,
         .arena = arena,
-        .max_rows = statement->max_rows,
-        .timeout_ms = statement->timeout_ms,
-        .is_read = statement->is_read,
-        .name = statement->name,
+        .max_rows = copy.max_rows,
+        .timeout_ms = copy.timeout_ms,
+        .is_read = copy.is_read,
+        .name = copy.name,
     };
     return 0;
 }
@@ -191,9 +196,10 @@ static struct tx_ask *tx_ask_of(struct sql_tx *tx)
 static void tell_tx(struct tx_ask *ask, int status)
 {
     task_remove_wait(&ask->base.wait);
-    ask->on_done(ask->base.arg, status);
+    ask->on_done(ask->base.arg, status == 0 && ask->is_early ? SQL_COMMIT_EARLY : status);
     arena_deinit(&ask->arenas[0]);
     arena_deinit(&ask->arenas[1]);
+    arena_deinit(&ask->copies);
     free(ask);
 }
 
@@ -226,8 +232,11 @@ static void give_up_tx(struct task_wait *wait)
     tell_tx(ask, UV_ECANCELED);
 }
 
-void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_tx_ended_fn on_done,
-                  void *arg)
+/* make_tx makes the ask of a transaction.
+ *
+ * Returns: NULL when memory is missing; the request was cancelled, or on_done has run. */
+static struct tx_ask *make_tx(struct task_ref ref, sql_tx_run_fn run, sql_tx_ended_fn on_done,
+                              void *arg)
 {
     struct task *task;
     struct tx_ask *ask = make(ref, sizeof(*ask), &task);
@@ -235,7 +244,7 @@ void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_t
         if (task == NULL) {
             on_done(arg, UV_ENOMEM);
         }
-        return;
+        return NULL;
     }
     ask->base.task = task;
     ask->base.arg = arg;
@@ -243,8 +252,17 @@ void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_t
     ask->on_done = on_done;
     arena_init(&ask->arenas[0], ARENA_BYTES);
     arena_init(&ask->arenas[1], ARENA_BYTES);
+    arena_init(&ask->copies, ARENA_BYTES);
+    return ask;
+}
+
+/* start_tx starts a transaction, unless something is wrong already. */
+static void start_tx(struct sql *sql, struct task_ref ref, struct tx_ask *ask, int status)
+{
+    struct task *task = ask->base.task;
     ask->tx = (struct sql_tx){.run = on_tx_run, .on_done = on_tx_done, .task = task};
-    const int status = is_refused(ref, task) ? UV_ECANCELED : sql_tx_start(sql, &ask->tx);
+    status = is_refused(ref, task) ? UV_ECANCELED : status;
+    status = status < 0 ? status : sql_tx_start(sql, &ask->tx);
     if (status < 0) {
         refuse(sql, &ask->base, status, on_tx_refused);
         return;
@@ -252,6 +270,15 @@ void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_t
     if (task != NULL) {
         task_add_wait(task, &ask->base.wait, give_up_tx);
         task_release(task); /* the transaction holds it */
+    }
+}
+
+void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_tx_ended_fn on_done,
+                  void *arg)
+{
+    struct tx_ask *ask = make_tx(ref, run, on_done, arg);
+    if (ask != NULL) {
+        start_tx(sql, ref, ask, 0);
     }
 }
 
@@ -289,4 +316,86 @@ void sql_tx_detach(struct sql_tx *tx)
 {
     REQUIRE(tx->run == on_tx_run); /* of sql_tx_begin */
     task_remove_wait(&tx_ask_of(tx)->base.wait);
+}
+
+/* --- transactions of steps --- */
+
+static void on_step(struct sql_tx *tx, void *arg, const struct sql_result *result);
+
+static void ask_step(struct tx_ask *ask)
+{
+    sql_tx_ask(&ask->tx, &ask->steps.list[ask->step].statement, on_step);
+}
+
+static void run_steps(struct sql_tx *tx, void *arg)
+{
+    struct tx_ask *ask = tx_ask_of(tx);
+    (void)arg;
+    ask->step = 0;
+    ask->is_early = false;
+    ask_step(ask);
+}
+
+/* take_step looks at the result of a step. Returns: as a sql_take_fn. */
+static int take_step(const struct sql_step *step, void *arg, const struct sql_result *result)
+{
+    if ((step->wants == SQL_WANTS_ROW && result->row_count == 0) ||
+        (step->wants == SQL_WANTS_CHANGE && result->affected_rows == 0)) {
+        return step->otherwise;
+    }
+    if (step->take == NULL) {
+        return 0;
+    }
+    struct sql_rows rows = sql_rows_of(result);
+    const bool has_row = sql_rows_next(&rows);
+    (void)has_row; /* a column of none is an error of the reader's */
+    const int status = step->take(arg, &rows);
+    return rows.status < 0 ? rows.status : status;
+}
+
+static void on_step(struct sql_tx *tx, void *arg, const struct sql_result *result)
+{
+    struct tx_ask *ask = tx_ask_of(tx);
+    const int status = take_step(&ask->steps.list[ask->step], arg, result);
+    if (status < 0) {
+        sql_tx_rollback(tx, status);
+        return;
+    }
+    ask->is_early = status == SQL_COMMIT_EARLY;
+    if (!ask->is_early && ++ask->step < ask->steps.count) {
+        ask_step(ask);
+        return;
+    }
+    sql_tx_detach(tx);
+    sql_tx_commit(tx);
+}
+
+/* copy_steps copies them with their parameters. Returns: 0; UV_ENOMEM. */
+static int copy_steps(struct arena *arena, const struct sql_steps *steps,
+                      struct sql_steps *ret_steps)
+{
+    struct sql_step *list = arena_alloc(arena, steps->count * sizeof(*list));
+    if (list == NULL) {
+        return UV_ENOMEM;
+    }
+    for (size_t i = 0; i < steps->count; i++) {
+        list[i] = steps->list[i];
+        REQUIRE(list[i].wants == SQL_WANTS_NOTHING || list[i].otherwise < 0 ||
+                list[i].otherwise == SQL_COMMIT_EARLY);
+        if (!sql_statement_copy(arena, &steps->list[i].statement, &list[i].statement)) {
+            return UV_ENOMEM;
+        }
+    }
+    *ret_steps = (struct sql_steps){list, steps->count};
+    return 0;
+}
+
+void sql_tx_steps(struct sql *sql, struct task_ref ref, const struct sql_steps *steps,
+                  sql_tx_ended_fn on_done, void *arg)
+{
+    REQUIRE(steps->count > 0);
+    struct tx_ask *ask = make_tx(ref, run_steps, on_done, arg);
+    if (ask != NULL) {
+        start_tx(sql, ref, ask, copy_steps(&ask->copies, steps, &ask->steps));
+    }
 }

@@ -8,6 +8,7 @@
  *             on_listed, req);
  *
  * Flow:    sql_ask -> sql_query_start -> on_done;
+ *          sql_tx_steps -> each statement in turn -> COMMIT or ROLLBACK -> on_done;
  *          sql_tx_begin -> run -> sql_tx_ask ... -> sql_tx_commit or sql_tx_rollback -> on_done
  * Failure: on_done gets a status, also when nothing could be begun. When the request is cancelled,
  *          what was asked for it is given up, and each on_done gets UV_ECANCELED. When memory is
@@ -19,6 +20,7 @@
 #ifndef TOQ_CORE_SQL_SQL_ASK_H
 #define TOQ_CORE_SQL_SQL_ASK_H
 
+#include "core/sql/sql_rows.h"
 #include "core/sql/sql_tx.h"
 
 struct sql_statement {
@@ -45,6 +47,14 @@ struct sql_statement {
                             .count = ARRAY_COUNT(((struct sql_value[]){__VA_ARGS__})),             \
                             .is_read = true})
 
+/* sql_statement_copy copies a statement's parameters into the arena, for one that is asked later;
+ * its name and text are borrowed.
+ *
+ * Returns: true with *ret_copy set; false as arena_alloc returns NULL.
+ */
+MUST_USE bool sql_statement_copy(struct arena *arena, const struct sql_statement *statement,
+                                 struct sql_statement *ret_copy);
+
 /* A sql_asked_fn gets the result of a statement, once.
  *
  * result: borrowed until it returns, with its rows; see sql_rows.h. result->status: 0, or as
@@ -59,6 +69,68 @@ typedef void (*sql_asked_fn)(void *arg, const struct sql_result *result);
 void sql_ask(struct sql *sql, struct task_ref ref, const struct sql_statement *statement,
              sql_asked_fn on_done, void *arg);
 
+/* --- a transaction as a list of steps --- */
+
+/* What the result of a step has to have for the transaction to go on. */
+enum sql_wanted {
+    SQL_WANTS_NOTHING,
+    SQL_WANTS_ROW,    /* a row at least */
+    SQL_WANTS_CHANGE, /* a row at least that really changed: affected_rows */
+};
+
+/* Instead of the status of a rollback: the steps behind this one are left out, and what was done so
+ * far is committed. on_done gets it as its status, then. */
+#define SQL_COMMIT_EARLY 1
+
+/* A sql_take_fn takes what is needed of the result of a step.
+ *
+ * A transaction that met a conflict runs anew from its first step, and so does this: it sets what
+ * `arg` points at, does not add to it, and has no other effect.
+ *
+ * rows: their first row is the current one already, if there is one; borrowed, with its texts.
+ * Returns: 0: the next step; a negative UV_*: the transaction is rolled back with it; or
+ *          SQL_COMMIT_EARLY. A column that was not what it was read as has the same effect as
+ *          UV_EPROTO. */
+typedef int (*sql_take_fn)(void *arg, struct sql_rows *rows);
+
+struct sql_step {
+    struct sql_statement statement;
+    enum sql_wanted wants;
+    int otherwise;    /* without it: the negative UV_* to roll back with, or SQL_COMMIT_EARLY */
+    sql_take_fn take; /* with it; NULL: nothing is needed */
+};
+
+struct sql_steps {
+    const struct sql_step *list;
+    size_t count;
+};
+
+/* SQL_STEPS is a list of steps, each in braces. */
+#define SQL_STEPS(...)                                                                             \
+    ((struct sql_steps){.list = (struct sql_step[]){__VA_ARGS__},                                  \
+                        .count = ARRAY_COUNT(((struct sql_step[]){__VA_ARGS__}))})
+
+/* A sql_tx_ended_fn gets the end of a transaction, once.
+ *
+ * status: 0 or SQL_COMMIT_EARLY: it is committed; else what it was rolled back with, or as
+ *         sql_query_fn lists. */
+typedef void (*sql_tx_ended_fn)(void *arg, int status);
+
+/* sql_tx_steps runs a transaction for a request: each step's statement when the one before has
+ * brought what it wants, then COMMIT. A statement that fails rolls it back. on_done runs exactly
+ * once, later. From COMMIT on the transaction goes on when its request is cancelled, as by
+ * sql_tx_detach: on_done gets to know what became of it, and tells others.
+ *
+ * sql_tx_begin is for transactions whose statements or parameters depend on earlier results.
+ *
+ * ref:   as sql_ask has it. arg: for on_done, and what the steps take.
+ * steps: one at least; copied with their parameters.
+ */
+void sql_tx_steps(struct sql *sql, struct task_ref ref, const struct sql_steps *steps,
+                  sql_tx_ended_fn on_done, void *arg);
+
+/* --- a transaction step by step --- */
+
 /* A sql_tx_run_fn begins a transaction, or begins it anew after a conflict with another one: it
  * asks the first statement, and has no effect of its own. */
 typedef void (*sql_tx_run_fn)(struct sql_tx *tx, void *arg);
@@ -66,11 +138,6 @@ typedef void (*sql_tx_run_fn)(struct sql_tx *tx, void *arg);
 /* A sql_tx_asked_fn gets the result of a statement that succeeded, as a sql_asked_fn, and asks the
  * next one, commits or rolls back. */
 typedef void (*sql_tx_asked_fn)(struct sql_tx *tx, void *arg, const struct sql_result *result);
-
-/* A sql_tx_ended_fn gets the end of a transaction, once.
- *
- * status: 0: it is committed; else what sql_tx_rollback was given, or as sql_query_fn lists. */
-typedef void (*sql_tx_ended_fn)(void *arg, int status);
 
 /* sql_tx_begin runs a transaction for a request; on_done runs exactly once, later.
  *

@@ -29,12 +29,12 @@ bool sql_rows_next(struct sql_rows *rows)
     return rows->row != NULL;
 }
 
-/* next takes the next column's value; one behind the last is NULL. */
+/* next takes the next column's value; one behind the last is NULL, and each where no row is. */
 static struct sql_value next(struct sql_rows *rows)
 {
-    REQUIRE(rows->row != NULL);
     const size_t column = rows->column++;
-    return column < rows->result->column_count ? rows->row->values[column] : sql_null();
+    const bool is_there = rows->row != NULL && column < rows->result->column_count;
+    return is_there ? rows->row->values[column] : sql_null();
 }
 
 static void fail(struct sql_rows *rows, enum sql_type found, enum sql_type wanted)

@@ -9,9 +9,9 @@
  *     }
  *     if (rows.status < 0) ...
  *
- * Failure: a column that is NULL or of another type than asked for is read as 0 or "": status is
- *          UV_EPROTO from then on, and the first one is logged. The result's own status is the
- *          reader's at first, and a failed result has no rows.
+ * Failure: a column that is NULL or of another type than asked for is read as 0 or "", as is one
+ *          where no row is: status is UV_EPROTO from then on, and the first one is logged. The
+ *          result's own status is the reader's at first, and a failed result has no rows.
  * Memory:  texts are the result's.
  */
 #ifndef TOQ_CORE_SQL_SQL_ROWS_H
@@ -21,8 +21,8 @@
 
 struct sql_rows {
     int status; /* 0 so far */
-    /* private */
     const struct sql_result *result;
+    /* private */
     const struct sql_row *row; /* the current one */
     size_t column;             /* the next one */
 };
