@@ -6,6 +6,9 @@
  */
 #include "core/app/app_module.h"
 
+#define TEXT_LOCK "SELECT cents FROM accounts WHERE name = ? FOR UPDATE"
+#define TEXT_ADD  "UPDATE accounts SET cents = cents + ? WHERE name = ?"
+
 static const char *const steps[] = {
     /* 1 */
     "CREATE TABLE IF NOT EXISTS accounts (name VARCHAR(100) NOT NULL PRIMARY KEY,"
@@ -24,57 +27,12 @@ struct transfer {
     int64_t left; /* in the first account, afterwards */
 };
 
-static void ask_to_add(struct sql_tx *tx, struct str name, int64_t cents, sql_tx_asked_fn on_done)
-{
-    sql_tx_ask(tx,
-               &SQL_STATEMENT("accounts.add",
-                              "UPDATE accounts SET cents = cents + ? WHERE name = ?",
-                              sql_i64(cents), sql_text(name)),
-               on_done);
-}
-
-static void on_given(struct sql_tx *tx, void *arg, const struct sql_result *result)
-{
-    (void)arg;
-    if (result->affected_rows == 0) {
-        sql_tx_rollback(tx, UV_ENOENT); /* nobody has that name: all is undone */
-        return;
-    }
-    sql_tx_commit(tx);
-}
-
-static void on_taken(struct sql_tx *tx, void *arg, const struct sql_result *result)
-{
-    const struct transfer *transfer = arg;
-    (void)result;
-    ask_to_add(tx, transfer->req->params[1], transfer->cents, on_given);
-}
-
-static void on_locked(struct sql_tx *tx, void *arg, const struct sql_result *result)
+/* take_left runs anew when another transaction was in the way: it has no effect but on `arg`. */
+static int take_left(void *arg, struct sql_rows *rows)
 {
     struct transfer *transfer = arg;
-    struct sql_rows rows = sql_rows_of(result);
-    if (!sql_rows_next(&rows)) {
-        sql_tx_rollback(tx, UV_ENOENT);
-        return;
-    }
-    transfer->left = sql_rows_i64(&rows) - transfer->cents;
-    if (transfer->left < 0) {
-        sql_tx_rollback(tx, UV_EAGAIN);
-        return;
-    }
-    ask_to_add(tx, transfer->req->params[0], -transfer->cents, on_taken);
-}
-
-/* run begins the transaction, and begins it anew when another one was in its way. */
-static void run(struct sql_tx *tx, void *arg)
-{
-    const struct transfer *transfer = arg;
-    sql_tx_ask(tx,
-               &SQL_STATEMENT("accounts.lock",
-                              "SELECT cents FROM accounts WHERE name = ? FOR UPDATE",
-                              sql_text(transfer->req->params[0])),
-               on_locked);
+    transfer->left = sql_rows_i64(rows) - transfer->cents;
+    return transfer->left < 0 ? UV_EAGAIN : 0;
 }
 
 static void on_done(void *arg, int status)
@@ -89,9 +47,24 @@ static void on_done(void *arg, int status)
     }
 }
 
+static void start(const struct app_context *context, struct transfer *transfer)
+{
+    const struct sql_value from = sql_text(transfer->req->params[0]);
+    const struct sql_value to = sql_text(transfer->req->params[1]);
+    const struct sql_steps transaction = SQL_STEPS(
+        {.statement = SQL_STATEMENT("accounts.lock", TEXT_LOCK, from),
+         .wants = SQL_WANTS_ROW,
+         .otherwise = UV_ENOENT,
+         .take = take_left},
+        {.statement = SQL_STATEMENT("accounts.add", TEXT_ADD, sql_i64(-transfer->cents), from)},
+        {.statement = SQL_STATEMENT("accounts.add", TEXT_ADD, sql_i64(transfer->cents), to),
+         .wants = SQL_WANTS_CHANGE,
+         .otherwise = UV_ENOENT}); /* nobody has that name: all is undone */
+    sql_tx_steps(context->sql, http_ref(transfer->req), &transaction, on_done, transfer);
+}
+
 static void handle_transfer(struct http_request *req, void *arg)
 {
-    const struct app_context *context = arg;
     struct transfer *transfer = arena_alloc(&req->arena, sizeof(*transfer));
     struct str text;
     uint64_t cents;
@@ -101,7 +74,7 @@ static void handle_transfer(struct http_request *req, void *arg)
         http_respond_error(req, 400, "cents: a number up to 1000000");
     } else {
         *transfer = (struct transfer){.req = req, .cents = (int64_t)cents};
-        sql_tx_begin(context->sql, http_ref(req), run, on_done, transfer);
+        start(arg, transfer);
     }
 }
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The modules of docs/examples, which the test server has."""
 
+import os
+import re
 import signal
 import threading
 
@@ -14,8 +16,27 @@ from scrape import Scrape
 from server import PATIENCE_S, wait_until
 from wire import Peer, request
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PRIMES = ((0, 0), (10, 4), (100000, 9592))
 LONG = "/primes?below=10000000"  # some seconds of a thread
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_what_the_guide_quotes_is_in_the_example():
+    """Up to the next "of", each block of C that stands behind "of `name.c`:" is from there."""
+    quoted = 0
+    for name, text in re.findall(r"[Oo]f `(\w+\.c)`:\n(.*?)(?=[Oo]f `\w+\.c`:\n|\nThe rules:\n)",
+                                 read("docs/HACKING.md"), re.S):
+        blocks = re.findall(r"^```c\n(.*?)^```$", text, re.M | re.S)
+        assert blocks
+        for block in blocks:
+            assert block in read(f"docs/examples/{name}")
+            quoted += 1
+    assert quoted >= 3
 
 
 def test_hello(test_server):
