@@ -3,7 +3,7 @@
 
 Load it:  gdb -x scripts/toq-gdb.py build/toq_server      (in gdb: source scripts/toq-gdb.py)
 
-toq tasks    requests in flight: state, age, route
+toq tasks    requests in flight: state, age, route, what wakes them
 toq conns    connections of both loops
 toq pools    pools of threads, and the connections to MySQL
 print *req   a request with its method, target, state; str, buf, list and task as well
@@ -230,9 +230,9 @@ class Table(gdb.Command):
 
 
 class Tasks(Table):
-    """toq tasks: every request in flight, the oldest first, with its state, ages and where it waits."""
+    """toq tasks: every request in flight, the oldest first, with its state, ages, where it waits and what wakes it."""
 
-    head = ("ID", "KIND", "STATE", "FOR", "AGE", "LABEL", "WAITS AT", "TASK")
+    head = ("ID", "KIND", "STATE", "FOR", "AGE", "LABEL", "WOKEN BY", "WAITS AT", "TASK")
 
     def __init__(self):
         super().__init__("toq tasks", gdb.COMMAND_DATA)
@@ -246,6 +246,7 @@ class Tasks(Table):
             state = "running" if index in running else literal(slot["state"])
             yield (int(slot["id"]), literal(slot["kind"]), state, age(int(slot["state_ns"]), now),
                    age(int(slot["start_ns"]), now), label_of(int(slot["label"])),
+                   "" if index in running or depth == 0 else self.waker(slot),
                    where_of(slot["await_stack"][0]) if depth > 0 else "", f"(struct task *){int(slot['task']):#x}")
 
     @staticmethod
@@ -258,6 +259,16 @@ class Tasks(Table):
                 slot = chunks[number][index]
                 if int(slot["id"]) != 0:
                     yield number * CHUNK_SLOTS + index, slot
+
+    @staticmethod
+    def waker(slot):
+        """What will wake a task that waits, in the words of /debug/requests."""
+        wakers = slot["wakers"].address.cast(struct("task_wakers").pointer()).dereference()
+        count = int(wakers["count"]) if int(slot["wakers_id"]) == int(slot["id"]) else 0
+        if count == 0:
+            return "nothing: leaked"
+        kind, number = literal(wakers["last"]["kind"]) or "an earlier wait", int(wakers["last"]["id"])
+        return kind + (f" {number}" if number else "") + (f" and {count - 1} more" if count > 1 else "")
 
     @staticmethod
     def running():

@@ -21,6 +21,31 @@ static void put_label(struct crash_out *out, uint32_t id)
     crash_out_foreign(out, label.rpc != NULL ? label.rpc : label.route);
 }
 
+/* put_waker writes what will wake a task that waits, in the words of /debug/requests; "-" for one
+ * that runs. */
+static void put_waker(struct crash_out *out, const struct task_facts *task)
+{
+    const struct task_wakers *wakers = &task->wakers;
+    if (task->is_running || task->await_depth == 0) {
+        crash_out_text(out, "-");
+        return;
+    }
+    if (task_is_leaked(task)) {
+        crash_out_text(out, "nothing: leaked");
+        return;
+    }
+    crash_out_foreign(out, wakers->last.kind == NULL ? "an earlier wait" : wakers->last.kind);
+    if (wakers->last.id != 0) {
+        crash_out_text(out, " ");
+        crash_out_number(out, wakers->last.id);
+    }
+    if (wakers->count > 1) {
+        crash_out_text(out, " and ");
+        crash_out_number(out, wakers->count - 1);
+        crash_out_text(out, " more");
+    }
+}
+
 static void put_task(struct crash_out *out, const struct task_facts *task,
                      const struct task_span *span, uint64_t now_ns)
 {
@@ -35,6 +60,9 @@ static void put_task(struct crash_out *out, const struct task_facts *task,
     crash_out_ms(out, clock_elapsed_ns(task->start_ns, now_ns));
     crash_out_text(out, " in_state_ms=");
     crash_out_ms(out, clock_elapsed_ns(task->state_ns, now_ns));
+    crash_out_text(out, " woken_by=\"");
+    put_waker(out, task);
+    crash_out_text(out, "\"");
     crash_out_text(out, " handler=");
     crash_code_put(out, (uintptr_t)task->handler);
     crash_out_text(out, " trace_id=");

@@ -316,7 +316,7 @@ void task_awaited(struct task *task, struct task_waker waker);
 /* task_is_leaked tells whether nothing will ever run a callback of a task: its handler has returned
  * without an answer, and what was to wake it is gone, or never was.
  *
- * Thread: any.
+ * Thread: any, signal.
  */
 bool task_is_leaked(const struct task_facts *facts);
 

@@ -93,7 +93,7 @@ def check_report(report, first_line, functions, how):
     for function in functions:
         assert re.search(rf"^  #\d+ \S*{function}\b", names, re.M), report
     flight = part(report, "in flight: 2")
-    assert re.search(r'^  id=\d+ http GET /test/sleep state="sleep" age_ms=[\d.]+ ', flight, re.M)
+    assert re.search(r'^  id=\d+ http GET /test/sleep state="sleep" age_ms=[\d.]+ .* woken_by="timer" ', flight, re.M)
     assert re.search(r"^  id=\d+ http GET /test/crash/:how ", flight, re.M)
     events = part(report, 'last events of the loop "work"')
     assert re.search(r"^  [\d.]+ ms ago park id=\d+ sleep$", events, re.M)

@@ -37,8 +37,8 @@ def test_gdb_lists_the_same_from_a_core(start_server, test_server_binary, tmp_pa
         code = server.wait_exit()
     shown = subprocess.run([*GDB, "-ex", "toq tasks", test_server_binary, str(core)], capture_output=True, text=True,
                            check=True).stdout
-    rows = re.findall(r"^(\d+) +(\w+) +(\w+) .*?(GET /\S+)", shown, re.M)
-    assert [row[1:] for row in rows] == [("http", "sleep", "GET /test/sleep")] * 2, shown
+    rows = re.findall(r"^(\d+) +(\w+) +(\w+) .*?(GET /\S+) +(\w+) ", shown, re.M)
+    assert [row[1:] for row in rows] == [("http", "sleep", "GET /test/sleep", "timer")] * 2, shown
     assert code == -signal.SIGSEGV
-    lines = re.findall(r'^  id=(\d+) (\w+) (GET /\S+) state="(\w+)"', server.stderr(), re.M)
-    assert rows == [(number, kind, state, label) for number, kind, label, state in lines]
+    lines = re.findall(r'^  id=(\d+) (\w+) (GET /\S+) state="(\w+)" .* woken_by="(\w+)"', server.stderr(), re.M)
+    assert rows == [(number, kind, state, label, waker) for number, kind, label, state, waker in lines]

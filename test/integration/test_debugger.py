@@ -211,7 +211,7 @@ def test_attach_by_pid_shows_what_is_in_flight_live_and_in_a_core(start_server, 
         run_gdb(attach, [f"generate-core-file {tmp_path}/core"])
         shown.append(run_gdb(["gdb", "--nx", "--batch", "-x", SCRIPT, test_server_binary, f"{tmp_path}/core"], commands))
     for said in shown:
-        assert re.search(r"http +sleep +[\d.]+s +[\d.]+s +GET /test/sleep +start_sleep routes_test.c:\d+", said), said
+        assert re.search(r"http +sleep +[\d.]+s +[\d.]+s +GET /test/sleep +timer +start_sleep routes_test.c:\d+", said), said
         assert re.search(r"^traffic +127\.0\.0\.1:\d+ +open ", said, re.M), said
         assert re.search(r"^threads toq-diag-pool +\d threads +\d+ +\d+ +2$", said, re.M)
         assert re.search(r"^mysql +0 connections +0 +\d+ +16$", said, re.M), said

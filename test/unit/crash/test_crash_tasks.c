@@ -50,6 +50,37 @@ static void test_nothing_is_in_flight(void **state)
     assert_string_equal(text(), "task: none\n");
 }
 
+/* assert_woken_by writes the one task that is in flight, and looks at what will wake it. */
+static void assert_woken_by(const char *waker)
+{
+    char wanted[80];
+    crash_tasks_put_all(&out, clock_now_ns());
+    (void)snprintf(wanted, sizeof(wanted), " woken_by=\"%s\" handler=", waker);
+    assert_non_null(strstr(text(), wanted));
+}
+
+static void test_what_will_wake_a_task(void **state)
+{
+    (void)state;
+    const struct task_waker query = {.kind = "mysql", .id = 41};
+    const struct task_waker timer = {.kind = "timer"};
+    assert_int_equal(task_start(&tasks[0], "request", clock_now_ns(), NULL), 0);
+    struct task *previous = task_enter(&tasks[0]);
+    task_await(&tasks[0], query);
+    assert_woken_by("-"); /* it runs */
+    task_park(&tasks[0], "mysql");
+    task_leave(previous);
+    assert_woken_by("mysql 41");
+    task_await(&tasks[0], timer);
+    assert_woken_by("timer and 1 more");
+    task_awaited(&tasks[0], timer);
+    assert_woken_by("an earlier wait");
+    task_awaited(&tasks[0], query);
+    assert_woken_by("nothing: leaked");
+    task_unpark(&tasks[0]);
+    task_end(&tasks[0]);
+}
+
 static void test_tasks(void **state)
 {
     (void)state;
@@ -88,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_is_in_flight, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_will_wake_a_task, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tasks, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
