@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * maps.c - reads /proc/self/maps. Build ids are read through /proc/self/mem rather than by pointer:
- * an object may be unmapped meanwhile.
+ * maps.c - snapshots of what is mapped, and what is found in them.
  */
 #include "profiling/code/maps.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,26 +12,15 @@
 #include <uv.h>
 
 #include "core/base/buf.h"
-#include "core/base/hex.h"
 #include "core/base/lookup.h"
+#include "profiling/code/maps_text.h"
 
 #define MAPS_TEXT_MAX    (8u << 20)
 #define MAPS_PATHS_MAX   (4u << 20)
 #define MAPS_ITEMS_MAX   65536
-#define PAGE_BYTES       UINT64_C(4096)
 #define READ_BYTES       16384
-#define NOTES_BYTES_MAX  1024
 #define STACK_BYTES_MAX  (UINT64_C(64) << 20) /* where RLIMIT_STACK is unlimited */
-#define DELETED_SUFFIX   " (deleted)"
 #define MAIN_BINARY_LINK "/proc/self/exe"
-
-struct line {
-    uint64_t start;
-    uint64_t end;
-    uint64_t offset;
-    bool is_exec;
-    struct str path;
-};
 
 static int read_file(const char *path, struct buf *out)
 {
@@ -54,59 +41,7 @@ static int read_file(const char *path, struct buf *out)
     return out->is_failed ? UV_ENOMEM : status;
 }
 
-/* Cuts a number of 1 to 16 digits and the character behind it off *text. */
-static bool next_hex(struct str *text, char end, uint64_t *ret_number)
-{
-    uint64_t number = 0;
-    size_t len = 0;
-    for (; len < text->len && len < 16 && hex_value(text->ptr[len]) >= 0; len++) {
-        number = number << 4 | (uint64_t)hex_value(text->ptr[len]);
-    }
-    if (len == 0 || len == text->len || text->ptr[len] != end) {
-        return false;
-    }
-    *text = (struct str){text->ptr + len + 1, text->len - len - 1};
-    *ret_number = number;
-    return true;
-}
-
-/* "55d0c0-55d1c0 r-xp 00001000 fe:00 1234    /path with spaces" */
-static bool parse_line(struct str text, struct line *ret_line)
-{
-    struct line line = {0};
-    struct str permissions;
-    struct str device;
-    struct str inode;
-    if (!next_hex(&text, '-', &line.start) || !next_hex(&text, ' ', &line.end) ||
-        line.start >= line.end || !str_next_field(&text, ' ', &permissions) ||
-        permissions.len != 4 || text.ptr == NULL || !next_hex(&text, ' ', &line.offset) ||
-        !str_next_field(&text, ' ', &device) || !str_next_field(&text, ' ', &inode)) {
-        return false;
-    }
-    line.is_exec = permissions.ptr[2] == 'x';
-    line.path = text.ptr == NULL ? STR("") : str_trim(text);
-    struct str deleted = STR(DELETED_SUFFIX);
-    if (line.path.len > deleted.len &&
-        memcmp(line.path.ptr + line.path.len - deleted.len, deleted.ptr, deleted.len) == 0) {
-        line.path.len -= deleted.len;
-    }
-    *ret_line = line;
-    return true;
-}
-
-/* Cuts the next line that parses off *text. */
-static bool next_line(struct str *text, struct line *ret_line)
-{
-    struct str line;
-    while (str_next_field(text, '\n', &line)) {
-        if (parse_line(line, ret_line)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool add_exec(struct maps *maps, const struct line *line, uint64_t object_start)
+static bool add_exec(struct maps *maps, const struct maps_line *line, uint64_t object_start)
 {
     struct str path;
     if (!arena_copy(&maps->texts, line->path, &path) ||
@@ -145,7 +80,7 @@ static void end_run(struct maps *maps, const struct run *run)
  * with what was read of it before.
  *
  * Returns: false when nothing is left of the line. */
-static bool cut_line(struct line *line, uint64_t known_end)
+static bool cut_line(struct maps_line *line, uint64_t known_end)
 {
     if (line->start < known_end) {
         line->offset += known_end - line->start;
@@ -157,9 +92,9 @@ static bool cut_line(struct line *line, uint64_t known_end)
 /* Lines of one object follow each other; the first has offset 0. */
 static bool parse_lines(struct maps *maps, struct str text)
 {
-    struct line line;
+    struct maps_line line;
     struct run run = {.path = STR("")};
-    while (next_line(&text, &line)) {
+    while (maps_text_next(&text, &line)) {
         maps->steps++;
         if (!cut_line(&line, run.end)) {
             continue;
@@ -178,75 +113,6 @@ static bool parse_lines(struct maps *maps, struct str text)
     return true;
 }
 
-static bool read_memory(int mem, uint64_t address, void *out, size_t len)
-{
-    return pread(mem, out, len, (off_t)address) == (ssize_t)len;
-}
-
-/* Looks for the build id in one note segment. */
-static bool find_build_id(const uint8_t *notes, size_t len, char *out)
-{
-    for (size_t at = 0; at + sizeof(Elf64_Nhdr) <= len;) {
-        Elf64_Nhdr note;
-        memcpy(&note, notes + at, sizeof(note));
-        size_t name_at = at + sizeof(note);
-        size_t id_at = name_at + ((size_t)note.n_namesz + 3) / 4 * 4;
-        if (id_at > len || note.n_descsz > len - id_at) {
-            return false;
-        }
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            memcmp(notes + name_at, "GNU", 4) == 0 && note.n_descsz * 2 < MAPS_BUILD_ID_BYTES) {
-            hex_encode(notes + id_at, note.n_descsz, out);
-            out[2 * note.n_descsz] = '\0';
-            return true;
-        }
-        at = id_at + ((size_t)note.n_descsz + 3) / 4 * 4;
-    }
-    return false;
-}
-
-static bool read_program(int mem, const struct map *map, const Elf64_Ehdr *elf, uint16_t i,
-                         Elf64_Phdr *ret_program)
-{
-    uint64_t at = map->object_start + elf->e_phoff + i * sizeof(*ret_program);
-    return i < elf->e_phnum && read_memory(mem, at, ret_program, sizeof(*ret_program));
-}
-
-static void read_bias(int mem, struct map *map, const Elf64_Ehdr *elf)
-{
-    Elf64_Phdr program;
-    for (uint16_t i = 0; read_program(mem, map, elf, i, &program); i++) {
-        if (program.p_type == PT_LOAD) {
-            map->bias = map->object_start - (program.p_vaddr & ~(PAGE_BYTES - 1));
-            return;
-        }
-    }
-}
-
-static void read_build_id(int mem, struct map *map, const Elf64_Ehdr *elf)
-{
-    Elf64_Phdr program;
-    uint8_t notes[NOTES_BYTES_MAX];
-    for (uint16_t i = 0; read_program(mem, map, elf, i, &program); i++) {
-        if (program.p_type == PT_NOTE && program.p_memsz <= sizeof(notes) &&
-            read_memory(mem, program.p_vaddr + map->bias, notes, program.p_memsz) &&
-            find_build_id(notes, program.p_memsz, map->build_id)) {
-            return;
-        }
-    }
-}
-
-/* Reads bias and build id from the image in memory. */
-static void read_image(int mem, struct map *map)
-{
-    Elf64_Ehdr elf;
-    if (read_memory(mem, map->object_start, &elf, sizeof(elf)) &&
-        memcmp(elf.e_ident, ELFMAG, SELFMAG) == 0 && elf.e_phentsize == sizeof(Elf64_Phdr)) {
-        read_bias(mem, map, &elf);
-        read_build_id(mem, map, &elf);
-    }
-}
-
 /* An object's later executable mappings share what was read for its first. */
 static void read_images(struct maps *maps)
 {
@@ -261,7 +127,10 @@ static void read_images(struct maps *maps)
             map->bias = previous->bias;
             memcpy(map->build_id, previous->build_id, sizeof(map->build_id));
         } else if (map->path[0] != '\0') {
-            read_image(mem, map);
+            struct maps_image image;
+            maps_image_read(mem, map->object_start, &image);
+            map->bias = image.bias;
+            memcpy(map->build_id, image.build_id, sizeof(map->build_id));
         }
     }
     (void)close(mem);
@@ -272,7 +141,7 @@ static void move_main_first(struct maps *maps)
     char path[4096];
     ssize_t len = readlink(MAIN_BINARY_LINK, path, sizeof(path) - 1);
     path[len < 0 ? 0 : len] = '\0';
-    char *deleted = strstr(path, DELETED_SUFFIX);
+    char *deleted = strstr(path, MAPS_DELETED_SUFFIX);
     if (deleted != NULL) {
         *deleted = '\0';
     }
@@ -429,9 +298,9 @@ static int compare_ranges(const void *left, const void *right)
 /* Both are by address: each line is looked at once. */
 static void fill_ranges(struct str text, struct maps_range *ranges, size_t count)
 {
-    struct line line;
+    struct maps_line line;
     size_t i = 0;
-    while (i < count && next_line(&text, &line)) {
+    while (i < count && maps_text_next(&text, &line)) {
         for (; i < count && ranges[i].address < line.end; i++) {
             if (ranges[i].address >= line.start) {
                 ranges[i].start = line.start;
@@ -468,14 +337,14 @@ bool maps_find_range(uint64_t address, uint64_t *ret_start, uint64_t *ret_end)
 }
 
 /* Finds the mapping that is called `path`. */
-static bool find_path(struct str path, struct line *ret_line)
+static bool find_path(struct str path, struct maps_line *ret_line)
 {
     struct buf text;
     buf_init(&text, MAPS_TEXT_MAX);
     bool is_found = false;
     if (read_file("/proc/self/maps", &text) == 0) {
         struct str rest = buf_str(&text);
-        while (!is_found && next_line(&rest, ret_line)) {
+        while (!is_found && maps_text_next(&rest, ret_line)) {
             is_found = str_equal(ret_line->path, path);
         }
     }
@@ -485,7 +354,7 @@ static bool find_path(struct str path, struct line *ret_line)
 
 bool maps_find_main_stack(uint64_t *ret_start, uint64_t *ret_end)
 {
-    struct line line;
+    struct maps_line line;
     struct rlimit limit;
     if (!find_path(STR("[stack]"), &line) || getrlimit(RLIMIT_STACK, &limit) != 0) {
         return false;

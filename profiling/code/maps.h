@@ -10,8 +10,7 @@
 #define TOQ_PROFILING_CODE_MAPS_H
 
 #include "core/base/arena.h"
-
-#define MAPS_BUILD_ID_BYTES 65 /* 32 bytes in hexadecimal and a NUL */
+#include "profiling/code/maps_image.h"
 
 struct map {
     uint64_t start;
