@@ -7,6 +7,7 @@
     MODULE(example_bells)                                                                          \
     MODULE(example_clock)                                                                          \
     MODULE(example_hello)                                                                          \
+    MODULE(example_notices)                                                                        \
     MODULE(example_primes)                                                                         \
     MODULE(example_upstream)                                                                       \
     MODULE(example_transfer)                                                                       \
