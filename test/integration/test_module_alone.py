@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 
+import grpc
 import pytest
 
 import rpc
@@ -138,6 +139,22 @@ def test_its_service(served):
         asked = REFLECTION.ServerReflectionRequest(file_containing_symbol="toq.parcels.v1.Parcels.Weigh")
         answer, = reflection.ServerReflectionInfo(iter([asked]), timeout=PATIENCE_S)
         assert b"parcels.proto" in answer.file_descriptor_response.file_descriptor_proto[0]
+
+
+def test_its_transaction_and_its_watch(served):
+    module = rpc.module("toq/parcels/v1/parcels.proto", os.path.join(FOLDER, "proto"))
+    with rpc.Client(served) as client:
+        stub = rpc.Stub(client.channel, module.DESCRIPTOR.services_by_name["Parcels"])
+        assert rpc.refusal(lambda: next(stub.Watch(module.WatchRequest(place="x" * 101), timeout=PATIENCE_S))).code() == \
+            grpc.StatusCode.INVALID_ARGUMENT
+        watch = stub.Watch(module.WatchRequest(place="Rua E"), timeout=PATIENCE_S)
+        assert next(watch).is_ready
+        assert ask(served, "/parcels/Rua%20E/out", "POST")[0] == 404
+        for weight_g in (30, 40):
+            assert ask(served, f"/parcels/Rua%20E?weight_g={weight_g}", "POST")[0] == 201
+        assert ask(served, "/parcels/Rua%20E/out", "POST") == (200, "30 g\n")
+        assert [next(watch).text for _ in range(3)] == ["in", "in", "out"]
+    assert ask(served, "/parcels/Rua%20E") == (200, "1 parcels, 40 g\n")
 
 
 def test_an_older_table_is_brought_up_to_date(services, binary):

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
  * parcels.c - a module with each part that a module may have: a variable, a table made in two
- * steps, routes and a gRPC service. test_module_alone.py builds a server with it, to see that a
- * feature needs a folder and a line.
+ * steps, routes, a transaction, a gRPC service and a watch. test_module_alone.py builds a server
+ * with it, to see that a feature needs a folder and a line.
  */
+#include <stdio.h>
+
 #include "core/app/app_module.h"
+#include "handlers/kit/watch.h"
 #include "toq/parcels/v1/parcels.pb-c.h"
 
 #define TEXT_SUM                                                                                   \
     "SELECT COUNT(*), CAST(COALESCE(SUM(weight_g), 0) AS UNSIGNED) FROM parcels WHERE place = ?"
 
+#define PLACE_MAX     100
+#define CHANNEL_BYTES 128
+
 typedef Toq__Parcels__V1__WeighRequest weigh_request;
+typedef Toq__Parcels__V1__WatchRequest watch_request;
+typedef Toq__Parcels__V1__News news_message;
 
 struct parcels {
     const struct app_context *context;
@@ -47,6 +55,20 @@ static int read_sum(const struct sql_result *result, uint64_t *ret_count, uint64
     return rows.status;
 }
 
+/* make_channel names the channel of a place's news, whose name is PLACE_MAX bytes at most. */
+static struct str make_channel(struct str place, char out[CHANNEL_BYTES])
+{
+    const int len = snprintf(out, CHANNEL_BYTES, "toq:parcels:%" STR_FMT, STR_ARG(place));
+    return (struct str){out, (size_t)len};
+}
+
+static void tell(const struct parcels *parcels, struct str place, struct str news)
+{
+    char channel[CHANNEL_BYTES];
+    redis_tell(parcels->context->redis,
+               &REDIS_COMMAND(STR("PUBLISH"), make_channel(place, channel), news));
+}
+
 /* --- HTTP --- */
 
 static void on_sum(void *arg, const struct sql_result *result)
@@ -77,6 +99,7 @@ static void on_added(void *arg, const struct sql_result *result)
         http_fail(req, result->status);
         return;
     }
+    tell(req->route->arg, req->params[0], STR("in"));
     http_respond_text(req, 201, "added\n");
 }
 
@@ -85,7 +108,7 @@ static void handle_post(struct http_request *req, void *arg)
     const struct parcels *parcels = arg;
     struct str text;
     uint64_t weight_g;
-    if (!http_query_get(req, STR("weight_g"), &text) ||
+    if (req->params[0].len > PLACE_MAX || !http_query_get(req, STR("weight_g"), &text) ||
         !str_parse_u64(text, parcels->max_weight_g, &weight_g)) {
         http_respond_error(req, 400, "weight_g: a number up to PARCELS_MAX_WEIGHT_G");
         return;
@@ -96,9 +119,60 @@ static void handle_post(struct http_request *req, void *arg)
             on_added, req);
 }
 
+/* --- HTTP: the oldest parcel goes --- */
+
+/* One request's, in its arena. */
+struct removal {
+    struct http_request *req;
+    uint64_t weight_g;
+};
+
+static int take_weight(void *arg, struct sql_rows *rows)
+{
+    struct removal *removal = arg;
+    removal->weight_g = sql_rows_u64(rows);
+    return 0;
+}
+
+static void on_removed(void *arg, int status)
+{
+    const struct removal *removal = arg;
+    struct http_request *req = removal->req;
+    if (status < 0) {
+        http_fail(req, status);
+        return;
+    }
+    tell(req->route->arg, req->params[0], STR("out"));
+    http_respond_text(req, 200, "%llu g\n", (unsigned long long)removal->weight_g);
+}
+
+static void handle_out(struct http_request *req, void *arg)
+{
+    const struct parcels *parcels = arg;
+    const struct sql_value place = sql_text(req->params[0]);
+    struct removal *removal = arena_alloc(&req->arena, sizeof(*removal));
+    if (removal == NULL) {
+        http_fail(req, UV_ENOMEM);
+        return;
+    }
+    *removal = (struct removal){.req = req};
+    const struct sql_steps transaction = SQL_STEPS(
+        {.statement = SQL_STATEMENT("parcels.oldest",
+                                    "SELECT weight_g FROM parcels WHERE place = ?"
+                                    " ORDER BY id LIMIT 1 FOR UPDATE",
+                                    place),
+         .wants = SQL_WANTS_ROW,
+         .otherwise = UV_ENOENT,
+         .take = take_weight},
+        {.statement = SQL_STATEMENT(
+             "parcels.remove", "DELETE FROM parcels WHERE place = ? ORDER BY id LIMIT 1", place)});
+    sql_tx_steps(parcels->context->sql, http_ref(req), &transaction, on_removed, removal);
+}
+
 static const struct route_row routes[] = {
     {METHOD_GET, "/parcels/:place", handle_get, 0},
     {METHOD_POST, "/parcels/:place", handle_post, 0},
+    {METHOD_POST, "/parcels/:place/out", handle_out, 0},
 };
 
 /* --- gRPC --- */
@@ -126,12 +200,48 @@ static void handle_weigh(struct grpc_call *call, const ProtobufCMessage *message
             call);
 }
 
+static void send_news(struct grpc_call *call, struct str text, void *arg)
+{
+    news_message news = TOQ__PARCELS__V1__NEWS__INIT;
+    (void)arg;
+    news.has_text = true;
+    news.text = GRPC_BYTES(text);
+    watch_send(call, &news.base);
+}
+
+static void send_ready(struct grpc_call *call, void *arg)
+{
+    news_message news = TOQ__PARCELS__V1__NEWS__INIT;
+    (void)arg;
+    news.has_is_ready = true;
+    news.is_ready = true;
+    watch_send(call, &news.base);
+}
+
+static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
+{
+    const struct parcels *parcels = arg;
+    const struct str place = GRPC_TEXT(((const watch_request *)message)->place);
+    char channel[CHANNEL_BYTES];
+    if (place.len > PLACE_MAX) {
+        grpc_fail(call, UV_EINVAL);
+        return;
+    }
+    watch_start(call, parcels->context,
+                &(struct watch_spec){.channel = make_channel(place, channel),
+                                     .on_ready = send_ready,
+                                     .on_news = send_news});
+}
+
 static const struct grpc_method methods[] = {
     {"Weigh", GRPC_UNARY, handle_weigh},
+    {"Watch", GRPC_SERVER_WATCH, handle_watch},
 };
 
 static const struct grpc_service services[] = {
-    {.descriptor = &toq__parcels__v1__parcels__descriptor, .methods = methods, .method_count = 1},
+    {.descriptor = &toq__parcels__v1__parcels__descriptor,
+     .methods = methods,
+     .method_count = ARRAY_COUNT(methods)},
 };
 
 /* --- the module --- */
