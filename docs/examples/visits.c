@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * visits.c - a table with a cache: how often each page was visited, by MySQL, with Redis before it.
+ * visits.c - a table with a cache: how often each page was visited, in MySQL, and in Redis for a
+ * while.
  *
  *     curl -X POST localhost:8080/visits/home
  *     curl localhost:8080/visits/home
  */
 #include "core/app/app_module.h"
+#include "handlers/kit/cached.h"
+
+#define TEXT_READ "SELECT count FROM visits WHERE page = ?"
+#define TEXT_ADD  "INSERT INTO visits VALUES (?, 1) ON DUPLICATE KEY UPDATE count = count + 1"
 
 struct visits {
-    const struct app_context *context;
-    uint64_t cache_ms; /* VISITS_CACHE_MS */
+    struct cached cached; /* its ttl_ms is VISITS_CACHE_MS */
 };
 
 /* clang-format off */
 static const struct config_option options[] = {
-    {.name = "VISITS_CACHE_MS", .kind = CONFIG_NUMBER, .offset = offsetof(struct visits, cache_ms),
+    {.name = "VISITS_CACHE_MS", .kind = CONFIG_NUMBER,
+     .offset = offsetof(struct visits, cached.ttl_ms),
      .value = "60000", .min = 1, .max = 3600000, .unit = "milliseconds",
      .help = "how long Redis keeps a page's visits"},
 };
@@ -29,71 +34,52 @@ static const char *const steps[] = {
 static const struct sql_schema schema = {
     .steps = steps, .step_count = ARRAY_COUNT(steps), .probe = "DELETE FROM visits WHERE FALSE"};
 
-static void on_read(void *arg, const struct sql_result *result)
+static void on_read(void *arg, int status, struct str count)
 {
     struct http_request *req = arg;
-    const struct visits *visits = req->route->arg;
-    struct sql_rows rows = sql_rows_of(result);
-    const uint64_t count = sql_rows_next(&rows) ? sql_rows_u64(&rows) : 0;
-    if (rows.status < 0) {
-        http_fail(req, rows.status);
+    if (status < 0) {
+        http_fail(req, status);
         return;
     }
-    redis_tell(visits->context->redis, &REDIS_COMMAND(STR("SET"), req->path, STR_U64(count),
-                                                      STR("PX"), STR_U64(visits->cache_ms)));
-    http_respond_text(req, 200, "%llu\n", (unsigned long long)count);
-}
-
-/* on_cached asks MySQL for what Redis does not have, or does not answer. */
-static void on_cached(void *arg, int status, const struct redis_reply *reply)
-{
-    struct http_request *req = arg;
-    const struct visits *visits = req->route->arg;
-    if (status == 0 && reply->type == REDIS_TEXT) {
-        http_respond_text(req, 200, "%" STR_FMT "\n", STR_ARG(reply->text));
-        return;
-    }
-    sql_ask(visits->context->sql, http_ref(req),
-            &SQL_READ("visits.read", "SELECT count FROM visits WHERE page = ?",
-                      sql_text(req->params[0])),
-            on_read, req);
+    http_respond_text(req, 200, "%" STR_FMT "\n", STR_ARG(count));
 }
 
 static void handle_get(struct http_request *req, void *arg)
 {
     const struct visits *visits = arg;
-    redis_ask(visits->context->redis, http_ref(req), &REDIS_COMMAND(STR("GET"), req->path),
-              on_cached, req);
+    const struct cached_value value = {
+        .key = req->path,
+        .statement = SQL_READ("visits.read", TEXT_READ, sql_text(req->params[0])),
+        .absent = STR("0"),
+    };
+    cached_ask(&visits->cached, http_ref(req), &value, on_read, req);
 }
 
 static void on_added(void *arg, const struct sql_result *result)
 {
     struct http_request *req = arg;
     const struct visits *visits = req->route->arg;
+    cached_forget(&visits->cached,
+                  req->path); /* after a failure, too: nobody knows what was done */
     if (result->status < 0) {
         http_fail(req, result->status);
         return;
     }
-    /* a read that began before may still put the older count there, for VISITS_CACHE_MS at most */
-    redis_tell(visits->context->redis, &REDIS_COMMAND(STR("DEL"), req->path));
     http_respond_text(req, 200, "visited\n");
 }
 
 static void handle_post(struct http_request *req, void *arg)
 {
     const struct visits *visits = arg;
-    sql_ask(
-        visits->context->sql, http_ref(req),
-        &SQL_STATEMENT("visits.add",
-                       "INSERT INTO visits VALUES (?, 1) ON DUPLICATE KEY UPDATE count = count + 1",
-                       sql_text(req->params[0])),
-        on_added, req);
+    sql_ask(visits->cached.sql, http_ref(req),
+            &SQL_STATEMENT("visits.add", TEXT_ADD, sql_text(req->params[0])), on_added, req);
 }
 
 static int open_module(void *state, const struct app_context *context)
 {
     struct visits *visits = state;
-    visits->context = context;
+    visits->cached.sql = context->sql;
+    visits->cached.redis = context->redis;
     return 0;
 }
 

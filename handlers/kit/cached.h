@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cached.h - one value of MySQL, a number or a text, that Redis keeps for a while.
+ *
+ *     cached_ask(&state->cached, http_ref(req),
+ *                &(struct cached_value){
+ *                    .key = req->path,
+ *                    .statement = SQL_READ("visits.read", TEXT_READ, sql_text(page))},
+ *                on_read, req);
+ *
+ * Flow:    cached_ask -> GET -> on_done; or else -> the statement -> a script that puts it there ->
+ *          on_done. A write: its statement or its transaction -> cached_forget
+ * Age:     a value is no older than ttl_ms, by the clocks of this machine and of Redis, which are
+ *          to agree. Once Redis has carried cached_forget out, it gives nothing that is older: what
+ *          a read finds that began before is not put there.
+ * Failure: when Redis is away or does not answer within timeout_ms, MySQL is asked. A cached_forget
+ *          that it did not get leaves the older value for the rest of ttl_ms.
+ * Memory:  an ask lies in its request's arena.
+ * Thread:  the work loop.
+ */
+#ifndef TOQ_HANDLERS_KIT_CACHED_H
+#define TOQ_HANDLERS_KIT_CACHED_H
+
+#include "core/redis/redis_ask.h"
+#include "core/sql/sql_ask.h"
+
+/* What a module caches, in its state. */
+struct cached {
+    struct sql *sql;
+    struct redis *redis;
+    uint64_t ttl_ms;     /* 0: nothing is kept */
+    uint64_t timeout_ms; /* that Redis may take to answer; 0: the client's own */
+};
+
+struct cached_value {
+    struct str key; /* in Redis; copied */
+    /* the first column of its first row is the value; its parameters are copied, as by sql_ask */
+    struct sql_statement statement;
+    struct str
+        absent; /* the value where it has no row, a literal; ptr NULL: none, which is not kept */
+};
+
+/* A cached_fn gets a value, once.
+ *
+ * status: 0; UV_ENOENT: there is none; else as sql_query_fn lists.
+ * value:  a number in decimal, or the text; borrowed until it returns. */
+typedef void (*cached_fn)(void *arg, int status, struct str value);
+
+/* cached_ask reads a value for a request. on_done runs exactly once, later; as sql_ask's, not when
+ * memory is missing for it.
+ *
+ * ref: http_ref's or grpc_ref's; of one that has ended, on_done gets UV_ECANCELED at once.
+ */
+void cached_ask(const struct cached *cached, struct task_ref ref, const struct cached_value *value,
+                cached_fn on_done, void *arg);
+
+/* cached_forget says that a value may have changed: after each write that succeeded, and after one
+ * of which nobody knows (UV_ECONNRESET, UV_ETIMEDOUT, UV_ECANCELED). */
+void cached_forget(const struct cached *cached, struct str key);
+
+#endif
