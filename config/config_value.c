@@ -90,8 +90,7 @@ static bool store_text(const struct config_option *option, struct str text, char
     if (text.len >= CONFIG_TEXT_BYTES || !is_text_allowed(option, text)) {
         return false;
     }
-    memcpy(field, text.ptr, text.len);
-    field[text.len] = '\0';
+    *str_put(field, text) = '\0';
     return true;
 }
 

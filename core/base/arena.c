@@ -148,10 +148,7 @@ bool arena_copy(struct arena *a, struct str s, struct str *ret_copy)
     if (p == NULL) {
         return false;
     }
-    if (s.len > 0) {
-        memcpy(p, s.ptr, s.len);
-    }
-    p[s.len] = '\0';
+    *str_put(p, s) = '\0';
     *ret_copy = (struct str){p, s.len};
     return true;
 }

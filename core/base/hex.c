@@ -19,3 +19,8 @@ int hex_value(char c)
     }
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+
+int hex_value_any(char c)
+{
+    return hex_value(c >= 'A' && c <= 'F' ? (char)(c | 0x20) : c);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * hex.h - bytes as hexadecimal digits in lower case, as ids have them.
+ * hex.h - bytes as hexadecimal digits in lower case, as ids have them, and back.
  *
  * Thread: any.
  */
@@ -23,5 +23,8 @@ void hex_encode(const uint8_t *bytes, size_t size, char *out);
 
 /* hex_value is what a digit in lower case stands for; -1 for all else. */
 int hex_value(char c);
+
+/* hex_value_any is hex_value, and takes digits in upper case, too. */
+int hex_value_any(char c);
 
 #endif

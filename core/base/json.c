@@ -4,6 +4,7 @@
  */
 #include "core/base/json.h"
 
+#include "core/base/hex.h"
 #include "core/base/utf8.h"
 
 #define HIGH_SURROGATE  0xD800u
@@ -39,15 +40,6 @@ static void skip_space(struct json_reader *r)
 
 /* --- strings --- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* read_hex reads four digits; UINT32_MAX when they are none. */
 static uint32_t read_hex(const char *at, const char *end)
 {
@@ -56,7 +48,7 @@ static uint32_t read_hex(const char *at, const char *end)
         return UINT32_MAX;
     }
     for (int i = 0; i < HEX_DIGITS; i++) {
-        const int digit = hex_value(at[i]);
+        const int digit = hex_value_any(at[i]);
         if (digit < 0) {
             return UINT32_MAX;
         }

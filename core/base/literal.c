@@ -30,8 +30,7 @@ static const char *add(struct str text)
         return "other";
     }
     char *copy = kept.texts[kept.count++];
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
+    *str_put(copy, text) = '\0';
     return copy;
 }
 

@@ -35,6 +35,19 @@ static inline bool str_equal(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* str_put copies the bytes of a view, without a NUL.
+ *
+ * out: s.len bytes of room.
+ * Returns: behind the last one.
+ */
+static inline char *str_put(char *out, struct str s)
+{
+    if (s.len > 0) { /* an empty view may hold NULL, which memcpy must not get */
+        memcpy(out, s.ptr, s.len);
+    }
+    return out + s.len;
+}
+
 /* str_folds_equal is str_equal_nocase for two of one length. */
 bool str_folds_equal(const char *a, const char *b, size_t len);
 

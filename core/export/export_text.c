@@ -5,7 +5,6 @@
  * Source: OpenTelemetry specification: resource SDK and protocol/exporter; values as in W3C
  *         Baggage, percent-encoded.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,8 +25,8 @@ static char *keep(char *room, size_t *used, struct str s, bool is_encoded)
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         if (is_encoded && c == '%') {
-            const int high = i + 2 < s.len ? hex_value((char)tolower(s.ptr[i + 1])) : -1;
-            const int low = i + 2 < s.len ? hex_value((char)tolower(s.ptr[i + 2])) : -1;
+            const int high = i + 2 < s.len ? hex_value_any(s.ptr[i + 1]) : -1;
+            const int low = i + 2 < s.len ? hex_value_any(s.ptr[i + 2]) : -1;
             if (high < 0 || low < 0 || high + low == 0) {
                 return NULL;
             }

@@ -61,15 +61,15 @@ static struct grpc_refusal refuse_path(struct grpc_call *call)
     const struct str parts[] = {
         is_known ? STR("unknown method ") : STR("unknown service "), is_known ? method : service,
         is_known ? STR(" for service ") : STR(""), is_known ? service : STR("")};
-    struct str text = {arena_alloc(&call->req->arena, call->req->path.len + 64), 0};
-    if (text.ptr == NULL) {
+    char *text = arena_alloc(&call->req->arena, call->req->path.len + 64);
+    if (text == NULL) {
         return REFUSE(200, GRPC_UNIMPLEMENTED, "unknown method");
     }
+    char *end = text;
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-        memcpy((char *)(uintptr_t)text.ptr + text.len, parts[i].ptr, parts[i].len);
-        text.len += parts[i].len;
+        end = str_put(end, parts[i]);
     }
-    return (struct grpc_refusal){200, {GRPC_UNIMPLEMENTED, text, NULL}};
+    return (struct grpc_refusal){200, {GRPC_UNIMPLEMENTED, {text, (size_t)(end - text)}, NULL}};
 }
 
 struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns)

@@ -288,7 +288,8 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end)
 /* feed_held goes on with what is held. */
 static void feed_held(struct grpc_call *call)
 {
-    struct str data = {call->held.data + call->held_from, call->held.len - call->held_from};
+    struct str data = buf_str(&call->held); /* of nothing when the end alone is to be told */
+    data = (struct str){data.ptr + call->held_from, data.len - call->held_from};
     if (!feed(call, &data)) {
         return;
     }

@@ -12,6 +12,7 @@
  *          its data comes.
  * Source:  RFC 9112 7.1.
  */
+#include "core/base/hex.h"
 #include "core/http/http_field.h"
 #include "core/http1/http1_exchange.h"
 
@@ -62,14 +63,12 @@ static bool is_text(char c)
 
 static enum chunk_state step_size(struct http1_chunks *chunks, char c)
 {
-    const char lower = (char)(c | 0x20);
-    const bool is_digit = c >= '0' && c <= '9';
-    if (is_digit || (lower >= 'a' && lower <= 'f')) {
-        const unsigned digit = (unsigned)(is_digit ? c - '0' : lower - 'a' + 10);
+    const int digit = hex_value_any(c);
+    if (digit >= 0) {
         if (chunks->left_bytes >> 60 != 0) {
             return MALFORMED; /* above 64 bits */
         }
-        chunks->left_bytes = chunks->left_bytes << 4 | digit;
+        chunks->left_bytes = chunks->left_bytes << 4 | (unsigned)digit;
         return SIZE;
     }
     if (chunks->state == SIZE_FIRST) {

@@ -351,6 +351,7 @@ void http2_attach(struct http_server *server, struct conn *conn)
     }
     h2->server = server;
     h2->conn = conn;
+    h2->event_data = STR("");
     h2->wake.run = run_wake;
     list_init(&h2->wake.link);
     list_init(&h2->streams);

@@ -71,12 +71,11 @@ static void add_cookie(struct http2_stream *st, struct http_header *first, struc
             refuse(st, 503, "out of memory");
             return;
         }
-        memcpy(room, first->value.ptr, first->value.len);
+        (void)str_put(room, first->value);
         st->cookie = room;
         st->cookie_cap = 2 * len;
     }
-    memcpy(st->cookie + first->value.len, "; ", 2);
-    memcpy(st->cookie + first->value.len + 2, more.ptr, more.len);
+    (void)str_put(str_put(st->cookie + first->value.len, STR("; ")), more);
     first->value = (struct str){st->cookie, len};
 }
 

@@ -43,9 +43,8 @@ void statements_learn(const char *name, struct str text)
     (void)pthread_mutex_lock(&lock);
     s = find(name); /* another thread may have been here */
     if (s != NULL && atomic_load_explicit(&s->name, memory_order_relaxed) == NULL) {
-        const size_t len = text.len < sizeof(s->text) ? text.len : sizeof(s->text) - 1;
-        memcpy(s->text, text.ptr, len);
-        s->text[len] = '\0';
+        text.len = text.len < sizeof(s->text) ? text.len : sizeof(s->text) - 1;
+        *str_put(s->text, text) = '\0';
         atomic_store_explicit(&s->name, name, memory_order_release);
     }
     (void)pthread_mutex_unlock(&lock);

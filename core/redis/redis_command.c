@@ -30,10 +30,7 @@ static char *put_number(char *out, char kind, uint64_t value)
 static char *put_arg(char *out, struct str arg)
 {
     out = put_number(out, '$', arg.len);
-    if (arg.len > 0) {
-        memcpy(out, arg.ptr, arg.len);
-        out += arg.len;
-    }
+    out = str_put(out, arg);
     *out++ = '\r';
     *out++ = '\n';
     return out;

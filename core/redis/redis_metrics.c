@@ -14,7 +14,7 @@ static void add_operation(struct redis_metrics *rm, struct str name)
 {
     struct redis_operation *operation = &rm->operations[rm->operation_count++];
     *operation = (struct redis_operation){.name_len = name.len, .kept_name = literal_keep(name)};
-    memcpy(operation->name, name.ptr, name.len);
+    (void)str_put(operation->name, name);
 }
 
 int redis_metrics_register(struct redis_metrics *rm, struct metrics *metrics)

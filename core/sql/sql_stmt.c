@@ -44,7 +44,7 @@ struct sql_stmt *sql_stmt_add(struct sql_conn *conn, struct str text)
         free(stmt);
         return NULL;
     }
-    memcpy(stmt->text, text.ptr, text.len);
+    (void)str_put(stmt->text, text);
     list_push_front(&conn->stmts, &stmt->link);
     conn->stmt_count++;
     return stmt;

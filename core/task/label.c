@@ -18,8 +18,7 @@ static char *copy_text(struct str s)
 {
     char *copy = malloc(s.len + 1);
     if (copy != NULL) {
-        memcpy(copy, s.ptr, s.len);
-        copy[s.len] = '\0';
+        *str_put(copy, s) = '\0';
     }
     return copy;
 }

@@ -106,7 +106,7 @@ static struct metric_series *series_create(const struct metric_family *f, struct
     if (s == NULL) {
         return NULL;
     }
-    memcpy(s->labels, labels.ptr, labels.len);
+    (void)str_put(s->labels, labels);
     s->labels_len = labels.len;
     if (f->options.type == METRIC_HISTOGRAM) {
         s->histogram.family = f;

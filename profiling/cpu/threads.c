@@ -300,9 +300,9 @@ static void arm(struct threads *threads, struct thread *thread)
     if (!thread_facts_read(thread->tid, "status", status, sizeof(status))) {
         return; /* it ended meanwhile */
     }
-    const struct str name = find_field(status, "Name:");
-    memcpy(thread->name, name.ptr,
-           name.len < sizeof(thread->name) ? name.len : sizeof(thread->name) - 1);
+    struct str name = find_field(status, "Name:");
+    name.len = name.len < sizeof(thread->name) ? name.len : sizeof(thread->name) - 1;
+    *str_put(thread->name, name) = '\0'; /* it may have had a longer one before */
     const bool had_slot = thread->slot != NULL;
     thread->is_blocked = !had_slot && has_sigprof_blocked(status);
     if (!had_slot && !thread->is_blocked) {

@@ -17,8 +17,10 @@ static void put_bytes(struct proto *proto, const void *bytes, size_t len)
         proto->is_full = true;
         return;
     }
-    memcpy(proto->data + proto->len, bytes, len);
-    proto->len += len;
+    if (len > 0) { /* an empty text may be NULL */
+        memcpy(proto->data + proto->len, bytes, len);
+        proto->len += len;
+    }
 }
 
 static void put_varint(struct proto *proto, uint64_t value)

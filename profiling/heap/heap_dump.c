@@ -16,6 +16,7 @@
 #include <math.h>
 #include <uv.h>
 
+#include "core/base/hex.h"
 #include "core/base/str.h"
 
 #define LINE_BYTES 4096 /* "@" and 128 times " 0x0123456789abcdef" are 2,434 */
@@ -76,14 +77,6 @@ static bool parse_amounts(struct str line, struct heap_dump_stack *stack)
            skip(&line, STR("]")) && line.len == 0;
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool skip_address(struct str *text, uint64_t *ret_address)
 {
     if (!skip(text, STR("0x"))) {
@@ -91,8 +84,8 @@ static bool skip_address(struct str *text, uint64_t *ret_address)
     }
     uint64_t address = 0;
     size_t len = 0;
-    for (; len < text->len && digit_of(text->ptr[len]) >= 0; len++) {
-        address = address << 4 | (uint64_t)digit_of(text->ptr[len]);
+    for (; len < text->len && hex_value(text->ptr[len]) >= 0; len++) {
+        address = address << 4 | (uint64_t)hex_value(text->ptr[len]);
     }
     *text = (struct str){text->ptr + len, text->len - len};
     *ret_address = address;

@@ -35,8 +35,7 @@ static bool copy_text(struct http_request *req, struct str name, char *out)
     if (text.len >= REQUESTS_TEXT_BYTES) {
         return false;
     }
-    memcpy(out, text.ptr, text.len);
-    out[text.len] = '\0';
+    *str_put(out, text) = '\0';
     return true;
 }
 

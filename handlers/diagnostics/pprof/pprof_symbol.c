@@ -27,8 +27,7 @@ static bool parse_digits(struct str digits, uint64_t base, uint64_t *ret_number)
 {
     uint64_t number = 0;
     for (size_t i = 0; i < digits.len; i++) {
-        const char c = digits.ptr[i];
-        const int digit = hex_value(c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c);
+        const int digit = hex_value_any(digits.ptr[i]);
         if (digit < 0 || (uint64_t)digit >= base || __builtin_mul_overflow(number, base, &number) ||
             __builtin_add_overflow(number, (uint64_t)digit, &number)) {
             return false;

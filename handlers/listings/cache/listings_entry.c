@@ -128,8 +128,7 @@ static struct str keep_body(const struct listings_put_options *options, char **t
     char *start = *to;
     *to += str_format_u64(*to, clock_wall_ns() / NS_PER_MS + options->ttl_ms);
     *(*to)++ = ' ';
-    memcpy(*to, body.ptr, body.len);
-    *to += body.len;
+    *to = str_put(*to, body);
     return (struct str){start, (size_t)(*to - start)};
 }
 
@@ -137,10 +136,7 @@ static struct str keep_body(const struct listings_put_options *options, char **t
 static struct str keep(struct str text, char **to)
 {
     struct str kept = {*to, text.len};
-    if (text.len > 0) {
-        memcpy(*to, text.ptr, text.len);
-    }
-    *to += text.len;
+    *to = str_put(*to, text);
     return kept;
 }
 

@@ -218,8 +218,7 @@ static int start_one(struct listings_loads *loads, const struct listings_wish *w
         return UV_ENOMEM;
     }
     init(&one->load, loads, wish);
-    memcpy(one->texts, wish->key.ptr, wish->key.len);
-    memcpy(one->texts + wish->key.len, wish->id.ptr, wish->id.len);
+    (void)str_put(str_put(one->texts, wish->key), wish->id);
     one->load.loaded.key.ptr = one->texts;
     one->get.id = (struct str){one->texts + wish->key.len, wish->id.len};
     one->get.task = task;

@@ -32,10 +32,15 @@ static void test_what_is_no_digit(void **state)
 {
     (void)state;
     int digits = 0;
+    int any_digits = 0;
     for (int c = 0; c < 256; c++) {
         digits += hex_value((char)c) >= 0;
+        any_digits += hex_value_any((char)c) >= 0;
     }
     assert_int_equal(digits, 16);
+    assert_int_equal(any_digits, 22);
+    assert_int_equal(hex_value_any('A'), 10);
+    assert_int_equal(hex_value_any('f'), 15);
     assert_int_equal(hex_value('A'), -1);
     assert_int_equal(hex_value('g'), -1);
     assert_int_equal(hex_value('/'), -1);
