@@ -39,13 +39,13 @@ struct http_client_options {
     const char *key_file;   /* its key */
 };
 
-/* A http_client_data_fn takes a piece of the answer's body; data is borrowed until it returns.
+/* An http_client_data_fn takes a piece of the answer's body; data is borrowed until it returns.
  *
  * Returns: true to go on; false: the next piece waits for http_client_resume, and this one was
  *          taken. */
 typedef bool (*http_client_data_fn)(struct http_client_call *call, struct str data);
 
-/* A http_client_done_fn is told that the call has ended; the call is the caller's again.
+/* An http_client_done_fn is told that the call has ended; the call is the caller's again.
  *
  * status: 0, whatever the answer's status is; UV_ECANCELED; UV_ETIMEDOUT; UV_ECONNREFUSED; UV_EAI_*
  * of the name; UV_EMSGSIZE: the body is longer than body_max_bytes; UV_EPROTO: the other end talks

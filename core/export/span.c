@@ -113,7 +113,7 @@ static void put_http(struct span *span, const struct span_record *record, const 
 {
     put_text(span, "http.request.method", record->method);
     put_text(span, "url.path", record->path);
-    put_text(span, "url.scheme", record->is_tls ? "https" : "http");
+    put_text(span, "url.scheme", "http"); /* a proxy in front may speak TLS; toq does not */
     put_text(span, "http.route", label->route);
     put_number(span, "http.response.status_code", record->status);
     put_text(span, "network.protocol.version", record->version);

@@ -61,7 +61,7 @@ typedef void (*grpc_message_fn)(struct grpc_call *call, const struct ProtobufCMe
 
 typedef void (*grpc_event_fn)(struct grpc_call *call);
 
-/* A grpc_cancel_fn stops what was started for a call, as a http_cancel_fn does.
+/* A grpc_cancel_fn stops what was started for a call, as an http_cancel_fn does.
  *
  * status: UV_ECANCELED the client left, or a message of either side cannot be taken, or the server
  * stops; UV_ETIMEDOUT the deadline passed. */

@@ -34,7 +34,7 @@ static struct metric_family *add_cpu_family(struct metrics *metrics)
     const struct metric_family_options options = {
         .type = METRIC_HISTOGRAM,
         .name = "grpc_server_call_cpu_seconds",
-        .help = "CPU time of a call, with the writing of its end in the turn that ended it.",
+        .help = "CPU time of a call, including the write of its end in the turn it ended.",
         .labels = labels,
         .series_max = SERIES_MAX,
     };

@@ -34,8 +34,8 @@ static bool parse_weight(struct str text, unsigned *ret_weight)
     return weight <= WEIGHT_MAX;
 }
 
-/* match_type: 1 for all types, 2 for all of one type, 3 for the very one; 0: the offer is not in
- * the range. */
+/* match_type returns the specificity: 1 for all types, 2 for all subtypes of one type, 3 for the
+ * type itself; 0: the offer is not in the range. */
 static unsigned match_type(struct str range, struct str type)
 {
     if (str_equal(range, STR("*/*"))) {
@@ -82,7 +82,7 @@ static bool match_range(struct str range, struct str offer, struct fit *ret_fit)
     while (is_in && parameter_next(&range, &parameter)) {
         if (str_equal_nocase(parameter.name, STR("q"))) {
             is_in = parse_weight(parameter.value, &fit.weight);
-            break; /* what follows are no parameters of the type */
+            break; /* what follows is not of the type */
         }
         const int match = match_parameter(offer, &parameter);
         is_in = match >= 0;

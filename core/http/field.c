@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * field.c - fields of requests and answers: found, and checked before they are sent or believed.
+ * field.c - finds fields of requests, and checks texts before they are sent or trusted.
  */
 #include <string.h>
 
@@ -33,16 +33,14 @@ int http_header_join(struct http_request *req, struct str name, struct str *ret_
     if (joined == NULL) {
         return UV_ENOMEM;
     }
-    size_t at = 0;
+    char *end = joined;
     for (size_t i = 0; i < req->header_count; i++) {
-        const struct http_header *h = &req->headers[i];
-        if (str_equal_nocase(h->name, name)) {
-            memcpy(joined + at, h->value.ptr, h->value.len);
-            at += h->value.len;
-            joined[at++] = ',';
+        if (str_equal_nocase(req->headers[i].name, name)) {
+            end = str_put(end, req->headers[i].value);
+            *end++ = ',';
         }
     }
-    *ret_value = (struct str){joined, at - 1};
+    *ret_value = (struct str){joined, len - 1};
     return 0;
 }
 
@@ -65,7 +63,7 @@ static bool has_control_at(const char *at)
     return has_control(bytes);
 }
 
-/* A CR or LF would start a field, or an answer, of someone else's making. */
+/* A CR or LF in a field would let a peer start a field, or an answer, of its own. */
 bool http_is_safe(struct str s)
 {
     const size_t step = sizeof(uint64_t);
@@ -84,8 +82,8 @@ bool http_is_safe(struct str s)
     return true;
 }
 
-/* http_is_host goes through a table, for every request has a Host. Beside what RFC 3986 3.2.2
- * allows it lets nothing through that means something elsewhere in a URL, a field or a page. */
+/* http_is_host uses a table, since every request has a Host: the bytes of RFC 3986 3.2.2 but for
+ * ',', which would make a list of hosts. */
 bool http_is_host(struct str host)
 {
     static const bool is_host_byte[256] = {

@@ -29,7 +29,7 @@ static void report(struct http_request *req, uint64_t now_ns)
     own_stack_offset(req->task.handler, handler);
     http_metrics_count_forgotten(req->server->metrics, req->route);
     LOG(LOG_WARN, "http",
-        "request forgotten: its handler has not ended it, and nothing pending will",
+        "request forgotten: its handler did not end it, and nothing is pending that will",
         log_cstr("method", http_method_name(req->method)), log_cstr("route", req->route->path),
         log_cstr("handler", handler), log_cstr("state", req->task.state),
         log_u64("age_ms", (now_ns - req->task.start_ns) / NS_PER_MS));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * forgotten.h - tells of requests that nothing will ever end: their handler has returned, and
- * nothing is under way that will run a callback of theirs.
+ * forgotten.h - reports requests that nothing will ever end: their handler has returned, and
+ * nothing is pending that will run another callback of theirs.
  *
- * That is a leaked task (task_is_leaked), and stands in the profile goroutineleak at once. When it
- * has been so for FORGOTTEN_AFTER_MS it gets one WARN and counts in
- * toq_forgotten_requests_total{route}. One that is cancelled and that nobody holds has ended.
+ * Such a task is leaked (task_is_leaked), and is in the profile goroutineleak at once. After
+ * FORGOTTEN_AFTER_MS its request is logged, once, and counted in
+ * toq_forgotten_requests_total{route}. A cancelled request that nobody holds has ended, and is not
+ * forgotten.
  *
  * Thread: the loop.
  */
@@ -21,16 +22,20 @@ struct forgotten {
     struct wheel_timer timer;
 };
 
-/* forgotten_start looks once a second. */
+/* forgotten_start runs forgotten_look once a second.
+ *
+ * Owns: forgotten is the caller's, until forgotten_stop.
+ */
 void forgotten_start(struct forgotten *forgotten, struct loop *loop);
 
 /* forgotten_stop ends that. */
 void forgotten_stop(struct forgotten *forgotten);
 
-/* forgotten_look looks once.
+/* forgotten_look looks through the calling thread's tasks, which are all requests, and reports
+ * those that it finds for the first time.
  *
- * now_ns: clock_now_ns.
- * Returns: how many requests are forgotten, those included that were so before.
+ * now_ns:  clock_now_ns.
+ * Returns: how many requests are forgotten, those reported before included.
  */
 size_t forgotten_look(uint64_t now_ns);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * guard.c - looks at the Host field, at where a browser says that a request comes from, and for
- * parameters that are given twice.
+ * guard.c - checks the Host field, the site that a browser says a request comes from, and that no
+ * parameter is given twice.
  */
 #include "core/http/guard.h"
 
@@ -9,7 +9,7 @@
 #include "core/http/request.h"
 #include "core/http/server.h"
 
-/* find_trick: what a browser may have been tricked into asking; NULL: nothing. */
+/* find_trick tells why a browser may have been tricked into a request; NULL: it was not. */
 static const char *find_trick(const struct http_request *req)
 {
     const struct http_server *server = req->server;
@@ -18,7 +18,7 @@ static const char *find_trick(const struct http_request *req)
     }
     return host_is_foreign(http_header_get(req, STR("sec-fetch-site")),
                            http_header_get(req, STR("sec-fetch-mode")))
-               ? "a page of another site asked: open this address in a tab of its own"
+               ? "the request comes from a page of another site: open this address in its own tab"
                : NULL;
 }
 

@@ -11,8 +11,8 @@
 
 struct http_request;
 
-/* guard_diagnostics is a http_guard_fn: what a browser may have been tricked into asking gets 403,
- * a parameter that is given twice 400. */
+/* guard_diagnostics is an http_guard_fn: a request that a browser may have been tricked into
+ * (host.h) gets 403, one that gives a parameter twice 400. */
 bool guard_diagnostics(struct http_request *req);
 
 #endif

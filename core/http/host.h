@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * host.h - whether a request names this server by what no stranger's name service can point here.
+ * host.h - whether a request names this server by an address, or by a name that no other site's DNS
+ * can point here.
  *
  * A page of evil.example may resolve its own name to 127.0.0.1 and then read what a loopback port
- * answers, for a browser takes both for one origin (DNS rebinding). Its requests still carry the
- * name. And a page of another site may send requests without reading the answers; a browser says
- * of each from where it comes.
+ * answers, since a browser takes both for one origin (DNS rebinding). Its requests still carry the
+ * name. A page of another site may also send requests without reading the answers; a browser says
+ * with each request where it comes from.
  *
  * Thread: any.
  * Source: Fetch Metadata Request Headers (W3C).
@@ -16,18 +17,18 @@
 #include "core/base/base.h"
 #include "core/base/str.h"
 
-/* host_is_local tells whether a host, with or without a port, is an address, "localhost", or a name
- * that is allowed; an empty one is, for no browser sends it.
+/* host_is_local tells whether a host, with or without a port, is an address, "localhost", or an
+ * allowed name. An empty host is local: no browser sends it.
  *
  * allowed: names with commas between them, compared without case.
  */
 bool host_is_local(struct str host, struct str allowed);
 
-/* host_is_foreign tells whether a request was made by a page of another site: by one of another
- * port or name of the same site, too, unless somebody followed a link there. No field: no browser,
- * or one of before 2023, and not foreign.
+/* host_is_foreign tells whether a page of another site made a request; a page of another port or
+ * subdomain of the same site counts too, unless the user followed a link. Without the fields it did
+ * not: the client is no browser, or one from before 2023.
  *
- * site: of Sec-Fetch-Site. mode: of Sec-Fetch-Mode.
+ * site: the value of Sec-Fetch-Site. mode: the value of Sec-Fetch-Mode.
  */
 bool host_is_foreign(struct str site, struct str mode);
 

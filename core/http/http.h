@@ -2,11 +2,12 @@
  *
  * http.h - what a handler sees: a request and the ways to answer it, whatever protocol carries it.
  *
- * Flow:    router_dispatch -> handler -> http_respond, or http_stream_start, _write ..., _end; now
- *          or later; a ROUTE_STREAM handler runs before the body and gets it by http_on_body.
+ * Flow:    http_request_dispatch -> handler -> http_respond, or http_stream_start, _write ...,
+ *          _end; now or later; a ROUTE_STREAM handler runs before the body and gets it by
+ *          http_on_body.
  * Failure: the peer may leave and a deadline may pass before the answer: on_cancel runs once, then
- *          what the request waits for is given up, and its callbacks get UV_ECANCELED. What the
- *          handler sends then is dropped. A cancelled request that nobody holds is ended.
+ *          what the request waits for is cancelled, and its callbacks get UV_ECANCELED. What the
+ *          handler sends after that is dropped. A cancelled request that nobody holds is ended.
  * Memory:  everything a request points at lives in its arena. A handler ends its request exactly
  *          once, unless it was cancelled. The pointer is valid until the callback that got it
  *          returns, and until the request has ended; what outlives both keeps a reference
@@ -59,16 +60,19 @@ struct http_response {
     bool is_bare; /* no field but those named here: no Date, no Content-Length */
 };
 
-/* A http_cancel_fn stops what was started for a request.
+/* An http_cancel_fn stops what was started for a request.
  *
- * status: UV_ECANCELED the peer left or the server stops; UV_ETIMEDOUT its deadline passed. */
+ * status: UV_ECANCELED: the peer left, or the server stops; UV_ETIMEDOUT: the deadline passed;
+ *         UV_ENOMEM: an ask of MySQL or Redis found no memory. */
 typedef void (*http_cancel_fn)(struct http_request *req, int status);
+
+/* An http_writable_fn goes on writing: the peer reads again. */
 typedef void (*http_writable_fn)(struct http_request *req);
 
-/* A http_drain_fn is told that the server stops. */
+/* An http_drain_fn ends a stream that has no end of its own: the server stops. */
 typedef void (*http_drain_fn)(struct http_request *req);
 
-/* A http_body_fn takes a piece of the body of a ROUTE_STREAM request.
+/* An http_body_fn takes a piece of the body of a ROUTE_STREAM request.
  *
  * data: borrowed until it returns; may be empty when is_end. is_end: nothing follows. */
 typedef void (*http_body_fn)(struct http_request *req, struct str data, bool is_end);
@@ -77,8 +81,8 @@ typedef void (*http_body_fn)(struct http_request *req, struct str data, bool is_
 enum http_reset {
     HTTP_RESET_NONE = 0,
     HTTP_RESET_INTERNAL = 2, /* what was sent must not be used */
-    HTTP_RESET_REFUSED = 7,  /* nothing was done: it may be sent again */
-    HTTP_RESET_CANCEL = 8,   /* nobody needs it any more */
+    HTTP_RESET_REFUSED = 7,  /* nothing was done: the request may be sent again */
+    HTTP_RESET_CANCEL = 8,   /* nobody needs the answer any more */
 };
 
 /* The life of a request. Its transitions are in request.c's set_life. */
@@ -106,9 +110,9 @@ struct http_request {
     uint8_t version_minor;   /* of HTTP/1 */
     uint8_t transport_holds; /* of task.holds: the protocol's own, which resume nothing */
     uint8_t peer_waits;      /* enum http_peer_wait: what of the peer is awaited */
-    bool is_forgotten;       /* it was found so, and told of: core/http/forgotten.h */
+    bool is_forgotten;       /* reported by core/http/forgotten.h */
     uint8_t sampling;        /* enum http_sampling */
-    bool is_trace_drawn;     /* the trace has an id, and no span yet */
+    bool is_trace_drawn;     /* the trace has an id, but no span yet */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
     struct str target;       /* as received, for logs */
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */
@@ -137,7 +141,7 @@ struct http_request {
     http_writable_fn on_writable;
     http_body_fn on_body;                         /* the handler's; http_on_body */
     http_drain_fn on_drain;                       /* the handler's; http_on_drain */
-    void (*end_unheld)(struct http_request *req); /* of a layer above, which ends it; or NULL */
+    void (*end_unheld)(struct http_request *req); /* how a layer above ends it: gRPC; or NULL */
     struct http_request *next_spare;              /* in its http_pool */
 };
 
@@ -157,10 +161,11 @@ struct str http_header_get(const struct http_request *req, struct str name);
 MUST_USE int http_header_join(struct http_request *req, struct str name, struct str *ret_value);
 
 /* http_query_get finds a query parameter. Names and values are decoded, '+' as a space; one with a
- * bad escape stands as it is. They were when the request was routed, so that no parameter is missed
- * for want of memory.
+ * bad escape stays as it is. All were decoded when the request was routed, so none is missed for
+ * want of memory.
  *
- * Returns: true with *ret_value set, in the arena: the first one's; false when there is none.
+ * Returns: true with *ret_value set to the first one's value, in the arena; false when there is
+ *          none.
  */
 MUST_USE bool http_query_get(const struct http_request *req, struct str name,
                              struct str *ret_value);
@@ -169,50 +174,51 @@ MUST_USE bool http_query_get(const struct http_request *req, struct str name,
  * HTTP_QUERY_PARAMETERS_MAX. */
 bool http_query_has_twice(const struct http_request *req);
 
-/* http_trace tells which trace the request belongs to, and the span that serves it: the caller's
- * trace where its traceparent is well-formed, else one of its own. The first who asks begins the
- * span, and all others get the same; a request that nobody asks about, which is neither logged nor
- * traced, costs nothing.
+/* http_trace is the trace that the request belongs to, and the span that serves it: the caller's
+ * trace where its traceparent is well-formed, else a new one. The first call begins the span, and
+ * later calls return the same one; a request that is neither logged nor traced is never asked, and
+ * costs nothing.
  *
  * Owns: the context is the request's, and lives as long.
  */
 const struct trace_context *http_trace(struct http_request *req);
 
-/* http_baggage is the caller's baggage, to be passed on to the servers that are asked for the
- * request.
+/* http_baggage is the caller's baggage, to be passed on to the servers that the handler calls.
  *
- * Returns: ptr NULL when there is none, or it is malformed.
+ * Returns: ptr NULL when there is none, it is malformed, or memory is missing.
  */
 struct str http_baggage(struct http_request *req);
 
-/* http_may_send tells whether there is memory to queue so many bytes of an answer at once. */
+/* http_may_send tells whether there is memory to queue `len` bytes of an answer at once. */
 bool http_may_send(struct http_request *req, size_t len);
 
-/* http_respond_text ends the request with text that is made as by printf; else as http_respond. */
+/* http_respond_text ends the request with text formatted as by printf; else as http_respond. */
 void http_respond_text(struct http_request *req, int status, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
 /* http_respond_json ends the request with JSON; else as http_respond. */
 void http_respond_json(struct http_request *req, int status, struct str json);
 
-/* http_respond ends the request with a whole answer; the body is copied. When memory is too short
- * for that, the answer is 503. */
+/* http_respond ends the request with a whole answer; the body is copied. When memory does not
+ * suffice for that, the answer is 503; when the status is not 200 to 599, which is misuse, it is
+ * 500. */
 void http_respond(struct http_request *req, const struct http_response *response);
 
 /* http_respond_error ends the request with a text/plain body: "404 Not Found: detail\n"; 503 has
  * Retry-After.
  *
- * detail: NULL for none.
+ * detail: NULL for none; the body is cut after 511 bytes.
  */
 void http_respond_error(struct http_request *req, int status, const char *detail);
 
-/* http_respond_unmatched is the handler of requests that no route matches: 404, 405 with Allow,
- * 501, or OPTIONS with 204. arg: NULL. */
+/* http_respond_unmatched is the handler of requests that no route matches: it answers 404, 405 with
+ * Allow, 501, or OPTIONS with 204. arg: NULL. */
 void http_respond_unmatched(struct http_request *req, void *arg);
 
-/* http_fail ends the request as http_respond_error with the status that stands for an error: 404
- * for UV_ENOENT, 409 for UV_EEXIST, 503 for a server behind this one that is away, slow or busy ...
- * What no status stands for is 500, and a line in the log.
+/* http_fail ends the request as http_respond_error, with the status of an error: 403 for UV_EACCES,
+ * 404 for UV_ENOENT, 409 for UV_EEXIST and UV_EAGAIN, 503 for a full queue and for a server behind
+ * this one that is away, slow or busy ... An error without a status of its own is 500, and is
+ * logged.
  *
  * error: a negative UV_*.
  */
@@ -228,8 +234,8 @@ void http_stream_start(struct http_request *req, const struct http_response *res
 
 /* http_stream_write sends one piece of the body; it is copied.
  *
- * Returns: true to go on; false when the peer is slow: the piece was taken, the next one waits for
- * on_writable.
+ * Returns: true to go on, also when the piece is dropped because the request was cancelled; false
+ *          when the peer is slow: the piece was taken, the next one waits for on_writable.
  */
 MUST_USE bool http_stream_write(struct http_request *req, struct str data);
 
@@ -243,8 +249,8 @@ void http_stream_end(struct http_request *req);
 void http_stream_end_with(struct http_request *req, const struct http_header *trailers,
                           size_t count);
 
-/* http_stream_leave ends the body with trailer fields, but not the request, whose handler is still
- * to end it: what it sends then is dropped, and it is not cancelled any more. ROUTE_STREAM only.
+/* http_stream_leave ends the body with trailer fields, but not the request: its handler still ends
+ * it, what the handler sends meanwhile is dropped, and on_cancel does not run. ROUTE_STREAM only.
  *
  * trailers: as http_stream_end_with.
  */
@@ -253,37 +259,39 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
 /* http_reset breaks the answer off, begun or not, and ends the request. ROUTE_STREAM only. */
 void http_reset(struct http_request *req, enum http_reset code);
 
-/* http_on_body says who takes the body of a ROUTE_STREAM request, piece by piece as it arrives.
+/* http_on_body registers the callback that takes the body of a ROUTE_STREAM request, piece by piece
+ * as it arrives.
  *
  * Called by the handler before it returns; without it the body is dropped. on_body never runs
- * inside it, nor after the request has ended or been cancelled. Every byte that on_body gets is the
- * handler's to keep or to use, and to report to http_body_consume: until then the peer's window for
- * this request is smaller by it, so the handler never holds more than http_limits'
- * http2.stream_window_bytes.
+ * inside it, nor after the request has ended or been cancelled. The handler reports every byte that
+ * on_body got to http_body_consume once it is used: until then the peer's window for this request
+ * is smaller by it, so the handler never holds more than http_limits' http2.stream_window_bytes.
  */
 void http_on_body(struct http_request *req, http_body_fn on_body);
 
 /* http_body_consume lets the peer send `len` more bytes of the body: that many of those that
- * on_body got are used. What is not consumed when the request ends is so then. */
+ * on_body got are used. What is left when the request ends is consumed then. */
 void http_body_consume(struct http_request *req, size_t len);
 
-/* http_on_cancel says what to stop when the request is cancelled before it is answered. Asks of
- * MySQL and Redis and work on threads are given up without it. on_cancel may end the request, and
- * need not: it ends when nobody holds it any more, perhaps as soon as on_cancel returns.
+/* http_on_cancel registers the callback that runs when the request is cancelled before it is
+ * answered. Asks of MySQL and Redis and work on threads are cancelled without it. on_cancel may end
+ * the request, but need not: the request ends when nobody holds it any more, perhaps as soon as
+ * on_cancel returns.
  *
- * For ROUTE_STREAM, when a deadline or a drain cancels, on_cancel may still end the request as it
- * likes, with trailers for example; if it does not, the answer is broken off when it returns. */
+ * In a ROUTE_STREAM request that a deadline or a drain cancels, on_cancel may still end the answer
+ * as it likes, with trailers for example; if it does not, the answer is broken off when it
+ * returns. */
 void http_on_cancel(struct http_request *req, http_cancel_fn on_cancel);
 
-/* http_on_drain says who is told, once, that the server stops: a stream that has no end of its own
- * ends itself then. Others may go on until the drain runs out of time.
+/* http_on_drain registers the callback that runs once when the server stops, so that a stream
+ * without an end of its own ends itself. Other requests may go on until the drain runs out of time.
  *
- * on_drain: runs outside of the handler's other callbacks; soon, when the server stops already.
- * NULL: nobody.
+ * on_drain: never runs inside another callback of the handler; runs soon when the server stops
+ *           already. NULL: none.
  */
 void http_on_drain(struct http_request *req, http_drain_fn on_drain);
 
-/* http_be_long makes a request one of ROUTE_LONG, for a handler that knows by its parameters.
+/* http_be_long treats a request as one of a ROUTE_LONG route, where that depends on its parameters.
  * Called before the handler returns. */
 void http_be_long(struct http_request *req);
 
@@ -300,33 +308,33 @@ struct task_ref http_ref(const struct http_request *req);
  */
 MUST_USE struct http_request *http_from_ref(struct task_ref ref);
 
-/* http_wait says what the request waits for from now on, for waits that the handler arranges
- * itself: a timer, news of others. It shows in profiles and dumps, with the stack of the caller. A
- * handler that returns without an answer and without a word waits in the state "waiting", and is
- * leaked (core/http/forgotten.h) unless something else is under way for it. Each http_wait is for
- * one http_resume: what comes again and again is waited for again.
+/* http_wait declares what the request waits for from now on, for waits that the handler arranges
+ * itself: a timer, a message. It shows in profiles and dumps, with the stack of the caller. A
+ * handler that returns without an answer and without http_wait waits in the state "waiting", and
+ * its request is leaked (core/http/forgotten.h) unless something else is pending for it. Each
+ * http_wait is for one http_resume: for an event that recurs, call it again.
  *
- * state: a literal.
- * Returns: the reference that goes on with it.
+ * state:   a literal.
+ * Returns: the reference to give to http_resume.
  */
 struct task_ref http_wait(struct http_request *req, const char *state);
 
-/* http_unwait takes a http_wait back whose http_resume will not come: the timer is stopped, say.
- * Harmless when the request has ended, or was cancelled. */
+/* http_unwait takes an http_wait back when its http_resume will not come: the timer was stopped,
+ * for example. Harmless when the request has ended, or was cancelled. */
 void http_unwait(struct task_ref ref);
 
-/* A http_resumed_fn goes on with a request, as its handler did. */
+/* An http_resumed_fn goes on with a request, as its handler did. */
 typedef void (*http_resumed_fn)(struct http_request *req, void *arg);
 
-/* http_resume runs go_on for a request that waits, as its own callback: held, and current for
- * profiles and logs. Not for one that was cancelled.
+/* http_resume runs go_on for a request that waits, as one of its callbacks: the request is held,
+ * and current for profiles and logs.
  *
- * Returns: true; false when it has ended or was cancelled, and go_on did not run.
+ * Returns: true; false when the request has ended or was cancelled, and go_on did not run.
  */
 bool http_resume(struct task_ref ref, http_resumed_fn go_on, void *arg);
 
-/* http_hold keeps a request's memory until http_release, also when the request has ended: what its
- * handler sends then is found out and dropped. */
+/* http_hold keeps a request's memory until http_release, even after the request has ended: what its
+ * handler sends then is detected and dropped. */
 void http_hold(struct http_request *req);
 
 /* http_release takes a hold back; the request may be gone afterwards. */
@@ -352,5 +360,19 @@ const char *http_method_name(enum http_method method);
 
 /* http_status_reason is the reason phrase of a status, "Unknown" for one we do not send. */
 const char *http_status_reason(int status);
+
+/* http_status_has_body tells whether an answer with a status may have a body.
+ *
+ * Source: RFC 9110 6.4.1.
+ */
+bool http_status_has_body(int status);
+
+/* http_rpc_is_fault tells whether a gRPC status counts as an error of the server: it is not OK, and
+ * not what a client gets for a mistake of its own.
+ *
+ * rpc_status: "UNAVAILABLE" ...
+ * Source:     OpenTelemetry semantic conventions for gRPC, errors of server spans.
+ */
+bool http_rpc_is_fault(const char *rpc_status);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_field.c - the fields of an answer that a handler may not make.
+ * http_field.c - checks the fields that a handler adds to an answer.
  */
 #include "core/http/http_field.h"
 
@@ -26,7 +26,7 @@ bool http_field_is_token(struct str s)
     return is_token;
 }
 
-/* http_field_is_own looks at the length first, for every field of every answer passes here. */
+/* http_field_is_own looks at the length first: every field of every answer passes here. */
 bool http_field_is_own(struct str name)
 {
     switch (name.len) {
@@ -54,7 +54,7 @@ bool http_field_is_own(struct str name)
 
 static bool refuse(struct str name, const char *reason)
 {
-    LOG(LOG_ERROR, "http", "a response field was left out", log_str("name", name),
+    LOG(LOG_ERROR, "http", "response field left out", log_str("name", name),
         log_cstr("reason", reason));
     return false;
 }
@@ -67,10 +67,10 @@ static bool check_value(struct str name, struct str value)
 bool http_field_check(struct str name, struct str value)
 {
     if (!http_field_is_token(name)) {
-        return refuse(name, "its name is no token");
+        return refuse(name, "its name is not a token");
     }
     if (http_field_is_own(name)) {
-        return refuse(name, "it is the server's to send");
+        return refuse(name, "only the server may send it");
     }
     return check_value(name, value);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_field.h - what a field may look like, and which fields of a handler's making may be sent, in
- * heads and trailers of every protocol.
+ * http_field.h - what a field may look like, and which fields a handler may send, in heads and
+ * trailers of every protocol.
  *
  * Thread: any.
  */
@@ -17,7 +17,7 @@ bool http_field_is_token_byte(char c);
 /* http_field_is_token tells whether a text is a token. */
 bool http_field_is_token(struct str s);
 
-/* http_field_is_own tells whether a field is the server's to send: it says where a message ends,
+/* http_field_is_own tells whether only the server may send a field: it says where a message ends,
  * how the connection goes on, when the answer was made, or what http_response's content_type says.
  * `name` is compared without case.
  *
@@ -25,13 +25,12 @@ bool http_field_is_token(struct str s);
  */
 bool http_field_is_own(struct str name);
 
-/* http_field_check tells whether a handler's field may be sent. One that may not is logged, and
- * left out by the caller: a name that is no token, a value with a control byte, a field that is the
- * server's. */
+/* http_field_check tells whether a handler's field may be sent: its name is a token and not one
+ * that only the server may send, its value has no control byte. It logs one that may not; the
+ * caller leaves that out. */
 MUST_USE bool http_field_check(struct str name, struct str value);
 
-/* http_field_check_type tells whether a handler's content_type may be sent; it is logged as a field
- * is. */
+/* http_field_check_type is http_field_check for a handler's content_type. */
 MUST_USE bool http_field_check_type(struct str value);
 
 #endif

@@ -15,8 +15,8 @@
 
 struct http_series {
     struct http_series *next;     /* of the same route */
-    struct http_series *next_all; /* of all, for freeing */
-    enum http_method method;      /* a HEAD may use GET's route */
+    struct http_series *next_all; /* in http_metrics.all */
+    enum http_method method;      /* HEAD may use GET's route */
     int status;
     struct metric_histogram *duration;
     struct metric_histogram *cpu;
@@ -51,7 +51,7 @@ static bool add_route_counters(struct http_metrics *hm, struct metrics *metrics)
     };
     hm->late = metrics_family(metrics, &options);
     options.name = "toq_forgotten_requests_total";
-    options.help = "Requests that their handlers neither ended nor left anything pending for.";
+    options.help = "Requests that no handler ended and for which nothing was pending any more.";
     hm->forgotten = metrics_family(metrics, &options);
     return hm->late != NULL && hm->forgotten != NULL;
 }
@@ -62,7 +62,7 @@ static struct metric_family *add_cpu_family(struct metrics *metrics)
     const struct metric_family_options options = {
         .type = METRIC_HISTOGRAM,
         .name = "http_server_request_cpu_seconds",
-        .help = "CPU time of a request, with the writing of its answer in the turn that ended it.",
+        .help = "CPU time of a request, including the write of its answer in the turn it ended.",
         .labels = labels,
     };
     return usage_task_family(metrics, &options);
@@ -96,10 +96,10 @@ int http_metrics_init(struct http_metrics *hm, struct metrics *metrics)
 
 void http_metrics_deinit(struct http_metrics *hm)
 {
-    while (hm->spare != NULL) {
-        struct http_series *next = hm->spare->next_all;
-        free(hm->spare);
-        hm->spare = next;
+    while (hm->all != NULL) {
+        struct http_series *next = hm->all->next_all;
+        free(hm->all);
+        hm->all = next;
     }
 }
 
@@ -117,7 +117,7 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
     };
     *s = (struct http_series){
         .next = req->route->series,
-        .next_all = hm->spare,
+        .next_all = hm->all,
         .method = req->method,
         .status = req->status,
         .duration = metric_histogram(hm->duration, values),
@@ -126,7 +126,7 @@ static struct http_series *add_series(struct http_metrics *hm, const struct http
         .response_bytes = metric_histogram(hm->response_bytes, values),
     };
     req->route->series = s;
-    hm->spare = s;
+    hm->all = s;
     return s;
 }
 

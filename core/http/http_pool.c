@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_pool.c - a list of requests to use again, with their arenas.
+ * http_pool.c - a list of spare requests, with their arenas.
  */
 #include "core/http/http_pool.h"
 
@@ -15,7 +15,7 @@ static void destroy(const struct http_pool *pool, struct http_request *req)
     free(req);
 }
 
-/* add makes one more that is spare. */
+/* add allocates one more spare request. */
 static bool add(struct http_pool *pool, struct quota *quota)
 {
     const struct http_pool_kind *kind = pool->kind;

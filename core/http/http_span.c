@@ -12,28 +12,17 @@
 
 static void copy_text(char *out, size_t size, struct str s)
 {
-    const size_t len = s.len < size ? s.len : size - 1;
-    memcpy(out, s.ptr == NULL ? "" : s.ptr, len);
-    out[len] = '\0';
+    s.len = s.len < size ? s.len : size - 1;
+    *str_put(out, s) = '\0';
 }
 
-/* has_failed: as conventions have it, a client's mistake is no error of the server's span. */
+/* has_failed: a client's mistake is no error of the server's span. */
 static bool has_failed(const struct http_request *req)
 {
-    static const char *const servers_own[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
-                                              "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
-    if (req->rpc_status == NULL) {
-        return req->status >= 500;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(servers_own); i++) {
-        if (strcmp(req->rpc_status, servers_own[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return req->rpc_status == NULL ? req->status >= 500 : http_rpc_is_fault(req->rpc_status);
 }
 
-/* has_held tells whether the request ran for hold_ns at a stretch, as far as its trail tells. */
+/* has_held tells whether the request ran for hold_ns at a stretch, as far as its trail goes. */
 static bool has_held(const struct task_trail *trail, uint64_t now_ns, uint64_t hold_ns)
 {
     uint64_t since_ns = trail->facts.start_ns;
@@ -54,13 +43,12 @@ static bool has_held(const struct task_trail *trail, uint64_t now_ns, uint64_t h
 
 static void fill(struct span_record *record, struct http_request *req, uint64_t now_ns)
 {
-    const struct trace_context *trace = http_trace(req); /* begins now, if nobody has asked */
+    const struct trace_context *trace = http_trace(req); /* begins now, unless it has begun */
     record->end_ns = now_ns;
     record->method = http_method_name(req->method);
     record->version = req->transport->version;
     record->rpc_status = req->rpc_status;
     record->status = req->status;
-    record->is_tls = false;
     memcpy(record->trail.span.trace_id, trace->trace_id, sizeof(trace->trace_id));
     memcpy(&record->trail.span.span_id, trace->span_id, sizeof(trace->span_id));
     memcpy(&record->trail.span.parent_id, trace->parent_id, sizeof(trace->parent_id));
@@ -75,7 +63,7 @@ static void fill(struct span_record *record, struct http_request *req, uint64_t 
     }
 }
 
-/* keep decides about a request that may matter. Returns: whether it does. */
+/* keep records a request if it is to be exported. Returns: whether it was recorded. */
 static __attribute__((noinline)) bool keep(const struct http_spans *spans, struct http_request *req,
                                            uint64_t now_ns)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_span.h - which requests are kept to be exported, and what is kept of them.
+ * http_span.h - decides which requests are exported as spans, and records them.
  *
  * Thread: the server's loop.
  */
@@ -16,13 +16,13 @@
 struct http_spans {
     struct sampler sampler;
     struct span_ring *ring;
-    uint64_t slow_ns; /* a request that takes as long is kept; 0: none for that */
-    uint64_t hold_ns; /* ... and one that runs for so long at a stretch */
-    uint64_t look_ns; /* the lesser of the two: what takes less is neither */
+    uint64_t slow_ns; /* a request that takes as long is kept; 0: no limit */
+    uint64_t hold_ns; /* ... and one that runs this long at a stretch; 0: no limit */
+    uint64_t look_ns; /* the lesser of those that are set: a shorter request is neither */
 };
 
-/* http_spans_on_end is a http_end_fn: it writes a request into the ring that is sampled or, though
- * it is not, has failed, was slow or has held the loop.
+/* http_spans_on_end is an http_end_fn: it writes a request into the ring if the request is sampled,
+ * has failed, was slow or has held the loop. A full ring drops and counts.
  *
  * ctx: the server.
  */

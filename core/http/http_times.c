@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_times.c - a trail, added up.
+ * http_times.c - adds up the states of a trail, and formats the sums as a field.
  */
 #include "core/http/http_times.h"
 
@@ -9,6 +9,8 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/http/server.h"
+
+#define HEADER_BYTES 128
 
 static uint64_t *sum_of(struct http_times *times, const char *state)
 {
@@ -61,17 +63,17 @@ static void put(struct buf *out, const char *name, uint64_t ns)
     buf_append(out, decimals, sizeof(decimals));
 }
 
-size_t http_times_format(const struct http_request *req, uint64_t now_ns, char *out)
+/* format writes the field's value into HEADER_BYTES. Returns: its length, without a NUL. */
+static size_t format(const struct http_request *req, uint64_t now_ns, char *out)
 {
     const struct http_times times = http_times_get(req, now_ns);
     /* capacity and maximum are equal, so the buffer never grows: it stays in `out` */
-    struct buf text = {
-        .data = out, .cap = HTTP_TIMES_HEADER_BYTES, .max_bytes = HTTP_TIMES_HEADER_BYTES};
+    struct buf text = {.data = out, .cap = HEADER_BYTES, .max_bytes = HEADER_BYTES};
     put(&text, "cpu", task_cpu_ns(&req->task));
     put(&text, ", mysql", times.mysql_ns);
     put(&text, ", redis", times.redis_ns);
     put(&text, ", queue", times.mysql_pool_ns + times.loop_ns);
-    INVARIANT(!text.is_failed); /* four names and numbers of at most 20 digits */
+    INVARIANT(!text.is_failed); /* 64 bits of ns are 14 digits of ms: 116 bytes at most */
     return text.len;
 }
 
@@ -84,7 +86,7 @@ const struct http_response *http_times_add(struct http_request *req,
     }
     const size_t count = response->header_count;
     struct http_header *headers = arena_alloc(&req->arena, (count + 1) * sizeof(*headers));
-    char *value = arena_alloc(&req->arena, HTTP_TIMES_HEADER_BYTES);
+    char *value = arena_alloc(&req->arena, HEADER_BYTES);
     if (headers == NULL || value == NULL) {
         return response;
     }
@@ -92,7 +94,7 @@ const struct http_response *http_times_add(struct http_request *req,
         memcpy(headers, response->headers, count * sizeof(*headers));
     }
     headers[count].name = STR("Server-Timing");
-    headers[count].value = (struct str){value, http_times_format(req, clock_now_ns(), value)};
+    headers[count].value = (struct str){value, format(req, clock_now_ns(), value)};
     *timed = *response;
     timed->headers = headers;
     timed->header_count = count + 1;

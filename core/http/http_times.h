@@ -7,9 +7,8 @@
 
 #include "core/http/http.h"
 
-#define HTTP_TIMES_HEADER_BYTES 128
-
-/* In nanoseconds; together they are the time from its first byte on. */
+/* How long the request ran, and how long it waited for what; together the time since its first
+ * byte. */
 struct http_times {
     uint64_t running_ns;
     uint64_t mysql_ns;
@@ -21,29 +20,21 @@ struct http_times {
     uint64_t other_ns;
 };
 
-/* http_times_get adds up a request's time until now, as far as its trail tells; what a full trail
- * does not tell is `other`.
+/* http_times_get adds up a request's time until now by the states of its trail; what follows the
+ * last change of a full trail is `other`. All zero for a request that has ended.
  *
  * now_ns: clock_now_ns.
  * Thread: the loop.
  */
 struct http_times http_times_get(const struct http_request *req, uint64_t now_ns);
 
-/* http_times_format writes the value of a Server-Timing field: "cpu;dur=0.125, mysql;dur=2.007,
- * redis;dur=0.000, queue;dur=0.310", in milliseconds. The queue is that for a connection of MySQL's
- * pool, and for the loop.
+/* http_times_add adds a Server-Timing field to an answer: "cpu;dur=0.125, mysql;dur=2.007,
+ * redis;dur=0.000, queue;dur=0.310", in milliseconds. `queue` is the wait for a connection of
+ * MySQL's pool and for the loop. Answers of gRPC (is_bare) go without.
  *
- * out: HTTP_TIMES_HEADER_BYTES.
- * Returns: its length, without a NUL.
+ * timed:   room for the copy of the response; its fields lie in the request's arena.
+ * Returns: `timed`; or `response` when it is bare, or memory is missing.
  * Source:  W3C Server Timing.
- */
-size_t http_times_format(const struct http_request *req, uint64_t now_ns, char *out);
-
-/* http_times_add adds a Server-Timing field to an answer of a server that wants it; not to one of
- * gRPC.
- *
- * timed:   room for the copy; the rest of it lies in the request's arena.
- * Returns: the copy; or the response as it is, when it is gRPC's or there is no memory for it.
  */
 const struct http_response *http_times_add(struct http_request *req,
                                            const struct http_response *response,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_trace.c - which trace a request belongs to, read from its fields when somebody asks first;
- * and what its caller is told.
+ * http_trace.c - which trace a request belongs to, read from its fields at the first question; and
+ * the field of the answer that names it.
  */
 #include "core/http/http_trace.h"
 
@@ -9,15 +9,15 @@
 #include "core/http/server.h"
 #include "core/telemetry/baggage.h"
 
-/* join_or_none: a caller's trace is not worth a 503. */
+/* join_or_none: without memory the request goes on without its caller's trace. */
 static struct str join_or_none(struct http_request *req, struct str name)
 {
     struct str value;
     return http_header_join(req, name, &value) == 0 ? value : (struct str){NULL, 0};
 }
 
-/* has_parent tells whether a request has a traceparent. It is looked for in each request: lengths
- * before letters. */
+/* has_parent tells whether a request has a traceparent. Each request passes here, so lengths are
+ * compared before letters. */
 static inline bool has_parent(const struct http_request *req)
 {
     const struct str name = STR("traceparent");
@@ -30,7 +30,7 @@ static inline bool has_parent(const struct http_request *req)
     return false;
 }
 
-/* decide sets whether the request is sampled, by its trace, as far as that is known. */
+/* decide sets whether the request is sampled, unless that is known, and the flag of its trace. */
 static void decide(struct http_request *req, bool has_caller)
 {
     const struct http_spans *spans = req->server->spans;
@@ -77,8 +77,8 @@ struct str http_baggage(struct http_request *req)
     return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
 }
 
-/* decide_alone is for a request without a traceparent: of its trace no more is made than the
- * decision needs. */
+/* decide_alone decides for a request without a traceparent: its trace gets an id, where the
+ * decision depends on it, and no span. */
 static void decide_alone(struct http_request *req)
 {
     const struct sampler *sampler = &req->server->spans->sampler;
@@ -110,7 +110,8 @@ void http_trace_show(struct http_request *req)
     }
 }
 
-/* wants_trace: who asked in a trace of its own is told, and who may look for the spans. */
+/* wants_trace tells whether the answer names its span: to a caller that sent a traceparent, and
+ * where the request is sampled, so that its spans can be found. */
 static bool wants_trace(struct http_request *req)
 {
     uint64_t parent_id;

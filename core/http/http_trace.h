@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_trace.h - the trace of a request in the fields of its answer. http.h has what is read of a
- * request's own: http_trace and http_baggage.
+ * http_trace.h - whether a request is sampled, and its trace in the fields of its answer. http.h
+ * has what handlers ask: http_trace and http_baggage.
  *
  * Thread: the server's loop.
  */
@@ -19,19 +19,19 @@ struct http_traced {
     char text[TRACE_PARENT_LEN];
 };
 
-/* http_trace_is_sampled decides whether a request of a server that exports is sampled, without
- * beginning its trace where no trace is needed for that. */
+/* http_trace_is_sampled decides whether a request is sampled, once; its trace begins only where the
+ * decision needs it. The server exports spans: server->spans is not NULL. */
 bool http_trace_is_sampled(struct http_request *req);
 
-/* http_trace_show is a http_begin_fn. It begins the trace of a request whose ids are known before
- * its handler runs, a caller's or those of a sampled one, so that profiles of the handler have
- * them. */
+/* http_trace_show is an http_begin_fn. It begins the trace of a request that is sampled or has a
+ * traceparent, so that profiles of its handler show the ids. */
 void http_trace_show(struct http_request *req);
 
-/* http_trace_add adds `traceresponse` to an answer where spans are exported: the trace, and the
- * span that served it. Not of a request that is neither sampled nor in a trace of its caller's.
+/* http_trace_add adds a `traceresponse` field to an answer where spans are exported: the trace, and
+ * the span that served it. Answers of requests that are neither sampled nor in a trace of their
+ * caller, and those with more than TRACED_HEADERS_MAX fields, go without.
  *
- * Returns: the response itself, or that in `traced`.
+ * Returns: `response`, or the one in `traced`, which is used as long.
  * Source:  W3C Trace Context, level 2 (draft): traceresponse.
  */
 const struct http_response *http_trace_add(struct http_request *req,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * misuse.c - late answers and handlers' mistakes: counted, logged, and what they do.
+ * misuse.c - counts and logs late answers; logs handlers' mistakes, or aborts.
  */
 #include "core/http/misuse.h"
 
@@ -9,7 +9,7 @@
 #include "core/http/server.h"
 #include "core/task/own_stack.h"
 
-#define LATE_LINE_MS 60000 /* one line a route for so long */
+#define LATE_LINE_MS 60000 /* between two lines about the same route */
 
 static bool is_fatal = true;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * misuse.h - handlers that break the rules of http.h: found before anything is touched, so that
- * nothing of another request can be.
+ * misuse.h - handlers that break the rules of http.h: detected before anything is touched, so that
+ * no other request is harmed.
  *
  * A call for a request that was cancelled and has ended is late: any peer that hangs up can bring
  * it about, so it is dropped, counted, and logged once a route and minute. A call for a request
@@ -15,8 +15,8 @@
 
 #include "core/http/http.h"
 
-/* misuse_found accounts for a call that its request does not allow, and returns if the process is
- * to go on; the caller drops the call.
+/* misuse_found counts or logs a call that the request's state does not allow. If it returns, the
+ * caller drops the call.
  *
  * req: in any state, its memory held. call: "http_respond", a literal.
  */
@@ -28,8 +28,8 @@ void misuse_found(struct http_request *req, const char *call);
  */
 void misuse_report(struct http_request *req, const char *call, const char *problem);
 
-/* misuse_set_fatal says what a handler's mistake does, for all servers: MISUSE. At first it
- * aborts. */
+/* misuse_set_fatal chooses whether a handler's mistake aborts the process, for all servers: MISUSE.
+ * It does until this is called. */
 void misuse_set_fatal(bool is_fatal);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * observer.h - who is told of the requests of a server that have been answered: the access log, the
- * metrics, the spans and others. request.c knows none of them.
+ * observer.h - callbacks for each answered request of a server: the access log, the metrics, the
+ * spans and others. request.c knows none of them.
  *
  * Thread: the loop.
  */
@@ -18,17 +18,17 @@ struct usage_ended;
 /* The end of an answer. */
 struct http_end {
     uint64_t now_ns; /* clock_now_ns, when the answer was complete */
-    /* the account of the request's CPU time, set by the observer that closes it, the metrics'; NULL
-     * before that, or when the thread runs no loop: see usage_end */
+    /* the account of the request's CPU time, set by http_metrics_on_end, which closes it; NULL
+     * before that, and on a thread that runs no loop: see usage_end */
     struct usage_ended *cpu;
-    bool is_kept; /* with its trace, to be looked at: by the observers of spans and of records */
+    bool is_kept; /* a span or a record of the request was written: set by their observers */
 };
 
-/* A http_begin_fn is told of a request whose handler is about to run. */
+/* An http_begin_fn runs right before the handler of a request. */
 typedef void (*http_begin_fn)(struct http_request *req);
 
-/* A http_end_fn is told of a request that has been answered, or whose peer has left; the request
- * lives, and its slot too. */
+/* An http_end_fn runs once for a request that has been answered, or whose peer has left; the
+ * request still has its task and its slot. */
 typedef void (*http_end_fn)(void *ctx, struct http_request *req, struct http_end *end);
 
 struct http_observer {

@@ -26,7 +26,7 @@ static void run_work(struct pool_job *job)
     offload->work(offload->arg);
 }
 
-/* give_up calls off work that no thread has begun; what runs already goes on. */
+/* give_up cancels work that no thread has begun; work that runs goes on. */
 static void give_up(struct task_wait *wait)
 {
     struct http_offload *offload = CONTAINER_OF(wait, struct http_offload, wait);
@@ -72,7 +72,7 @@ int http_offload(struct http_request *req, struct pool *pool, http_work_fn work,
     const int status = pool_submit(pool, req->server->loop, &offload->job);
     if (status < 0) {
         free(offload);
-        return status;
+        return status == UV_EAGAIN ? UV_EBUSY : status; /* as http_fail has it: 503, and not 409 */
     }
     task_add_wait(&req->task, &offload->wait, give_up);
     http_hold(req);

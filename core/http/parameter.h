@@ -31,8 +31,8 @@ MUST_USE bool parameter_next_part(struct str *rest, char sep, struct str *ret_pa
  */
 MUST_USE bool parameter_next(struct str *rest, struct parameter *ret_parameter);
 
-/* parameter_is tells whether a value is `text`, compared without case; a quoted string is what it
- * says. */
+/* parameter_is tells whether a value equals `text`, compared without case; of a quoted string, what
+ * is between the quotes, unescaped. */
 bool parameter_is(struct str value, struct str text);
 
 #endif

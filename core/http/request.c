@@ -2,10 +2,10 @@
  *
  * request.c - the life of a request between its protocol and its handler.
  *
- * A request that a handler has is ended by that handler. When the peer leaves or the deadline
- * passes first, the request is cancelled: the handler's later answer is dropped, and only ends the
- * request; when nobody holds it, so that nobody is left to end it, it is ended here. The memory
- * goes back when the request has ended and nobody holds it.
+ * The handler that has a request ends it. When the peer leaves or the deadline passes first, the
+ * request is cancelled: the handler's later answer is dropped, and only ends the request; when
+ * nobody holds it, so that nobody is left to end it, it is ended here. The memory goes back when
+ * the request has ended and nobody holds it.
  */
 #include "core/http/request.h"
 
@@ -40,8 +40,8 @@ bool http_is_unanswered(const struct http_request *req)
     return req->life == HTTP_OPEN || req->life == HTTP_STREAMING;
 }
 
-/* may_call tells whether what a handler sends goes out. When the request is cancelled it does not;
- * in any other life than `lives` the call is misuse. */
+/* may_call tells whether a call of a handler takes effect: the request's life is among `lives`. For
+ * a cancelled request the call is dropped; otherwise it is misuse. */
 static bool may_call(struct http_request *req, unsigned lives, const char *call)
 {
     loop_require_thread(req->server->loop, call);
@@ -56,8 +56,8 @@ static bool may_call(struct http_request *req, unsigned lives, const char *call)
 
 /* --- the end of a request --- */
 
-/* account tells the server's observers of an answer that is complete. */
-static void account(struct http_request *req)
+/* notify_observers: the answer is complete. */
+static void notify_observers(struct http_request *req)
 {
     struct http_end end = {.now_ns = clock_now_ns()};
     for (const struct http_observer *o = req->server->observers; o->on_end != NULL; o++) {
@@ -74,7 +74,7 @@ static void finish(struct http_request *req)
     task_end(&req->task);
 }
 
-/* finish_cancelled ends the request if that is what is left to do. */
+/* finish_cancelled ends the request if it was cancelled. */
 static void finish_cancelled(struct http_request *req)
 {
     if (req->life == HTTP_CANCELLED) {
@@ -117,8 +117,9 @@ static void set_cancelled(struct http_request *req)
     task_set_cancelled(&req->task, on_unheld);
 }
 
-/* run_on_cancel tells the handler, and gives up what the request waits for. The caller has a hold:
- * beside that and the protocol's own, others are those of whoever will still end the request. */
+/* run_on_cancel runs the handler's on_cancel, and cancels what the request waits for. The caller
+ * holds the request; if beside that hold there are only the protocol's, nobody is left to end the
+ * request. */
 static void run_on_cancel(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
@@ -139,7 +140,7 @@ static void run_on_cancel(struct http_request *req, int status)
 
 /* cancel_politely lets a ROUTE_STREAM handler end its answer itself.
  *
- * Returns: whether it did. */
+ * Returns: whether the handler did. */
 static bool cancel_politely(struct http_request *req, int status)
 {
     const http_cancel_fn on_cancel = req->on_cancel;
@@ -153,7 +154,7 @@ static bool cancel_politely(struct http_request *req, int status)
     return !http_is_unanswered(req);
 }
 
-/* cancel answers in the handler's place: the peer is there and hears about it. */
+/* cancel answers in the handler's place: the peer is still there. */
 static void cancel(struct http_request *req, int status)
 {
     static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
@@ -174,7 +175,7 @@ static void cancel(struct http_request *req, int status)
         req->status = response.status;
     }
     req->transport->cancel(req, &response);
-    account(req);
+    notify_observers(req);
     if (!has_handler) {
         finish(req);
         return;
@@ -183,7 +184,7 @@ static void cancel(struct http_request *req, int status)
     run_on_cancel(req, status);
 }
 
-/* on_task_cancel: the deadline passed, or a drain ran out of time. */
+/* on_task_cancel: the deadline passed, a drain ran out of time, or an ask found no memory. */
 static void on_task_cancel(struct task *task, int status)
 {
     task_hold(task);
@@ -204,7 +205,7 @@ void http_request_abandon(struct http_request *req)
         req->status = 499; /* as nginx counts it: the client closed the request */
     }
     req->task.on_cancel = NULL;
-    account(req);
+    notify_observers(req);
     task_hold(&req->task);
     set_cancelled(req);
     run_on_cancel(req, UV_ECANCELED);
@@ -267,7 +268,7 @@ int http_request_route(struct http_request *req)
         req->allow = router_all_methods(router);
         return 0;
     }
-    struct router_match match = {0}; /* parameters that the template lacks are empty */
+    struct router_match match = {0};
     int rc = router_match(router, req->method, req->path, &req->arena, &match);
     if (rc == 0 && req->query.len > 0) {
         rc = http_request_decode_query(req);
@@ -280,7 +281,7 @@ int http_request_route(struct http_request *req)
     return rc;
 }
 
-/* show_peer tells other threads whose request it is that goes on, and which trace it belongs to. */
+/* show_peer shows other threads whose request is in flight, and which trace it belongs to. */
 static void show_peer(struct http_request *req)
 {
     const struct conn *conn =
@@ -325,8 +326,8 @@ void http_request_dispatch(struct http_request *req)
 
 /* --- answers --- */
 
-/* checked is the response; one that says 500 in place of one whose status is none. An interim
- * status is none, too: the peer would take the next answer for the end of this one. */
+/* checked returns the response, or a 500 in place of one with an invalid status. An interim status
+ * is invalid, too: the peer would take the next answer for the final one of this request. */
 static const struct http_response *checked(struct http_request *req, const char *call,
                                            const struct http_response *response)
 {
@@ -336,7 +337,7 @@ static const struct http_response *checked(struct http_request *req, const char 
     if (LIKELY(response->status >= 200 && response->status <= 599)) {
         return response;
     }
-    misuse_report(req, call, "its status is not 200 to 599: 500 is sent");
+    misuse_report(req, call, "the status is not 200 to 599: 500 is sent");
     return &internal;
 }
 
@@ -354,7 +355,7 @@ void http_respond(struct http_request *req, const struct http_response *response
         }
         req->status = response->status;
         req->transport->respond(req, response);
-        account(req);
+        notify_observers(req);
         finish(req);
     } else {
         finish_cancelled(req);
@@ -394,7 +395,7 @@ void http_stream_end(struct http_request *req)
 {
     if (may_call(req, LIFE(STREAMING), "http_stream_end")) {
         req->transport->stream_end(req);
-        account(req);
+        notify_observers(req);
         finish(req);
     } else {
         finish_cancelled(req);
@@ -407,7 +408,7 @@ void http_stream_end_with(struct http_request *req, const struct http_header *tr
     REQUIRE((req->route->flags & ROUTE_STREAM) != 0);
     if (may_call(req, LIFE(STREAMING), "http_stream_end_with")) {
         req->transport->stream_end_with(req, trailers, count);
-        account(req);
+        notify_observers(req);
         finish(req);
     } else {
         finish_cancelled(req);
@@ -421,7 +422,7 @@ void http_stream_leave(struct http_request *req, const struct http_header *trail
         return;
     }
     req->transport->stream_end_with(req, trailers, count);
-    account(req);
+    notify_observers(req);
     set_cancelled(req);
     http_end_waits(req);
     req->on_cancel = NULL;
@@ -437,10 +438,10 @@ void http_reset(struct http_request *req, enum http_reset code)
         return;
     }
     if (req->life == HTTP_OPEN) {
-        req->status = 500; /* nobody sees it but the accounts */
+        req->status = 500; /* for the observers alone: no status is sent */
     }
     req->transport->reset(req, code);
-    account(req);
+    notify_observers(req);
     finish(req);
 }
 
@@ -479,8 +480,8 @@ void http_on_drain(struct http_request *req, http_drain_fn on_drain)
     }
 }
 
-/* tell_drain: all tasks are requests. */
-static void tell_drain(struct task *task, void *arg)
+/* run_on_drain: all tasks are requests. */
+static void run_on_drain(struct task *task, void *arg)
 {
     struct http_request *req = CONTAINER_OF(task, struct http_request, task);
     const http_drain_fn on_drain = req->on_drain;
@@ -495,7 +496,7 @@ static void tell_drain(struct task *task, void *arg)
 
 void http_tell_drain(struct http_server *server)
 {
-    task_for_each(tell_drain, server);
+    task_for_each(run_on_drain, server);
 }
 
 void http_be_long(struct http_request *req)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * respond.c - answers in a line: texts, JSON, and the status of each error; grpc_status_of has
+ * respond.c - whole answers in one call: text, JSON, and the status of an error; grpc_status_of has
  * gRPC's.
  */
 #include <stdarg.h>
@@ -94,7 +94,7 @@ void http_fail(struct http_request *req, int error)
         {UV_ECONNRESET, 503, "the database went away"},
         {UV_ETIMEDOUT, 503, "the database is slow"},
         {UV_ECONNABORTED, 503, "the database is busy"},
-        {UV_EBUSY, 503, "the database is busy"},
+        {UV_EBUSY, 503, "the server is busy"},
         {UV_EROFS, 503, "the database takes no writes"},
         {UV_ECANCELED, 503, "shutting down"},
         {UV_ENOMEM, 503, "out of memory"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * router.c - a tree with one level per segment. Routes are few and paths short, so siblings are
- * searched in line; what matters is that a request costs one pass over its path.
+ * searched one after the other: a request costs one pass over its path.
  */
 #include "core/http/router.h"
 
@@ -211,9 +211,9 @@ static int split_path(struct str path, struct arena *arena, struct segments *ret
     return 0;
 }
 
-/* find_node walks the tree; where a literal leads nowhere it comes back and tries the parameter,
- * then what takes the rest. The depth is the number of segments, and each level branches at most in
- * two where a template made it so. */
+/* find_node walks the tree; where a literal leads nowhere it backtracks to the parameter, then to
+ * "*". The depth is the number of segments, and each level branches at most in two, where the
+ * templates do. */
 static const struct node *find_node(const struct node *node, const struct segments *segments,
                                     size_t depth, size_t param_count, struct str *params)
 {
@@ -222,7 +222,7 @@ static const struct node *find_node(const struct node *node, const struct segmen
     }
     const struct str segment = segments->list[depth];
     const struct node *child = find_child(node, segment);
-    if (node->parameter == NULL && node->rest == NULL) { /* nothing to come back for */
+    if (node->parameter == NULL && node->rest == NULL) { /* nothing to backtrack to */
         return child == NULL ? NULL : find_node(child, segments, depth + 1, param_count, params);
     }
     if (child != NULL) {
@@ -242,7 +242,7 @@ static const struct node *find_node(const struct node *node, const struct segmen
     return node->rest;
 }
 
-/* with_implied adds the methods that the server answers by itself where there are `methods`. */
+/* with_implied adds the methods that the server answers by itself: OPTIONS, and HEAD beside GET. */
 static unsigned with_implied(unsigned methods)
 {
     const unsigned all = methods | (1u << METHOD_OPTIONS);

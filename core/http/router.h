@@ -22,25 +22,24 @@ struct http_series;
 
 typedef void (*route_handler_fn)(struct http_request *req, void *arg);
 
-/* A route_refuse_fn answers a request whose head cannot be taken: too big, malformed; the request
- * may lack any of its fields. As http_respond_error. */
+/* A route_refuse_fn answers a request whose head is refused, too big or malformed, or for which
+ * memory is missing; the request may lack any of its fields. Arguments as http_respond_error. */
 typedef void (*route_refuse_fn)(struct http_request *req, int status, const char *detail);
 
 enum route_flags {
     ROUTE_BODY = 1,        /* the handler wants the request's body; else it is read and dropped */
     ROUTE_NO_DEADLINE = 2, /* the handler takes as long as its parameters say */
-    ROUTE_STREAM =
-        4, /* the handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505 */
-    ROUTE_RPC = 8, /* a method of gRPC: profiles have it as "rpc", without the first slash */
-    /* The answer takes as long as its client stays: a capture, a stream of events. Others are
-     * answered when the client has sent FIN behind its request; here that is its departure, also
-     * behind unread bytes. */
+    /* The handler runs before the body: http_on_body. HTTP/2 only; HTTP/1 gets 505. */
+    ROUTE_STREAM = 4,
+    ROUTE_RPC = 8, /* a method of gRPC: profiles label it "rpc", without the first slash */
+    /* The answer lasts as long as its client stays: a capture, a stream of events. A FIN behind the
+     * request means that the client has left; requests of other routes are still answered. */
     ROUTE_LONG = 16,
-    ROUTE_VITAL = 32 /* served also when no memory is left for others: health */
+    ROUTE_VITAL = 32 /* served even when no memory is left for others: health */
 };
 
-/* ROUTE_SLOW_MS(ms), among a route's flags, is the limit beyond which an answer of it keeps a
- * recording, in place of RECORDER_SLOW_MS: 1 to 1048575. */
+/* ROUTE_SLOW_MS(ms), among a route's flags, is the duration from which on an answer of it triggers
+ * a recording, in place of RECORDER_SLOW_MS: 1 to 1048575. */
 #define ROUTE_SLOW_SHIFT  12
 #define ROUTE_SLOW_MS(ms) ((unsigned)(ms) << ROUTE_SLOW_SHIFT)
 
@@ -50,9 +49,9 @@ enum route_flags {
 struct route_kept {
     uint64_t due_ns[HTTP_BANDS + 1]; /* by band; the last: of one that failed */
     uint64_t cpu_due_ns;
-    uint64_t slow_line_due_ns; /* until then no slow request of it is logged ... */
+    uint64_t slow_line_due_ns; /* until then slow requests of it are not logged ... */
     uint64_t slow_left_out;    /* ... but counted here */
-    uint64_t cpu_ticks;        /* of the most expensive one of late */
+    uint64_t cpu_ticks;        /* of the last one that was kept as expensive */
 };
 
 struct route {
@@ -64,38 +63,38 @@ struct route {
     uint32_t label;             /* label.h */
     struct http_series *series; /* http_metrics.c's */
     uint64_t *late;             /* http_metrics.c's: late answers; NULL until there is one */
-    uint64_t *forgotten;        /* ... and requests that their handler has forgotten */
+    uint64_t *forgotten;        /* ... and forgotten requests */
     struct route_kept kept;
-    uint64_t late_line_due_ms; /* until then no late answer of it is logged */
+    uint64_t late_line_due_ms; /* until then late answers of it are not logged */
 };
 
 struct router_match {
-    struct route *route; /* never NULL: where nothing matches, the router's route for that */
-    unsigned allow;      /* bit (1 << method) of the methods that the path has; 0: no such path */
-    struct str params[HTTP_PARAMS_MAX];
+    struct route *route; /* never NULL: router_unmatched's where nothing matches */
+    unsigned allow;      /* bit (1 << method) of each method that the path has; 0: no such path */
+    struct str params[HTTP_PARAMS_MAX]; /* those beyond the template's are not defined */
 };
 
 /* router_create makes an empty router.
  *
- * refuse: answers requests whose head cannot be taken: http_respond_error. unmatched: the handler
- * of requests that no route matches: http_respond_unmatched.
- * Returns: the router; NULL when memory is missing.
+ * refuse:    answers requests that are refused: http_respond_error.
+ * unmatched: the handler of requests that no route matches: http_respond_unmatched.
+ * Returns:   the router; NULL when memory is missing.
  */
 MUST_USE struct router *router_create(route_refuse_fn refuse, route_handler_fn unmatched);
 
 /* router_destroy frees it; takes NULL. */
 void router_destroy(struct router *router);
 
-/* router_add registers a route. A template that is already there with this method replaces its
- * handler.
+/* router_add registers a route, in place of an earlier one with the same template and method.
  *
+ * flags:   enum route_flags.
  * Returns: 0; UV_ENOMEM. A template without a leading '/', or with more than HTTP_PARAMS_MAX
- * parameters, is a broken REQUIRE.
+ *          parameters, is a broken REQUIRE.
  */
 MUST_USE int router_add(struct router *router, enum http_method method, const char *path,
                         route_handler_fn handler, void *arg, unsigned flags);
 
-/* A line of a table of routes. */
+/* A row of a table of routes. */
 struct route_row {
     enum http_method method;
     const char *path;
@@ -103,7 +102,10 @@ struct route_row {
     unsigned flags;
 };
 
-/* router_add_rows adds a table of routes whose handlers share `arg`. Returns: as router_add. */
+/* router_add_rows adds a table of routes whose handlers share `arg`.
+ *
+ * Returns: as router_add; the rows before the one that failed stay.
+ */
 MUST_USE int router_add_rows(struct router *router, const struct route_row *rows, size_t count,
                              void *arg);
 
@@ -112,18 +114,20 @@ MUST_USE int router_add_rows(struct router *router, const struct route_row *rows
 void router_set_fallback(struct router *router, route_handler_fn handler, void *arg,
                          unsigned flags);
 
-/* router_set_refusal says who answers HTTP/2's requests whose head cannot be taken, in place of
- * http_respond_error. */
+/* router_set_refusal replaces router_create's `refuse`. HTTP/2 uses it for every request that it
+ * refuses, HTTP/1 for lack of memory alone. */
 void router_set_refusal(struct router *router, route_refuse_fn refuse);
 
-/* router_refusal is who answers them. */
+/* router_refusal is the router's `refuse`. */
 route_refuse_fn router_refusal(const struct router *router);
 
-/* router_match finds the route of a request: HEAD takes GET's when it has none of its own.
+/* router_match finds the route of a request: HEAD takes GET's when it has none of its own. A path
+ * of more than ROUTER_SEGMENTS_MAX segments matches nothing.
  *
- * path: not decoded. arena: for decoded segments.
- * Returns: 0 with *ret_match set, whatever was found; UV_EINVAL when the path has a bad escape, a
- * NUL or no leading '/'; UV_ENOMEM.
+ * path:    not decoded.
+ * arena:   for decoded segments.
+ * Returns: 0 with *ret_match set, whatever was found; UV_EINVAL when the path has a bad escape, %00
+ *          or no leading '/'; UV_ENOMEM.
  */
 MUST_USE int router_match(struct router *router, enum http_method method, struct str path,
                           struct arena *arena, struct router_match *ret_match);
@@ -134,7 +138,7 @@ MUST_USE int router_match(struct router *router, enum http_method method, struct
  */
 void router_format_allow(unsigned allow, char *out);
 
-/* router_all_methods is the mask of all methods of all routes, for OPTIONS *. */
+/* router_all_methods is the mask of the methods of all routes, for OPTIONS *. */
 unsigned router_all_methods(const struct router *router);
 
 /* router_each calls `fn` for each route, in no order that means anything. */

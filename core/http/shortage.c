@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * shortage.c - requests that are refused, bodies that wait and answers that are replaced, while
- * memory is short.
+ * shortage.c - requests that are refused and answers that are replaced while memory is short.
  */
 #include "core/http/shortage.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * status.c - reason phrases.
+ * status.c - what a status says: its reason phrase, whether a body follows, whether it is an error
+ * of the server.
  *
  * Source: RFC 9110 15, RFC 6585.
  */
@@ -54,4 +55,21 @@ const char *http_status_reason(int status)
         }
     }
     return "Unknown";
+}
+
+bool http_status_has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+bool http_rpc_is_fault(const char *rpc_status)
+{
+    static const char *const faults[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
+                                         "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
+    for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
+        if (strcmp(rpc_status, faults[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/base/hex.h"
 #include "core/http/request.h"
 
 const char *http_request_split(struct http_request *req, struct str rest)
@@ -28,23 +29,14 @@ const char *http_request_split(struct http_request *req, struct str rest)
     return NULL;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* decode_escape reads the two digits behind a '%': the byte, or -1 for a bad escape or NUL. */
+/* decode_escape reads the two digits behind a '%'. Returns: the byte; -1: a bad escape, or NUL. */
 static int decode_escape(struct str digits)
 {
     if (digits.len < 2) {
         return -1;
     }
-    const int high = hex_value(digits.ptr[0]);
-    const int low = hex_value(digits.ptr[1]);
+    const int high = hex_value_any(digits.ptr[0]);
+    const int low = hex_value_any(digits.ptr[1]);
     return high < 0 || low < 0 || (high | low) == 0 ? -1 : high * 16 + low;
 }
 
@@ -92,7 +84,7 @@ int http_decode(struct arena *arena, struct str s, bool is_plus_space, struct st
 
 /* --- query parameters --- */
 
-/* put_decoded writes a name or a value with a NUL behind it, which no decoded text has within.
+/* put_decoded writes a name or a value and a NUL; no decoded text contains one.
  *
  * Returns: how many bytes. */
 static size_t put_decoded(char *out, struct str s)
@@ -114,7 +106,7 @@ int http_request_decode_query(struct http_request *req)
     if (rest.len == 0) {
         return 0;
     }
-    /* a field of one byte, and the '&' behind it, become that byte and two NULs */
+    /* at worst a field of one byte and the '&' behind it become that byte and two NULs */
     char *out = arena_alloc(&req->arena, 2 * (rest.len + 1));
     if (out == NULL) {
         return UV_ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * wait.c - what outlives a callback of a handler: references, holds, waits of its own and for its
- * peer.
+ * wait.c - what outlives a callback of a handler: references, holds, and waits, its own and those
+ * for the peer.
  */
 #include "core/http/request.h"
 
@@ -16,7 +16,7 @@ struct http_request *http_from_ref(struct task_ref ref)
     return task == NULL ? NULL : CONTAINER_OF(task, struct http_request, task);
 }
 
-/* --- what the peer is to do --- */
+/* --- waits for the peer --- */
 
 static void set_peer_waits(struct http_request *req, unsigned waits)
 {
@@ -39,7 +39,7 @@ void http_peer_has(struct http_request *req, enum http_peer_wait wait)
     set_peer_waits(req, req->peer_waits & ~(unsigned)wait);
 }
 
-/* --- what the handler arranges itself --- */
+/* --- waits that the handler arranges itself --- */
 
 struct task_ref http_wait(struct http_request *req, const char *state)
 {
@@ -52,7 +52,7 @@ struct task_ref http_wait(struct http_request *req, const char *state)
 
 static void end_wait(struct http_request *req)
 {
-    if (req->wait_count > 0) { /* one that resumes more often than it waited does no harm */
+    if (req->wait_count > 0) { /* to resume more often than it waited does no harm */
         req->wait_count--;
         task_awaited(&req->task, (struct task_waker){.kind = req->waited});
     }

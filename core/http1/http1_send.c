@@ -13,20 +13,12 @@
  */
 #define FIXED_HEAD_BYTES 256
 
-static char *put(char *out, struct str s)
-{
-    if (s.len > 0) { /* an empty view may hold NULL */
-        memcpy(out, s.ptr, s.len);
-    }
-    return out + s.len;
-}
-
 static char *put_field(char *out, struct str name, struct str value)
 {
-    out = put(out, name);
-    out = put(out, STR(": "));
-    out = put(out, value);
-    return put(out, STR("\r\n"));
+    out = str_put(out, name);
+    out = str_put(out, STR(": "));
+    out = str_put(out, value);
+    return str_put(out, STR("\r\n"));
 }
 
 static size_t head_bound(const struct http_response *response)
@@ -42,13 +34,13 @@ static size_t head_bound(const struct http_response *response)
 static char *put_status_line(char *out, int status)
 {
     if (status == 200) {
-        return put(out, STR("HTTP/1.1 200 OK\r\n"));
+        return str_put(out, STR("HTTP/1.1 200 OK\r\n"));
     }
-    out = put(out, STR("HTTP/1.1 "));
+    out = str_put(out, STR("HTTP/1.1 "));
     out += str_format_u64(out, (uint64_t)status);
     *out++ = ' ';
-    out = put(out, str_from(http_status_reason(status)));
-    return put(out, STR("\r\n"));
+    out = str_put(out, str_from(http_status_reason(status)));
+    return str_put(out, STR("\r\n"));
 }
 
 /* put_head writes all but the fields that frame the body and the empty line. */
@@ -56,9 +48,9 @@ static char *put_head(char *out, const struct http1_exchange *ex,
                       const struct http_response *response)
 {
     out = put_status_line(out, response->status);
-    out = put(out, STR("Date: "));
-    out = put(out, loop_http_date(ex->req.server->loop));
-    out = put(out, STR("\r\n"));
+    out = str_put(out, STR("Date: "));
+    out = str_put(out, loop_http_date(ex->req.server->loop));
+    out = str_put(out, STR("\r\n"));
     const struct str type = str_from(response->content_type == NULL ? "" : response->content_type);
     if (type.len > 0 && http_field_check_type(type)) {
         out = put_field(out, STR("Content-Type"), type);
@@ -70,34 +62,30 @@ static char *put_head(char *out, const struct http1_exchange *ex,
         }
     }
     if (!ex->is_keep_alive) {
-        out = put(out, STR("Connection: close\r\n"));
+        out = str_put(out, STR("Connection: close\r\n"));
     } else if (ex->req.version_minor == 0) {
-        out = put(out, STR("Connection: keep-alive\r\n"));
+        out = str_put(out, STR("Connection: keep-alive\r\n"));
     }
     return out;
-}
-
-static bool has_body(int status)
-{
-    return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
 }
 
 static int send_whole(struct http1_exchange *ex, const struct http_response *response)
 {
     struct conn *conn = ex->h1->conn;
-    const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body(response->status);
+    const bool has_body = http_status_has_body(response->status);
+    const bool is_body_sent = ex->req.method != METHOD_HEAD && has_body;
     const struct str body = is_body_sent ? response->body : STR("");
     char *start = conn_reserve(conn, head_bound(response) + body.len);
     if (start == NULL) {
         return UV_ENOMEM;
     }
     char *out = put_head(start, ex, response);
-    if (has_body(response->status)) {
-        out = put(out, STR("Content-Length: "));
+    if (has_body) {
+        out = str_put(out, STR("Content-Length: "));
         out += str_format_u64(out, response->body.len);
-        out = put(out, STR("\r\n"));
+        out = str_put(out, STR("\r\n"));
     }
-    out = put(put(out, STR("\r\n")), body);
+    out = str_put(str_put(out, STR("\r\n")), body);
     conn_commit(conn, (size_t)(out - start));
     ex->req.sent_body_bytes = body.len;
     return 0;
@@ -129,7 +117,7 @@ static int send_response(struct http1_exchange *ex, const struct http_response *
 static int send_stream_head(struct http1_exchange *ex, const struct http_response *response)
 {
     struct conn *conn = ex->h1->conn;
-    ex->is_chunked_answer = ex->req.version_minor == 1 && has_body(response->status);
+    ex->is_chunked_answer = ex->req.version_minor == 1 && http_status_has_body(response->status);
     if (ex->req.version_minor == 0) {
         ex->is_keep_alive = false; /* the end of the connection is the end of the body */
     }
@@ -139,9 +127,9 @@ static int send_stream_head(struct http1_exchange *ex, const struct http_respons
     }
     char *out = put_head(start, ex, response);
     if (ex->is_chunked_answer) {
-        out = put(out, STR("Transfer-Encoding: chunked\r\n"));
+        out = str_put(out, STR("Transfer-Encoding: chunked\r\n"));
     }
-    out = put(out, STR("\r\n"));
+    out = str_put(out, STR("\r\n"));
     conn_commit(conn, (size_t)(out - start));
     ex->is_chunked_answer = ex->is_chunked_answer && ex->req.method != METHOD_HEAD;
     return 0;
@@ -172,8 +160,8 @@ static int send_chunk(const struct http1_exchange *ex, struct str data)
     if (start == NULL) {
         return UV_ENOMEM;
     }
-    char *out = put(put_hex(start, data.len), STR("\r\n"));
-    out = put(put(out, data), STR("\r\n"));
+    char *out = str_put(put_hex(start, data.len), STR("\r\n"));
+    out = str_put(str_put(out, data), STR("\r\n"));
     conn_commit(conn, (size_t)(out - start));
     return 0;
 }

@@ -193,11 +193,6 @@ static void put_checked(struct fields *fields, struct str name, struct str value
     }
 }
 
-static bool has_body(int status)
-{
-    return status >= 200 && status != 204 && status != 304; /* RFC 9110 6.4.1 */
-}
-
 /* submit_head gives nghttp2 the head of an answer.
  *
  * length: of the body, for Content-Length; NULL when it is not known. has_data: DATA follows. */
@@ -347,7 +342,7 @@ static void respond(struct http_request *req, const struct http_response *respon
     if (http2_stream_is_closed(st)) {
         return; /* which the handler was about to hear */
     }
-    const bool has_content = has_body(response->status);
+    const bool has_content = http_status_has_body(response->status);
     const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
     const bool has_more = has_data || response->trailer_count > 0;
     http2_life_answer(st);
@@ -372,7 +367,7 @@ static void stream_start(struct http_request *req, const struct http_response *r
     if (http2_stream_is_closed(st)) {
         return;
     }
-    st->is_bodyless = req->method == METHOD_HEAD || !has_body(response->status);
+    st->is_bodyless = req->method == METHOD_HEAD || !http_status_has_body(response->status);
     const int rv = submit_head(st, response, NULL, true);
     check(st->h2, rv);
     if (rv != 0) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * access_log.c - counts access lines of a second, and those left out.
+ * access_log.c - counts the access lines of a second, and those left out.
  *
- * Flow: first line -> a second begins -> up to max_per_s lines, the others are counted -> it ends:
- *       their number as a line
+ * Flow: the first line begins a second -> up to max_per_s lines, the others are counted -> the
+ *       second ends: a line with their number
  */
 #include "core/observe/access_log.h"
 
@@ -20,11 +20,11 @@ struct access_log {
     struct loop *loop;
     const char *name;
     uint64_t every;
-    uint64_t count; /* requests since the last that was to have a line */
+    uint64_t count; /* requests since the last one that `every` chose */
     uint64_t max_per_s;
     uint64_t written_count; /* lines in this second, which the first one begins */
     uint64_t left_out_count;
-    struct wheel_timer second; /* its end */
+    struct wheel_timer second; /* the end of it */
     enum log_level level;
 };
 
@@ -64,13 +64,13 @@ void access_log_flush(struct access_log *log)
     if (log == NULL || log->left_out_count == 0) {
         return;
     }
-    LOG(log->level, "access", "sampled: more than LOG_ACCESS_MAX_PER_S, the rest left out",
+    LOG(log->level, "access", "lines left out: more than LOG_ACCESS_MAX_PER_S",
         log_cstr("server", log->name), log_u64("max_per_s", log->max_per_s),
         log_u64("left_out", log->left_out_count));
     log->left_out_count = 0;
 }
 
-/* wants_line counts a request. Returns: whether its line is to be written. */
+/* wants_line counts a request. Returns: whether it gets a line. */
 static bool wants_line(struct access_log *log)
 {
     if (++log->count < log->every) {
@@ -104,7 +104,7 @@ static void write_line(const struct access_log *log, struct http_request *req, u
         log_show(LOG_SHOW_VALUE, log_u64("duration_us", (now_ns - req->task.start_ns) / NS_PER_US)),
         log_show(LOG_SHOW_NOT, log_u64("cpu_us", task_cpu_ns(&req->task) / NS_PER_US)),
         log_show(LOG_SHOW_NOT, log_cstr("peer", peer)),
-        /* last: others than gRPC calls have none */
+        /* last: only gRPC calls have one */
         log_show(LOG_SHOW_VALUE, log_cstr("rpc_status", req->rpc_status)),
     };
     struct task *previous = task_enter(&req->task);

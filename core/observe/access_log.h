@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * access_log.h - which requests get a line in the log: each, or one in so many, and no more than so
- * many a second.
+ * access_log.h - a line in the log for each request, or for one in so many, and at most so many
+ * lines a second.
  *
  * Thread: the listener's loop.
  */
@@ -13,18 +13,18 @@
 #include "core/telemetry/log.h"
 
 struct access_log_options {
-    const char *name;   /* of the listener, a literal */
-    uint64_t every;     /* a line for one request in so many; 0: none */
+    const char *name;   /* the listener's, a literal */
+    uint64_t every;     /* one line for this many requests; 0: none */
     uint64_t max_per_s; /* lines; 0: no limit */
     enum log_level level;
 };
 
 struct access_log;
 
-/* access_log_create makes the account of a listener.
+/* access_log_create makes the access log of a listener.
  *
  * options: copied.
- * Returns: NULL when memory is missing.
+ * Returns: the log; NULL when memory is missing.
  */
 MUST_USE struct access_log *access_log_create(struct loop *loop,
                                               const struct access_log_options *options);
@@ -32,14 +32,14 @@ MUST_USE struct access_log *access_log_create(struct loop *loop,
 /* access_log_destroy frees it; takes NULL. */
 void access_log_destroy(struct access_log *log);
 
-/* access_log_on_end is a http_end_fn, for a log whose `every` is not 0. It writes the line as the
- * request's own, wherever it ends: so it has its trace.
+/* access_log_on_end is an http_end_fn, for a log whose `every` is not 0. The request's task is
+ * current meanwhile, so that the line has its trace.
  *
  * ctx: a struct access_log.
  */
 void access_log_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
-/* access_log_flush says how many lines have been left out, if any; takes NULL. */
+/* access_log_flush logs how many lines were left out in this second, if any; takes NULL. */
 void access_log_flush(struct access_log *log);
 
 #endif

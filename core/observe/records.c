@@ -52,19 +52,10 @@ static size_t band_of(uint64_t duration_ns)
     return band;
 }
 
-/* has_failed: a client's own mistakes are no failure, of gRPC's either (OpenTelemetry's conventions
- * for servers); 499 is one that has left. */
+/* has_failed: a mistake of the client's is no failure; that it left (499) is one. */
 static bool has_failed(const struct http_request *req)
 {
-    static const char *const faults[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
-                                         "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
-    const bool is_ok = req->rpc_status == NULL || strcmp(req->rpc_status, "OK") == 0;
-    for (size_t i = 0; !is_ok && i < ARRAY_COUNT(faults); i++) {
-        if (strcmp(req->rpc_status, faults[i]) == 0) {
-            return true;
-        }
-    }
-    return req->status >= 499;
+    return req->status >= 499 || (req->rpc_status != NULL && http_rpc_is_fault(req->rpc_status));
 }
 
 static bool is_due(uint64_t *due_ns, uint64_t now_ns)
@@ -76,8 +67,8 @@ static bool is_due(uint64_t *due_ns, uint64_t now_ns)
     return true;
 }
 
-/* is_expensive: a second begins with the first that uses any, and goes on with those that use half
- * as much again as the last one kept. */
+/* is_expensive chooses the first request of a second, and those that use half as much CPU time
+ * again as the last one chosen. */
 static bool is_expensive(struct route_kept *kept, uint64_t ticks, uint64_t now_ns)
 {
     const bool is_more = ticks > kept->cpu_ticks + kept->cpu_ticks / 2;
@@ -105,17 +96,14 @@ static struct http_record *next_record(struct http_records *records)
 
 static void copy_path(const struct http_request *req, char *out)
 {
-    const struct str path = req->path.ptr == NULL ? req->target : req->path;
-    const size_t len = path.len < HTTP_RECORD_PATH_BYTES ? path.len : HTTP_RECORD_PATH_BYTES - 1;
-    if (len > 0) {
-        memcpy(out, path.ptr, len);
-    }
-    out[len] = '\0';
+    struct str path = req->path.ptr == NULL ? req->target : req->path;
+    path.len = path.len < HTTP_RECORD_PATH_BYTES ? path.len : HTTP_RECORD_PATH_BYTES - 1;
+    *str_put(out, path) = '\0';
 }
 
 static void fill(struct http_record *record, struct http_request *req, uint64_t now_ns)
 {
-    (void)http_trace(req); /* what is kept has an id */
+    (void)http_trace(req); /* every record has a trace id */
     record->end_ns = now_ns;
     record->server = req->server->listener.name;
     record->method = http_method_name(req->method);
@@ -128,7 +116,7 @@ static void fill(struct http_record *record, struct http_request *req, uint64_t 
     record->trail.facts.costs = task_get_costs(&req->task);
 }
 
-/* write_record fills the next record; nobody takes it before its CPU time is known. */
+/* write_record fills the next record, which cannot be taken before its CPU time is known. */
 static __attribute__((noinline)) struct http_record *
 write_record(struct http_records *records, struct http_request *req, const struct http_end *end)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * records.h - requests that have ended, for who looks at them later: a ring of records that the
- * loop which serves them writes, and one other thread takes.
+ * records.h - records of requests that have ended, in a ring between the loop that serves them and
+ * one reader.
  *
  * A record takes a microsecond or two to write, so few requests get one: per route and second the
- * first of each band of durations, the first that failed, and what uses more CPU time than those
- * before it. So a slow one is seen behind any number of fast ones.
+ * first of each band of durations, the first that failed, and those that use half as much CPU time
+ * again as the last one kept. So a slow request is recorded behind any number of fast ones.
  *
  * Flow:    a request ends -> http_records_on_end -> the end of the turn, when its CPU time is known
  *          -> http_records_take
- * Failure: when nobody takes them, records are dropped, and counted.
+ * Failure: when the ring is full, records are dropped, and counted.
  * Memory:  HTTP_RECORDS_MAX records.
  * Thread:  as each function says.
  */
@@ -33,9 +33,9 @@ struct http_record {
     const char *rpc_status; /* NULL: it is no call of gRPC */
     int status;
     uint8_t band;                      /* of its duration */
-    bool is_failed;                    /* by the server's fault, or its client left */
-    bool is_expensive;                 /* it used more CPU time than those of its route before it */
-    char path[HTTP_RECORD_PATH_BYTES]; /* as received, cut off, without what follows '?' */
+    bool is_failed;                    /* by the server's fault, or the client left */
+    bool is_expensive;                 /* kept for its CPU time */
+    char path[HTTP_RECORD_PATH_BYTES]; /* as received, without the query; cut to the room */
     char peer[CONN_PEER_BYTES];
 };
 
@@ -54,8 +54,8 @@ MUST_USE struct http_records *http_records_create(void);
 /* http_records_destroy frees it; takes NULL. */
 void http_records_destroy(struct http_records *records);
 
-/* http_records_on_end is a http_end_fn: it writes a record of a request, if it is one to be kept.
- * The account of its CPU time is closed before.
+/* http_records_on_end is an http_end_fn that runs after http_metrics_on_end: it writes a record of
+ * a request that is to be kept.
  *
  * ctx:    a struct http_records.
  * Thread: the loop that serves it, always the same.
@@ -64,7 +64,7 @@ void http_records_on_end(void *ctx, struct http_request *req, struct http_end *e
 
 /* http_records_take takes the oldest record.
  *
- * Returns: false: there is none, or its turn is not over.
+ * Returns: true with *ret_record set; false: there is none, or the turn that wrote it is not over.
  * Thread:  any, one at a time.
  */
 MUST_USE bool http_records_take(struct http_records *records, struct http_record *ret_record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * slow.c - the line, and its limit.
+ * slow.c - writes the line, and limits how many there are.
  */
 #include "core/observe/slow.h"
 

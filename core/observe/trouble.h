@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * trouble.h - answers after which the recording is worth keeping: one that took long, and many
- * of 5xx within a second. Those of diagnostics are not: a second capture is refused by 500, and
- * many of them would drive out the recordings of what went wrong.
+ * trouble.h - triggers a recording after a slow answer, and after many answers of 5xx within a
+ * second. Not for the listeners of diagnostics: a second capture at once is refused with 500, and
+ * many of those would displace the recordings of what went wrong.
  *
  * Thread: a loop's; trouble_set_limits before any runs.
  */
@@ -12,10 +12,11 @@
 #include "core/http/http.h"
 #include "core/http/observer.h"
 
-/* trouble_set_limits says what is much.
+/* trouble_set_limits sets what is slow and how many errors are many, for all servers.
  *
- * slow_ms: of a request with a deadline whose route has no ROUTE_SLOW_MS; 0: never,
- * whatever its route says. errors: answers of 5xx in a second; 0: never.
+ * slow_ms: of a request with a deadline whose route has no ROUTE_SLOW_MS; 0: no request is slow,
+ *          whatever its route has.
+ * errors:  answers of 5xx in a second; 0: they trigger nothing.
  */
 void trouble_set_limits(uint64_t slow_ms, uint64_t errors);
 
@@ -25,7 +26,7 @@ struct trouble {
     uint64_t errors; /* in it */
 };
 
-/* trouble_on_end is a http_end_fn, for servers that are not diagnostics'; ctx: a struct trouble. */
+/* trouble_on_end is an http_end_fn, not for servers of diagnostics. ctx: a struct trouble. */
 void trouble_on_end(void *ctx, struct http_request *req, struct http_end *end);
 
 #endif

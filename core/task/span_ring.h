@@ -28,7 +28,6 @@ struct span_record {
     int status;             /* of HTTP */
     bool is_tail;           /* not sampled, but failed, slow or holding the loop */
     bool has_failed;
-    bool is_tls;
     char path[SPAN_PATH_BYTES];
     char peer[SPAN_PEER_BYTES]; /* "[ip]:port" or "ip:port" */
     char host[SPAN_HOST_BYTES];

@@ -39,7 +39,10 @@ static void count_primes(void *arg)
 static void on_counted(struct http_request *req, void *arg, int status)
 {
     const struct counting *counting = arg;
-    (void)status;
+    if (status < 0) {
+        http_fail(req, status);
+        return;
+    }
     http_respond_text(req, 200, "%llu\n", (unsigned long long)counting->count);
 }
 
@@ -58,8 +61,9 @@ static void handle_primes(struct http_request *req, void *arg)
         http_respond_error(req, 400, "below: a number up to 10000000");
         return;
     }
-    if (http_offload(req, context->offload, count_primes, on_counted, counting) < 0) {
-        http_respond_error(req, 503, "busy");
+    const int rc = http_offload(req, context->offload, count_primes, on_counted, counting);
+    if (rc < 0) {
+        http_fail(req, rc);
     }
 }
 

@@ -335,11 +335,11 @@ def test_access_lines_are_sampled_and_say_so(start_server):
     with Peer(server) as peer:
         for _ in range(200):
             peer.ask("/nope")
-    left_out = int(re.search(r"max_per_s=5 left_out=(\d+)", server.wait_line("access: sampled")).group(1))
+    left_out = int(re.search(r"max_per_s=5 left_out=(\d+)", server.wait_line("access: lines left out")).group(1))
     assert server.stop() == 0
-    counts = [int(n) for line in server.lines for n in re.findall(r"access: sampled.* left_out=(\d+)", line)]
+    counts = [int(n) for line in server.lines for n in re.findall(r"access: lines left out.* left_out=(\d+)", line)]
     assert left_out == counts[0] and sum(counts) + len(access_lines(server)) == 200
-    assert "server=http" in next(line for line in server.lines if "access: sampled" in line)
+    assert "server=http" in next(line for line in server.lines if "access: lines left out" in line)
 
 
 def test_pprof_that_is_off_says_how_to_switch_it_on(start_server):

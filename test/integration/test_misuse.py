@@ -14,16 +14,16 @@ from wire import Peer, request, reset_on_close
 # --- fields that are not the handler's to send
 
 WRONG_FIELDS = [
-    ("Content-Length", "7", "it is the server's to send"),
-    ("content-length", "3", "it is the server's to send"),
-    ("Transfer-Encoding", "chunked", "it is the server's to send"),
-    ("Connection", "close", "it is the server's to send"),
-    ("Date", "Thu, 01 Jan 1970 00:00:00 GMT", "it is the server's to send"),
-    ("Content-Type", "text/html", "it is the server's to send"),
-    ("X Y", "bad", "its name is no token"),
-    ("X:", "bad", "its name is no token"),
-    ("", "bad", "its name is no token"),
-    (":status", "500", "its name is no token"),
+    ("Content-Length", "7", "only the server may send it"),
+    ("content-length", "3", "only the server may send it"),
+    ("Transfer-Encoding", "chunked", "only the server may send it"),
+    ("Connection", "close", "only the server may send it"),
+    ("Date", "Thu, 01 Jan 1970 00:00:00 GMT", "only the server may send it"),
+    ("Content-Type", "text/html", "only the server may send it"),
+    ("X Y", "bad", "its name is not a token"),
+    ("X:", "bad", "its name is not a token"),
+    ("", "bad", "its name is not a token"),
+    (":status", "500", "its name is not a token"),
     ("X", "a\r\nSet-Cookie: b=c", "its value has a control byte"),
 ]
 IDS = [f"{name or 'no name'} {index}" for index, (name, *_) in enumerate(WRONG_FIELDS)]
@@ -46,7 +46,7 @@ def lenient(test_server_binary):
 def await_lines(server, seen, count, name, reason):
     """Waits for the lines that say which field was left out, behind the `seen` ones."""
     def are_there():
-        lines = [line for line in server.lines[seen:] if "a response field was left out" in line]
+        lines = [line for line in server.lines[seen:] if "response field left out" in line]
         return len(lines) >= count and lines
     lines = server_module.wait_until(are_there, f"the lines about {name!r}")
     assert len(lines) == count and all(reason in line and name in line for line in lines), lines
@@ -176,7 +176,7 @@ def test_a_call_that_ends_twice_is_dropped(start_server):
 def test_a_status_that_is_none(start_server, code):
     """An interim one is none for an answer: what follows on the connection would be taken for its end."""
     said = end_of(start_server(), f"/test/misuse/status?code={code}")
-    assert "toq: misuse: http_respond for GET /test/misuse/status: its status is not 200 to 599" in said
+    assert "toq: misuse: http_respond for GET /test/misuse/status: the status is not 200 to 599" in said
     server = start_server({"MISUSE": "log"})
     with Peer(server) as peer:
         assert peer.ask(f"/test/misuse/status?code={code}").status == 500

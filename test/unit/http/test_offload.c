@@ -54,7 +54,7 @@ static void handle(struct http_request *req, void *arg)
     ref = http_ref(req);
     offload_status = http_offload(req, pool, work, on_worked, was_elsewhere);
     if (offload_status < 0) {
-        http_respond_error(req, 503, "busy");
+        http_fail(req, offload_status);
         return;
     }
     assert_string_equal(req->task.state, "offload");
@@ -161,8 +161,8 @@ static void test_what_waits_is_called_off_and_a_full_pool_refuses(void **state)
     const struct task_ref second = ref;
     peer_send(&refused, STR(GET_WORK));
     turn_until(is_refused);
-    assert_int_equal(offload_status, UV_EAGAIN);
-    peer_await(&refused, "HTTP/1.1 503 ", 1);
+    assert_int_equal(offload_status, UV_EBUSY);
+    peer_await(&refused, "503 Service Unavailable: the server is busy\n", 1);
     struct http_request *req = http_from_ref(second);
     assert_non_null(req);
     task_cancel(&req->task, UV_ECANCELED);
