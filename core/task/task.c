@@ -470,14 +470,6 @@ void task_park_for(struct task *task, const char *state, const char *what)
     park(task, state, what);
 }
 
-void task_set_state(struct task *task, const char *state)
-{
-    task->state = state;
-    if (task->slot != TASK_NO_SLOT) {
-        task_slots_publish_state(task->slot, task);
-    }
-}
-
 void task_unpark(struct task *task)
 {
     if (task->await_depth == 0) {

@@ -15,8 +15,8 @@
 
 #define CHUNK_SLOTS 256u
 #define CHUNKS_MAX  16384u /* four million tasks */
-#define TRIES_MAX   64     /* of a copy; the writer may have lost its processor in between */
-#define PEEKS_MAX   4      /* where nobody may wait: the writer may be what was interrupted */
+#define TRIES_MAX   64     /* of a copy; the writer may have been preempted meanwhile */
+#define PEEKS_MAX   4      /* where waiting is no use: the reader may have interrupted the writer */
 #define NO_SLOT     UINT32_MAX
 
 #define WORDS(type) (sizeof(type) / sizeof(uint64_t))
@@ -24,7 +24,7 @@
 struct slot {
     _Atomic uint32_t sequence; /* odd: it is being written */
     _Atomic uint32_t label;
-    _Atomic uint64_t id; /* 0: nobody has the slot */
+    _Atomic uint64_t id; /* 0: the slot is free */
     _Atomic(const char *) kind;
     _Atomic(const char *) state;
     _Atomic(const void *) handler;
@@ -34,12 +34,12 @@ struct slot {
     _Atomic uint32_t await_depth;
     _Atomic uint32_t change_count; /* all; the first TASK_CHANGES_MAX of them are kept */
     _Atomic uint64_t trace_id[2];
-    _Atomic uint64_t span_id; /* 0: none, and what else there is of the span is an earlier task's */
-    /* its owner's alone: */
-    uint32_t next_free;           /* as own.first_free */
-    _Atomic uint32_t trace_flags; /* shown */
+    _Atomic uint64_t span_id; /* 0: none, and the rest of the span is an earlier task's */
+    /* not shown, but for trace_flags: */
+    uint32_t next_free; /* as own.first_free */
+    _Atomic uint32_t trace_flags;
     struct task *task;
-    /* shown; a task that never waits writes nothing here */
+    /* shown; a task that never waits writes nothing from here on */
     _Atomic uint64_t parent_id;
     struct {
         _Atomic uint64_t when_ns;
@@ -64,11 +64,11 @@ _Static_assert(sizeof(struct task_change) == 24, "sixteen of them fit");
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
 static struct task_thread *owners[CHUNKS_MAX]; /* written before the chunk counts */
 static _Atomic uint32_t chunk_count;
-static struct task_thread *threads; /* of all that ever ran tasks; others may still look at them */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds a chunk or a thread */
+static struct task_thread *threads; /* all that ever ran tasks; others may still look at them */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held to add a chunk or a thread */
 
-/* What this thread has, and the slots that it may take: the one that was given back last, which is
- * in the cache, or the next of the newest chunk. */
+/* This thread's own, and the slots that it may take: the one that was given back last, which is in
+ * the cache, or the next one of its newest chunk. */
 static _Thread_local struct {
     uint32_t first_free; /* plus 1; 0: none */
     uint32_t next;
@@ -288,7 +288,7 @@ void task_slots_publish_span(uint32_t index, const struct task_span *span)
     close_slot(slot);
 }
 
-/* --- everybody's side --- */
+/* --- every thread's side --- */
 
 uint32_t task_slots_count(void)
 {
@@ -298,7 +298,7 @@ uint32_t task_slots_count(void)
 #define GET(slot, facts, field)                                                                    \
     (facts)->field = atomic_load_explicit(&(slot)->field, memory_order_acquire)
 
-/* get_words copies a struct; zeros when it is an earlier task's. */
+/* get_words copies a struct; zeros when it belongs to an earlier task. */
 static void get_words(_Atomic uint64_t *words, _Atomic uint64_t *id, uint64_t own_id, void *data,
                       size_t count)
 {
@@ -309,7 +309,7 @@ static void get_words(_Atomic uint64_t *words, _Atomic uint64_t *id, uint64_t ow
     }
 }
 
-/* read_slot copies a slot as it stands, which may be between two tasks. */
+/* read_slot copies a slot as it stands, perhaps while it is written. */
 static void read_slot(struct slot *slot, struct task_facts *facts)
 {
     GET(slot, facts, id);
@@ -329,7 +329,7 @@ static void read_slot(struct slot *slot, struct task_facts *facts)
     get_words(slot->wakers, &slot->wakers_id, facts->id, &facts->wakers, WORDS(facts->wakers));
 }
 
-/* correct_state: a task that begins to run again is not published for that. */
+/* correct_state: that a task begins to run again is not published. */
 static void correct_state(uint32_t index, struct task_facts *facts)
 {
     const struct task_thread *owner = owners[index / CHUNK_SLOTS];
