@@ -284,13 +284,13 @@ static void add_scopes(Dwarf_Die *unit, Dwarf_Die *scopes, int scope_count, cons
     }
 }
 
-/* gcc lists the addresses of each unit in .debug_aranges; clang does not, and its units are
- * asked. */
+/* gcc lists the addresses of each unit in .debug_aranges, where libdw takes what lies between two
+ * units for the first one's; clang does not, and its units are asked. */
 static Dwarf_Die *find_unit(Dwfl_Module *module, uint64_t addr, Dwarf_Addr *ret_bias)
 {
     Dwarf_Die *unit = dwfl_module_addrdie(module, addr, ret_bias);
     if (unit != NULL) {
-        return unit;
+        return dwarf_haspc(unit, addr - *ret_bias) != 0 ? unit : NULL;
     }
     do {
         unit = dwfl_module_nextcu(module, unit, ret_bias);

@@ -62,6 +62,19 @@ static void test_a_function_has_name_file_and_line(void **state)
     assert_in_range(frame->start_line, call_line - 3, call_line);
 }
 
+/* The start-up code that every program is linked with has no debug information here. */
+static void test_code_between_units_has_no_line(void **state)
+{
+    (void)state;
+    extern const char start_up[] __asm__("_start");
+    struct symbol_result result = look_up(start_up);
+    assert_true(result.is_named);
+    assert_int_equal(result.count, 1);
+    assert_string_equal(result.frames[0].function, "_start");
+    assert_string_equal(result.frames[0].file, "");
+    assert_int_equal(result.frames[0].line, 0);
+}
+
 static void test_inlined_calls_come_innermost_first(void **state)
 {
     (void)state;
@@ -261,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_no_code_has_a_name_before_any_code),
         cmocka_unit_test(test_a_function_has_name_file_and_line),
+        cmocka_unit_test(test_code_between_units_has_no_line),
         cmocka_unit_test(test_inlined_calls_come_innermost_first),
         cmocka_unit_test(test_the_second_answer_is_the_first),
         cmocka_unit_test(test_a_library_function_is_named_by_its_symbol),
