@@ -111,7 +111,8 @@ void synthetic_name(uint64_t address, char *out)
         name_label(number, out);
     } else if (number_of(address, KIND_STATE, &number) &&
                number < atomic_load_explicit(&state_count, memory_order_acquire)) {
-        (void)snprintf(out, SYNTHETIC_NAME_BYTES, "[%s]", states[number]);
+        const bool is_bracketed = states[number][0] == '['; /* "[loop]" */
+        (void)snprintf(out, SYNTHETIC_NAME_BYTES, is_bracketed ? "%s" : "[%s]", states[number]);
     } else if (number_of(address, KIND_LOST, &number)) {
         (void)snprintf(out, SYNTHETIC_NAME_BYTES, "lostProfileEvent");
     } else {

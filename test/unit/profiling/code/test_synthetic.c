@@ -45,6 +45,7 @@ static void test_states_have_names(void **state)
     assert_true(synthetic_is(pool));
     assert_false(synthetic_label(pool, &label));
     assert_name(pool, "[mysql pool]");
+    assert_name(synthetic_state("[loop]"), "[loop]");
     assert_int_equal(synthetic_state(same), pool);
     assert_int_not_equal(synthetic_state("redis"), pool);
 }
