@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/task/label.h"
@@ -16,7 +17,7 @@
 #include "profiling/write/source.h"
 #include "profiling/write/text.h"
 
-#define COMMENT_BYTES 128
+#define COMMENT_BYTES 192
 
 enum query_state { QUERY_TAKING, QUERY_WAITING, QUERY_REFRESHING, QUERY_ENCODING };
 
@@ -153,6 +154,38 @@ static void subtract_since_last(struct named_query *query)
     clamp(&query->answer);
 }
 
+/* shown_type is the index of the values that readers show first. */
+static size_t shown_type(const struct profile_spec *spec)
+{
+    for (size_t i = 0; i < spec->type_count && spec->default_type != NULL; i++) {
+        if (strcmp(spec->types[i].type, spec->default_type) == 0) {
+            return i;
+        }
+    }
+    return spec->type_count - 1;
+}
+
+/* write_comment says what was lost; and how much is the profiler's own, which a reader would take
+ * for the server's: on a small heap it is most of it. */
+static void write_comment(const struct stacks *stacks, const struct profile_spec *spec, char *out)
+{
+    const size_t shown = shown_type(spec);
+    double total = 0;
+    double own = 0;
+    for (size_t i = 0; i < stacks->sample_count; i++) {
+        const struct stacks_sample *sample = &stacks->samples[i];
+        total += (double)sample->values[shown];
+        own += sample->labels.label == LABEL_PROFILER ? (double)sample->values[shown] : 0;
+    }
+    const int len = snprintf(out, COMMENT_BYTES, "toq: %zu stacks, %" PRIu64 " samples dropped",
+                             stacks->sample_count, stacks->dropped);
+    if (total > 0 && own >= total / 100) {
+        (void)snprintf(out + len, COMMENT_BYTES - (size_t)len,
+                       "; %.0f %% of %s is the profiler's own: -tagignore=toq=profiler hides it",
+                       100 * own / total, spec->types[shown].type);
+    }
+}
+
 static void encode(struct named_query *query)
 {
     const struct source *source = query->named->source;
@@ -177,8 +210,7 @@ static void encode(struct named_query *query)
         return;
     }
     char comment[COMMENT_BYTES];
-    (void)snprintf(comment, sizeof(comment), "toq: %zu stacks, %" PRIu64 " samples dropped",
-                   stacks->sample_count, stacks->dropped);
+    write_comment(stacks, &spec, comment);
     query->status = encode_profile(stacks, &spec, query->maps, comment, &query->data, &query->len);
 }
 

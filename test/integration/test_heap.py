@@ -169,6 +169,10 @@ def test_what_the_profiler_takes_is_labelled(server):
     assert not [s for s in profile.samples if "toq" not in s.labels
                 and any(re.match(r"\[?lib(elf|dw)\b|dwfl?_|elf_", f.function) for f in s.frames)]
     assert {s.labels.get("route") for s in own} == {None}
+    [comment] = [profile.text[one] for one in profile.message.comment]
+    share = re.search(r"; (\d+) % of inuse_space is the profiler's own: -tagignore=toq=profiler hides it$", comment)
+    wanted = 100 * sum(s.values[INUSE_SPACE] for s in own) / sum(s.values[INUSE_SPACE] for s in profile.samples)
+    assert abs(int(share.group(1)) - wanted) <= 1
 
 
 def test_what_makes_a_profile_is_labelled(start_server):
