@@ -102,7 +102,7 @@ static void put_parts(struct buf *out, const struct requests_item *item)
     }
     buf_append_cstr(out, "</table>\n");
     if (item->record.trail.lost_count > 0) {
-        buf_printf(out, "<p class=dim>%" PRIu32 " later changes of state were not kept.</p>\n",
+        buf_printf(out, "<p class=dim>Later changes of state, not kept: %" PRIu32 "</p>\n",
                    item->record.trail.lost_count);
     }
 }
@@ -149,11 +149,13 @@ static void put_behind(struct buf *out, const struct requests_item *item)
     buf_append_cstr(out, "<dt>waited behind<dd class=bad>");
     put(out, culprit);
     buf_append_char(out, ' ');
-    put_time(out, costs->behind_ns);
+    if (costs->behind_ns > 0) {
+        put_time(out, costs->behind_ns);
+    }
     if (costs->behind_upper_ns > 0) {
-        buf_append_cstr(out, ", and at most ");
+        buf_append_cstr(out, costs->behind_ns > 0 ? ", and at most " : "at most ");
         put_time(out, costs->behind_upper_ns);
-        buf_append_cstr(out, " more before the kernel gave it to the loop");
+        buf_append_cstr(out, " before the kernel gave it to the loop");
     }
     buf_append_char(out, '\n');
 }
@@ -206,12 +208,10 @@ static void put_status(struct buf *out, const struct requests_item *item)
 static void put_age(struct buf *out, const struct requests_view *view,
                     const struct requests_item *item)
 {
-    if (item->is_in_flight) {
-        buf_append_cstr(out, "now");
-        return;
+    if (!item->is_in_flight) {
+        put_time(out, clock_elapsed_ns(item->record.end_ns, view->now_ns));
+        buf_append_cstr(out, " ago");
     }
-    put_time(out, clock_elapsed_ns(item->record.end_ns, view->now_ns));
-    buf_append_cstr(out, " ago");
 }
 
 static void put_item(struct buf *out, const struct requests_view *view,
@@ -222,6 +222,7 @@ static void put_item(struct buf *out, const struct requests_view *view,
     buf_append_cstr(out, "<details><summary><span class=n>");
     put_time(out, clock_elapsed_ns(record->trail.facts.start_ns, record->end_ns));
     buf_append_cstr(out, "</span><span class=\"n dim\">");
+    buf_append_cstr(out, requests_item_runs(item) ? "&ge; " : "");
     put_time(out, record->cpu_ns);
     buf_append_cstr(out, "</span><span class=st>");
     put_status(out, item);
@@ -255,10 +256,12 @@ static void put_list(struct buf *out, const struct requests_view *view, enum req
         buf_append_cstr(out, "<p class=dim>none</p></section>\n");
         return;
     }
+    const bool is_in_flight = list == REQUESTS_LIST_IN_FLIGHT;
     buf_printf(out,
-               "<div class=head><span class=n>took</span><span class=n>CPU</span><span>%s</span>"
-               "<span>route</span><span>time by state</span><span class=n>ended</span></div>\n",
-               list == REQUESTS_LIST_IN_FLIGHT ? "state" : "status");
+               "<div class=head><span class=n>%s</span><span class=n>CPU</span><span>%s</span>"
+               "<span>route</span><span>time by state</span><span class=n>%s</span></div>\n",
+               is_in_flight ? "age" : "took", is_in_flight ? "state" : "status",
+               is_in_flight ? "" : "ended");
     for (size_t i = 0; i < view->counts[list]; i++) {
         put_item(out, view, &items[i]);
     }
@@ -312,8 +315,8 @@ static void put_routes(struct buf *out, const struct requests_view *view)
                          "<th class=n>in flight");
     for (size_t band = 0; band < HTTP_BANDS; band++) {
         char text[24];
-        requests_duration(http_band_ns(band), text);
-        buf_printf(out, "<th class=n>%s%s", band == 0 ? "" : "&ge; ", band == 0 ? "any" : text);
+        requests_duration(http_band_ns(band == 0 ? 1 : band), text);
+        buf_printf(out, "<th class=n>%s %s", band == 0 ? "&lt;" : "&ge;", text);
     }
     buf_append_cstr(out, "<th class=n>failed\n");
     for (size_t i = 0; i < view->route_count; i++) {
@@ -380,7 +383,7 @@ void requests_html_write(const struct requests_view *view, struct buf *out)
     }
     put_routes(out, view);
     if (view->dropped > 0) {
-        buf_printf(out, "<p class=dim>%" PRIu64 " records were dropped.</p>\n", view->dropped);
+        buf_printf(out, "<p class=dim>Records dropped: %" PRIu64 "</p>\n", view->dropped);
     }
     buf_append_cstr(out, "</body></html>\n");
 }

@@ -62,9 +62,10 @@ static void put_head(struct buf *out, const struct requests_view *view,
     char waker[REQUESTS_WAKER_BYTES];
     buf_append_cstr(out, "  ");
     put_time(out, clock_elapsed_ns(record->trail.facts.start_ns, record->end_ns));
-    buf_append_cstr(out, ", CPU ");
+    buf_append_cstr(out, requests_item_runs(item) ? ", CPU >= " : ", CPU ");
     put_time(out, record->cpu_ns);
-    buf_printf(out, ": %s %s", record->method, name[0] == '\0' ? "(no route)" : name);
+    buf_printf(out, ": %s%s%s", record->method, record->method[0] == '\0' ? "" : " ",
+               name[0] == '\0' ? "(no route)" : name);
     if (item->is_in_flight) {
         buf_printf(out, " [%s]", record->trail.facts.state);
     } else {
@@ -94,9 +95,11 @@ static void put_behind(struct buf *out, const struct requests_item *item)
         return;
     }
     buf_printf(out, "    waited for the loop behind %s: ", culprit);
-    put_time(out, costs->behind_ns);
+    if (costs->behind_ns > 0) {
+        put_time(out, costs->behind_ns);
+    }
     if (costs->behind_upper_ns > 0) {
-        buf_append_cstr(out, ", and at most ");
+        buf_append_cstr(out, costs->behind_ns > 0 ? ", and at most " : "at most ");
         put_time(out, costs->behind_upper_ns);
         buf_append_cstr(out, " before the kernel gave it to the loop");
     }

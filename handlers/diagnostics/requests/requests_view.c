@@ -100,6 +100,11 @@ const char *requests_item_waker(const struct requests_item *item, char *out)
     return out;
 }
 
+bool requests_item_runs(const struct requests_item *item)
+{
+    return item->is_in_flight && item->record.trail.facts.is_running;
+}
+
 /* format_note writes a note; of a batch its id and the number of its reads. Returns: snprintf's. */
 static int format_note(const struct task_change *note, char *out, size_t size)
 {

@@ -117,6 +117,10 @@ const char *requests_item_what(const struct requests_item *item);
  */
 const char *requests_item_waker(const struct requests_item *item, char *out);
 
+/* requests_item_runs tells whether a callback of it runs now. Its CPU time is then that of the
+ * callbacks before. */
+bool requests_item_runs(const struct requests_item *item);
+
 /* requests_item_culprit is the route, or method of gRPC, behind whose callbacks it waited longest
  * for the loop; NULL: it waited behind none that took long. */
 const char *requests_item_culprit(const struct requests_item *item);

@@ -35,8 +35,11 @@ static void test_the_page(void **state)
     assert_int_equal(count_of(page, "<p class=dim>none</p>"), 2);
     assert_non_null(strstr(page, "<p class=dim>and 2 more</p>"));
     assert_non_null(strstr(page, "<pre>first\nsecond\n</pre>"));
-    assert_non_null(strstr(page, "4 later changes of state were not kept."));
-    assert_non_null(strstr(page, "2 records were dropped."));
+    assert_non_null(strstr(page, "Later changes of state, not kept: 4<"));
+    assert_non_null(strstr(page, "Records dropped: 2<"));
+    assert_int_equal(count_of(page, "<span class=n>age<"), 1);
+    assert_int_equal(count_of(page, "<span class=n>ended<"), 1);
+    assert_non_null(strstr(page, "<th class=n>&lt; 10 us<th class=n>&ge; 10 us<"));
     assert_null(strstr(page, "style=")); /* the policy allows none */
     assert_null(strstr(page, "<script"));
     buf_deinit(&out);
@@ -53,6 +56,21 @@ static void test_what_a_peer_chose(void **state)
     assert_non_null(strstr(page, "value=\"&#34;&gt;&lt;script&gt;\""));
     assert_null(strstr(page, "<i>"));
     assert_null(strstr(page, "<script>"));
+    buf_deinit(&out);
+}
+
+/* What the callback that runs has used is not known before it returns. */
+static void test_cpu_of_one_that_runs(void **state)
+{
+    (void)state;
+    struct buf out;
+    rig_view();
+    const char *page = rig_write(&out, requests_html_write);
+    assert_non_null(strstr(page, "<span class=\"n dim\">1.5 ms<"));
+    buf_deinit(&out);
+    items[0].record.trail.facts.is_running = true;
+    page = rig_write(&out, requests_html_write);
+    assert_non_null(strstr(page, "<span class=\"n dim\">&ge; 1.5 ms<"));
     buf_deinit(&out);
 }
 
@@ -91,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_page),
         cmocka_unit_test(test_what_a_peer_chose),
+        cmocka_unit_test(test_cpu_of_one_that_runs),
         cmocka_unit_test(test_links_to_traces),
         cmocka_unit_test(test_bars),
     };
