@@ -33,7 +33,7 @@ function cellText(row, column, set, unit) {
   case "cumDelta": return formatSigned(valueOf(row, column), unit);
   case "changeShare":
     return row.baseCum === 0 ? "new" : row.cum === 0 ? "gone"
-      : formatShare(row.cum - row.baseCum, row.baseCum);
+      : (row.cum > row.baseCum ? "+" : "") + formatShare(row.cum - row.baseCum, row.baseCum);
   default: return formatValue(row[column], unit);
   }
 }
