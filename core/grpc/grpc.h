@@ -33,6 +33,7 @@
 #include "core/telemetry/metrics.h"
 
 struct ProtobufCMessage; /* of protobuf-c, whose header the generated ones bring */
+struct ProtobufCMessageDescriptor;
 struct ProtobufCServiceDescriptor;
 
 struct grpc;
@@ -106,6 +107,9 @@ struct grpc_limits {
 #define GRPC_BYTES(text)                                                                           \
     ((ProtobufCBinaryData){.len = (text).len, .data = (uint8_t *)(uintptr_t)(text).ptr})
 
+/* GRPC_SET sets a field that has presence: its value, and that it is there. */
+#define GRPC_SET(message, field, value) ((message)->field = (value), (message)->has_##field = true)
+
 /* --- serving --- */
 
 /* grpc_create makes a server of no services, and registers the metric families.
@@ -154,6 +158,14 @@ struct http_request *grpc_request(struct grpc_call *call);
  * Returns: NULL when the maximum is reached or memory is missing.
  */
 MUST_USE void *grpc_alloc(struct grpc_call *call, size_t size);
+
+/* grpc_alloc_list makes a repeated field: `count` messages of a type with no field set, and the
+ * list of them.
+ *
+ * Returns: the list, as grpc_alloc; not NULL when count is 0.
+ */
+MUST_USE void *grpc_alloc_list(struct grpc_call *call,
+                               const struct ProtobufCMessageDescriptor *type, size_t count);
 
 /* grpc_full_name is "package.Service/Method". */
 const char *grpc_full_name(const struct grpc_call *call);

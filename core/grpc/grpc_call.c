@@ -299,6 +299,21 @@ void *grpc_alloc(struct grpc_call *call, size_t size)
     return arena_alloc(&call->req->arena, size);
 }
 
+void *grpc_alloc_list(struct grpc_call *call, const ProtobufCMessageDescriptor *type, size_t count)
+{
+    const size_t one_bytes = sizeof(void *) + type->sizeof_message;
+    void **list = count < SIZE_MAX / one_bytes ? grpc_alloc(call, (count + 1) * one_bytes) : NULL;
+    if (list == NULL) {
+        return NULL;
+    }
+    char *message = (char *)(list + count); /* no field is aligned more strictly than a pointer */
+    for (size_t i = 0; i < count; i++, message += type->sizeof_message) {
+        protobuf_c_message_init(type, message);
+        list[i] = message;
+    }
+    return list;
+}
+
 const char *grpc_full_name(const struct grpc_call *call)
 {
     return call->entry->name;

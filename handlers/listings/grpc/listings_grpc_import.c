@@ -77,24 +77,19 @@ static bool fill_error(struct grpc_call *call, const struct row_error *error,
                        row_error_message *message)
 {
     const size_t count = error->errors.count;
-    row_field_message *fields = grpc_alloc(call, count * sizeof(*fields));
-    row_field_message **list = grpc_alloc(call, count * sizeof(*list));
-    if (fields == NULL || list == NULL) {
+    row_field_message **fields = grpc_alloc_list(
+        call, &toq__v1__import_listings_response__row_error__field__descriptor, count);
+    if (fields == NULL) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
         const struct field_error *one = &error->errors.list[i];
         const struct str text = str_from(one->message);
-        toq__v1__import_listings_response__row_error__field__init(&fields[i]);
-        fields[i].has_field = true;
-        fields[i].field = GRPC_BYTES(one->field);
-        fields[i].has_message = true;
-        fields[i].message = GRPC_BYTES(text);
-        list[i] = &fields[i];
+        GRPC_SET(fields[i], field, GRPC_BYTES(one->field));
+        GRPC_SET(fields[i], message, GRPC_BYTES(text));
     }
-    message->has_index = true;
-    message->index = error->index;
-    message->fields = list;
+    GRPC_SET(message, index, error->index);
+    message->fields = fields;
     message->n_fields = count;
     return true;
 }
@@ -102,19 +97,14 @@ static bool fill_error(struct grpc_call *call, const struct row_error *error,
 static row_error_message **make_errors(const struct import *import)
 {
     struct grpc_call *call = import->call;
-    row_error_message *errors = grpc_alloc(call, import->error_count * sizeof(*errors));
-    row_error_message **list = grpc_alloc(call, import->error_count * sizeof(*list));
-    if (errors == NULL || list == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < import->error_count; i++) {
-        toq__v1__import_listings_response__row_error__init(&errors[i]);
-        if (!fill_error(call, import->errors[i], &errors[i])) {
+    row_error_message **errors = grpc_alloc_list(
+        call, &toq__v1__import_listings_response__row_error__descriptor, import->error_count);
+    for (size_t i = 0; errors != NULL && i < import->error_count; i++) {
+        if (!fill_error(call, import->errors[i], errors[i])) {
             return NULL;
         }
-        list[i] = &errors[i];
     }
-    return list;
+    return errors;
 }
 
 static void respond(struct import *import)
@@ -126,12 +116,9 @@ static void respond(struct import *import)
         return;
     }
     response.n_errors = import->error_count;
-    response.has_received_count = true;
-    response.received_count = import->received_count;
-    response.has_imported_count = true;
-    response.imported_count = import->imported_count;
-    response.has_refused_count = true;
-    response.refused_count = import->refused_count;
+    GRPC_SET(&response, received_count, import->received_count);
+    GRPC_SET(&response, imported_count, import->imported_count);
+    GRPC_SET(&response, refused_count, import->refused_count);
     arena_deinit(&import->arena);
     grpc_respond(import->call, &response.base);
 }

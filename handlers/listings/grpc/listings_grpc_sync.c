@@ -75,8 +75,7 @@ static void send_one(struct sync *sync, const struct pair *pair, const struct li
 {
     Toq__V1__SyncListingsResponse response = TOQ__V1__SYNC_LISTINGS_RESPONSE__INIT;
     struct listings_message message;
-    response.has_id = true;
-    response.id = GRPC_BYTES(pair->id);
+    GRPC_SET(&response, id, GRPC_BYTES(pair->id));
     if (listing != NULL) {
         listings_message_write(listing, &message);
         response.listing = &message.message;

@@ -116,11 +116,10 @@ static bool is_wanted(const struct watch *watch, const struct listings_event *ev
                        str_equal(event->state[1], watch->state));
 }
 
-static void send_response(struct watch *watch, watch_message *response)
+static void send_response(struct watch *watch, watch_message *response, uint64_t position)
 {
-    response->has_kind = true;
-    response->has_position = true;
-    watch->position = response->position;
+    GRPC_SET(response, position, position);
+    watch->position = position;
     watch->is_clogged = !grpc_send(watch->call, &response->base);
 }
 
@@ -133,25 +132,21 @@ static void send_event(struct watch *watch, const struct listings_event *event)
     };
     watch_message response = TOQ__V1__WATCH_LISTINGS_RESPONSE__INIT;
     struct listings_message message;
-    response.kind = kinds[event->kind];
-    response.position = event->resume;
-    response.has_id = true;
-    response.id = GRPC_BYTES(event->id);
-    response.has_version = true;
-    response.version = event->version;
+    GRPC_SET(&response, kind, kinds[event->kind]);
+    GRPC_SET(&response, id, GRPC_BYTES(event->id));
+    GRPC_SET(&response, version, event->version);
     if (event->listing != NULL && event->kind != LISTINGS_EVENT_DELETED) {
         listings_message_write(event->listing, &message);
         response.listing = &message.message;
     }
-    send_response(watch, &response);
+    send_response(watch, &response, event->resume);
 }
 
 static void send_position(struct watch *watch, uint64_t position)
 {
     watch_message response = TOQ__V1__WATCH_LISTINGS_RESPONSE__INIT;
-    response.kind = TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__POSITION;
-    response.position = position;
-    send_response(watch, &response);
+    GRPC_SET(&response, kind, TOQ__V1__WATCH_LISTINGS_RESPONSE__KIND__POSITION);
+    send_response(watch, &response, position);
 }
 
 static void go_on_later(struct watch *watch)

@@ -59,10 +59,8 @@ void listings_message_write(const struct listing *listing, struct listings_messa
 {
     listing_message *message = &ret_message->message;
     toq__v1__listing__init(message);
-    message->has_id = true;
-    message->id = GRPC_BYTES(listing->id);
-    message->has_version = true;
-    message->version = listing->version;
+    GRPC_SET(message, id, GRPC_BYTES(listing->id));
+    GRPC_SET(message, version, listing->version);
     for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
         void *value = (char *)message + places[f].value;
         *(protobuf_c_boolean *)(void *)((char *)message + places[f].has) = true;

@@ -181,13 +181,15 @@ static void on_weighed(void *arg, const struct sql_result *result)
 {
     struct grpc_call *call = arg;
     Toq__Parcels__V1__WeighReply reply = TOQ__PARCELS__V1__WEIGH_REPLY__INIT;
-    const int status = read_sum(result, &reply.count, &reply.weight_g);
+    uint64_t count = 0;
+    uint64_t weight_g = 0;
+    const int status = read_sum(result, &count, &weight_g);
     if (status < 0) {
         grpc_fail(call, status);
         return;
     }
-    reply.has_count = true;
-    reply.has_weight_g = true;
+    GRPC_SET(&reply, count, count);
+    GRPC_SET(&reply, weight_g, weight_g);
     grpc_respond(call, &reply.base);
 }
 
@@ -204,8 +206,7 @@ static void send_news(struct grpc_call *call, struct str text, void *arg)
 {
     news_message news = TOQ__PARCELS__V1__NEWS__INIT;
     (void)arg;
-    news.has_text = true;
-    news.text = GRPC_BYTES(text);
+    GRPC_SET(&news, text, GRPC_BYTES(text));
     watch_send(call, &news.base);
 }
 
@@ -213,8 +214,7 @@ static void send_ready(struct grpc_call *call, void *arg)
 {
     news_message news = TOQ__PARCELS__V1__NEWS__INIT;
     (void)arg;
-    news.has_is_ready = true;
-    news.is_ready = true;
+    GRPC_SET(&news, is_ready, true);
     watch_send(call, &news.base);
 }
 

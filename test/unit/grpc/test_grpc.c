@@ -34,6 +34,7 @@
 
 typedef Grpc__Health__V1__HealthCheckRequest check_request;
 typedef Grpc__Health__V1__HealthCheckResponse check_response;
+typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
 
 #define CHECK "/grpc.health.v1.Health/Check"
 #define WATCH "/grpc.health.v1.Health/Watch"
@@ -267,6 +268,31 @@ static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state
     teardown_server(grpc);
 }
 
+/* Each message of a list is a whole one, at a place of its own. */
+static void test_the_list_of_a_repeated_field(void **state)
+{
+    (void)state;
+    struct grpc *grpc = start_call("/grpc.health.v1.Health/List");
+    feed(STR("\0\0\0\0\0"), true);
+    const ProtobufCMessageDescriptor *type = &grpc__health__v1__health_check_response__descriptor;
+    for (size_t count = 0; count < 8; count++) {
+        check_response **list = grpc_alloc_list(held_call, type, count);
+        assert_non_null(list);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal((uintptr_t)list[i] % _Alignof(check_response), 0);
+            assert_ptr_equal(list[i]->base.descriptor, type);
+            list[i]->status = (serving_status)i;
+        }
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(list[i]->status, i);
+        }
+    }
+    assert_null(grpc_alloc_list(held_call, type, SIZE_MAX / 8));
+    task_cancel(&req.task, UV_ETIMEDOUT);
+    grpc_release(held_call);
+    teardown_server(grpc);
+}
+
 /* A handler that waits for something else as well is told that the client sends nonsense, and ends
  * the call in its own time. */
 static void test_a_bad_message_cancels_the_handler(void **state)
@@ -416,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_without_memory_a_unary_call_ends),
         cmocka_unit_test(test_without_memory_a_stream_ends),
         cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
+        cmocka_unit_test(test_the_list_of_a_repeated_field),
         cmocka_unit_test(test_a_bad_message_cancels_the_handler),
         cmocka_unit_test(test_what_is_not_asked_for_is_not_consumed),
         cmocka_unit_test(test_metadata_that_may_not_be),
