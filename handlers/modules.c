@@ -15,6 +15,7 @@
 /* Each is opened after those above it. */
 #define MODULES(MODULE)                                                                            \
     MODULE(diagnostics_module) /* health, metrics, pprof */                                        \
+    MODULE(tokens_module)      /* who may write, for those below */                                \
     MODULE(listings_module)                                                                        \
     MODULE(grpc_module) /* gRPC's own services, which describe the others' */
 

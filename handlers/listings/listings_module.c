@@ -4,6 +4,7 @@
  */
 #include "core/app/app_module.h"
 
+#include "handlers/kit/tokens.h"
 #include "handlers/listings/grpc/listings_grpc.h"
 #include "handlers/listings/http/listings_http.h"
 #include "handlers/listings/store/listings_store.h"
@@ -11,19 +12,15 @@
 struct listings_module {
     struct listings listings;
     /* the values of its options */
-    char api_tokens[CONFIG_LIST_BYTES]; /* secrets with commas between them; empty: none */
-    uint64_t cache_ttl_ms;              /* of a listing in Redis; 0: none is kept there */
-    uint64_t cache_page_ttl_ms;         /* of a page of listings; 0: none is kept there */
-    uint64_t cache_timeout_ms;          /* what Redis may take */
+    uint64_t cache_ttl_ms;      /* of a listing in Redis; 0: none is kept there */
+    uint64_t cache_page_ttl_ms; /* of a page of listings; 0: none is kept there */
+    uint64_t cache_timeout_ms;  /* what Redis may take */
 };
 
 #define SETTING(name) offsetof(struct listings_module, name)
 
 /* clang-format off */
 static const struct config_option options[] = {
-    {.name = "API_TOKENS", .kind = CONFIG_SECRETS, .offset = SETTING(api_tokens),
-     .min = 16, .max = CONFIG_TEXT_BYTES - 1,
-     .help = "who may write listings; unset: anybody in development, nobody in production"},
     {.name = "CACHE_TTL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_ttl_ms),
      .value = "60000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
      .help = "how long Redis keeps a listing; the same in every process that shares it"},
@@ -39,7 +36,6 @@ static const struct config_option options[] = {
 static int open_module(void *state, const struct app_context *context)
 {
     struct listings_module *module = state;
-    const struct config *config = context->config;
     const struct listings_options listings_options = {
         .cache =
             {
@@ -51,12 +47,8 @@ static int open_module(void *state, const struct app_context *context)
                 .page_ttl_ms = module->cache_page_ttl_ms,
                 .timeout_ms = module->cache_timeout_ms,
             },
-        .tokens =
-            {
-                .list = str_from(module->api_tokens),
-                .is_open = config->env == CONFIG_DEVELOPMENT && module->api_tokens[0] == '\0',
-            },
-        .request_timeout_ms = config->request_timeout_ms,
+        .tokens = *tokens_get(context),
+        .request_timeout_ms = context->config->request_timeout_ms,
     };
     return listings_init(&module->listings, context->metrics[APP_TRAFFIC_SIDE], &listings_options);
 }
@@ -83,12 +75,6 @@ static int add_services(void *state, struct grpc *grpc)
     return listings_grpc_mount(grpc, &module->listings);
 }
 
-static void on_ready(void *state)
-{
-    const struct listings_module *module = state;
-    listings_log(&module->listings);
-}
-
 static void close_module(void *state)
 {
     struct listings_module *module = state;
@@ -110,6 +96,5 @@ const struct app_module listings_module = {
     .open = open_module,
     .add_routes = add_routes,
     .add_services = add_services,
-    .on_ready = on_ready,
     .close = close_module,
 };

@@ -21,6 +21,7 @@ MODULE = "parcels"
 FOLDER = f"test/modules/{MODULE}"
 LINE = f"    MODULE({MODULE}_module) \\\n"
 BEFORE = "    MODULE(grpc_module)"
+TOKEN = "token-of-the-parcels"
 VARIANT = os.environ.get("TOQ_VARIANT", "release")
 TREES = ("config", "core", "handlers", "profiling", "scripts")
 OTHER_TREES = ("test", "docs")  # no part of the server, but the checks read them
@@ -81,15 +82,15 @@ def served(services, binary):
     done = migrate(binary, services.variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"; listings has 5, {MODULE} has 2")
-    shared = server_module.start(binary, {**services.variables, "PARCELS_MAX_WEIGHT_G": 6000})
+    shared = server_module.start(binary, {**services.variables, "PARCELS_MAX_WEIGHT_G": 6000, "API_TOKENS": TOKEN})
     yield shared
     shared.close()
     services.clear()
 
 
-def ask(server, path, method="GET"):
+def ask(server, path, method="GET", *more):
     with Peer(server) as peer:
-        answer = peer.ask(path, *(["Content-Length: 0"] if method == "POST" else []), method=method)
+        answer = peer.ask(path, *(["Content-Length: 0"] if method == "POST" else []), *more, method=method)
         return answer.status, answer.body.decode()
 
 
@@ -149,10 +150,12 @@ def test_its_transaction_and_its_watch(served):
             grpc.StatusCode.INVALID_ARGUMENT
         watch = stub.Watch(module.WatchRequest(place="Rua E"), timeout=PATIENCE_S)
         assert next(watch).is_ready
-        assert ask(served, "/parcels/Rua%20E/out", "POST")[0] == 404
+        bearer = f"Authorization: Bearer {TOKEN}"
+        assert ask(served, "/parcels/Rua%20E/out", "POST")[0] == 401
+        assert ask(served, "/parcels/Rua%20E/out", "POST", bearer)[0] == 404
         for weight_g in (30, 40):
             assert ask(served, f"/parcels/Rua%20E?weight_g={weight_g}", "POST")[0] == 201
-        assert ask(served, "/parcels/Rua%20E/out", "POST") == (200, "30 g\n")
+        assert ask(served, "/parcels/Rua%20E/out", "POST", bearer) == (200, "30 g\n")
         assert [next(watch).text for _ in range(3)] == ["in", "in", "out"]
     assert ask(served, "/parcels/Rua%20E") == (200, "1 parcels, 40 g\n")
 

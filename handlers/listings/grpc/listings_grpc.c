@@ -4,6 +4,7 @@
  */
 #include "handlers/listings/grpc/listings_grpc.h"
 
+#include "handlers/kit/tokens.h"
 #include "handlers/listings/grpc/listings_message.h"
 
 static const struct grpc_method methods[] = {
@@ -36,12 +37,8 @@ static bool is_write(const char *name)
 static struct grpc_status check_token(struct grpc_call *call, void *arg)
 {
     const struct listings *listings = arg;
-    struct str token;
-    if (is_write(grpc_full_name(call)) &&
-        !auth_find_token(&listings->tokens, grpc_request(call), &token)) {
-        return GRPC_STATUS(GRPC_UNAUTHENTICATED, "writing needs a bearer token");
-    }
-    return (struct grpc_status){0};
+    return is_write(grpc_full_name(call)) ? tokens_check(&listings->tokens, call)
+                                          : (struct grpc_status){0};
 }
 
 int listings_grpc_mount(struct grpc *grpc, struct listings *listings)

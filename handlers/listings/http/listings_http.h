@@ -21,7 +21,7 @@ void listings_handle_list(struct http_request *req, void *listings);
 void listings_handle_get(struct http_request *req, void *listings);
 
 /* listings_handle_create answers POST /v1/listings; with an Idempotency-Key, once. */
-void listings_handle_create(struct http_request *req, void *listings);
+void listings_handle_create(struct http_request *req, void *arg);
 
 /* listings_handle_put answers PUT /v1/listings/:id, which must have If-Match. */
 void listings_handle_put(struct http_request *req, void *listings);

@@ -4,6 +4,7 @@
  *
  * Flow:    body -> listings_create -> 201 -> the key's answer of then, or 409, or 422
  */
+#include "handlers/kit/tokens.h"
 #include "handlers/listings/http/listings_respond.h"
 #include "handlers/listings/work/listings_create.h"
 
@@ -89,11 +90,12 @@ static void start_http_creation(struct listings_creation *creation, struct str t
     }
 }
 
-void listings_handle_create(struct http_request *req, void *listings)
+void listings_handle_create(struct http_request *req, void *arg)
 {
+    struct listings *listings = arg;
     const struct str key = http_header_get(req, STR("idempotency-key"));
     struct str token;
-    if (!listings_may_write(listings, req, &token)) {
+    if (!tokens_may_write(&listings->tokens, req, &token)) {
         return;
     }
     if (key.ptr != NULL && !idempotency_key_is_valid(key)) {

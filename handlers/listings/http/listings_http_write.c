@@ -5,6 +5,7 @@
  * Flow:    conditions -> [body] -> listings_change -> 200 or 204
  */
 #include "handlers/kit/etag.h"
+#include "handlers/kit/tokens.h"
 #include "handlers/listings/http/listings_respond.h"
 #include "handlers/listings/work/listings_change.h"
 
@@ -77,7 +78,7 @@ static bool has_condition(struct writing *writing)
 static void begin(struct http_request *req, struct listings *listings, enum listings_verb verb)
 {
     struct str token;
-    if (!listings_may_write(listings, req, &token) || !listings_has_id(req)) {
+    if (!tokens_may_write(&listings->tokens, req, &token) || !listings_has_id(req)) {
         return;
     }
     struct writing *writing = arena_alloc(&req->arena, sizeof(*writing));

@@ -70,20 +70,6 @@ void listings_respond(struct http_request *req, const struct listings_answer *an
 
 /* --- checks --- */
 
-bool listings_may_write(const struct listings *listings, struct http_request *req,
-                        struct str *ret_token)
-{
-    static const struct http_header challenge = {STR("WWW-Authenticate"),
-                                                 STR("Bearer realm=\"toq\"")};
-    static const struct problem problem = {
-        .status = 401, .detail = "writing needs a bearer token", .header = &challenge};
-    if (auth_find_token(&listings->tokens, req, ret_token)) {
-        return true;
-    }
-    problem_respond(req, &problem);
-    return false;
-}
-
 bool listings_has_id(struct http_request *req)
 {
     if (listings_id_is_valid(req->params[0])) {

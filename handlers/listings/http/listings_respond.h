@@ -32,23 +32,16 @@ void listings_respond_problem(struct http_request *req, int status, const char *
 /* listings_respond ends the request with a listing and its tag. */
 void listings_respond(struct http_request *req, const struct listings_answer *answer);
 
-/* listings_may_write checks the token, and ends the request with 401 when it is missing.
- *
- * Returns: true with *ret_token set, when the handler may go on; false when the request has ended.
- */
-MUST_USE bool listings_may_write(const struct listings *listings, struct http_request *req,
-                                 struct str *ret_token);
-
 /* listings_has_id checks the path's id, and ends the request with 404 when there can be none such.
  *
- * Returns: as listings_may_write.
+ * Returns: true when the handler may go on; false when the request has ended.
  */
 MUST_USE bool listings_has_id(struct http_request *req);
 
 /* listings_has_conditions reads the conditions, and ends the request with 400 when one is broken,
  * or 503.
  *
- * Returns: as listings_may_write; true with *ret_conditions set, of which none may be there.
+ * Returns: as listings_has_id; true with *ret_conditions set, of which none may be there.
  */
 MUST_USE bool listings_has_conditions(struct http_request *req,
                                       struct etag_conditions *ret_conditions);
@@ -56,14 +49,14 @@ MUST_USE bool listings_has_conditions(struct http_request *req,
 /* listings_has_json checks the body's type and encoding, and ends the request with 415 when it is
  * no JSON as it is.
  *
- * Returns: as listings_may_write.
+ * Returns: as listings_has_id.
  */
 MUST_USE bool listings_has_json(struct http_request *req, enum listing_mode mode);
 
 /* listings_read_body reads the body as listing_from_json does, and ends the request with 400, 415,
  * 422 or 503 when it is not what was wanted.
  *
- * Returns: as listings_may_write.
+ * Returns: as listings_has_id.
  */
 MUST_USE bool listings_read_body(struct http_request *req, enum listing_mode mode,
                                  struct listing *listing);

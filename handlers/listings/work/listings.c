@@ -4,8 +4,6 @@
  */
 #include "handlers/listings/work/listings.h"
 
-#include "core/telemetry/log.h"
-
 #define LEASE_MARGIN_MS 1000 /* a request is given up before its lease is over */
 
 int listings_init(struct listings *listings, struct metrics *metrics,
@@ -24,13 +22,4 @@ int listings_init(struct listings *listings, struct metrics *metrics,
 void listings_deinit(struct listings *listings)
 {
     listings_cache_deinit(&listings->cache);
-}
-
-void listings_log(const struct listings *listings)
-{
-    if (listings->tokens.is_open) {
-        log_event(LOG_WARN, "listings", "anybody may write: API_TOKENS is not set", NULL, 0);
-    } else if (listings->tokens.list.len == 0) {
-        log_event(LOG_WARN, "listings", "nobody may write: API_TOKENS is not set", NULL, 0);
-    }
 }

@@ -41,7 +41,4 @@ MUST_USE int listings_init(struct listings *listings, struct metrics *metrics,
 /* listings_deinit frees what they remember, when their clients are closed. */
 void listings_deinit(struct listings *listings);
 
-/* listings_log says, at start, when anybody may write. */
-void listings_log(const struct listings *listings);
-
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/app/app_module.h"
+#include "handlers/kit/tokens.h"
 #include "handlers/kit/watch.h"
 #include "toq/parcels/v1/parcels.pb-c.h"
 
@@ -22,7 +23,8 @@ typedef Toq__Parcels__V1__News news_message;
 
 struct parcels {
     const struct app_context *context;
-    uint64_t max_weight_g; /* PARCELS_MAX_WEIGHT_G */
+    const struct auth_tokens *tokens; /* of who may take parcels out */
+    uint64_t max_weight_g;            /* PARCELS_MAX_WEIGHT_G */
 };
 
 /* clang-format off */
@@ -150,6 +152,10 @@ static void handle_out(struct http_request *req, void *arg)
 {
     const struct parcels *parcels = arg;
     const struct sql_value place = sql_text(req->params[0]);
+    struct str token;
+    if (!tokens_may_write(parcels->tokens, req, &token)) {
+        return;
+    }
     struct removal *removal = arena_alloc(&req->arena, sizeof(*removal));
     if (removal == NULL) {
         http_fail(req, UV_ENOMEM);
@@ -250,6 +256,7 @@ static int open_module(void *state, const struct app_context *context)
 {
     struct parcels *parcels = state;
     parcels->context = context;
+    parcels->tokens = tokens_get(context);
     return 0;
 }
 
