@@ -6,14 +6,14 @@
 
 #include "core/base/clock.h"
 
-/* What arrives during a turn that is shorter counts as having arrived at its end. */
+/* Events that arrive during a shorter turn count as having arrived at its end. */
 #define LONG_TURN_NS NS_PER_MS
 
 static _Thread_local struct {
     uv_loop_t *uv;    /* NULL: none runs */
     uint64_t turn_ns; /* when the poll before the last one was woken */
-    uint64_t poll_ns; /* when the last poll began, and what had been idle time then */
-    uint64_t idle_ns;
+    uint64_t poll_ns; /* when the last poll began ... */
+    uint64_t idle_ns; /* ... and uv_metrics_idle_time then */
 } own;
 
 uv_loop_t *arrival_follow(uv_loop_t *uv)

@@ -15,10 +15,10 @@
 
 #include "core/base/base.h"
 
-/* arrival_follow names the loop that runs on the calling thread from now on, which measures its
- * idle time (UV_METRICS_IDLE_TIME); NULL: none does.
+/* arrival_follow sets the loop that runs on the calling thread from now on; NULL: none does.
  *
- * Returns: the one before.
+ * uv:      measures its idle time (UV_METRICS_IDLE_TIME).
+ * Returns: the loop before.
  */
 uv_loop_t *arrival_follow(uv_loop_t *uv);
 
@@ -28,17 +28,17 @@ uv_loop_t *arrival_follow(uv_loop_t *uv);
  */
 void arrival_poll_begins(uint64_t now_ns, uint64_t idle_ns);
 
-/* arrival_poll_began_ns is when the last poll began, by clock_now_ns: what began before that took
- * more than one turn.
+/* arrival_poll_began_ns is when the last poll began, by clock_now_ns: a request that began before
+ * took more than one turn to arrive.
  *
  * Returns: 0 when no loop runs.
  */
 uint64_t arrival_poll_began_ns(void);
 
-/* arrival_ns is when the last poll was woken, by clock_now_ns. A poll that did not sleep found what
- * had come during the turn before, at a time that the kernel does not tell: for a turn of 1 ms or
- * longer that turn's start is taken, so that what is charged to the loop is an upper bound, and for
- * a shorter one its end.
+/* arrival_ns is when the last poll was woken, by clock_now_ns. A poll that did not sleep found
+ * events from the turn before, whose time the kernel does not tell: they count from the start of
+ * that turn if it took 1 ms or longer, so that what is charged to the loop is an upper bound; else
+ * from its end.
  *
  * Returns: UINT64_MAX when no loop runs.
  */

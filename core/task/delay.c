@@ -9,8 +9,8 @@
 #include "core/task/arrival.h"
 #include "core/task/usage.h"
 
-#define RUNS_MAX    16                /* those before are forgotten */
-#define REMEMBER_NS (100 * NS_PER_MS) /* bytes that came meanwhile are read by then */
+#define RUNS_MAX    16                /* earlier ones are forgotten */
+#define REMEMBER_NS (100 * NS_PER_MS) /* bytes that came during one are read by then */
 
 struct long_run {
     uint64_t task_id;
@@ -57,7 +57,7 @@ static void count(const struct long_run *run, const struct delay_victim *victim,
     }
 }
 
-/* is_over: the victim came later than its end, or it was before the turns that count. */
+/* is_over: the run ended before the victim came, or before the turns that count. */
 static bool is_over(const struct long_run *run, const struct delay_victim *victim, bool is_known)
 {
     return is_known ? run->end_ns <= victim->since_ns : run->turn + 1 < own.turn;
@@ -69,7 +69,7 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
         return;
     }
     behind->turn = own.turn;
-    /* the kernel has said when a new one came, if that was before this turn */
+    /* the kernel tells when a new request came, if that was before this turn */
     const bool is_known = victim->is_new && victim->since_ns < arrival_poll_began_ns();
     for (uint32_t i = 0; i < own.count; i++) {
         const struct long_run *run = &own.runs[(own.next + RUNS_MAX - 1 - i) % RUNS_MAX];

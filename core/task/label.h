@@ -3,8 +3,8 @@
  * label.h - small numbers for the label sets that profiles and logs carry: a route and a method, or
  * an rpc.
  *
- * A CPU sample is taken in a signal handler, where only a number can be copied; so each set gets
- * one, at start, and keeps it until the process ends.
+ * A CPU sample is taken in a signal handler, which can copy a number but no text; so each set gets
+ * a number at start, and keeps it until the process ends.
  *
  * Memory: at most LABEL_MAX sets; past that label_intern returns LABEL_OTHER and counts.
  * Thread: the loop interns; label_get: any (a set never changes once it has its number).
@@ -37,26 +37,27 @@ uint32_t label_intern(struct str route, const char *method);
 /* label_intern_rpc is label_intern for the set of a gRPC method. */
 uint32_t label_intern_rpc(struct str rpc);
 
-/* label_name is the route or method of gRPC of a label, for people; a literal of the table's.
+/* label_name is the route, or the method of gRPC, of a label; it lives as long as the process.
  *
- * Returns: "" for none.
+ * Returns: "" where the label has neither.
  * Thread:  any.
  */
 const char *label_name(uint32_t id);
 
-/* label_get returns the set that has a number; the texts live as long as the process.
+/* label_get returns the set of a number; LABEL_NONE's for a number that was not given out. The
+ * texts live as long as the process.
  *
  * Thread: any.
  */
 struct label label_get(uint32_t id);
 
-/* label_get_count is above every number that has been given out.
+/* label_get_count is the number of sets: every number that was given out is below it.
  *
  * Thread: any.
  */
 uint32_t label_get_count(void);
 
-/* label_overflow_count tells how often label_intern found the table full. */
+/* label_overflow_count is how often label_intern found the table full. */
 uint64_t label_overflow_count(void);
 
 #endif

@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-#define FRAME_BYTES_MAX 65536 /* a frame pointer that is further away is none */
+#define FRAME_BYTES_MAX 65536 /* what points further away is not a frame pointer */
 #define TEXT_FRAMES_MAX 16
 
-/* Where this program's own code lies; the linker's. Only its frames are known to have a pointer. */
+/* The bounds of this program's own code, from the linker; only that surely has frame pointers. */
 extern const char __executable_start[];
 extern const char etext[];
 

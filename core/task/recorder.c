@@ -101,7 +101,7 @@ size_t recorder_copy(const struct recorder_ring *ring, struct recorder_event *ev
         events[i - begin].ticks = atomic_load_explicit(&slot->ticks, memory_order_acquire);
         events[i - begin].value = atomic_load_explicit(&slot->value, memory_order_acquire);
     }
-    /* what was written meanwhile, and what is being written, is in the oldest ones' places */
+    /* events that were, or are being, written meanwhile lie in the places of the oldest */
     const uint64_t written = atomic_load_explicit(&ring->count, memory_order_acquire) + 1;
     const uint64_t valid = written > kept ? written - kept : 0;
     const uint64_t first = valid > begin ? valid : begin;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * span_ring.c - two counters that only grow, one each side's.
+ * span_ring.c - two counters that only grow, one for each side.
  */
 #include "core/task/span_ring.h"
 

@@ -3,8 +3,8 @@
  * span_ring.h - a ring of fixed records of requests that are to be exported as spans, between the
  * loop that serves and the loop that exports.
  *
- * Failure: when the ring is full the record is dropped and counted; nobody waits.
- * Memory:  made at start; a record has all it needs but literals and labels.
+ * Failure: when the ring is full a record is dropped and counted; neither side waits.
+ * Memory:  allocated once, at start. Records are whole in themselves, but for literals and labels.
  * Thread:  one writes (reserve, commit), one reads (peek, drop); the counts: any.
  */
 #ifndef TOQ_CORE_TASK_SPAN_RING_H
@@ -39,32 +39,32 @@ struct span_ring;
 
 /* span_ring_create makes a ring for at least `records`.
  *
- * Returns: NULL when memory is missing.
+ * Returns: the ring; NULL when memory is missing.
  */
 MUST_USE struct span_ring *span_ring_create(size_t records);
 
 /* span_ring_destroy frees it; takes NULL. */
 void span_ring_destroy(struct span_ring *ring);
 
-/* span_ring_reserve gives a record to fill, or counts a drop.
+/* span_ring_reserve returns a record to fill, or counts a drop.
  *
- * Returns: NULL: the ring is full.
+ * Returns: the record, until span_ring_commit; NULL: the ring is full.
  */
 MUST_USE struct span_record *span_ring_reserve(struct span_ring *ring);
 
 /* span_ring_commit shows the reader the record that was reserved. */
 void span_ring_commit(struct span_ring *ring);
 
-/* span_ring_count is the number of records that wait. */
+/* span_ring_count is the number of records to be read. */
 size_t span_ring_count(const struct span_ring *ring);
 
-/* span_ring_peek is the record `number` places behind the oldest, with number below the count. */
+/* span_ring_peek is the record `number` places behind the oldest; number is below the count. */
 const struct span_record *span_ring_peek(const struct span_ring *ring, size_t number);
 
-/* span_ring_drop gives the places of the oldest `count` records back. */
+/* span_ring_drop removes the oldest `count` records. */
 void span_ring_drop(struct span_ring *ring, size_t count);
 
-/* span_ring_lost is the number of records that found no place. */
+/* span_ring_lost is the number of records dropped because the ring was full. */
 uint64_t span_ring_lost(const struct span_ring *ring);
 
 #endif
