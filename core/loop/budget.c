@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * budget.c - measures the memory once a second, and tells listeners when the level changes.
+ * budget.c - measures the memory once a second, and acts on changes of the level.
  */
 #include "core/loop/budget.h"
 
@@ -12,10 +12,10 @@
 #include "core/telemetry/log.h"
 
 #define TICK_MS     1000
-#define SHORT_TICKS 5    /* no new work after a failed malloc, for so long at least */
-#define PACE_BYTES  4096 /* between two looks: less is no progress */
-#define STALL_TICKS 2
-#define CUT_MAX     16 /* connections, at a look */
+#define SHORT_TICKS 5    /* at least, without new work after a failed malloc */
+#define PACE_BYTES  4096 /* moved between two ticks: less is no progress */
+#define STALL_TICKS 2    /* without progress, before a connection may be cut */
+#define CUT_MAX     16   /* connections, at a tick */
 
 #pragma weak mallctl
 
@@ -86,7 +86,7 @@ static void ease(struct conn_set *set)
     }
 }
 
-/* find_arena gives the name of something of the arena that this thread allocates from.
+/* find_arena makes the mallctl name of `what` in the arena that this thread allocates from.
  *
  * Returns: false: there is no jemalloc. */
 static bool find_arena(const char *what, char ret_name[48])
@@ -100,16 +100,16 @@ static bool find_arena(const char *what, char ret_name[48])
     return true;
 }
 
-/* set_decay says how long jemalloc keeps pages that this thread has freed.
+/* set_decay sets how long jemalloc keeps pages that this thread has freed.
  *
- * Returns: how long it was before. */
+ * Returns: the time before. */
 static ssize_t set_decay(ssize_t decay_ms)
 {
     ssize_t before_ms = decay_ms;
     size_t len = sizeof(before_ms);
     char name[48];
     if (find_arena("dirty_decay_ms", name)) {
-        (void)mallctl(name, &before_ms, &len, &decay_ms, sizeof(decay_ms)); /* or it stays */
+        (void)mallctl(name, &before_ms, &len, &decay_ms, sizeof(decay_ms)); /* else it stays */
     }
     return before_ms;
 }
@@ -118,12 +118,12 @@ void budget_purge(void)
 {
     char name[48];
     if (find_arena("purge", name)) {
-        (void)mallctl(name, NULL, NULL, NULL, 0); /* or they go when their time comes */
+        (void)mallctl(name, NULL, NULL, NULL, 0); /* else they go after dirty_decay_ms */
     }
 }
 
-/* keep_freed: while memory is short, pages that are freed go back at once; at ease they are kept
- * for the next. */
+/* keep_freed: while memory is short, freed pages go back at once; at ease they are kept for the
+ * next allocation. */
 static void keep_freed(struct budget *budget, bool is_kept)
 {
     if (is_kept) {
@@ -133,7 +133,7 @@ static void keep_freed(struct budget *budget, bool is_kept)
     }
 }
 
-/* tell_level logs each step up, also one that has ended within its turn, and each step down. */
+/* tell_level logs each step up, even one that ended within its turn, and each step down. */
 static void tell_level(struct loop_deferred *news)
 {
     struct budget *budget = CONTAINER_OF(news, struct budget, news);
@@ -148,12 +148,12 @@ static void tell_level(struct loop_deferred *news)
     if (peak > before) {
         tell(budget, LOG_WARN,
              peak == QUOTA_FULL ? "out of memory: new requests are refused"
-                                : "memory runs short: request bodies wait",
+                                : "memory is short: request bodies wait",
              budget->peak_bytes);
     }
     if (now < peak) {
         tell(budget, LOG_INFO,
-             now == QUOTA_EASY ? "enough memory again" : "requests are taken again",
+             now == QUOTA_EASY ? "memory suffices again" : "new requests are accepted again",
              used_bytes(budget));
         if (now == QUOTA_EASY && budget->conns != NULL) {
             ease(budget->conns);
@@ -161,8 +161,8 @@ static void tell_level(struct loop_deferred *news)
     }
 }
 
-/* on_level counts at once and logs at the end of the turn: what the log line's step would start may
- * be under way. */
+/* on_level counts at once, and logs at the end of the turn: the allocation that reached the level
+ * may be that of a log line, or of what a new level does. */
 static void on_level(struct quota *quota)
 {
     struct budget *budget = CONTAINER_OF(quota, struct budget, traffic);
@@ -177,10 +177,10 @@ static void on_level(struct quota *quota)
     }
 }
 
-/* --- one look --- */
+/* --- one tick --- */
 
-/* count_active is what jemalloc has in use, in whole pages: so what is lost between objects counts.
- * Where a sanitizer owns malloc it is not known. */
+/* count_active is what jemalloc has in use, in whole pages: so the gaps between objects count. 0
+ * under another allocator. */
 static size_t count_active(void)
 {
     uint64_t epoch = 1;
@@ -219,7 +219,7 @@ size_t budget_charged_bytes(const struct budget *budget)
     return granted > unused ? granted - unused : 0;
 }
 
-/* weigh_foreign finds what is in use and charged to nobody. */
+/* weigh_foreign measures what is in use and charged to no quota. */
 static void weigh_foreign(struct budget *budget)
 {
     const size_t active = count_active();
@@ -249,7 +249,7 @@ static void add_stalled(struct stalled *stalled, struct conn *conn, size_t held_
     stalled->held_bytes[at] = held_bytes;
 }
 
-/* look_at notes how far a connection has come since the last look. */
+/* look_at notes how many bytes a connection has moved since the last tick. */
 static void look_at(struct conn *conn, struct stalled *stalled)
 {
     struct conn_weight weight = {.moved_bytes = conn->moved_bytes};
@@ -275,14 +275,14 @@ static void cut(struct budget *budget, struct conn *conn, size_t held_bytes)
 {
     char peer[CONN_PEER_BYTES];
     conn_format_peer(conn, peer);
-    LOG(LOG_WARN, "memory", "cutting a connection that holds most and does not move",
+    LOG(LOG_WARN, "memory", "cutting off a stalled connection that holds memory",
         log_cstr("peer", peer), log_u64("held_bytes", held_bytes));
     budget->cut++;
     conn_close(conn);
 }
 
-/* cut_stalled cuts those that hold most and do not move, while all is used: one at least, and as
- * many as it takes for new requests. */
+/* cut_stalled cuts the stalled connections that hold most, until the quota has room for new
+ * requests. */
 static void cut_stalled(struct budget *budget)
 {
     struct stalled stalled = {.count = 0};
@@ -302,8 +302,8 @@ static void cut_stalled(struct budget *budget)
 void budget_tick(struct budget *budget)
 {
     weigh_foreign(budget);
-    /* a malloc that fails just now begins anew: what this look undoes, the next failure does
-     * again */
+    /* a malloc that fails on another thread right now starts over: what this tick undoes, the next
+     * failure does again */
     const uint8_t ticks = atomic_load_explicit(&budget->short_ticks, memory_order_relaxed);
     if (ticks > 0) {
         atomic_store_explicit(&budget->short_ticks, (uint8_t)(ticks - 1), memory_order_relaxed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * budget.h - the memory limit of the process, and the measures when memory runs short.
+ * budget.h - the memory limit of the process, and the measures taken when memory is short.
  *
  * Flow:    quotas charge what they can (quota.h); once a second the rest, which libraries and
  *          fragmentation take, is read from jemalloc. 80 %: no request body is read. 100 %: new
@@ -25,18 +25,18 @@ struct budget {
     struct loop *loop;
     struct conn_set *conns;
     struct wheel_timer tick;
-    struct loop_deferred news; /* tells of a level, outside of the call that has reached it */
-    enum quota_level told;
-    enum quota_level peak; /* the highest level since the last line, and what was in use then */
-    uint64_t peak_bytes;
-    uint64_t tight_count; /* times that a level was reached */
-    uint64_t full_count;
+    struct loop_deferred news;    /* acts on a new level, outside of the call that has reached it */
+    enum quota_level told;        /* the level when `news` last ran */
+    enum quota_level peak;        /* the highest level since then ... */
+    uint64_t peak_bytes;          /* ... and the bytes in use when it was reached */
+    uint64_t tight_count;         /* times that QUOTA_TIGHT was reached from QUOTA_EASY */
+    uint64_t full_count;          /* times that QUOTA_FULL was reached */
     _Atomic uint64_t short_count; /* mallocs that failed, on any thread */
-    _Atomic uint64_t refused;     /* requests: http_server's, on any loop */
+    _Atomic uint64_t refused;     /* requests, on any loop */
     uint64_t cut;                 /* connections */
-    ptrdiff_t decay_ms;           /* of jemalloc's, at ease */
-    _Atomic uint8_t short_ticks;  /* for which no new work is taken after a malloc has failed */
-    _Atomic(void *) kept; /* BUDGET_RESERVE_BYTES of address space; NULL: it was given back */
+    ptrdiff_t decay_ms;           /* jemalloc's dirty_decay_ms, at ease */
+    _Atomic uint8_t short_ticks;  /* ticks left without new work after a malloc has failed */
+    _Atomic(void *) kept;         /* BUDGET_RESERVE_BYTES of address space; NULL: released */
     struct loop *diagnostics_loop;
     struct wheel_timer diagnostics_tick;
 };
@@ -47,43 +47,53 @@ struct budget {
  */
 void budget_init(struct budget *budget, size_t max_bytes);
 
-/* budget_start begins to look, once a second; conns is the set whose connections wait and are
- * cut. */
+/* budget_start runs budget_tick once a second.
+ *
+ * conns: the connections of traffic, which may be cut; they outlive budget_stop.
+ */
 void budget_start(struct budget *budget, struct loop *loop, struct conn_set *conns);
 
 /* budget_stop ends that; the quotas stay. */
 void budget_stop(struct budget *budget);
 
-/* budget_start_diagnostics begins to look at the quota of diagnostics.
+/* budget_start_diagnostics updates the level of the quota of diagnostics once a second.
  *
- * Thread: the loop of diagnostics, as for budget_stop_diagnostics.
+ * Thread: the loop of diagnostics.
  */
 void budget_start_diagnostics(struct budget *budget, struct loop *loop);
 
-/* budget_stop_diagnostics ends that. */
+/* budget_stop_diagnostics ends that.
+ *
+ * Thread: the loop of diagnostics.
+ */
 void budget_stop_diagnostics(struct budget *budget);
 
-/* budget_tick is one look. */
+/* budget_tick measures the memory in use, updates the level, and cuts stalled connections while
+ * memory is short. */
 void budget_tick(struct budget *budget);
 
-/* budget_charged_bytes is what is charged; of diagnostics to a whole batch. */
+/* budget_charged_bytes is the number of bytes charged; those of diagnostics are rounded up to a
+ * whole batch. */
 size_t budget_charged_bytes(const struct budget *budget);
 
-/* budget_purge gives the system the pages back that this thread has freed, after work that took
- * many. Some milliseconds for some dozens of MiB. */
+/* budget_purge gives back to the system the pages that this thread has freed, after work that took
+ * many. It takes some milliseconds for some dozens of MiB.
+ *
+ * Thread: any.
+ */
 void budget_purge(void);
 
-/* What the allocator has of memory. */
+/* The allocator's memory. */
 struct budget_allocator {
     size_t allocated_bytes; /* by the program */
-    size_t active_bytes;    /* in pages that hold some of it */
-    size_t resident_bytes;  /* and what is kept for later, and the allocator's own */
-    size_t retained_bytes;  /* address space that was given back */
+    size_t active_bytes;    /* in pages that hold any of it */
+    size_t resident_bytes;  /* with free pages kept for later, and the allocator's own */
+    size_t retained_bytes;  /* address space kept without memory behind it */
 };
 
-/* budget_get_allocator asks the allocator, for its numbers as of the budget's last look.
+/* budget_get_allocator reads the allocator's numbers as of the last budget_tick.
  *
- * Returns: false: this allocator keeps no such numbers.
+ * Returns: true with *ret_allocator set; false: this allocator has no such numbers.
  * Thread:  any.
  */
 MUST_USE bool budget_get_allocator(struct budget_allocator *ret_allocator);

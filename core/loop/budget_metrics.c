@@ -40,15 +40,15 @@ static const char *const step_label[] = {"step", NULL};
 
 #define STEPS                                                                                      \
     "toq_memory_steps_total",                                                                      \
-        "Times that memory made something wait: a connection's output, request bodies, new "       \
-        "requests."
+        "Times that lack of memory made something wait: a connection's output, request bodies, "   \
+        "new requests."
 
 static const struct metric_row rows[] = {
     {"toq_memory_max_bytes", "The budget: MEMORY_MAX_BYTES.", METRIC_GAUGE,
      METRIC_FIELD(struct budget_values, max_bytes)},
-    {"toq_memory_used_bytes", "What of the budget is in use, charged or not.", METRIC_GAUGE,
+    {"toq_memory_used_bytes", "Bytes of the budget in use, charged or not.", METRIC_GAUGE,
      METRIC_FIELD(struct budget_values, used_bytes)},
-    {"toq_memory_charged_bytes", "What of the budget requests and connections are charged with.",
+    {"toq_memory_charged_bytes", "Bytes of the budget charged to requests and connections.",
      METRIC_GAUGE, METRIC_FIELD(struct budget_values, charged_bytes)},
     {"toq_memory_level", "0 at ease; 1 request bodies wait; 2 new requests are refused.",
      METRIC_GAUGE, METRIC_FIELD(struct budget_values, level)},
@@ -62,7 +62,7 @@ static const struct metric_row rows[] = {
      "Requests refused, and answers replaced, for want of memory.", METRIC_COUNTER,
      METRIC_FIELD(struct budget_values, refused)},
     {"toq_memory_cut_connections_total",
-     "Connections cut because they held memory and did not move.", METRIC_COUNTER,
+     "Connections cut off because they held memory and were stalled.", METRIC_COUNTER,
      METRIC_FIELD(struct budget_values, cut)},
 };
 
@@ -86,7 +86,7 @@ struct allocator_values {
     double retained;
 };
 
-/* fill_allocator: NAN is what it does not tell. */
+/* fill_allocator: NAN stands for what the allocator does not tell. */
 static void fill_allocator(void *arg, void *values)
 {
     struct budget_allocator a;

@@ -21,8 +21,8 @@
 #include "core/task/task.h"
 
 #define IOV_MAX_COUNT 16
-/* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none of
- * them holds the loop for as long as the kernel takes to copy all it has room for. */
+/* Of one write. Hundreds of connections may have megabytes to send: each has its turn, and none
+ * holds the loop while the kernel copies all that it has room for. */
 #define WRITE_BYTES ((size_t)64 << 10)
 
 enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_CLOSED };
@@ -56,7 +56,7 @@ size_t conn_set_close_all(struct conn_set *set)
     LIST_FOR_EACH(pos, tmp, &set->conns)
     {
         struct conn *conn = CONTAINER_OF(pos, struct conn, link);
-        /* what the socket takes: the last answers were given a moment ago */
+        /* the last answers were queued a moment ago: send what the socket takes */
         while ((conn->state == CONN_FLUSHING || conn->state == CONN_OPEN) && !conn->is_writing &&
                conn->out.len > 0) {
             flush(conn);
@@ -76,7 +76,7 @@ static void on_closed(uv_handle_t *handle)
         conn->events->on_close(conn);
     }
     outq_consume(&conn->out, &set->pool, conn->out.len);
-    loop_undefer(&conn->flush); /* it would have found the connection closed */
+    loop_undefer(&conn->flush); /* the connection is closed */
     list_unlink(&conn->link);
     conn->stats->open--;
     set->count--;
@@ -99,7 +99,7 @@ void conn_close(struct conn *conn)
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
-/* end marks that no more comes and tells the protocol, unless that has finished already. */
+/* end marks that no more comes, and runs on_end unless the protocol has finished already. */
 static void end(struct conn *conn, int status)
 {
     const bool is_news = conn->state == CONN_OPEN && !conn->has_ended;
@@ -116,7 +116,7 @@ static void end(struct conn *conn, int status)
 static void linger(struct conn *conn)
 {
     if (conn->has_ended) {
-        conn_close(conn); /* the peer has sent its FIN: nothing of it is unread */
+        conn_close(conn); /* all up to the peer's FIN has been read */
         return;
     }
     conn->state = CONN_LINGERING;
@@ -136,7 +136,7 @@ void conn_finish(struct conn *conn)
     }
     conn->state = CONN_FLUSHING;
     wheel_unset(&conn->timer);
-    wheel_unset(&conn->watch_timer); /* the write timer watches */
+    wheel_unset(&conn->watch_timer); /* the write timer takes over */
     if (!conn->is_feeding) {
         loop_defer(conn->set->loop, &conn->flush);
     }
@@ -154,8 +154,8 @@ bool conn_has_ended(const struct conn *conn)
 
 /* --- output --- */
 
-/* count_untaken counts what the peer has not acknowledged: in libuv's queue and in the kernel's,
- * which holds megabytes and tells libuv of room only when a third of them are gone. */
+/* count_untaken counts what the peer has not acknowledged, in libuv's queue and in the kernel's:
+ * that holds megabytes, and is writable again only when a third of them are gone. */
 static size_t count_untaken(struct conn *conn)
 {
     uv_os_fd_t fd;
@@ -207,7 +207,7 @@ static void on_written(uv_write_t *req, int status)
     }
 }
 
-/* peek describes the bytes of the next write. Returns: how many there are; 0 buffers are none. */
+/* peek describes the bytes of the next write. Returns: how many; 0: there is nothing to write. */
 static size_t peek(const struct conn *conn, uv_buf_t *bufs, size_t *ret_count)
 {
     const size_t count = outq_peek(&conn->out, bufs, IOV_MAX_COUNT);
@@ -243,7 +243,7 @@ static int write_rest(struct conn *conn)
     return 0;
 }
 
-/* write_now writes once; what is left has its turn when the others have had theirs. */
+/* write_now writes once; the rest waits until the other connections have had their turn. */
 static int write_now(struct conn *conn)
 {
     uv_buf_t bufs[IOV_MAX_COUNT];
@@ -271,8 +271,7 @@ static int write_now(struct conn *conn)
     return 0;
 }
 
-/* flush writes what the socket takes; it is the one place where a connection learns that it is
- * drained. */
+/* flush writes what the socket takes; here alone a connection is found to be drained. */
 static void flush(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED || conn->state == CONN_LINGERING || conn->is_writing) {
@@ -301,7 +300,7 @@ char *conn_reserve(struct conn *conn, size_t len)
     return outq_reserve(&conn->out, &conn->set->pool, len);
 }
 
-/* note_output notes whose the bytes are that have been queued, and has them written. */
+/* note_output notes which task has queued bytes, and has them written. */
 static inline void note_output(struct conn *conn)
 {
     conn->label = task_current_label;
@@ -400,7 +399,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     flush(conn);
 }
 
-/* set_watch: what is not read is not polled either, so nothing tells of a FIN or an RST. */
+/* set_watch: a connection that is not read is not polled, so a FIN or an RST goes unnoticed. */
 static void set_watch(struct conn *conn)
 {
     if (conn->state == CONN_OPEN) {
@@ -424,7 +423,7 @@ static int read_state(const struct conn *conn)
     return read_info(conn, &info) ? info.tcpi_state : TCP_ESTABLISHED;
 }
 
-/* read_age_ns tells how long ago the kernel had what came last; 0 where it does not tell. */
+/* read_age_ns is how long ago the kernel got the last bytes; 0 where it does not tell. */
 static __attribute__((noinline)) uint64_t read_age_ns(const struct conn *conn)
 {
     struct tcp_info info;
@@ -498,7 +497,7 @@ void conn_set_user_timeout(struct conn *conn, uint64_t timeout_ms)
     const unsigned value = timeout_ms < INT_MAX ? (unsigned)timeout_ms : INT_MAX;
     uv_os_fd_t fd;
     if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0) {
-        /* refused: it is no TCP socket, and a timeout less */
+        /* refused for a socket that is not TCP: it goes without */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(value));
     }
 }

@@ -22,20 +22,20 @@
 #include "core/loop/outq.h"
 
 #define CONN_READ_BYTES 65536        /* the shared read buffer */
-#define CONN_HIGH_BYTES (256u << 10) /* queued output above which a connection is clogged */
+#define CONN_HIGH_BYTES (256u << 10) /* queued output above which a connection is clogged ... */
 #define CONN_LOW_BYTES  (64u << 10)  /* ... until it is down to this */
-#define CONN_LINGER_MS                                                                             \
-    1000 /* how long a finished connection reads on, so that no RST eats the answer */
-#define CONN_SHARE_MIN_BYTES                                                                       \
-    CONN_LOW_BYTES /* what each connection may queue, however little is left */
+/* How long a finished connection is still read: unread bytes would make the kernel send an RST,
+ * which may destroy the answer. */
+#define CONN_LINGER_MS 1000
+/* What each connection may queue, however little memory is left. */
+#define CONN_SHARE_MIN_BYTES  CONN_LOW_BYTES
 #define CONN_OUTPUT_MAX_BYTES (4u << 20) /* conn_set.output_max_bytes, unless it is set */
 #define CONN_PEER_BYTES       ADDRESS_TEXT_BYTES
-/* How often the kernel is asked for the state of a connection that is not read. */
-#define CONN_WATCH_MS 1000
+#define CONN_WATCH_MS         1000 /* between two looks at a connection that is not read */
 
 struct conn;
 
-/* What a protocol wants to know. None of them is called from inside a conn_ function. */
+/* A protocol's callbacks. None of them runs from inside a conn_ function. */
 struct conn_events {
     void (*on_data)(struct conn *conn, const char *data,
                     size_t len); /* borrowed until it returns */
@@ -43,16 +43,16 @@ struct conn_events {
      * still read, and the connection stays open until conn_finish or conn_close, or until it
      * breaks. */
     void (*on_end)(struct conn *conn, int status);
-    /* The peer has sent its FIN, but bytes before it are unread because of conn_pause: on_end will
-     * tell of it when they are read. NULL for a protocol that can wait. */
+    /* The peer has sent its FIN, but bytes before it are unread because of conn_pause: on_end runs
+     * when they have been read. NULL for a protocol that can wait. */
     void (*on_fin)(struct conn *conn);
-    void (*on_drained)(struct conn *conn); /* it was clogged and is no more */
-    void (*on_timeout)(struct conn *conn); /* conn_set_timeout's time is up */
-    void (*on_close)(struct conn *conn);   /* the last call, exactly once: free what is yours */
-    /* what the protocol holds for this connection beside its output, and how many bytes of it have
-     * moved on so far, with those of conn->moved_bytes; NULL: nothing */
+    void (*on_drained)(struct conn *conn); /* it is clogged no more */
+    void (*on_timeout)(struct conn *conn); /* the time of conn_set_timeout is up */
+    void (*on_close)(struct conn *conn);   /* the last call, exactly once: the protocol frees ctx */
+    /* the bytes that the protocol holds for this connection beside its output, and those that it
+     * has moved so far, with conn->moved_bytes; NULL: none */
     struct conn_weight (*weigh)(const struct conn *conn);
-    void (*on_eased)(struct conn *conn); /* memory is there again; NULL: it did not wait for that */
+    void (*on_eased)(struct conn *conn); /* memory suffices again; NULL: it never waits for that */
 };
 
 struct conn_weight {
@@ -69,18 +69,18 @@ struct conn_stats {
     uint64_t write_timeouts;
 };
 
-/* Connections that end together: their buffers, and who waits for the last one. */
+/* Connections that share buffers, and end together. */
 struct conn_set {
     struct loop *loop;
     struct list conns;
     size_t count;
     uint64_t write_timeout_ms;
-    struct quota *quota;     /* what the connections of traffic are charged to; NULL: to nothing */
+    struct quota *quota;     /* that connections are charged to; NULL: they are not */
     size_t output_max_bytes; /* of a connection, with what its protocol queues: conn_share */
-    uint64_t parked_count;   /* times that a connection's producers were parked */
+    uint64_t parked_count;   /* times that requests waited until their peer reads */
     struct outq_pool pool;
     char *read_buffer;           /* owned; CONN_READ_BYTES */
-    void (*on_empty)(void *arg); /* runs when the last one has closed; NULL for nobody */
+    void (*on_empty)(void *arg); /* runs when the last one has closed; NULL: none */
     void *on_empty_arg;
 };
 
@@ -92,9 +92,9 @@ struct conn {
     const struct conn_events *events;
     void *ctx; /* the protocol's */
     struct outq out;
-    size_t untaken_bytes; /* of what is written, when the write timer was set */
-    uint64_t moved_bytes; /* that were read or written */
-    uint64_t seen_bytes;  /* moved_bytes when the budget looked last ... */
+    size_t untaken_bytes; /* written but not acknowledged when the write timer was set */
+    uint64_t moved_bytes; /* read and written */
+    uint64_t seen_bytes;  /* moved_bytes at the budget's last tick ... */
     struct wheel_timer timer;
     struct wheel_timer write_timer;
     struct wheel_timer watch_timer; /* set while an open connection is not read */
@@ -103,8 +103,8 @@ struct conn {
     uint64_t task_id; /* of the task that queued the last bytes ... */
     uint32_t label;   /* ... and its label: writing them is its work */
     uint8_t state;
-    uint8_t greeting_bytes; /* its owner's, before it is known what it speaks */
-    uint8_t stalled_looks;  /* ... and how often the budget has found it in the same place */
+    uint8_t greeting_bytes; /* its owner's, until the protocol is known */
+    uint8_t stalled_looks;  /* ... and ticks without progress */
     bool is_writing;        /* a uv_write is under way */
     bool is_vital;          /* diagnostics: its output may use the reserve */
     bool is_feeding;        /* inside on_data: output is flushed when it returns */
@@ -122,36 +122,43 @@ MUST_USE int conn_set_init(struct conn_set *set, struct loop *loop, uint64_t wri
 /* conn_set_deinit frees the buffers; no connection may be left. */
 void conn_set_deinit(struct conn_set *set);
 
-/* conn_set_close_all closes every connection at once, for a drain that ran out of time. Of what is
- * queued goes out what the sockets take.
+/* conn_set_close_all closes every connection at once, for a drain that ran out of time. Queued
+ * bytes are sent as far as the sockets take them.
  *
- * Returns: how many.
+ * Returns: how many connections are still to run their on_close.
  */
 size_t conn_set_close_all(struct conn_set *set);
 
-/* conn_open takes a connected socket and starts to read from it.
+/* conn_open takes a socket, connected or connecting, and starts to read from it. conn_attach
+ * follows in the same turn.
  *
- * Owns:    fd, also on failure (it is closed then). ctx stays the caller's, until on_close.
- * Returns: 0 with *ret_conn set; UV_ENOMEM, or what libuv says.
+ * stats:   outlives the connection.
+ * Owns:    fd, even on failure: it is closed then.
+ * Returns: 0 with *ret_conn set; UV_ENOMEM, or an error of uv_tcp_open: then the set may count the
+ *          connection until it has closed.
  */
 MUST_USE int conn_open(struct conn_set *set, int fd, const struct sockaddr_storage *peer,
                        struct conn_stats *stats, struct conn **ret_conn);
 
-/* conn_ready_ns is when what is read now had arrived: loop_ready_ns, or before it when the loop had
- * been held and did not look. */
+/* conn_ready_ns is when the bytes that are read now arrived, by clock_now_ns: loop_ready_ns, or an
+ * earlier time from the kernel when the loop had been held. */
 uint64_t conn_ready_ns(const struct conn *conn);
 
-/* conn_attach names the protocol that gets the events, before the first turn after conn_open, or
- * later to hand a connection over. */
+/* conn_attach sets the protocol that gets the events: right after conn_open, or later to hand a
+ * connection over.
+ *
+ * events: a literal.
+ * Owns:   ctx stays the caller's until on_close.
+ */
 void conn_attach(struct conn *conn, const struct conn_events *events, void *ctx);
 
-/* conn_write queues a copy of `data`; it leaves when on_data returns, or at the end of the turn.
+/* conn_write queues a copy of `data`; it is sent when on_data returns, or at the end of the turn.
  *
- * Returns: 0, also when the connection is past conn_finish (the bytes are dropped); UV_ENOMEM.
+ * Returns: 0, also after conn_finish, when the bytes are dropped; UV_ENOMEM.
  */
 MUST_USE int conn_write(struct conn *conn, const char *data, size_t len);
 
-/* conn_reserve gives room for up to `len` bytes to be written in place; conn_commit queues them.
+/* conn_reserve makes room for up to `len` bytes, to be written in place; conn_commit queues them.
  *
  * Returns: where to write; NULL when memory is missing.
  */
@@ -163,47 +170,51 @@ void conn_commit(struct conn *conn, size_t len);
 /* conn_set_vital marks a connection of diagnostics: it is served however little memory is left. */
 void conn_set_vital(struct conn *conn);
 
-/* conn_share tells how much the connection may queue by now, with what its protocol queues. */
+/* conn_share is how many bytes the connection may queue at present, with those that its protocol
+ * queues. */
 size_t conn_share(const struct conn *conn);
 
 /* conn_may_queue tells whether an answer of `len` bytes may be queued as a whole.
  *
  * held_bytes: what the protocol has queued for the connection beside conn's own.
- * Returns: false when memory is short, and the connection or the answer takes too much of it.
+ * Returns:    false when memory is short, and the connection or the answer takes too much of it.
  */
 bool conn_may_queue(const struct conn *conn, size_t held_bytes, size_t len);
 
-/* conn_may_hold tells whether more is to be read of a body of which so many bytes have come or are
- * to come: not when memory is short, and it is more than the connection may have. */
+/* conn_may_hold tells whether to go on reading a body: not when memory is short and the body is
+ * more than the connection may hold.
+ *
+ * bytes: of the body, come and to come.
+ */
 bool conn_may_hold(const struct conn *conn, uint64_t bytes);
 
-/* conn_is_clogged tells that the peer does not take its bytes: stop producing until on_drained. */
+/* conn_is_clogged tells whether more is queued than the peer takes: stop producing until
+ * on_drained. */
 bool conn_is_clogged(struct conn *conn);
 
-/* conn_pause stops reading, conn_resume starts again; both harmless when done twice. Meanwhile a
- * look at the kernel's state of the connection, every CONN_WATCH_MS, finds a peer that has left. */
+/* conn_pause stops reading; harmless when done twice. Every CONN_WATCH_MS the kernel is asked for
+ * the state of the connection, to find a peer that has left. */
 void conn_pause(struct conn *conn);
 
-/* conn_resume undoes conn_pause. */
+/* conn_resume undoes conn_pause; harmless when done twice. */
 void conn_resume(struct conn *conn);
 
-/* conn_set_timeout sets or moves the protocol's one timer.
+/* conn_set_timeout sets or moves the protocol's one timer; harmless after conn_finish.
  *
  * timeout_ms: from now; 0 unsets it.
  */
 void conn_set_timeout(struct conn *conn, uint64_t timeout_ms);
 
-/* conn_set_user_timeout has the kernel break the connection off when the peer acknowledges nothing,
- * or takes nothing, of what was sent for so long: on_end with UV_ETIMEDOUT. Without a word from the
- * kernel a peer that is gone would be known by conn_set's write timeout alone, once more is queued
- * than the kernel holds.
+/* conn_set_user_timeout has the kernel break the connection when the peer acknowledges or takes
+ * nothing of what was sent for this time: on_end with UV_ETIMEDOUT. Otherwise a dead peer is
+ * detected by the set's write timeout alone, once more is queued than the kernel holds.
  *
- * timeout_ms: up to INT_MAX, which stands for what is longer; 0: as the system has it.
+ * timeout_ms: longer than INT_MAX counts as INT_MAX; 0: the system's default.
  */
 void conn_set_user_timeout(struct conn *conn, uint64_t timeout_ms);
 
-/* conn_finish writes what is queued, sends FIN, drains the peer for CONN_LINGER_MS at most, and
- * closes. No event but on_close follows. */
+/* conn_finish writes what is queued, sends FIN, drops what the peer still sends for CONN_LINGER_MS
+ * at most, and closes. No event but on_close follows. */
 void conn_finish(struct conn *conn);
 
 /* conn_close closes at once; queued bytes are lost. No event but on_close follows. */

@@ -22,7 +22,7 @@ struct dial {
     void (*on_resolved)(struct dial *dial, int status);
 };
 
-/* dial_init names whom to dial.
+/* dial_init prepares to dial a host.
  *
  * lookups:     for a host that is a name; NULL where it is none.
  * host:        an address, "localhost" (127.0.0.1, as everywhere in toq), or a name for the
@@ -32,23 +32,23 @@ struct dial {
 void dial_init(struct dial *dial, struct lookups *lookups, const char *host, uint16_t port,
                void (*on_resolved)(struct dial *dial, int status));
 
-/* dial_resolve finds the addresses of the host anew.
+/* dial_resolve finds the addresses of the host, in place of earlier ones.
  *
- * Returns: 0 when they are there; UV_EALREADY when on_resolved will say so; UV_EAI_NONAME: the host
- *          is a name, and there are no lookups; what lookup_start says.
+ * Returns: 0: they are there; UV_EALREADY: on_resolved will run; UV_EAI_NONAME: the host is a name,
+ *          and there are no lookups; an error of lookup_start.
  */
 MUST_USE int dial_resolve(struct dial *dial);
 
-/* dial_connect begins to connect to the next address. The socket can be given to libuv at
- * once: what is written waits until it is connected, and reading tells when that failed.
+/* dial_connect begins to connect to the next address. The socket can be given to libuv at once:
+ * writes wait until it is connected, and a read fails if it cannot be.
  *
- * Returns: 0 with the outputs set; UV_ENOENT when no address is left; what the system says.
+ * Returns: 0 with the outputs set; UV_ENOENT: no address is left; an error of socket(2) or
+ *          connect(2).
  * Owns:    the socket is the caller's.
  */
 MUST_USE int dial_connect(struct dial *dial, int *ret_fd, struct sockaddr_storage *ret_peer);
 
-/* dial_forget frees the addresses, and gives a look-up up, which may take until the resolver's own
- * timeout: on_resolved does not run. */
+/* dial_forget frees the addresses, and cancels a look-up: on_resolved does not run. */
 void dial_forget(struct dial *dial);
 
 #endif

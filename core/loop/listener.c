@@ -30,7 +30,8 @@ static void on_calm(struct wheel_timer *timer)
     listener->short_count = 0;
 }
 
-/* note_shortage logs one line for a shortage, however often a connection finds room in between.
+/* note_shortage logs one line for a shortage, even if some connections find room in between.
+ *
  * why: a literal. */
 static void note_shortage(struct listener *listener, const char *why)
 {
@@ -45,7 +46,7 @@ static void note_shortage(struct listener *listener, const char *why)
     }
 }
 
-/* shed counts a connection that is turned away. counter: of its kind. */
+/* shed counts a connection that is turned away. counter: for the reason. */
 static void shed(struct listener *listener, uint64_t *counter, const char *why)
 {
     ++*counter;
@@ -53,7 +54,8 @@ static void shed(struct listener *listener, uint64_t *counter, const char *why)
     note_shortage(listener, why);
 }
 
-/* shed_one tells the next peer in the queue, by closing its connection, that there is no room. */
+/* shed_one accepts the next connection on the reserve descriptor and closes it: its peer learns at
+ * once that there is no room. */
 static bool shed_one(struct listener *listener)
 {
     if (listener->reserve_fd < 0) {
@@ -96,7 +98,7 @@ static bool on_accept_error(struct listener *listener, int error)
             return true;
         }
         note_shortage(listener, "descriptors");
-        rest(listener); /* someone took the reserve */
+        rest(listener); /* another thread took the reserve */
         return false;
     default: /* ENOBUFS, ENOMEM, and network errors that accept(2) passes on */
         shed(listener, &listener->shed_memory, uv_err_name(-error));
@@ -105,7 +107,7 @@ static bool on_accept_error(struct listener *listener, int error)
     }
 }
 
-/* has_descriptors tells whether a connection with this descriptor leaves enough for others. */
+/* has_descriptors tells whether enough descriptors are left with this connection. */
 static bool has_descriptors(const struct listener *listener, int fd)
 {
     const struct listener_limits *limits = &listener->limits;

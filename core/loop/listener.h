@@ -18,10 +18,10 @@
 #include "core/loop/conn.h"
 
 #define LISTENER_REST_MS 100
-#define LISTENER_CALM_MS                                                                           \
-    10000 /* without a connection that is shed, after which a shortage is over */
-#define LISTENER_ACCEPTS_MAX                                                                       \
-    64 /* a turn; a flood of new connections must not starve the old ones */
+/* A shortage is over when no connection was shed for this time. */
+#define LISTENER_CALM_MS 10000
+/* In a turn: a flood of new connections must not starve the old ones. */
+#define LISTENER_ACCEPTS_MAX 64
 
 struct listener;
 
@@ -31,10 +31,10 @@ struct listener_limits {
     size_t max_count;   /* of its connections; 0: any number */
     size_t kept_fds;    /* of RLIMIT_NOFILE, at most a quarter of it, kept for others; 0: none */
     size_t own_fds;     /* that the process needs beside its connections */
-    size_t share_count; /* listeners that share what is left, a part for each; 0: none is apart */
+    size_t share_count; /* listeners that share the rest in equal parts; 0: it is not divided */
 };
 
-/* on_accept gets each new connection and attaches a protocol to it. */
+/* A listener_accept_fn attaches a protocol to a new connection. */
 typedef void (*listener_accept_fn)(struct listener *listener, struct conn *conn);
 
 struct listener {
@@ -51,9 +51,9 @@ struct listener {
     int reserve_fd;
     bool is_open;
     bool is_resting;
-    bool is_short;                 /* a connection was shed, LISTENER_CALM_MS ago or later */
+    bool is_short;                 /* a connection was shed within LISTENER_CALM_MS */
     uint64_t short_count;          /* connections shed in this shortage */
-    struct listener_limits limits; /* the owner's to set, behind listener_open */
+    struct listener_limits limits; /* the owner sets them, after listener_open */
     struct wheel_timer rest;
     struct wheel_timer calm;
     void (*on_closed)(void *arg);
@@ -64,17 +64,18 @@ struct listener {
 
 /* listener_open binds, listens and begins to accept.
  *
- * host: an IPv4 or IPv6 literal, or "localhost". port: 0 takes a free one; listener->port tells
- * which.
- * Returns: 0; UV_EINVAL (not a literal), UV_EADDRINUSE, UV_EACCES and what else bind(2) and
- * listen(2) say.
+ * host:    an IPv4 or IPv6 literal, or "localhost".
+ * port:    0 takes a free one; listener->port tells which.
+ * Returns: 0; UV_EINVAL: host is not a literal; UV_EADDRINUSE, UV_EACCES and other errors of
+ *          socket(2), bind(2) and listen(2), or of libuv. On an error nothing is open.
  */
 MUST_USE int listener_open(struct listener *listener, struct conn_set *set, const char *name,
                            const char *host, uint16_t port, int backlog,
                            listener_accept_fn on_accept, void *ctx);
 
-/* listener_close accepts what the kernel has already queued, then closes the socket. on_closed runs
- * once, later; until then the struct stays the listener's.
+/* listener_close accepts what the kernel has already queued, then closes the socket.
+ *
+ * on_closed: runs once, later; until then the struct is not freed. NULL: none.
  */
 void listener_close(struct listener *listener, void (*on_closed)(void *arg), void *arg);
 

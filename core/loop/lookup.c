@@ -25,7 +25,7 @@ struct lookup {
 
 /* --- on a thread --- */
 
-/* status_of says in our words what getaddrinfo returned. */
+/* status_of maps what getaddrinfo returned to UV_*. */
 static int status_of(int error)
 {
     switch (error) {
@@ -44,7 +44,7 @@ static int status_of(int error)
     case EAI_SYSTEM:
         return -errno;
     default:
-        return UV_EAI_FAIL; /* the others tell of wrong hints */
+        return UV_EAI_FAIL; /* the others mean wrong hints */
     }
 }
 

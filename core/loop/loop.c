@@ -3,9 +3,9 @@
  * loop.c - the uv loop with its heartbeat: the timer wheel, the date, the lag, and the deferred
  * calls.
  *
- * Deferred calls run twice a turn: in a prepare handle for what timers queued, in a check handle
- * for what the poll queued. So nothing that is deferred waits for the next event; and where there
- * is more of it than ROUND_NS allow, the rest waits for the next round, behind the next poll.
+ * Deferred calls run twice a turn: in a prepare handle those that timers queued, in a check handle
+ * those that the poll queued. So none of them waits for the next event; when they take longer than
+ * ROUND_NS, the rest waits for the next round, after the next poll.
  */
 #include "core/loop/loop.h"
 
@@ -21,12 +21,11 @@
 #include "core/task/task.h"
 #include "core/task/usage.h"
 
-/* Two rounds and what else a turn does are to stay below 10 ms. */
+/* A turn with two rounds is to stay below 10 ms. */
 #define ROUND_NS    (2 * NS_PER_MS)
 #define ROUND_CALLS 4 /* between two looks at the clock */
 
-/* A turn that takes so long lets what arrives meanwhile wait; what has waited is read within
- * HOLD_WAKE_MS. */
+/* Events that arrive during such a long turn wait; they are read within HOLD_WAKE_MS of its end. */
 #define HOLD_NS      (20 * NS_PER_MS)
 #define HOLD_WAKE_MS 50
 
@@ -38,7 +37,7 @@ struct loop {
     uv_idle_t idle; /* active while deferred calls wait */
     bool is_idling; /* it is */
     uv_timer_t heartbeat;
-    uv_async_t wake; /* somebody has posted; it keeps the loop running while refs > 0 */
+    uv_async_t wake; /* there are posts; it keeps the loop running while refs > 0 */
     size_t refs;     /* loop_ref's */
     pthread_mutex_t post_lock;
     struct list posts; /* under post_lock */
@@ -47,13 +46,13 @@ struct loop {
     char date[CLOCK_HTTP_BYTES];
     uint64_t date_s;        /* the second that `date` names */
     uint64_t heartbeat_ms;  /* when the next one is due */
-    uint64_t ready_ns;      /* loop_ready_ns; 0 until somebody asks in this turn */
+    uint64_t ready_ns;      /* loop_ready_ns; 0 until the first call in this turn */
     uint64_t held_until_ns; /* until when what is read may have waited for a long turn */
     uint64_t idle_ns;       /* uv_metrics_idle_time when the last turn was over */
-    /* What the clock had counted beside the time spent in poll when this turn began to poll; 0: the
-     * loop does not run. It stands still while the loop polls, so one number tells all. */
+    /* The clock without the time spent in polls, when this turn began to poll; 0: the loop does not
+     * run. It stands still while the loop polls, so one number suffices. */
     atomic_uint_fast64_t busy_ns;
-    loop_stall_fn on_stall;       /* NULL: nobody asks */
+    loop_stall_fn on_stall;       /* NULL: none */
     uint64_t stall_ns;            /* how long a turn must take for it */
     const char *run_frame;        /* of loop_run: callbacks lie below; NULL: it does not run */
     _Atomic(const void *) thread; /* that it runs on: its thread pointer; NULL: it does not run */
@@ -64,9 +63,9 @@ struct loop {
     uint64_t *turns_total;
 };
 
-/* run_round runs what is queued now. What these calls queue waits for the next round, so that
- * two that queue each other cannot starve the poll; the idle handle keeps that poll from blocking.
- */
+/* run_round runs the calls that are queued now. Those that they queue wait for the next round, so
+ * that two that queue each other cannot starve the poll; the idle handle keeps that poll from
+ * blocking. */
 static __attribute__((noinline)) void run_round(struct loop *loop)
 {
     struct list due = {&due, &due};
@@ -79,7 +78,7 @@ static __attribute__((noinline)) void run_round(struct loop *loop)
         next->run(next);
         has_time = n % ROUND_CALLS != 0 || clock_now_ns() - start_ns < ROUND_NS;
     }
-    /* what is left goes before what was queued meanwhile */
+    /* the calls that are left go before those queued meanwhile */
     list_splice(&due, &loop->deferred);
     list_splice(&loop->deferred, &due);
 }
@@ -96,8 +95,8 @@ static void on_idle(uv_idle_t *handle)
     (void)handle; /* its presence alone makes the poll return at once */
 }
 
-/* read_idle_ns is what the loop has waited in its polls; any thread may ask, and libuv locks what
- * it reads. */
+/* read_idle_ns is the time that the loop has waited in its polls; any thread may call it, since
+ * libuv takes a lock. */
 static uint64_t read_idle_ns(const struct loop *loop)
 {
     return uv_metrics_idle_time((uv_loop_t *)&loop->uv);
@@ -109,8 +108,7 @@ static uint64_t read_busy_ns(const struct loop *loop)
     return now_ns - read_idle_ns(loop);
 }
 
-/* count_turn accounts for what callbacks took since the last poll: the turn without its idle time.
- */
+/* count_turn accounts for the callbacks since the last poll: the turn without its idle time. */
 static void count_turn(struct loop *loop)
 {
     const uint64_t turn = atomic_load_explicit(&loop->busy_ns, memory_order_relaxed);
@@ -287,7 +285,7 @@ void loop_destroy(struct loop *loop)
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until the last loop_ref is taken back */
     uv_close((uv_handle_t *)&loop->wake, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
-    while (!list_is_empty(&loop->deferred)) { /* none will run: its owner may still undefer it */
+    while (!list_is_empty(&loop->deferred)) { /* none runs; their owners may still undefer them */
         list_unlink(loop->deferred.next);
     }
     if (uv_loop_close(&loop->uv) != 0) {
@@ -345,7 +343,7 @@ uint64_t loop_ready_ns(struct loop *loop)
     return loop->ready_ns;
 }
 
-/* --- what callers owe the loop --- */
+/* --- callers' duties --- */
 
 static _Noreturn void fail_caller(const char *what, const char *duty, int line)
 {
@@ -440,8 +438,8 @@ void loop_undefer(struct loop_deferred *deferred)
 
 void loop_post(struct loop *loop, struct loop_post *post)
 {
-    /* woken under the lock: once the post runs its loop may go, and this call must be over by
-     * then */
+    /* wakes under the lock: once the post has run the loop may be destroyed, and this call must be
+     * over by then */
     (void)pthread_mutex_lock(&loop->post_lock);
     list_push_back(&loop->posts, &post->link);
     (void)uv_async_send(&loop->wake); /* fails on a closing handle alone */

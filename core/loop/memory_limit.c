@@ -112,8 +112,8 @@ static bool find_mount(struct str text, bool is_v2, struct mount *ret_mount)
     return false;
 }
 
-/* below makes a path relative to what is mounted; "" when it is not below it, as in a container
- * that sees its own cgroup as the root. */
+/* below makes a path relative to the folder that is mounted; "" when it is not below that, as in a
+ * container that sees its own cgroup as the root. */
 static struct str below(struct str path, struct str mounted)
 {
     if (mounted.len == 1) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * newest.h - bounds how many files of a kind a folder has: the oldest go.
+ * newest.h - limits the number of files of one kind in a folder: the oldest are removed.
  */
 #ifndef TOQ_CORE_LOOP_NEWEST_H
 #define TOQ_CORE_LOOP_NEWEST_H
 
 #include "core/base/base.h"
 
-/* newest_keep removes the oldest of a folder's files whose names begin with `prefix` and end with
- * `suffix`, by the time of their last change, until at most `count` are left. What cannot be read
- * or removed stays.
+/* newest_keep removes files from a folder whose names begin with `prefix` and end with `suffix`,
+ * the oldest first by the time of their last change, until at most `count` are left. Files that
+ * cannot be read or removed stay.
  *
  * Thread: any that may wait for a disk.
  */

@@ -44,8 +44,8 @@ static struct outq_block *make_block(struct outq_pool *pool, size_t cap, enum qu
     return block;
 }
 
-/* make_any makes a block of the pool's size where that is enough; when memory is short, one that
- * holds no more than what must be said. */
+/* make_any makes a block of the pool's size where that suffices; when memory is short, one of just
+ * `len` bytes for what is vital. */
 static struct outq_block *make_any(struct outq_pool *pool, size_t len, enum quota_urgency urgency)
 {
     const bool is_vital = urgency == QUOTA_VITAL && len <= OUTQ_BLOCK_BYTES;

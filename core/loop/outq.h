@@ -4,8 +4,8 @@
  * one system call sends.
  *
  * Memory: blocks come from a pool that all connections share, so an idle connection holds none.
- *         They are charged to the pool's quota, also while they are unused. The writer bounds the
- *         queue (conn.h: watermarks).
+ *         They are charged to the pool's quota, even while they are spare. The writer bounds the
+ *         queue (conn.h: CONN_HIGH_BYTES).
  * Thread: the loop.
  */
 #ifndef TOQ_CORE_LOOP_OUTQ_H

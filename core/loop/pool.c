@@ -2,8 +2,8 @@
  *
  * pool.c - a queue under a lock, and threads that wait for it.
  *
- * A thread is `idle` from the moment its job has returned, before the loop hears of it: the job
- * that follows is then given to that thread instead of starting another.
+ * A thread is `idle` from the moment that its job has returned, before `done` runs: the next job
+ * then goes to that thread instead of starting another.
  *
  * Locking: `lock` guards the queue, the links of its jobs and all counts. It may be held while a
  *          loop's is taken, never the other way round.
@@ -130,7 +130,7 @@ static int add_thread(struct pool *pool)
     }
     const int rc = thread_start(run_thread, pool, &pool->threads[pool->thread_count]);
     if (rc < 0) {
-        return pool->thread_count > 0 ? 0 : UV_EAGAIN; /* those that are there will do */
+        return pool->thread_count > 0 ? 0 : UV_EAGAIN; /* the threads that exist suffice */
     }
     pool->thread_count++;
     pool->idle++;

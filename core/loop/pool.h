@@ -44,14 +44,14 @@ struct pool_job {
 struct pool_options {
     const char *name; /* a literal: of the threads, in profiles; POOL_NAME_MAX bytes at most */
     const char *kind; /* a literal: the label `pool` of the metrics */
-    size_t threads;   /* at most so many */
+    size_t threads;   /* at most */
     size_t queue_max; /* jobs that wait while all threads are busy */
     int nice;         /* of the threads, above the process's */
 };
 
 struct pool_stats {
-    uint64_t submitted; /* jobs, in all; without those that were refused */
-    size_t queued;      /* wait for a thread */
+    uint64_t submitted; /* jobs accepted so far */
+    size_t queued;      /* jobs that wait for a thread */
     size_t running;
 };
 
@@ -62,19 +62,19 @@ struct pool_stats {
  */
 MUST_USE int pool_create(const struct pool_options *options, struct pool **ret_pool);
 
-/* pool_on_thread names what each thread of the pool calls before its first job; set before the pool
- * has one. */
+/* pool_on_thread sets a function that each thread of the pool calls before its first job; set
+ * before the pool has a thread. */
 void pool_on_thread(struct pool *pool, void (*on_thread)(void));
 
-/* pool_destroy calls off the jobs that wait (done runs with UV_ECANCELED), waits for those that
- * run, and ends the threads; takes NULL. No done runs from inside it: the loops still have to turn,
- * or to be destroyed, afterwards.
+/* pool_destroy cancels the jobs that wait (done runs with UV_ECANCELED), waits for those that run,
+ * and ends the threads; takes NULL. No done runs from inside it: the loops still have to run, or to
+ * be destroyed, afterwards.
  *
- * timeout_ms: for how long it waits.
- * Returns:    true; false when a job still runs: then the pool is there, and takes no more jobs.
- *             The caller tries again later, or ends the process by _exit without freeing what the
- *             job may touch.
- * Thread:     any, when nobody submits or cancels any more.
+ * timeout_ms: how long it waits.
+ * Returns:    true; false when a job still runs: then the pool stays, and accepts no more jobs. The
+ *             caller tries again later, or ends the process by _exit without freeing what the job
+ *             may touch.
+ * Thread:     any, when no thread submits or cancels any more.
  */
 MUST_USE bool pool_destroy(struct pool *pool, uint64_t timeout_ms);
 
@@ -86,20 +86,22 @@ MUST_USE bool pool_destroy(struct pool *pool, uint64_t timeout_ms);
  */
 MUST_USE int pool_submit(struct pool *pool, struct loop *loop, struct pool_job *job);
 
-/* pool_cancel calls off a job that pool_submit has accepted and whose done has not run.
+/* pool_cancel cancels a job that pool_submit has accepted and whose done has not run.
  *
- * Returns: true: done will run with UV_ECANCELED, at the earliest when this has returned; false: it
- *          runs, or has run, and done tells as usual.
+ * Returns: true: work does not run, and done runs with UV_ECANCELED, later; false: work runs or has
+ *          run, and done runs with 0.
  */
 bool pool_cancel(struct pool_job *job);
 
-/* pool_get_stats reads the account. */
+/* pool_get_stats reads the counts.
+ *
+ * Thread: any.
+ */
 struct pool_stats pool_get_stats(struct pool *pool);
 
-/* pool_register_metrics adds the pool to toq_threadpool_jobs_total and toq_threadpool_active_jobs,
- * which are read as long as the metrics live or until the export is ended: the pool lives
- * longer.
+/* pool_register_metrics adds the pool to toq_threadpool_jobs_total and toq_threadpool_active_jobs.
  *
+ * Owns:    the pool outlives `metrics`, or its exports.
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int pool_register_metrics(struct pool *pool, struct metrics *metrics);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * signals.h - SIGINT and SIGTERM stop the server gracefully, a second one at once; SIGHUP reloads;
- * SIGQUIT has the server say what it does.
+ * SIGQUIT dumps what the server does.
  *
  * The handlers are our own, not libuv's: a signal must end the process even when a callback holds
  * the loop, and libuv would deliver it to the loop.
@@ -13,12 +13,12 @@
 
 #include "core/loop/loop.h"
 
-/* Who is told, on which loop. */
+/* The callbacks, and the loop that they run on. */
 struct signals_options {
     struct loop *loop;
     void (*on_stop)(void *arg, int signo); /* once */
-    /* Once, and ends the process; another signal does, should the loop be held. NULL: the second
-     * signal ends it at once, from its handler. */
+    /* Ends the process; if the loop is held, a third signal does. NULL: the second signal ends it
+     * at once, from its handler. */
     void (*on_second_stop)(void *arg, int signo);
     void (*on_reload)(void *arg);
     void (*on_dump)(void *arg);
@@ -31,14 +31,14 @@ struct signals {
     int stop_signo; /* handed to on_stop already */
 };
 
-/* signals_start installs the handlers. SIGHUP, SIGINT and SIGQUIT stay ignored when they are:
- * nohup, and a shell that starts a background job, want it so. One struct a process.
+/* signals_start installs the handlers. SIGHUP, SIGINT and SIGQUIT stay ignored if they are: nohup
+ * and shells that start background jobs rely on that. One struct per process.
  *
- * Returns: 0; what libuv says.
+ * Returns: 0; an error of libuv.
  */
 MUST_USE int signals_start(struct signals *signals, const struct signals_options *options);
 
-/* signals_stop closes the loop's side; from now on each of the signals ends the process. */
+/* signals_stop closes the loop's side; from now on SIGINT and SIGTERM end the process at once. */
 void signals_stop(struct signals *signals);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * statements.c - a hash table by the address of the name, which is filled and never changed: a
- * place is taken by its one writer at a time, and shown by its name.
+ * statements.c - a hash table by the address of the name, which only grows: a place is filled under
+ * the lock, and published by its name.
  */
 #include "core/loop/statements.h"
 
@@ -14,7 +14,7 @@ struct statement {
 };
 
 static struct statement statements[STATEMENTS_MAX];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for who takes a place */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held to fill a place */
 
 static size_t place_of(const char *name)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * statements.h - the texts of statements by their names, for spans: a text has a ? for each
- * parameter, so no value of a user stands in it.
+ * parameter, so it contains no user's data.
  *
  * Memory: STATEMENTS_MAX texts, cut to STATEMENT_TEXT_BYTES; none is freed.
  * Thread: any.
@@ -14,7 +14,8 @@
 #define STATEMENTS_MAX       128
 #define STATEMENT_TEXT_BYTES 512
 
-/* statements_learn keeps the text of a statement, the first time that its name is seen.
+/* statements_learn keeps the text of a statement at the first call with its name. A full table
+ * learns nothing more.
  *
  * name: a literal.
  */

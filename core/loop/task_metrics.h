@@ -3,7 +3,7 @@
  * task_metrics.h - metrics: the number of tasks by state, and the time for which the work loop has
  * been held.
  *
- * Thread: the registry's loop; tasks of every loop are counted.
+ * Thread: the registry's loop; the tasks of every loop are counted.
  */
 #ifndef TOQ_CORE_LOOP_TASK_METRICS_H
 #define TOQ_CORE_LOOP_TASK_METRICS_H
@@ -23,7 +23,7 @@ struct task_metrics {
 
 /* task_metrics_register adds the families.
  *
- * work:    the loop that is looked at.
+ * work:    the loop whose held time is measured.
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int task_metrics_register(struct task_metrics *tm, const struct loop *work,

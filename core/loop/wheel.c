@@ -75,8 +75,7 @@ static void run_slot(struct wheel *wheel, struct list *slot)
 
 void wheel_advance(struct wheel *wheel, uint64_t now_ms)
 {
-    /* after a long stall one turn visits every slot; the ticks before that need no visit of their
-     * own */
+    /* after a long stall one turn of the wheel visits every slot: earlier ticks can be skipped */
     const uint64_t turn_ms = (uint64_t)WHEEL_SLOT_COUNT * WHEEL_TICK_MS;
     if (now_ms > wheel->now_ms + turn_ms) {
         wheel->now_ms = now_ms - now_ms % WHEEL_TICK_MS - turn_ms;

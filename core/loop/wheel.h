@@ -15,7 +15,7 @@
 #define WHEEL_TICK_MS    100
 #define WHEEL_SLOT_COUNT 512 /* 51.2 s a turn; later deadlines go round again */
 
-/* All zero but for on_fire: it is not set. */
+/* A timer that is not set is all zero but for on_fire. */
 struct wheel_timer {
     struct list link; /* while it is set */
     uint64_t deadline_ms;

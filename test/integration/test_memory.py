@@ -149,7 +149,7 @@ def assert_recovers(server):
     wait_until(lambda: Scrape(server).get("toq_memory_level") == 0, "memory to be there again")
     with Peer(server) as peer:
         assert peer.ask("/test/big?bytes=5000000").status == 200
-    for step in ("memory runs short", "out of memory"):
+    for step in ("memory is short", "out of memory"):
         told = [line for line in server.lines if f"memory: {step}" in line]
         assert len(told) < 20, told
 
@@ -186,7 +186,7 @@ def test_a_crowd_that_sends_bodies(start_server, crowd):
         assert b"version" in text
     assert_bounded(server)
     assert Scrape(server).get("toq_memory_steps_total", step="bodies") >= 1
-    assert server.has_line("memory: memory runs short")
+    assert server.has_line("memory: memory is short")
     for peer in peers:
         peer.close()
     assert_recovers(server)
@@ -218,7 +218,7 @@ def test_the_connection_that_holds_most_is_cut(start_server, crowd):
     # small ones, until nothing is left
     wait_until(lambda: crowd(server, "http", request("/test/big?bytes=60000"), count=20) and
                Scrape(server).get("toq_memory_level") == 2, "the budget to be full")
-    line = server.wait_line("cutting a connection that holds most and does not move")
+    line = server.wait_line("cutting off a stalled connection that holds memory")
     assert int(line.split("held_bytes=")[1].split()[0]) > 4 * MIB
     wait_until(lambda: Scrape(server).get("toq_memory_level") < 2, "room for new requests")
     assert Scrape(server).get("toq_memory_cut_connections_total") >= 1
