@@ -2,9 +2,11 @@
  *
  * http1.c - HTTP/1 on one connection: bytes in, requests out, answers back, in order.
  *
+ * One request at a time: bytes that are pipelined behind it wait in `in`, and when that is full,
+ * unread.
+ *
  * Flow:    on_data -> feed: head -> [body] -> http_request_dispatch -> handler -> respond ->
- *          conn_write One request at a time: what is pipelined behind it waits in `in`, and when
- *          that is full, unread.
+ *          conn_commit
  * Failure: bad bytes -> an error answer and conn_finish; the peer gone -> the request is abandoned,
  *          once.
  * Memory:  an idle connection has no exchange and no buffer, only this struct, which lives until
@@ -27,7 +29,7 @@ static void refuse(struct http1_exchange *ex, struct http1_fault fault)
     http_respond_error(&ex->req, fault.status, fault.detail);
 }
 
-/* prepare routes a parsed head and decides what happens to its body. */
+/* prepare routes a parsed head, and decides whether its body is kept. */
 static struct http1_fault prepare(struct http1_exchange *ex)
 {
     struct http_request *req = &ex->req;
@@ -40,7 +42,7 @@ static struct http1_fault prepare(struct http1_exchange *ex)
         return (struct http1_fault){413, NULL};
     }
     if ((req->route->flags & ROUTE_STREAM) != 0) {
-        return (struct http1_fault){505, "HTTP/2 is spoken here"};
+        return (struct http1_fault){505, "this path needs HTTP/2"};
     }
     if (shortage_refuses(req)) {
         return (struct http1_fault){503, "out of memory"};
@@ -64,7 +66,7 @@ static void run_exchange(struct http1 *h1, struct http1_exchange *ex)
     http_request_dispatch(&ex->req);
 }
 
-/* begin_request goes on with a head, unless that has a fault. */
+/* begin_request starts the request of a head, and refuses it if the head has a fault. */
 static void begin_request(struct http1 *h1, struct str head, size_t field_count,
                           struct http1_fault fault)
 {
@@ -81,22 +83,22 @@ static void begin_request(struct http1 *h1, struct str head, size_t field_count,
     if (fault.status != 0) {
         refuse(ex, fault);
     } else if (ex->is_body_done || (ex->is_continue_expected && !ex->is_body_wanted)) {
-        /* a body that nobody asked to continue does not come: the connection closes after */
+        /* without "100 Continue" the body does not come: the connection closes after the answer */
         run_exchange(h1, ex);
     } else {
         start_body(h1, ex);
     }
 }
 
-/* turn_away ends a connection whose first line is neither a request nor HTTP/2's preface: an answer
- * of HTTP/1 would be as foreign to the peer, who may take it for frames.
+/* turn_away ends a connection whose first line is neither a request nor HTTP/2's preface: the peer
+ * would not understand an answer of HTTP/1, and might take it for frames.
  *
  * Source: RFC 9113 3.4. */
 static void turn_away(struct http1 *h1)
 {
     char peer[CONN_PEER_BYTES];
     conn_format_peer(h1->conn, peer);
-    LOG(LOG_DEBUG, "http1", "closing a connection that does not speak HTTP",
+    LOG(LOG_DEBUG, "http1", "closing a connection whose peer does not speak HTTP",
         log_cstr("peer", peer));
     METRIC_ADD(h1->server->foreign, 1);
     h1->phase = PHASE_LAST;
@@ -146,8 +148,10 @@ static bool must_wait(const struct http1 *h1)
     return h1->exchange_count >= HTTP1_EXCHANGES_MAX || conn_is_clogged(h1->conn);
 }
 
-/* feed uses as many bytes as it can: all, or up to a head that is not complete, or up to what must
- * wait for the answer before it. */
+/* feed uses as many bytes as it can: all, or up to an incomplete head, or up to a request that must
+ * wait for the answer before it.
+ *
+ * Returns: how many bytes it used. */
 static size_t feed(struct http1 *h1, const char *data, size_t len)
 {
     size_t used = 0;
@@ -168,8 +172,7 @@ static size_t feed(struct http1 *h1, const char *data, size_t len)
     return used;
 }
 
-/* may_read tells whether `in` has room for another read; a head that is not complete leaves
- * some. */
+/* may_read tells whether `in` has room for another read; an incomplete head always leaves some. */
 static bool may_read(const struct http1 *h1)
 {
     return h1->in.len <= h1->server->limits.header_bytes + CONN_READ_BYTES;
@@ -195,9 +198,8 @@ static void feed_kept(struct http1 *h1)
 
 /* --- what follows --- */
 
-/* set_reading stops reading while an answer holds up too much, or memory is short for a long body.
- * What waits too long for that ends as a body does that comes too slowly, with 503 in place of
- * 408. */
+/* set_reading stops reading while `in` is full, or memory is short for a long body. A body that
+ * waits too long for memory ends like one that comes too slowly, with 503 in place of 408. */
 static void set_reading(struct http1 *h1)
 {
     const struct http1_exchange *ex = h1->exchange;
@@ -215,7 +217,8 @@ static void set_reading(struct http1 *h1)
     }
 }
 
-/* next_timeout_ms is the time for what the connection waits for now. */
+/* next_timeout_ms is the timeout of what the connection waits for now; it also notes whether that
+ * is a head or the next request. */
 static uint64_t next_timeout_ms(struct http1 *h1)
 {
     const struct http_limits *limits = &h1->server->limits;
@@ -226,7 +229,7 @@ static uint64_t next_timeout_ms(struct http1 *h1)
         return TIMEOUT_AS_IT_IS;
     }
     if (must_wait(h1)) {
-        return 0; /* the write timer watches a peer that does not read */
+        return 0; /* conn's write timer watches a peer that does not read */
     }
     if (h1->in.len == 0) {
         h1->phase = PHASE_IDLE;
@@ -239,7 +242,7 @@ static uint64_t next_timeout_ms(struct http1 *h1)
     return TIMEOUT_AS_IT_IS;
 }
 
-/* settle has the connection do what its phase asks for. */
+/* settle closes the connection, ends it, or sets reading and its timer, by its phase. */
 static void settle(struct http1 *h1)
 {
     if (h1->phase == PHASE_BROKEN) {
@@ -277,8 +280,8 @@ static void abandon(struct http1 *h1)
     }
 }
 
-/* is_owed tells whether a peer that sends no more is still to get something: the answer that is
- * being made, or those that wait until it reads. */
+/* is_owed tells whether a peer that sends no more is still to get answers: the current one, or
+ * those that wait until it reads. */
 static bool is_owed(const struct http1 *h1)
 {
     if (h1->exchange == NULL) {
@@ -295,7 +298,7 @@ static void leave(struct http1 *h1)
     settle(h1);
 }
 
-/* go_on goes on with what is kept: nothing more comes, or an answer is complete. */
+/* go_on goes on with `in`: nothing more comes, or an answer is complete. */
 static void go_on(struct http1 *h1)
 {
     if (h1->in.len > 0) {
@@ -332,8 +335,8 @@ static void on_drained(struct conn *conn)
     }
 }
 
-/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited
- * for. */
+/* on_end: a FIN behind whole requests means that no more of them come; the peer still waits for
+ * their answers. */
 static void on_end(struct conn *conn, int status)
 {
     struct http1 *h1 = conn->ctx;
@@ -379,7 +382,7 @@ static void on_close(struct conn *conn)
     loop_undefer(&h1->resume);
     list_unlink(&h1->link);
     buf_deinit(&h1->in);
-    http1_free_unused(h1); /* else exchanges that are held need it */
+    http1_free_unused(h1); /* unless held exchanges need it */
 }
 
 static struct conn_weight weigh(const struct conn *conn)
@@ -392,7 +395,7 @@ static struct conn_weight weigh(const struct conn *conn)
     };
 }
 
-/* on_eased: a body that has waited is read on. */
+/* on_eased reads on a body that has waited for memory. */
 static void on_eased(struct conn *conn)
 {
     settle(conn->ctx);
@@ -420,8 +423,7 @@ void http1_attach(struct http_server *server, struct conn *conn)
     h1->used_ms = loop_now_ms(server->loop);
     h1->resume.run = run_resume;
     list_init(&h1->resume.link);
-    /* room for a head that is not complete, with a read behind it that has been kept and one that
-     * comes */
+    /* room for an incomplete head, a read that has been kept behind it, and the next read */
     buf_init(&h1->in, server->limits.header_bytes + 2 * CONN_READ_BYTES);
     list_push_back(&server->conns, &h1->link);
     conn_attach(conn, &events, h1);
@@ -437,7 +439,7 @@ void http1_drain(struct http_server *server)
     {
         struct http1 *h1 = CONTAINER_OF(pos, struct http1, link);
         if (h1->phase != PHASE_IDLE || h1->in.len > 0) {
-            continue; /* in.len: requests wait until their peer reads */
+            continue; /* in.len: requests wait until the peer reads */
         }
         const uint64_t idle_ms = now_ms - h1->used_ms;
         if (idle_ms >= idle_max_ms) {

@@ -9,11 +9,11 @@
 
 #include "core/http/server.h"
 
-/* http1_attach makes `conn` speak HTTP/1; without memory it closes it. */
+/* http1_attach makes `conn` speak HTTP/1; without memory it closes the connection. */
 void http1_attach(struct http_server *server, struct conn *conn);
 
-/* http1_drain closes the server's idle connections; those used a moment ago get HTTP_DRAIN_IDLE_MS
- * for one more request. The others close after their answer. */
+/* http1_drain closes the server's idle connections; those used within http_server_drain_idle_ms may
+ * send one more request until that time is over. The others close after their answer. */
 void http1_drain(struct http_server *server);
 
 #endif

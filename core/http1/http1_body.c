@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_body.c - the bytes of a request's body: counted, kept when the handler wants them. Of a
- * chunked one, sizes are checked, extensions and trailers are read and dropped.
+ * http1_body.c - counts the bytes of a request's body, and keeps them when the handler wants them.
+ * In a chunked body, sizes are checked, extensions and trailers are checked and dropped.
  *
- * llhttp 8 does not read chunks: it refuses extensions that RFC 9112 allows ("5;a=b;c", a quoted
- * string with an escape), and takes bare LFs and folded trailers, which have smuggled requests past
- * proxies. The grammar here is that of the RFC, byte by byte, and nothing beside it.
+ * llhttp 8 is not used for chunks: it refuses extensions that RFC 9112 allows ("5;a=b;c", a quoted
+ * string with an escape), and accepts bare LFs and folded trailers, which have smuggled requests
+ * past proxies. The grammar here is that of the RFC, and nothing more.
  *
- * Failure: 400 for what the grammar lacks, or for more than HTTP1_FRAMING_MAX_BYTES of framing in
- *          one run or of extensions together; 413 for a chunk that makes the body too big, before
- *          its data comes.
+ * Failure: 400 for bytes outside of the grammar, and for more than HTTP1_FRAMING_MAX_BYTES of
+ *          framing in one run or of extensions together; 413 for a chunk that makes the body too
+ *          big, before its data comes.
  * Source:  RFC 9112 7.1.
  */
 #include "core/base/hex.h"
@@ -17,13 +17,13 @@
 #include "core/http1/http1_exchange.h"
 
 enum chunk_state {
-    SIZE_FIRST, /* of a size there is no digit yet */
+    SIZE_FIRST, /* before the first digit of a size */
     SIZE,
-    SIZE_LF,  /* the CR was there */
-    EXT_NEXT, /* blanks, of which the next extension must follow */
+    SIZE_LF,  /* after the CR */
+    EXT_NEXT, /* blanks, which the next extension must follow */
     EXT_NAME_FIRST,
     EXT_NAME,
-    EXT_NAME_END, /* blanks behind a name */
+    EXT_NAME_END, /* blanks after a name */
     EXT_VALUE_FIRST,
     EXT_VALUE,
     EXT_QUOTED,
@@ -32,7 +32,7 @@ enum chunk_state {
     DATA,
     DATA_CR,
     DATA_LF,
-    TRAILER_FIRST, /* a line of the trailer section begins, perhaps the last one */
+    TRAILER_FIRST, /* at the start of a line of the trailer section, perhaps the empty one */
     TRAILER_NAME,
     TRAILER_VALUE,
     TRAILER_LF,
@@ -77,7 +77,7 @@ static enum chunk_state step_size(struct http1_chunks *chunks, char c)
     return is_blank(c) ? EXT_NEXT : c == ';' ? EXT_NAME_FIRST : c == '\r' ? SIZE_LF : MALFORMED;
 }
 
-/* end_extension is what may follow a name, a value or a quoted string. */
+/* end_extension is the state after a byte that follows a name, a value or a quoted string. */
 static enum chunk_state end_extension(char c, enum chunk_state on_blank)
 {
     return is_blank(c) ? on_blank : c == ';' ? EXT_NAME_FIRST : c == '\r' ? SIZE_LF : MALFORMED;
@@ -117,7 +117,7 @@ static enum chunk_state step_extension(enum chunk_state state, char c)
 /* --- trailers --- */
 
 /* match_name notes whether a trailer's name is Transfer-Encoding: RFC 9110 6.5.1 forbids it there,
- * and a proxy that merges trailers into the head would believe it. */
+ * and a proxy that merges trailers into the head would act on it. */
 static void match_name(struct http1_chunks *chunks, char c)
 {
     const size_t at = chunks->name_bytes;
@@ -196,7 +196,7 @@ static enum chunk_state step(struct http1_chunks *chunks, char c)
     }
 }
 
-/* take_framing uses one byte that is no data. Returns: whether the body is well-formed so far. */
+/* take_framing takes one byte of framing. Returns: true; false with ex->fault set. */
 static bool take_framing(struct http1_exchange *ex, char c)
 {
     struct http1_chunks *chunks = &ex->chunks;
@@ -217,7 +217,7 @@ static bool take_framing(struct http1_exchange *ex, char c)
     if (chunks->extension_bytes > HTTP1_FRAMING_MAX_BYTES) {
         return refuse(ex, 400, "the chunk extensions are too big");
     }
-    /* every chunk is weighed before its data, so what has been seen is within the limit */
+    /* each chunk is checked before its data, so seen_bytes is within the limit */
     if (next == DATA &&
         chunks->left_bytes > ex->req.server->limits.body_bytes - chunks->seen_bytes) {
         return refuse(ex, 413, NULL);

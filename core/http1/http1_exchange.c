@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_exchange.c - exchanges, out of their server's pool and back.
+ * http1_exchange.c - takes exchanges from their server's pool, and gives them back.
  */
 #include "core/http1/http1_exchange.h"
 

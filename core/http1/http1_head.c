@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_head.c - the request line and the fields: first our own guards over the raw lines, then
- * llhttp, then the rules that need several fields. The body is none of llhttp's: http1_body.c.
+ * http1_head.c - the request line and the fields: first our own checks of the raw lines, then
+ * llhttp, then the rules that need several fields. llhttp does not see the body: http1_body.c.
  *
- * The guards are there because llhttp 8.1, even in strict mode, takes a bare LF after the version,
- * HTTP/0.9 request lines and folded fields, all of which have smuggled requests past proxies.
+ * llhttp 8.1, even in strict mode, accepts a bare LF after the version, HTTP/0.9 request lines and
+ * folded fields, all of which have smuggled requests past proxies.
  * Source: RFC 9112 2.2, 3, 5, 6.1; RFC 9110 7.2, 10.1.1.
  */
 #include "core/http/http_field.h"
 #include "core/http1/http1_exchange.h"
 
-/* "OPTIONS " and " HTTP/1.1\r", generously: what a request line has beside its target */
+/* Method, version and blanks of a request line, generously: "OPTIONS " and " HTTP/1.1\r". */
 #define REQUEST_LINE_EXTRA_BYTES 64
 
 static struct http1_fault fault(int status, const char *detail)
@@ -21,8 +21,7 @@ static struct http1_fault fault(int status, const char *detail)
 /* --- raw lines --- */
 
 /* has_version tells whether a request line, with its CR, names a version of HTTP. One of HTTP/0.9
- * does not, and no more of such a request would come; which versions are spoken is decided
- * later. */
+ * does not, and nothing follows it. Which versions are accepted is decided later. */
 static bool has_version(struct str line)
 {
     static const struct str mark = {" HTTP/", 6};
@@ -32,8 +31,7 @@ static bool has_version(struct str line)
     return is_at_end || memmem(line.ptr, line.len, mark.ptr, mark.len) != NULL;
 }
 
-/* check_line looks at one line: `line` starts it and `len` counts up to its LF, which it leaves
- * out. */
+/* check_line checks one line. len: without its LF. */
 static struct http1_fault check_line(const char *line, size_t len, size_t number,
                                      const struct http_limits *limits)
 {
@@ -53,7 +51,7 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
         return fault(400, "a folded header field");
     }
     if (number > 0 && line[0] == ':') {
-        return fault(400, "a header field without a name"); /* llhttp drops the name alone */
+        return fault(400, "a header field without a name"); /* llhttp would keep the value */
     }
     if (number > limits->header_count && len > 1) {
         return fault(431, "too many header fields");
@@ -61,14 +59,13 @@ static struct http1_fault check_line(const char *line, size_t len, size_t number
     return fault(0, NULL);
 }
 
-/* check_partial looks at a head that is not complete, of whose last line `scan` has seen a part. A
- * bare CR in the first line is no fault before it is known that http1_head_is_http: so one answer
- * is given however the bytes are cut. */
+/* check_partial checks an incomplete head; `scan` has seen a part of its last line. A bare CR in
+ * the first line is no fault before http1_head_is_http holds: so the answer is the same however the
+ * bytes are split. */
 static struct http1_fault check_partial(struct str data, struct http1_scan *scan,
                                         const struct http_limits *limits)
 {
-    /* the last byte that was seen may be a CR, and so may the last one that came: what follows
-     * decides */
+    /* the last byte seen before, and the last one of `data`, may be a CR: the next byte decides */
     const size_t from = scan->seen_bytes > scan->line_at ? scan->seen_bytes - 1 : scan->line_at;
     if (data.len > 0 && data.ptr[0] != '\r' && !http_field_is_token_byte(data.ptr[0])) {
         return fault(400, "not an HTTP request");
@@ -120,8 +117,7 @@ bool http1_head_scan(struct str data, struct http1_scan *scan, const struct http
     }
 }
 
-/* is_for_parser tells whether a name is that of a field that llhttp reads itself, and whose value
- * it parts at spaces alone. */
+/* is_for_parser tells whether llhttp reads a field itself; it splits the value at spaces alone. */
 static bool is_for_parser(struct str name)
 {
     static const struct str names[] = {
@@ -143,8 +139,8 @@ static void replace_tabs(char *from, const char *to)
     }
 }
 
-/* copy_head copies a head as the parser is to see it: in the fields that the parser reads itself, a
- * HTAB becomes a SP, so that blanks of both kinds may stand around every value (RFC 9110 5.6.3). */
+/* copy_head copies a head for the parser: in the fields that llhttp reads itself an HTAB becomes an
+ * SP, so that both may surround every value (RFC 9110 5.6.3). */
 static void copy_head(char *copy, struct str head)
 {
     memcpy(copy, head.ptr, head.len);
@@ -181,8 +177,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* The parser's spans never overlap two fields, and a field comes in one piece because the head is
- * one piece. */
+/* A field comes in one piece because the head does. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http1_exchange *ex = parser->data;
@@ -253,8 +248,7 @@ static enum http_method map_method(uint8_t method)
     }
 }
 
-/* cut_scheme cuts "http://" or "https://" off a target; whether TLS was spoken on the way is not
- * ours to know. */
+/* cut_scheme cuts "http://" or "https://" off a target; a proxy in front may speak TLS. */
 static bool cut_scheme(struct str *target)
 {
     static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
@@ -269,7 +263,7 @@ static bool cut_scheme(struct str *target)
 }
 
 /* cut_authority leaves the path of an absolute-form target; RFC 9112 3.2.2 has servers accept it,
- * and take its authority for the Host field's.
+ * and use its authority in place of the Host field.
  *
  * Returns: the path; an empty one when the authority is missing, which RFC 9110 4.2.1 refuses. */
 static struct str cut_authority(struct str target, struct str *ret_host)
@@ -291,8 +285,8 @@ static struct str cut_authority(struct str target, struct str *ret_host)
     return has_path ? (struct str){rest.ptr + len, rest.len - len} : STR("/");
 }
 
-/* is_strict tells whether single spaces part the request line, and its protocol is HTTP: llhttp
- * takes several spaces, and RTSP for some methods. */
+/* is_strict tells whether single spaces separate the parts of the request line, and its protocol is
+ * HTTP: llhttp accepts several spaces, and RTSP for some methods. */
 static bool is_strict(struct str target)
 {
     return target.ptr[-2] != ' ' && memcmp(target.ptr + target.len, " HTTP/", 6) == 0;
@@ -308,8 +302,8 @@ static struct http1_fault split_target(struct http_request *req)
     return fault(wrong == NULL ? 0 : 400, wrong);
 }
 
-/* refuse_coding: RFC 9112 6.1 has 501 for a coding that is not known, and 6.3 has 400 where the end
- * of the body cannot be told because the last one is not chunked. */
+/* refuse_coding: RFC 9112 6.1 has 501 for an unknown coding, and 6.3 has 400 where the end of the
+ * body cannot be found because the last coding is not chunked. */
 static struct http1_fault refuse_coding(struct str value)
 {
     static const struct str chunked = {"chunked", 7};
@@ -390,13 +384,13 @@ struct http1_fault http1_head_parse(struct http1_exchange *ex, struct str head, 
         return explain(&ex->parser, error, head);
     }
     if (ex->parser.http_major == 0) {
-        return fault(400, "HTTP/0.9 is not spoken here");
+        return fault(400, "HTTP/0.9 is not supported");
     }
     if (!is_strict(req->target)) {
         return fault(400, "a malformed request line");
     }
     if (ex->parser.http_major != 1 || ex->parser.http_minor > 1) {
-        return fault(505, "HTTP/1.1 and HTTP/1.0 are spoken here");
+        return fault(505, "the version must be 1.1 or 1.0");
     }
     req->method = map_method(ex->parser.method);
     req->version_minor = ex->parser.http_minor;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * http1_send.c - answers as bytes. Head and body are put together in one piece of the output queue,
- * so that both, and those of pipelined requests, leave in one write; and so that an answer for
- * which memory is missing leaves nothing behind.
+ * http1_send.c - answers as bytes. Head and body are written into one piece of the output queue: so
+ * both, and those of pipelined requests, go out in one write, and an answer for which memory is
+ * missing leaves nothing behind.
  */
 #include "core/http1/http1_exchange.h"
 
 #include "core/base/hex.h"
 #include "core/http/http_field.h"
 
-/* status line, Date, Content-Length, Connection, Transfer-Encoding and the empty line, generously
- */
+/* Status line, Date, Content-Length, Connection, Transfer-Encoding, empty line, generously. */
 #define FIXED_HEAD_BYTES 256
 
 static char *put_field(char *out, struct str name, struct str value)
@@ -43,7 +42,7 @@ static char *put_status_line(char *out, int status)
     return str_put(out, STR("\r\n"));
 }
 
-/* put_head writes all but the fields that frame the body and the empty line. */
+/* put_head writes the head without the fields that frame the body, and without the empty line. */
 static char *put_head(char *out, const struct http1_exchange *ex,
                       const struct http_response *response)
 {
@@ -91,9 +90,9 @@ static int send_whole(struct http1_exchange *ex, const struct http_response *res
     return 0;
 }
 
-/* send_response queues a whole answer in one piece; 503 in its place when memory is missing.
+/* send_response queues a whole answer in one piece, or a 503 when memory is missing.
  *
- * Returns: 0; UV_ENOMEM: not even that could be queued. */
+ * Returns: 0; UV_ENOMEM: not even the 503 could be queued. */
 static int send_response(struct http1_exchange *ex, const struct http_response *response)
 {
     static const struct http_header retry_after = {{"Retry-After", 11}, {"1", 1}};
@@ -111,7 +110,7 @@ static int send_response(struct http1_exchange *ex, const struct http_response *
     return send_whole(ex, &shortage);
 }
 
-/* send_stream_head queues the head of an answer whose length is not known.
+/* send_stream_head queues the head of an answer of unknown length.
  *
  * Returns: 0; UV_ENOMEM. */
 static int send_stream_head(struct http1_exchange *ex, const struct http_response *response)
@@ -119,7 +118,7 @@ static int send_stream_head(struct http1_exchange *ex, const struct http_respons
     struct conn *conn = ex->h1->conn;
     ex->is_chunked_answer = ex->req.version_minor == 1 && http_status_has_body(response->status);
     if (ex->req.version_minor == 0) {
-        ex->is_keep_alive = false; /* the end of the connection is the end of the body */
+        ex->is_keep_alive = false; /* the body ends where the connection does */
     }
     char *start = conn_reserve(conn, head_bound(response));
     if (start == NULL) {
@@ -149,7 +148,7 @@ static char *put_hex(char *out, size_t value)
     return out;
 }
 
-/* send_chunk queues a piece of such an answer. Returns: 0; UV_ENOMEM. */
+/* send_chunk queues a piece of a streamed body. Returns: 0; UV_ENOMEM. */
 static int send_chunk(const struct http1_exchange *ex, struct str data)
 {
     struct conn *conn = ex->h1->conn;
@@ -168,7 +167,7 @@ static int send_chunk(const struct http1_exchange *ex, struct str data)
 
 /* --- answers --- */
 
-/* detach ends the exchange's part on the connection: the next request may begin. */
+/* detach takes the exchange off the connection: the next request may begin. */
 static void detach(struct http1_exchange *ex)
 {
     struct http1 *h1 = ex->h1;
@@ -182,8 +181,8 @@ static void detach(struct http1_exchange *ex)
     }
 }
 
-/* break_off: what could not be queued is missing. on_close abandons a request that is not
- * detached. */
+/* break_off ends the connection at once, because bytes could not be queued. on_close abandons a
+ * request that is not detached. */
 static void break_off(struct http1 *h1)
 {
     h1->phase = PHASE_BROKEN;
@@ -250,7 +249,7 @@ static void cancel(struct http_request *req, const struct http_response *respons
     struct http1_exchange *ex = CONTAINER_OF(req, struct http1_exchange, req);
     ex->is_keep_alive = false;
     if (req->life == HTTP_STREAMING || send_response(ex, response) < 0) {
-        break_off(ex->h1); /* the only way to say that the rest is missing */
+        break_off(ex->h1); /* the only way to show that the rest is missing */
     }
     detach(ex);
 }
