@@ -5,17 +5,18 @@
  * Flow:    on_data -> feed, frame by frame: guard -> nghttp2, whose callbacks take notes -> the
  *          stream goes on: head -> [body] -> http_request_dispatch -> handler -> respond ->
  *          http2_pump -> conn_write
- * Failure: what the peer does wrong to a stream resets that; to the connection: GOAWAY,
- *          conn_finish; the requests that were running are abandoned, once.
+ * Failure: an error of a stream resets it; an error of the connection: GOAWAY, conn_finish, and the
+ *          requests that run are abandoned, each once.
  * Thread:  the loop.
  */
 #include "core/http2/http2.h"
 
 #include "core/http2/http2_session.h"
 
-/* Frames that wait to be sent while more are read: nghttp2 calls 1000 acknowledgements a flood. */
+/* Queued frames that are sent before more are read: nghttp2 treats 1000 queued acknowledgements as
+ * a flood. */
 #define QUEUE_FRAMES 100
-/* Handlers that hear in one call that there is room again: each may fill its stream's queue. */
+/* Blocked writers that are resumed in one call: each may fill its stream's queue. */
 #define NOTIFY_STREAMS 8
 
 /* --- timers --- */
@@ -26,8 +27,7 @@ static void set_wait(struct http2 *h2, enum http2_wait wait, uint64_t timeout_ms
     conn_set_timeout(h2->conn, timeout_ms);
 }
 
-/* settle sets the timer for what the connection waits for now. A stream's waits have timers of its
- * own. */
+/* settle sets the timer for what the connection waits for now. Streams have timers of their own. */
 static void settle(struct http2 *h2)
 {
     const struct http_limits *limits = &h2->server->limits;
@@ -35,7 +35,7 @@ static void settle(struct http2 *h2)
         return;
     }
     if (conn_has_ended(h2->conn)) {
-        set_wait(h2, WAIT_NOTHING, 0); /* nothing comes */
+        set_wait(h2, WAIT_NOTHING, 0); /* nothing more comes */
     } else if (!h2->has_settings) {
         if (h2->wait != WAIT_SETTINGS) {
             set_wait(h2, WAIT_SETTINGS, limits->header_timeout_ms);
@@ -51,7 +51,7 @@ static void settle(struct http2 *h2)
     } else if (!list_is_empty(&h2->streams)) {
         set_wait(h2, WAIT_NOTHING, 0);
     } else if (h2->wait != WAIT_STREAM) {
-        /* once: PINGs do not keep a connection that nobody uses */
+        /* once: PINGs do not keep an unused connection open */
         set_wait(h2, WAIT_STREAM, limits->http2.idle_timeout_ms);
     }
     h2->is_head_new = false;
@@ -73,7 +73,7 @@ static void give_up(struct http2 *h2, int rv)
     }
 }
 
-/* advance goes on with what the last frame has brought. */
+/* advance acts on the notes about the last frame. */
 static void advance(struct http2 *h2)
 {
     struct http2_stream *st = h2->event;
@@ -97,7 +97,7 @@ static void advance(struct http2 *h2)
 static void feed(struct http2 *h2, const char *data, size_t len)
 {
     while (len > 0 && !h2->is_ending) {
-        const size_t count = http2_guard_walk(h2, data, len);
+        const size_t count = http2_guard_frame(h2, data, len);
         if (h2->is_ending) {
             break;
         }
@@ -132,15 +132,15 @@ static void on_data(struct conn *conn, const char *data, size_t len)
     http2_pump(h2);
     http2_guard_settle(h2);
     if (conn_is_open(conn) && conn_is_clogged(conn)) {
-        conn_pause(conn); /* a peer that does not read is not read: its frames make answers */
+        conn_pause(conn); /* a peer that does not read is not read either: frames cause answers */
     }
     settle(h2);
 }
 
 /* --- the connection's other events --- */
 
-/* notify_blocked runs on_writable where there is room again; a handler may block anew, or block
- * another. What is more than NOTIFY_STREAMS waits for the next call, before those that block
+/* notify_blocked resumes blocked streams for which there is room again; a handler may block again,
+ * or block another. Those beyond NOTIFY_STREAMS wait for the next call, before those that block
  * meanwhile. */
 static void notify_blocked(struct http2 *h2)
 {
@@ -186,8 +186,8 @@ static void on_drained(struct conn *conn)
     }
 }
 
-/* hurry bounds a call of a peer that may be gone: its own deadline may be hours away. Requests have
- * ours. */
+/* hurry limits a gRPC call whose peer may be gone: its own deadline may be hours away. Other
+ * requests have request_timeout_ms. */
 static void hurry(struct http2_stream *st)
 {
     struct loop *loop = st->req.server->loop;
@@ -199,9 +199,9 @@ static void hurry(struct http2_stream *st)
     }
 }
 
-/* reset_long breaks off what a peer that has sent FIN cannot be waiting for.
+/* reset_long resets the streams whose end a peer that has sent FIN cannot be waiting for.
  *
- * is_all: also the requests that are not whole, for no more of them comes.
+ * is_all:  also incomplete requests, since no more of them comes.
  * Returns: how many streams go on. */
 static size_t reset_long(struct http2 *h2, bool is_all)
 {
@@ -218,7 +218,7 @@ static size_t reset_long(struct http2 *h2, bool is_all)
             hurry(st);
         }
         if (st->life < STREAM_ANSWERED && (st->req.is_long || (is_all && !st->is_body_done))) {
-            /* only queues it; an error is lack of memory, which http2_pump finds as well */
+            /* only queues; an error is lack of memory, which http2_pump meets as well */
             (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
         } else {
             left_count++;
@@ -227,8 +227,8 @@ static size_t reset_long(struct http2 *h2, bool is_all)
     return left_count;
 }
 
-/* on_end: a FIN behind whole requests says that no more of them come, and their answers are waited
- * for. With a GOAWAY sent the connection ends behind the last of them. */
+/* on_end: a FIN behind whole requests means that no more of them come; the peer still waits for
+ * their answers. After the GOAWAY the connection ends with the last one. */
 static void on_end(struct conn *conn, int status)
 {
     struct http2 *h2 = conn->ctx;
@@ -258,15 +258,15 @@ static void on_timeout(struct conn *conn)
     } else if (h2->wait == WAIT_SETTINGS) {
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_SETTINGS_TIMEOUT);
     } else if (h2->wait == WAIT_PING) {
-        http2_goaway(h2); /* it does not answer, but may have opened streams meanwhile */
+        http2_goaway(h2); /* the peer does not answer, but may have opened streams meanwhile */
         http2_pump(h2);
         settle(h2);
     } else {
-        http2_end(h2, NGHTTP2_NO_ERROR, STR("")); /* nobody has used it for so long */
+        http2_end(h2, NGHTTP2_NO_ERROR, STR("")); /* idle for idle_timeout_ms */
     }
 }
 
-/* on_eased: memory is there again, for bodies that waited and for streams. */
+/* on_eased goes on with bodies that waited for memory. */
 static void on_eased(struct conn *conn)
 {
     struct http2 *h2 = conn->ctx;
@@ -293,7 +293,7 @@ static struct conn_weight weigh(const struct conn *conn)
     return weight;
 }
 
-/* on_close: requests whose handlers are still to end them keep their streams' memory, and h2. */
+/* on_close: requests that their handlers have not ended keep the memory of their streams and h2. */
 static void on_close(struct conn *conn)
 {
     struct http2 *h2 = conn->ctx;
@@ -311,8 +311,8 @@ static void on_close(struct conn *conn)
 
 /* --- the beginning --- */
 
-/* turn_away tells a peer for whom there is no memory that none of its streams will be looked at:
- * SETTINGS, and GOAWAY with ENHANCE_YOUR_CALM. */
+/* turn_away refuses a connection for lack of memory: SETTINGS, and GOAWAY with ENHANCE_YOUR_CALM,
+ * which says that none of its streams was processed. */
 static void turn_away(struct conn *conn)
 {
     static const char frames[] = "\0\0\0\4\0\0\0\0\0"

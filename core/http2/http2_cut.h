@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_cut.h - why connections of HTTP/2 were cut off, and how many for each reason.
+ * http2_cut.h - why connections of HTTP/2 are cut off, and a count for each reason.
  *
  * Thread: the loop.
  */
@@ -9,18 +9,18 @@
 
 #include "core/telemetry/metrics.h"
 
-/* Why a connection of HTTP/2 was ended by a GOAWAY with an error code. */
+/* Why the server ends a connection because of what its peer does. */
 enum http2_cut {
-    HTTP2_CUT_PROTOCOL,         /* what nghttp2 found, or neither its preface nor HTTP/1 */
-    HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came behind the preface */
+    HTTP2_CUT_PROTOCOL, /* a violation of the protocol, or a first line of neither HTTP/2 nor 1 */
+    HTTP2_CUT_SETTINGS_TIMEOUT, /* nothing came after the preface */
     HTTP2_CUT_HEADER_TIMEOUT,
-    HTTP2_CUT_HEADER_LIST, /* far beyond what is answered with 431 */
+    HTTP2_CUT_HEADER_LIST, /* far longer than one that is answered with 431 */
     HTTP2_CUT_CONTROL_FRAMES,
     HTTP2_CUT_RESETS,
     HTTP2_CUT_CONTINUATIONS,
     HTTP2_CUT_WINDOW,
-    HTTP2_CUT_PINGS,     /* its name is what clients look for in the GOAWAY */
-    HTTP2_CUT_KEEPALIVE, /* it did not answer ours */
+    HTTP2_CUT_PINGS,     /* gRPC clients look for its name in the GOAWAY */
+    HTTP2_CUT_KEEPALIVE, /* no answer to our PING */
     HTTP2_CUT_COUNT
 };
 

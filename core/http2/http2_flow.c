@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_flow.c - what a peer may send: credit of streams and of the connection; and whether a
- * stream's handler should send more.
+ * http2_flow.c - how much a peer may send, by the windows of streams and of the connection; and
+ * whether a stream's handler should send more.
  *
  * Thread: the loop.
  */
 #include "core/http2/http2_session.h"
 
-/* An error is nghttp2's lack of memory, or a stream that it has closed meanwhile. */
+/* Errors are lack of memory, or a stream that nghttp2 has closed meanwhile. */
 void http2_flow_credit(struct http2_stream *st, size_t len)
 {
     if (!http2_stream_is_closed(st) && len > 0) {
@@ -45,8 +45,6 @@ bool http2_flow_has_share(const struct http2 *h2)
     return queued <= HTTP2_HIGH_BYTES || queued <= conn_share(h2->conn);
 }
 
-/* A stream whose own queue is short goes on though others fill the
- * connection's share, or it would wait for them. */
 bool http2_flow_has_room(const struct http2_stream *st, size_t limit)
 {
     const struct http2 *h2 = st->h2;

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_guard.c - the heads of the frames that come, before nghttp2 sees them.
+ * http2_guard.c - checks the heads of incoming frames before nghttp2 sees them.
  *
- * nghttp2 checks frames and streams; it does not know how often a peer may send what makes work and
- * brings none, nor which stream ids a peer has passed over, nor how long a CONTINUATION may be; and
- * which streams are closed is kept here in less memory.
+ * nghttp2 checks frames and streams. It does not limit how often a peer may send frames that make
+ * work and carry no request, does not note which stream ids a peer has skipped, and does not limit
+ * the length of a CONTINUATION; and the ids of closed streams take less memory here.
  *
  * Frames that carry no part of a request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and
- * CONTINUATION, unknown ones) fill one bucket, which time empties. What the server sends allows for
- * some of them, also for later: its reader has to send WINDOW_UPDATEs, and gRPC's C core sends them
- * for each message, when it comes to read it. So does each new request: the C core sends two of
- * them with every call, answered or not. Resets fill another bucket, also those that the peer makes
- * us send.
+ * CONTINUATION, unknown ones) fill one bucket, which drains with time. Each frame of an answer adds
+ * credit for some of them, which may be used later: its reader has to send WINDOW_UPDATEs, and
+ * gRPC's C core sends them when it reads each message. So does each new request: the C core sends
+ * two of them with every call, answered or not. Resets fill another bucket, with those that the
+ * peer makes us send.
  *
  * Source: RFC 9113 4.2, 5.1.1, 10.5; CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316,
  *         CVE-2025-8671.
  */
 #include "core/http2/http2_session.h"
 
-/* PING of the peer's bandwidth probe, and a WINDOW_UPDATE for the stream and for the connection */
+/* The PING of the peer's bandwidth probe, and a WINDOW_UPDATE for stream and for connection. */
 #define CREDIT_FRAMES   3
 #define BYTES_PER_FRAME 256 /* of DATA, which may hold many messages */
 #define CREDIT_MAX      100000
 #define EVENT_MILLI     1000
-#define FRAME_MAX_BYTES 16384 /* SETTINGS_MAX_FRAME_SIZE as it is when nobody sets it */
+#define FRAME_MAX_BYTES 16384 /* the initial SETTINGS_MAX_FRAME_SIZE */
 
 /* --- buckets --- */
 
@@ -33,7 +33,7 @@ static bool fill(struct http2_bucket *bucket, uint64_t now_ms, uint64_t burst, u
     const int64_t drained =
         (int64_t)((now_ms - bucket->at_ms) * rate); /* per s: thousandths per ms */
     bucket->at_ms = now_ms;
-    if (bucket->level_milli > 0) { /* time empties it, and saves up nothing */
+    if (bucket->level_milli > 0) { /* time drains it, and adds no credit */
         bucket->level_milli -= bucket->level_milli < drained ? bucket->level_milli : drained;
     }
     bucket->level_milli += EVENT_MILLI;
@@ -122,9 +122,9 @@ static bool has_id(const struct http2_span *spans, size_t count, uint32_t id)
     return false;
 }
 
-/* keep_span adds a span to those of streams that closed long ago: to one that it touches, which may
- * then touch another; else in the place of the oldest. Streams close in about the order of their
- * ids, so that one span takes nearly all. */
+/* keep_span adds a span to those of streams that closed long ago: it is joined with spans that it
+ * touches, and takes the place of the oldest. Streams close in about the order of their ids, so
+ * that one span covers nearly all. */
 static void keep_span(struct http2_span *spans, struct http2_span span)
 {
     struct http2_span *oldest = &spans[0];
@@ -163,7 +163,7 @@ static bool is_closed(const struct http2_closed *closed, uint32_t id)
     return has_id(closed->long_ago, HTTP2_SPANS_MAX, id);
 }
 
-/* check_closed: whoever has ended a stream, or reset it, sends no more on it. */
+/* check_closed: a peer that has ended or reset a stream sends no more on it. */
 static void check_closed(struct http2 *h2, uint32_t id)
 {
     if (is_closed(&h2->closed, id)) {
@@ -171,7 +171,7 @@ static void check_closed(struct http2 *h2, uint32_t id)
     }
 }
 
-/* check_id: a stream that was passed over is closed, and nghttp2 keeps no record of it. */
+/* check_id: a stream whose id was skipped is closed, and nghttp2 keeps no record of it. */
 static void check_id(struct http2 *h2, uint32_t id)
 {
     if (id > h2->last_stream_id) {
@@ -195,10 +195,10 @@ static void check_id(struct http2 *h2, uint32_t id)
 
 static void check_frame(struct http2 *h2, uint32_t id)
 {
-    const struct http2_walk *walk = &h2->walk;
-    switch (walk->type) {
+    const struct http2_cursor *cursor = &h2->cursor;
+    switch (cursor->type) {
     case NGHTTP2_DATA:
-        if (walk->left_bytes == 0 && (walk->flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+        if (cursor->left_bytes == 0 && (cursor->flags & NGHTTP2_FLAG_END_STREAM) == 0) {
             count_control(h2);
         }
         check_closed(h2, id);
@@ -213,9 +213,9 @@ static void check_frame(struct http2 *h2, uint32_t id)
         count_reset(h2);
         break;
     case NGHTTP2_CONTINUATION:
-        if (walk->left_bytes == 0) {
+        if (cursor->left_bytes == 0) {
             count_control(h2);
-        } else if (walk->left_bytes > FRAME_MAX_BYTES) {
+        } else if (cursor->left_bytes > FRAME_MAX_BYTES) {
             http2_cut_off(h2, NGHTTP2_FRAME_SIZE_ERROR, HTTP2_CUT_PROTOCOL);
         }
         break;
@@ -225,34 +225,34 @@ static void check_frame(struct http2 *h2, uint32_t id)
     }
 }
 
-size_t http2_guard_walk(struct http2 *h2, const char *data, size_t len)
+size_t http2_guard_frame(struct http2 *h2, const char *data, size_t len)
 {
-    struct http2_walk *walk = &h2->walk;
+    struct http2_cursor *cursor = &h2->cursor;
     size_t used = 0;
-    if (walk->left_bytes == 0) {
-        while (walk->head_len < HTTP2_FRAME_HEAD_BYTES && used < len) {
-            walk->head[walk->head_len++] = (uint8_t)data[used++];
+    if (cursor->left_bytes == 0) {
+        while (cursor->head_len < HTTP2_FRAME_HEAD_BYTES && used < len) {
+            cursor->head[cursor->head_len++] = (uint8_t)data[used++];
         }
-        if (walk->head_len < HTTP2_FRAME_HEAD_BYTES) {
+        if (cursor->head_len < HTTP2_FRAME_HEAD_BYTES) {
             return used;
         }
-        const uint8_t *head = walk->head;
+        const uint8_t *head = cursor->head;
         const uint32_t id = (uint32_t)(head[5] & 0x7F) << 24 | (uint32_t)head[6] << 16 |
                             (uint32_t)head[7] << 8 | head[8];
-        walk->left_bytes = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
-        walk->type = head[3];
-        walk->flags = head[4];
-        walk->head_len = 0;
+        cursor->left_bytes = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
+        cursor->type = head[3];
+        cursor->flags = head[4];
+        cursor->head_len = 0;
         check_frame(h2, id);
     }
-    const size_t rest = len - used < walk->left_bytes ? len - used : walk->left_bytes;
-    walk->left_bytes -= (uint32_t)rest;
+    const size_t rest = len - used < cursor->left_bytes ? len - used : cursor->left_bytes;
+    cursor->left_bytes -= (uint32_t)rest;
     return used + rest;
 }
 
 bool http2_guard_is_in_head(const struct http2 *h2)
 {
-    const struct http2_walk *walk = &h2->walk;
-    const bool is_head = walk->type == NGHTTP2_HEADERS || walk->type == NGHTTP2_CONTINUATION;
-    return is_head && (walk->left_bytes > 0 || (walk->flags & NGHTTP2_FLAG_END_HEADERS) == 0);
+    const struct http2_cursor *cursor = &h2->cursor;
+    const bool is_head = cursor->type == NGHTTP2_HEADERS || cursor->type == NGHTTP2_CONTINUATION;
+    return is_head && (cursor->left_bytes > 0 || (cursor->flags & NGHTTP2_FLAG_END_HEADERS) == 0);
 }

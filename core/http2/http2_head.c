@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_head.c - a request's fields, as nghttp2 decodes and checks them, become what handlers see.
+ * http2_head.c - makes a request of the fields that nghttp2 has decoded and checked.
  *
  * nghttp2 resets a stream whose head is malformed (RFC 9113 8.1.1): names in upper case, bad or
- * doubled pseudo-headers, connection-specific fields, TE, Content-Length against the body. What is
- * left here is what a server answers: limits, and what a target or a host may look like.
+ * doubled pseudo-headers, connection-specific fields, TE, a Content-Length that is not the body's.
+ * Checked here is what gets an answer: limits, and the form of target and host.
  */
 #include "core/http2/http2_session.h"
 
@@ -60,8 +60,8 @@ static void put_field(struct http2_stream *st, struct str name, struct str value
     req->headers[req->header_count++] = (struct http_header){name, value};
 }
 
-/* add_cookie joins cookies that came in several fields, as RFC 9113 8.2.3 has it. There may be
- * hundreds, so the room doubles. */
+/* add_cookie joins cookies that came in several fields (RFC 9113 8.2.3). There may be hundreds, so
+ * the room doubles. */
 static void add_cookie(struct http2_stream *st, struct http_header *first, struct str more)
 {
     const size_t len = first->value.len + 2 + more.len;
@@ -89,7 +89,7 @@ static enum http_method find_method(struct str name)
     return METHOD_OTHER;
 }
 
-/* add_host keeps one host, whether the authority or the Host field brings it. */
+/* add_host keeps one host, from :authority or the Host field. */
 static void add_host(struct http2_stream *st, struct str value)
 {
     if (st->req.host.ptr != NULL) {
@@ -160,7 +160,7 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value)
 
 /* --- the target --- */
 
-/* is_ascii: nghttp2 lets bytes pass that no URI has. */
+/* is_ascii: nghttp2 accepts bytes that no URI may have. */
 static bool is_ascii(struct str s)
 {
     unsigned char all = 0;

@@ -8,13 +8,13 @@
 #include "core/base/random.h"
 #include "core/http2/http2_session.h"
 
-#define STRIKES_MAX  2                 /* pings that come too early, before the third ends it */
-#define IDLE_PING_MS UINT64_C(7200000) /* between pings without a stream, where none are wanted */
+#define STRIKES_MAX  2                 /* early PINGs that are tolerated; the third one is not */
+#define IDLE_PING_MS UINT64_C(7200000) /* between PINGs without a stream, unless may_ping_idle */
 #define JITTER_PARTS 10                /* an age is longer or shorter by up to a tenth */
 
 static const uint8_t alive_ping[8] = "toqalive";
 
-/* on_ping_timer: nothing has been received for so long, or a moment less. */
+/* on_ping_timer: the peer has perhaps sent nothing for time_ms, or not answered for timeout_ms. */
 static void on_ping_timer(struct wheel_timer *timer)
 {
     struct http2 *h2 = CONTAINER_OF(timer, struct http2, keepalive.ping_timer);
@@ -39,8 +39,8 @@ static void on_ping_timer(struct wheel_timer *timer)
     http2_pump(h2);
 }
 
-/* on_age_timer: the connection is as old as it may get, or has had the time to end what was under
- * way. */
+/* on_age_timer: the connection has reached its maximum age, or the grace time after that is
+ * over. */
 static void on_age_timer(struct wheel_timer *timer)
 {
     struct http2 *h2 = CONTAINER_OF(timer, struct http2, keepalive.age_timer);
@@ -55,15 +55,15 @@ static void on_age_timer(struct wheel_timer *timer)
     http2_leave(h2);
 }
 
-/* with_jitter keeps connections that began together from ending together. */
+/* with_jitter varies an age, so that connections that began together do not end together. */
 static uint64_t with_jitter(uint64_t age_ms)
 {
     const uint64_t spread_ms = age_ms / JITTER_PARTS;
     return age_ms - spread_ms + random_below(2 * spread_ms + 1);
 }
 
-/* user_timeout is how long the peer may acknowledge nothing. The kernel counts the time in which it
- * takes nothing as well, for which it has the write timeout. */
+/* user_timeout is how long the peer may acknowledge nothing. The kernel also counts the time in
+ * which the peer takes nothing, so it is not less than the write timeout. */
 static uint64_t user_timeout(const struct http2 *h2)
 {
     const uint64_t timeout_ms = h2->server->limits.http2.keepalive.timeout_ms;
@@ -107,7 +107,7 @@ void http2_keepalive_asked(struct http2 *h2)
         return;
     }
     if (alive->has_sent) {
-        alive->has_sent = false; /* a client that is answered may see whether more comes */
+        alive->has_sent = false; /* a client that was sent something may ping */
         alive->strikes = 0;
     } else if (is_early && ++alive->strikes > STRIKES_MAX) {
         http2_cut_off(h2, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_CUT_PINGS);

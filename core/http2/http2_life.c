@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_life.c - the states of a stream, what it gives back when it leaves one, and its memory.
+ * http2_life.c - the states of a stream, what it releases when it leaves one, and its memory.
  *
  * Thread: the loop.
  */
@@ -57,7 +57,7 @@ void http2_life_block(struct http2_stream *st)
 
 /* --- memory --- */
 
-/* check_unused asserts that nothing leads to a stream any more. */
+/* check_unused asserts that nothing points to a stream any more. */
 static void check_unused(const struct http2_stream *st)
 {
     INVARIANT(st->life == STREAM_CLOSED);

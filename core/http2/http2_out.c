@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_out.c - what a connection sends by itself: queued frames, GOAWAY, its end; and its memory.
+ * http2_out.c - sends queued frames and GOAWAY, ends the connection; and its memory.
  *
- * Failure: without memory the connection closes; its requests are told at the end of the turn.
+ * Failure: without memory the connection closes; its requests are abandoned at the end of the turn.
  * Thread:  the loop.
  */
 #include <stdlib.h>
 
 #include "core/http2/http2_session.h"
 
-/* What a connection is charged with: this struct, and nghttp2's session with its tables and
- * buffers, as measured. */
+/* What a connection is charged with: its struct, and nghttp2's session with its tables and buffers,
+ * as measured. */
 #define SESSION_COST_BYTES (36u << 10)
-/* A peer that is cut off comes back at once, and others like it: one line in so long. */
+/* Between two log lines: a peer that is cut off connects again at once, and so do others. */
 #define CUT_LINE_MS 1000
 
 /* --- frames --- */
@@ -44,7 +44,7 @@ void http2_pump(struct http2 *h2)
     }
     const uint32_t previous_label = task_current_label;
     if (previous_label == LABEL_NONE) {
-        (void)task_swap_label(h2->conn->label); /* whose answer was the last goes on */
+        (void)task_swap_label(h2->conn->label); /* of the answer that was written last */
     }
     h2->is_busy = true;
     const int rv = send_frames(h2);
@@ -71,8 +71,6 @@ void http2_wake(struct http2 *h2)
 
 /* --- the end --- */
 
-/* finish sends what is queued and closes; the requests are told at the end of the turn, for one of
- * them may be on its way through here. */
 void http2_finish(struct http2 *h2)
 {
     h2->is_ending = true;
@@ -150,7 +148,7 @@ void http2_leave(struct http2 *h2)
         h2->is_leaving = true;
         (void)nghttp2_submit_shutdown_notice(h2->session);
         http2_pump(h2);
-        http2_wake(h2); /* its timer is another one now */
+        http2_wake(h2); /* to set another timer */
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_send.c - answers as frames. nghttp2 encodes heads and shares out the windows; the data of a
- * body goes from the handler's memory into the connection's queue where the windows allow it, and
- * waits in a queue of its stream's where they do not.
+ * http2_send.c - answers as frames. nghttp2 encodes heads and divides the windows among the
+ * streams; a body goes from the handler's memory into the connection's queue as far as the windows
+ * allow, and the rest waits in the stream's queue.
  */
 #include "core/http2/http2_session.h"
 
@@ -19,8 +19,7 @@ static size_t count_pending(const struct http2_stream *st)
     return st->borrowed.len + st->out.len;
 }
 
-/* has_unsent tells whether bytes of the answer wait, or its end alone, for which nghttp2 wants a
- * window as well. */
+/* has_unsent tells whether bytes of the answer wait, or its end, which needs a window as well. */
 static bool has_unsent(const struct http2_stream *st)
 {
     return count_pending(st) > 0 || (st->life == STREAM_ANSWERED && !st->is_end_given);
@@ -31,8 +30,8 @@ static struct http2_stream *stream_of(struct http_request *req)
     return CONTAINER_OF(req, struct http2_stream, req);
 }
 
-/* check closes the connection when nghttp2 has no memory; its other errors are those of a stream
- * that it has closed, which its callback tells. */
+/* check closes the connection when nghttp2 has no memory; other errors are those of a stream that
+ * it has closed, for which on_stream_close runs. */
 static void check(struct http2 *h2, int rv)
 {
     if (nghttp2_is_fatal(rv)) {
@@ -45,7 +44,7 @@ void http2_send_watch(struct http2_stream *st)
 {
     const struct conn *conn = st->h2->conn;
     if (st->life == STREAM_LINGERING) {
-        return; /* the timer waits for the end of what is dropped */
+        return; /* the timer waits for the end of the body that is dropped */
     }
     if (!has_unsent(st)) {
         st->is_watched = false;
@@ -89,7 +88,7 @@ void http2_send_drop(struct http2_stream *st)
     outq_consume(&st->out, &st->h2->conn->set->pool, st->out.len);
 }
 
-/* read_data is nghttp2's question how much of a body may go into a frame. */
+/* read_data tells nghttp2 how much of a body the next frame may have. */
 static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,
                          uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
 {
@@ -176,7 +175,7 @@ static void put(struct fields *fields, struct str name, struct str value, uint8_
                      value.len, flags};
 }
 
-/* put_own adds a field of the server's. nghttp2 copies the value alone.
+/* put_own adds a field of the server. nghttp2 copies the value alone.
  *
  * name: a literal in lower case. */
 static void put_own(struct fields *fields, struct str name, struct str value)
@@ -245,8 +244,8 @@ void http2_send_continue(struct http2_stream *st)
 
 /* --- the transport --- */
 
-/* submit_reset queues RST_STREAM and drops what waits of the answer. A handler that still answers
- * hears of it when the frame has left, which takes as long as the peer does not read. */
+/* submit_reset queues RST_STREAM and drops the rest of the answer. A handler that still answers is
+ * cancelled when the frame has been sent, which waits for the peer to read. */
 static void submit_reset(struct http2_stream *st, uint32_t code)
 {
     http2_send_drop(st);
@@ -269,7 +268,7 @@ static void reset(struct http2_stream *st, uint32_t code)
     submit_reset(st, code);
 }
 
-/* keep queues what the windows do not let through. */
+/* keep queues data for which there is no window. Returns: false when memory is missing. */
 static bool keep(struct http2_stream *st, struct str data)
 {
     struct http2 *h2 = st->h2;
@@ -283,7 +282,7 @@ static bool keep(struct http2_stream *st, struct str data)
     return true;
 }
 
-/* push sends what it can of `data` and keeps the rest. */
+/* push sends as much of `data` as the windows allow, and keeps the rest. */
 static void push(struct http2_stream *st, struct str data)
 {
     struct http2 *h2 = st->h2;
@@ -340,7 +339,7 @@ static void respond(struct http_request *req, const struct http_response *respon
 {
     struct http2_stream *st = stream_of(req);
     if (http2_stream_is_closed(st)) {
-        return; /* which the handler was about to hear */
+        return; /* and http2_stream_tell_lost has not run yet */
     }
     const bool has_content = http_status_has_body(response->status);
     const bool has_data = has_content && req->method != METHOD_HEAD && response->body.len > 0;
@@ -416,7 +415,7 @@ static void cancel(struct http_request *req, const struct http_response *respons
 {
     struct http2 *h2 = stream_of(req)->h2;
     if (http2_is_leaving(h2) && !h2->is_goaway_sent) {
-        http2_goaway(h2); /* the time may be up, and the connection about to be closed */
+        http2_goaway(h2); /* the drain may be out of time, and about to close the connection */
     }
     if (req->life == HTTP_STREAMING) {
         reset(stream_of(req), NGHTTP2_CANCEL);

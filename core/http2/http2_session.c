@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_session.c - nghttp2's session of a connection: how it is set up, and what it calls back.
- * The callbacks only take notes; http2.c goes on with them between the frames.
+ * http2_session.c - nghttp2's session of a connection: its set-up and its callbacks. Those only
+ * take notes; http2.c acts on them between the frames.
  *
  * Memory:  the session is http2.c's to delete.
  * Thread:  the loop.
@@ -11,8 +11,7 @@
 #include <stdlib.h>
 
 #define PING_BYTES 8
-/* of the limit of a head: what is above the limit itself is decoded, dropped and answered with
- * 431 */
+/* A head of up to so many times header_bytes is decoded, dropped and answered with 431. */
 #define HEAD_LIMITS_MAX 4
 
 static const uint8_t drain_ping[PING_BYTES] = "toqdrain";
@@ -36,7 +35,7 @@ static struct http2_stream *find(nghttp2_session *session, int32_t id)
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
-/* on_begin_headers: requests that run count even when their streams are closed, or a peer could
+/* on_begin_headers: requests that run count even when their streams are closed; else a peer could
  * start any number of them by resetting each. */
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
@@ -55,12 +54,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
             nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return nghttp2_is_fatal(rv) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
-    (void)nghttp2_session_set_stream_user_data(session, id, st); /* it exists: it has just begun */
+    (void)nghttp2_session_set_stream_user_data(session, id, st); /* it has just begun */
     return 0;
 }
 
-/* on_header: one byte of a block may stand for a field of 4 KiB, which is looked through each time;
- * so the connection ends before much of that, also when nobody wants the fields. */
+/* on_header: one byte of a block may stand for a field of 4 KiB, which nghttp2 checks each time; so
+ * a connection is cut off before there is much of that, even when the fields are dropped. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user_data)
@@ -141,7 +140,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct http2 *h2 = user_data;
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.last_stream_id == INT32_MAX &&
         frame->goaway.error_code == NGHTTP2_NO_ERROR) {
-        /* now, for its acknowledgement is to tell that the GOAWAY has arrived */
+        /* its acknowledgement will show that the GOAWAY has arrived */
         (void)nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping);
     }
     const bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
@@ -156,7 +155,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 {
     struct http2 *h2 = user_data;
     struct http2_stream *st = find(session, id);
-    const bool is_reset = h2->is_reading && h2->walk.type == NGHTTP2_RST_STREAM;
+    const bool is_reset = h2->is_reading && h2->cursor.type == NGHTTP2_RST_STREAM;
     http2_guard_closed(h2, id, is_reset || (st != NULL && st->is_body_done));
     if (st != NULL) {
         (void)nghttp2_session_set_stream_user_data(session, id, NULL);
@@ -190,16 +189,16 @@ static nghttp2_option *make_option(const struct http2_limits *limits)
     if (nghttp2_option_new(&option) != 0) {
         return NULL;
     }
-    nghttp2_option_set_no_recv_client_magic(option, 1); /* HTTP/1 has seen it */
+    nghttp2_option_set_no_recv_client_magic(option, 1); /* greeting.c has read it */
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1); /* the guard remembers them */
     nghttp2_option_set_max_continuations(option, (size_t)limits->max_continuations);
-    /* the guard counts resets, with a limit that is configured and an answer that tells */
+    /* the guard limits resets, by a limit that can be configured, and names the reason */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     return option;
 }
 
-/* nghttp2's memory comes from here, so that a test can let it fail. */
+/* nghttp2 allocates by these, so that a test can make an allocation fail. */
 static void *take_memory(size_t size, void *arg)
 {
     (void)arg;

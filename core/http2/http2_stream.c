@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http2_stream.c - the way of a stream: head, body, handler, end.
+ * http2_stream.c - the stages of a stream: head, body, handler, end.
  */
 #include "core/http2/http2_session.h"
 
@@ -10,7 +10,7 @@
 
 static void on_timer(struct wheel_timer *timer);
 
-/* What a stream is charged with, beside its arena: its memory, and what nghttp2 keeps of it, as
+/* What a stream is charged with beside its arena: its struct, and nghttp2's memory for it, as
  * measured. */
 static const struct http_pool_kind kind = {
     .size = sizeof(struct http2_stream),
@@ -59,7 +59,7 @@ static void dispatch(struct http2_stream *st)
     http_request_dispatch(&st->req);
 }
 
-/* run_stream runs the handler, now or when the peer has read what it has asked for before. */
+/* run_stream runs the handler, now or when the peer has read earlier answers. */
 static void run_stream(struct http2_stream *st)
 {
     const struct http2 *h2 = st->h2;
@@ -69,7 +69,7 @@ static void run_stream(struct http2_stream *st)
         return;
     }
     h2->conn->set->parked_count++;
-    LOG_LIMITED(LOG_WARN, "memory", "a connection does not read its answers: its requests wait",
+    LOG_LIMITED(LOG_WARN, "memory", "peer does not read its answers: its requests wait",
                 log_u64("max_bytes", h2->conn->set->output_max_bytes));
     http2_life_set(st, STREAM_WAITING);
     if (is_streamed(st)) {
@@ -100,7 +100,7 @@ static void begin(struct http2_stream *st)
         run_stream(st);
     } else if (st->is_body_done || st->req.method == METHOD_OTHER ||
                (st->is_expecting && !is_body_wanted(st))) {
-        run_stream(st); /* what comes of the body is dropped; CONNECT has none that ends */
+        run_stream(st); /* bytes of the body are dropped; CONNECT has none that ends */
     } else {
         http2_life_set(st, STREAM_BODY);
         await_body(st);
@@ -110,7 +110,7 @@ static void begin(struct http2_stream *st)
     }
 }
 
-/* collect takes a piece of a body that comes before its handler runs. */
+/* collect takes a piece of a body that must be complete before its handler runs. */
 static void collect(struct http2_stream *st, struct str data)
 {
     const bool is_held = !conn_may_hold(st->h2->conn, st->body_bytes) && !st->is_body_done;
@@ -134,8 +134,8 @@ static void collect(struct http2_stream *st, struct str data)
     }
 }
 
-/* store keeps what comes of a body before its handler, which takes it piece by piece, may run: no
- * more than the stream's window. */
+/* store keeps pieces of a streamed body whose handler may not run yet: no more than the stream's
+ * window. */
 static void store(struct http2_stream *st, struct str data)
 {
     st->held_credit += data.len;
@@ -151,7 +151,7 @@ static bool is_listening(const struct http2_stream *st)
            !st->is_body_end_told;
 }
 
-/* drop lets a piece of the body go that nobody wants. */
+/* drop drops a piece of a body that no handler takes. */
 static void drop(struct http2_stream *st, size_t len)
 {
     http2_flow_credit(st, len);
@@ -164,7 +164,7 @@ static void drop(struct http2_stream *st, size_t len)
     }
 }
 
-/* hand_on gives a piece of the body to a handler that runs. */
+/* hand_on gives a piece of the body to its handler, or drops it. */
 static void hand_on(struct http2_stream *st, struct str data)
 {
     if (!is_listening(st)) {
@@ -207,7 +207,7 @@ void http2_stream_advance(struct http2_stream *st, struct str data)
 
 /* --- the end --- */
 
-/* close_stream lets go of a stream that nghttp2 knows no more, and tells a handler that has not
+/* close_stream releases a stream that nghttp2 has closed, and abandons a request that is not
  * answered; the stream may be gone afterwards. */
 static void close_stream(struct http2_stream *st)
 {
@@ -231,7 +231,7 @@ static void close_stream(struct http2_stream *st)
 void http2_stream_closed(struct http2_stream *st, uint32_t code)
 {
     if (st->life != STREAM_HANDLED) {
-        close_stream(st); /* no handler is there to be told */
+        close_stream(st); /* no handler is to be cancelled */
         return;
     }
     st->req.reset_code = code;
@@ -260,8 +260,8 @@ void http2_stream_close_all(struct http2 *h2)
     }
 }
 
-/* on_timer: no byte of a body has come for so long, or no end of it though it is refused, or no
- * byte of an answer has been wanted. */
+/* on_timer: no byte of a body has come, a refused body has not ended, or the peer has taken no byte
+ * of an answer. */
 static void on_timer(struct wheel_timer *timer)
 {
     struct http2_stream *st = CONTAINER_OF(timer, struct http2_stream, timer);
@@ -272,7 +272,7 @@ static void on_timer(struct wheel_timer *timer)
     } else if (st->life == STREAM_BODY) {
         refuse(st, 408, NULL);
     } else if (conn_is_clogged(h2->conn)) {
-        http2_send_watch(st); /* the connection's own timer watches */
+        http2_send_watch(st); /* the connection's write timer watches */
     } else {
         h2->conn->stats->write_timeouts++;
         (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
@@ -280,14 +280,14 @@ static void on_timer(struct wheel_timer *timer)
     }
 }
 
-/* resume_waiting begins a request that has waited for its turn. */
+/* resume_waiting runs the handler of a request that has waited for its peer to read. */
 static void resume_waiting(struct http2_stream *st)
 {
     struct buf stored = {.data = NULL};
     if (is_streamed(st)) {
         stored = st->body;
         buf_init_charged(&st->body, stored.max_bytes, stored.quota);
-        st->held_credit = 0; /* the handler gives it, by http_body_consume */
+        st->held_credit = 0; /* http_body_consume gives it instead */
     }
     http_hold(&st->req);
     dispatch(st);

@@ -81,7 +81,7 @@ static bool frame_in_pieces(size_t len, uint8_t type, uint8_t flags, uint32_t id
     bytes[8] = (char)id;
     for (size_t used = 0; used < HTTP2_FRAME_HEAD_BYTES + len;) {
         const size_t left = HTTP2_FRAME_HEAD_BYTES + len - used;
-        const size_t taken = http2_guard_walk(&h2, bytes + used, left < piece ? left : piece);
+        const size_t taken = http2_guard_frame(&h2, bytes + used, left < piece ? left : piece);
         assert_true(taken > 0);
         used += taken;
     }
