@@ -48,7 +48,7 @@ static void handle_get(struct http_request *req, void *arg)
 {
     const struct visits *visits = arg;
     const struct cached_value value = {
-        .key = req->path,
+        .name = req->params[0],
         .statement = SQL_READ("visits.read", TEXT_READ, sql_text(req->params[0])),
         .absent = STR("0"),
     };
@@ -59,8 +59,8 @@ static void on_added(void *arg, const struct sql_result *result)
 {
     struct http_request *req = arg;
     const struct visits *visits = req->route->arg;
-    cached_forget(&visits->cached,
-                  req->path); /* after a failure, too: nobody knows what was done */
+    /* after a failure, too: nobody knows what was done */
+    cached_forget(&visits->cached, req->params[0]);
     if (result->status < 0) {
         http_fail(req, result->status);
         return;
@@ -80,6 +80,7 @@ static int open_module(void *state, const struct app_context *context)
     struct visits *visits = state;
     visits->cached.sql = context->sql;
     visits->cached.redis = context->redis;
+    visits->cached.prefix = "toq:visits:";
     return 0;
 }
 

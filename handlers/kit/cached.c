@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/http/http.h"
+#include "handlers/kit/name.h"
 
 #define VALUE       'v'
 #define FENCE       'f'
@@ -31,7 +32,7 @@ struct cached_read {
     struct cached cached;
     struct task_ref ref;
     struct arena *arena; /* its request's, which is held while it is asked */
-    struct str key;
+    struct str key;      /* ptr NULL: nothing is kept */
     struct sql_statement statement;
     struct str absent;
     cached_fn on_done;
@@ -107,15 +108,19 @@ static void on_got(void *arg, int status, const struct redis_reply *reply)
     ask_mysql(read);
 }
 
-/* copy makes the memory of a read. Returns: NULL: there is none. */
-static struct cached_read *copy(struct arena *arena, const struct cached_value *value)
+/* copy makes the memory of a read; where nothing is kept it has no key.
+ *
+ * Returns: NULL: there is none. */
+static struct cached_read *copy(struct arena *arena, const struct cached *cached,
+                                const struct cached_value *value)
 {
+    const bool is_kept = cached->ttl_ms > 0 && value->name.len <= NAME_REST_MAX;
     struct cached_read *read = arena_alloc(arena, sizeof(*read));
     if (read == NULL) {
         return NULL;
     }
-    *read = (struct cached_read){.arena = arena, .absent = value->absent};
-    const bool is_whole = arena_copy(arena, value->key, &read->key) &&
+    *read = (struct cached_read){.cached = *cached, .arena = arena, .absent = value->absent};
+    const bool is_whole = (!is_kept || name_join(arena, cached->prefix, value->name, &read->key)) &&
                           sql_statement_copy(arena, &value->statement, &read->statement);
     return is_whole ? read : NULL;
 }
@@ -128,18 +133,17 @@ void cached_ask(const struct cached *cached, struct task_ref ref, const struct c
         on_done(arg, UV_ECANCELED, STR(""));
         return;
     }
-    struct cached_read *read = copy(&req->arena, value);
+    struct cached_read *read = copy(&req->arena, cached, value);
     if (read == NULL) {
         task_cancel(&req->task, UV_ENOMEM);
         http_release(req);
         return;
     }
-    read->cached = *cached;
     read->ref = ref;
     read->on_done = on_done;
     read->arg = arg;
     read->until_ms = clock_wall_ns() / NS_PER_MS + cached->ttl_ms;
-    if (cached->ttl_ms == 0) {
+    if (read->key.ptr == NULL) {
         ask_mysql(read);
     } else {
         struct redis_command command = REDIS_COMMAND(STR("GET"), read->key);
@@ -149,12 +153,16 @@ void cached_ask(const struct cached *cached, struct task_ref ref, const struct c
     http_release(req);
 }
 
-void cached_forget(const struct cached *cached, struct str key)
+void cached_forget(const struct cached *cached, struct str name)
 {
     char fence[FENCE_BYTES] = {FENCE};
     const struct str text = {fence, 1 + str_format_u64(fence + 1, random_u64())};
-    if (cached->ttl_ms > 0) {
+    struct arena arena;
+    struct str key;
+    arena_init(&arena, NAME_ARENA_BYTES);
+    if (cached->ttl_ms > 0 && name_join(&arena, cached->prefix, name, &key)) {
         redis_tell(cached->redis,
                    &REDIS_COMMAND(STR("SET"), key, text, STR("PX"), STR_U64(cached->ttl_ms)));
     }
+    arena_deinit(&arena);
 }

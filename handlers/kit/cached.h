@@ -4,7 +4,7 @@
  *
  *     cached_ask(&state->cached, http_ref(req),
  *                &(struct cached_value){
- *                    .key = req->path,
+ *                    .name = page,
  *                    .statement = SQL_READ("visits.read", TEXT_READ, sql_text(page))},
  *                on_read, req);
  *
@@ -28,12 +28,13 @@
 struct cached {
     struct sql *sql;
     struct redis *redis;
+    const char *prefix;  /* of its keys in Redis, a literal: the module's own */
     uint64_t ttl_ms;     /* 0: nothing is kept */
     uint64_t timeout_ms; /* that Redis may take to answer; 0: the client's own */
 };
 
 struct cached_value {
-    struct str key; /* in Redis; copied */
+    struct str name; /* the rest of its key, copied; beyond NAME_REST_MAX bytes nothing is kept */
     /* the first column of its first row is the value; its parameters are copied, as by sql_ask */
     struct sql_statement statement;
     struct str
@@ -56,6 +57,6 @@ void cached_ask(const struct cached *cached, struct task_ref ref, const struct c
 
 /* cached_forget says that a value may have changed: after each write that succeeded, and after one
  * of which nobody knows (UV_ECONNRESET, UV_ETIMEDOUT, UV_ECANCELED). */
-void cached_forget(const struct cached *cached, struct str key);
+void cached_forget(const struct cached *cached, struct str name);
 
 #endif

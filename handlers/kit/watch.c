@@ -138,19 +138,24 @@ void watch_start(struct grpc_call *call, const struct app_context *context,
                  const struct watch_spec *spec)
 {
     struct watch *watch = grpc_alloc(call, sizeof(*watch));
+    struct str channel;
+    if (spec->name.len > NAME_REST_MAX) {
+        grpc_end(call, GRPC_STATUS(GRPC_INVALID_ARGUMENT, "the name is too long"));
+        return;
+    }
     if (!redis_pubsub_is_ready(context->pubsub)) {
         grpc_end(call, away);
         return;
     }
-    if (watch == NULL) {
+    if (watch == NULL ||
+        !name_join(&grpc_request(call)->arena, spec->prefix, spec->name, &channel)) {
         grpc_fail(call, UV_ENOMEM);
         return;
     }
-    *watch = (struct watch){.spec = *spec, .sub = {.on_message = on_message, .on_live = on_live}};
-    if (!arena_copy(&grpc_request(call)->arena, spec->channel, &watch->sub.channel)) {
-        grpc_fail(call, UV_ENOMEM);
-        return;
-    }
+    *watch = (struct watch){
+        .spec = *spec,
+        .sub = {.channel = channel, .on_message = on_message, .on_live = on_live},
+    };
     wheel_timer_init(&watch->timeout, on_timeout);
     grpc_set_user(call, watch);
     grpc_on_cancel(call, on_cancel);
@@ -159,4 +164,18 @@ void watch_start(struct grpc_call *call, const struct app_context *context,
     watch->ref = grpc_wait(call, "watch");
     loop_set_timer(context->loops[APP_TRAFFIC_SIDE], &watch->timeout, WATCH_READY_MS);
     redis_subscribe(context->pubsub, &watch->sub);
+}
+
+/* --- news --- */
+
+void watch_publish(const struct app_context *context, const char *prefix, struct str name,
+                   struct str news)
+{
+    struct arena arena;
+    struct str channel;
+    arena_init(&arena, NAME_ARENA_BYTES);
+    if (name_join(&arena, prefix, name, &channel)) {
+        redis_tell(context->redis, &REDIS_COMMAND(STR("PUBLISH"), channel, news));
+    }
+    arena_deinit(&arena);
 }

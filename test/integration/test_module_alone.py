@@ -146,7 +146,7 @@ def test_its_transaction_and_its_watch(served):
     module = rpc.module("toq/parcels/v1/parcels.proto", os.path.join(FOLDER, "proto"))
     with rpc.Client(served) as client:
         stub = rpc.Stub(client.channel, module.DESCRIPTOR.services_by_name["Parcels"])
-        assert rpc.refusal(lambda: next(stub.Watch(module.WatchRequest(place="x" * 101), timeout=PATIENCE_S))).code() == \
+        assert rpc.refusal(lambda: next(stub.Watch(module.WatchRequest(place="x" * 1025), timeout=PATIENCE_S))).code() == \
             grpc.StatusCode.INVALID_ARGUMENT
         watch = stub.Watch(module.WatchRequest(place="Rua E"), timeout=PATIENCE_S)
         assert next(watch).is_ready

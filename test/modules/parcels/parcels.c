@@ -4,8 +4,6 @@
  * steps, routes, a transaction, a gRPC service and a watch. test_module_alone.py builds a server
  * with it, to see that a feature needs a folder and a line.
  */
-#include <stdio.h>
-
 #include "core/app/app_module.h"
 #include "handlers/kit/tokens.h"
 #include "handlers/kit/watch.h"
@@ -14,8 +12,7 @@
 #define TEXT_SUM                                                                                   \
     "SELECT COUNT(*), CAST(COALESCE(SUM(weight_g), 0) AS UNSIGNED) FROM parcels WHERE place = ?"
 
-#define PLACE_MAX     100
-#define CHANNEL_BYTES 128
+#define NEWS "toq:parcels:" /* prefix of the channels, one for each place */
 
 typedef Toq__Parcels__V1__WeighRequest weigh_request;
 typedef Toq__Parcels__V1__WatchRequest watch_request;
@@ -57,20 +54,6 @@ static int read_sum(const struct sql_result *result, uint64_t *ret_count, uint64
     return rows.status;
 }
 
-/* make_channel names the channel of a place's news, whose name is PLACE_MAX bytes at most. */
-static struct str make_channel(struct str place, char out[CHANNEL_BYTES])
-{
-    const int len = snprintf(out, CHANNEL_BYTES, "toq:parcels:%" STR_FMT, STR_ARG(place));
-    return (struct str){out, (size_t)len};
-}
-
-static void tell(const struct parcels *parcels, struct str place, struct str news)
-{
-    char channel[CHANNEL_BYTES];
-    redis_tell(parcels->context->redis,
-               &REDIS_COMMAND(STR("PUBLISH"), make_channel(place, channel), news));
-}
-
 /* --- HTTP --- */
 
 static void on_sum(void *arg, const struct sql_result *result)
@@ -101,7 +84,8 @@ static void on_added(void *arg, const struct sql_result *result)
         http_fail(req, result->status);
         return;
     }
-    tell(req->route->arg, req->params[0], STR("in"));
+    const struct parcels *parcels = req->route->arg;
+    watch_publish(parcels->context, NEWS, req->params[0], STR("in"));
     http_respond_text(req, 201, "added\n");
 }
 
@@ -110,7 +94,7 @@ static void handle_post(struct http_request *req, void *arg)
     const struct parcels *parcels = arg;
     struct str text;
     uint64_t weight_g;
-    if (req->params[0].len > PLACE_MAX || !http_query_get(req, STR("weight_g"), &text) ||
+    if (!http_query_get(req, STR("weight_g"), &text) ||
         !str_parse_u64(text, parcels->max_weight_g, &weight_g)) {
         http_respond_error(req, 400, "weight_g: a number up to PARCELS_MAX_WEIGHT_G");
         return;
@@ -144,7 +128,8 @@ static void on_removed(void *arg, int status)
         http_fail(req, status);
         return;
     }
-    tell(req->route->arg, req->params[0], STR("out"));
+    const struct parcels *parcels = req->route->arg;
+    watch_publish(parcels->context, NEWS, req->params[0], STR("out"));
     http_respond_text(req, 200, "%llu g\n", (unsigned long long)removal->weight_g);
 }
 
@@ -227,14 +212,10 @@ static void send_ready(struct grpc_call *call, void *arg)
 static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
     const struct parcels *parcels = arg;
-    const struct str place = GRPC_TEXT(((const watch_request *)message)->place);
-    char channel[CHANNEL_BYTES];
-    if (place.len > PLACE_MAX) {
-        grpc_fail(call, UV_EINVAL);
-        return;
-    }
+    const watch_request *request = (const watch_request *)message;
     watch_start(call, parcels->context,
-                &(struct watch_spec){.channel = make_channel(place, channel),
+                &(struct watch_spec){.prefix = NEWS,
+                                     .name = GRPC_TEXT(request->place),
                                      .on_ready = send_ready,
                                      .on_news = send_news});
 }

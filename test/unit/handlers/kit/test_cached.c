@@ -6,6 +6,7 @@
 
 #include "core/http/http.h"
 #include "handlers/kit/cached.h"
+#include "handlers/kit/name.h"
 
 #define TTL_MS 60000
 
@@ -59,8 +60,11 @@ static int set_up_node(void **state)
     const struct str args[] = {STR("FLUSHALL")};
     (void)say(&node, args, 1);
     mariadb_execute(&db, "REPLACE INTO t VALUES (1, 10, 'ten')");
-    cached = (struct cached){
-        .sql = rig.sql, .redis = node.redis, .ttl_ms = TTL_MS, .timeout_ms = NODE_TIMEOUT_MS};
+    cached = (struct cached){.sql = rig.sql,
+                             .redis = node.redis,
+                             .prefix = "toq:",
+                             .ttl_ms = TTL_MS,
+                             .timeout_ms = NODE_TIMEOUT_MS};
     req = (struct http_request){.life = HTTP_OPEN};
     arena_init(&req.arena, 1u << 20);
     is_freed = false;
@@ -91,7 +95,7 @@ static void begin(struct reading *asked, const char *text, int id, struct str ab
 {
     *asked = (struct reading){0};
     cached_ask(&cached, task_make_ref(&req.task),
-               &(struct cached_value){.key = STR("test"),
+               &(struct cached_value){.name = STR("test"),
                                       .statement = SQL_READ("test.read", text, sql_i64(id)),
                                       .absent = absent},
                on_value, asked);
@@ -118,7 +122,7 @@ static void read_as(const char *text, int id, const char *wanted)
 
 static struct str kept_text(void)
 {
-    const struct str args[] = {STR("GET"), STR("test")};
+    const struct str args[] = {STR("GET"), STR("toq:test")};
     return say(&node, args, ARRAY_COUNT(args));
 }
 
@@ -218,7 +222,7 @@ static void test_nothing_is_kept_for_longer(void **state)
 {
     (void)state;
     const struct str args[] = {STR("EVAL"), STR("return tostring(redis.call('PTTL', KEYS[1]))"),
-                               STR("1"), STR("test")};
+                               STR("1"), STR("toq:test")};
     uint64_t left_ms;
     read_as(NUMBER, 1, "10");
     assert_true(str_parse_u64(say(&node, args, ARRAY_COUNT(args)), TTL_MS, &left_ms));
@@ -244,10 +248,29 @@ static void test_without_a_time_nothing_is_kept(void **state)
     assert_null(kept_text().ptr);
 }
 
+static void test_of_a_name_that_is_too_long_nothing_is_kept(void **state)
+{
+    (void)state;
+    static char name[NAME_REST_MAX + 1];
+    for (int i = 0; i < 2; i++) {
+        struct reading reading = {0};
+        char wanted[4];
+        mariadb_execute(&db, "UPDATE t SET v = v + 1");
+        (void)snprintf(wanted, sizeof(wanted), "%d", 11 + i);
+        cached_ask(&cached, task_make_ref(&req.task),
+                   &(struct cached_value){.name = {name, sizeof(name)},
+                                          .statement = SQL_READ("test.read", NUMBER, sql_i64(1))},
+                   on_value, &reading);
+        wait_for(&reading);
+        assert_string_equal(reading.text, wanted);
+    }
+    cached_forget(&cached, (struct str){name, sizeof(name)});
+}
+
 static void test_what_lies_there_and_is_none_of_ours_is_left_alone(void **state)
 {
     (void)state;
-    const struct str args[] = {STR("SET"), STR("test"), STR("something else, of somebody's")};
+    const struct str args[] = {STR("SET"), STR("toq:test"), STR("something else, of somebody's")};
     (void)say(&node, args, ARRAY_COUNT(args));
     read_as(NUMBER, 1, "10");
     assert_true(str_equal(kept_text(), args[2]));
@@ -284,7 +307,7 @@ static void test_for_a_request_that_has_ended(void **state)
     const struct task_ref ref = task_make_ref(&req.task);
     task_end(&req.task);
     cached_ask(&cached, ref,
-               &(struct cached_value){.key = STR("test"),
+               &(struct cached_value){.name = STR("test"),
                                       .statement = SQL_READ("test.read", NUMBER, sql_i64(1))},
                on_value, &asked);
     assert_int_equal(asked.done_count, 1);
@@ -305,6 +328,7 @@ int main(void)
         TEST(test_nothing_is_kept_for_longer),
         TEST(test_what_is_too_old_already_is_not_kept),
         TEST(test_without_a_time_nothing_is_kept),
+        TEST(test_of_a_name_that_is_too_long_nothing_is_kept),
         TEST(test_what_lies_there_and_is_none_of_ours_is_left_alone),
         TEST(test_without_redis_mysql_is_asked_each_time),
         TEST(test_a_cancel_gives_it_up),
