@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """gdb on a server: scripts/debug, the configurations of .vscode/, and what scripts/toq-gdb.py shows."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import urllib.request
 
@@ -58,6 +60,21 @@ def line_of(text):
         return next(number for number, line in enumerate(file, 1) if text in line)
 
 
+def check_request(gdb, target):
+    """Where gdb stands in the handler of a listing: the request is printed, and is among those in flight."""
+    shown = gdb.console("print *req")
+    assert f'GET "{target}" route=/v1/listings/:id life=open' in shown
+    assert 'Host = "' in shown and "[running]" in shown
+    assert re.search(r"http +running .*GET /v1/listings/:id", gdb.console("toq tasks"))
+
+
+def check_locals(gdb):
+    """Every local of the frame is readable."""
+    values = gdb.locals()
+    assert {"req", "arg", "listings", "reading"} <= set(values), values
+    assert values["req"].startswith("0x") and "<optimized out>" not in values.values(), values
+
+
 @pytest.fixture(scope="session")
 def debug_binary():
     """The variant `debug`, which F5 builds."""
@@ -69,22 +86,28 @@ def debug_binary():
 
 # --- a server that lives as long as its debugger
 
-@pytest.fixture
-def waiting(server_binary):
-    """scripts/debug with a server: its port."""
+@contextlib.contextmanager
+def debug_server(binary):
+    """scripts/debug with a server: its port, that of HTTP, and a function that reads the server's log."""
     port = free_port()
     settings = {"ENABLE_PPROF": "false", "HTTP_PORT": free_port(),
                 "ASAN_OPTIONS": "detect_leaks=0"}  # LSan cannot be traced
-    with subprocess.Popen([os.path.join(ROOT, "scripts", "debug"), server_binary, str(port)],
-                          env=environment(settings), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          start_new_session=True) as process:
-        yield port, settings["HTTP_PORT"]
+    with tempfile.TemporaryFile() as log, \
+            subprocess.Popen([os.path.join(ROOT, "scripts", "debug"), binary, str(port)], env=environment(settings),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                             start_new_session=True) as process:
+        yield port, settings["HTTP_PORT"], lambda: os.pread(log.fileno(), 1 << 20, 0).decode("utf-8", "replace")
         try:
             process.wait(PATIENCE_S)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def waiting(server_binary):
+    with debug_server(server_binary) as one:
+        yield one
 
 
 def debug(binary, port, *commands):
@@ -117,26 +140,29 @@ def is_listening(port):
         return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in list(file)[1:])
 
 
-def test_attach_to_a_debug_server(waiting, server_binary):
-    port, http = waiting
+def test_attach_to_a_debug_server_which_drains_when_the_debugger_goes(debug_binary):
     config = configuration("Attach to running TOQ Server")
-    assert config["miDebuggerServerAddress"] == "127.0.0.1:2345"
-    wait_until(lambda: is_listening(port), "socat")
-    with Gdb(config, server_binary) as gdb:
-        gdb.connect(port)
-        gdb.ask("-break-insert -f listings_handle_get")
-        start = gdb.mark()
-        gdb.ask("-exec-continue")
-        wait_until(lambda: is_listening(http), "the server")
-        answer = ask_later(http, f"/v1/listings/{ID}")
-        gdb.wait(r'^\*stopped,reason="breakpoint-hit".*func="listings_handle_get"', start)
-        assert f'GET "/v1/listings/{ID}"' in gdb.console("print *req")
-        gdb.ask("-exec-continue")
-        assert answer() == 503  # there is no MySQL
-        start = gdb.mark()
-        gdb.ask("-exec-interrupt")  # as Pause does over gdbserver
-        gdb.wait(r"^\*stopped", start)
-        assert is_listening(http)
+    assert config["miDebuggerServerAddress"] == "127.0.0.1:2345" and config["program"] == debug_binary
+    with debug_server(debug_binary) as (port, http, log):
+        wait_until(lambda: is_listening(port), "socat")
+        with Gdb(config, debug_binary) as gdb:
+            gdb.connect(port)
+            gdb.ask(f"-break-insert -f {HANDLER}:{line_of('listings_cache_get(')}")
+            start = gdb.mark()
+            gdb.ask("-exec-continue")
+            wait_until(lambda: is_listening(http), "the server")
+            answer = ask_later(http, f"/v1/listings/{ID}")
+            gdb.wait(r'^\*stopped,reason="breakpoint-hit".*func="listings_handle_get"', start)
+            check_locals(gdb)
+            check_request(gdb, f"/v1/listings/{ID}")
+            gdb.ask("-exec-continue")
+            assert answer() == 503  # there is no MySQL
+            start = gdb.mark()
+            gdb.ask("-exec-interrupt")  # as Pause does over gdbserver
+            gdb.wait(r"^\*stopped", start)
+            assert is_listening(http) and "shutting down" not in log()
+            gdb.ask("-target-detach")
+            wait_until(lambda: "stopped requests_left=0" in log(), "the drain")
 
 
 # --- the configurations that launch
@@ -158,12 +184,8 @@ def test_a_launch_stops_in_a_handler_pauses_and_drains(debug_binary, database, n
         start = gdb.mark()
         answer = ask_later(http, f"/v1/listings/{ID}?fields=all")
         gdb.wait(r'^\*stopped,reason="breakpoint-hit"', start)
-        values = gdb.locals()
-        assert values["req"].startswith("0x") and values and "<optimized out>" not in values.values(), values
-        shown = gdb.console("print *req")
-        assert f'GET "/v1/listings/{ID}?fields=all" route=/v1/listings/:id life=open' in shown
-        assert 'Host = "' in shown and "[running]" in shown
-        assert re.search(r"http +running .*GET /v1/listings/:id", gdb.console("toq tasks"))
+        check_locals(gdb)
+        check_request(gdb, f"/v1/listings/{ID}?fields=all")
         gdb.ask("-exec-continue")
         assert answer() == 404
         # Pause is SIGTRAP, and what it stops goes on as before.
@@ -199,6 +221,29 @@ def test_f5_has_what_it_needs():
 
 
 # --- a server that runs
+
+def test_attach_to_a_process_which_drains_at_ctrl_c(start_server, server_binary, database):
+    config = configuration("Attach to process")
+    assert config["program"] == os.path.join(ROOT, "build", "toq_server")
+    settings = {**database.variables, "ASAN_OPTIONS": "detect_leaks=0"}  # LSan cannot be traced
+    server = start_server(settings, binary=server_binary)
+    with Gdb(config, server_binary) as gdb:
+        gdb.ask(f"-target-attach {server.pid}")
+        gdb.ask("-break-insert -f listings_handle_get")
+        start = gdb.mark()
+        gdb.ask("-exec-continue")
+        answer = ask_later(server.ports["http"], f"/v1/listings/{ID}")
+        gdb.wait(r'^\*stopped,reason="breakpoint-hit".*func="listings_handle_get"', start)
+        values = gdb.locals()  # of the release build: arguments, where a function begins
+        assert values["req"].startswith("0x") and values["arg"].startswith("0x"), values
+        check_request(gdb, f"/v1/listings/{ID}")
+        gdb.ask("-exec-continue")
+        assert answer() == 404
+        start = gdb.mark()
+        server.send_signal(signal.SIGINT)
+        gdb.wait(r'^\*stopped,reason="exited-normally"', start)
+        assert server.wait_exit() == 0 and server.has_line("stopped requests_left=0")
+
 
 def test_attach_by_pid_shows_what_is_in_flight_live_and_in_a_core(start_server, test_server_binary, tmp_path):
     server = start_server({"SHUTDOWN_TIMEOUT_MS": "100"})
