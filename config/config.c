@@ -31,6 +31,7 @@ struct setting {
 /* One source of settings; the values are views into it. */
 struct layer {
     const char *path; /* for messages; NULL is the environment */
+    const char *env;  /* whose file it is, as ENV has it; NULL: of the environment, or not known */
     uint32_t foreign; /* config_foreign.h's bits */
     struct setting plain[CONFIG_OPTIONS_MAX];
     struct setting by_file[CONFIG_OPTIONS_MAX]; /* NAME_FILE: the value is a path */
@@ -154,6 +155,13 @@ static bool refuse_name(const struct config_set *set, const char *path, unsigned
                             near.is_file ? "_FILE" : "");
 }
 
+/* repeats_env tells whether an entry says of which ENV its file is: it chooses nothing then. */
+static bool repeats_env(const struct layer *layer, const struct envfile_entry *entry)
+{
+    return layer->env != NULL && str_equal(entry->name, STR("ENV")) &&
+           str_equal(entry->value, str_from(layer->env));
+}
+
 /* add_entry takes one line of the env file into the layer, when its value can be stored. */
 static bool add_entry(const struct config_set *set, struct layer *layer, unsigned line,
                       const struct envfile_entry *entry, char *error)
@@ -164,7 +172,8 @@ static bool add_entry(const struct config_set *set, struct layer *layer, unsigne
                refuse_name(set, layer->path, line, entry->name, error);
     }
     if (name.option->is_env_only) {
-        return config_error_set(error,
+        return repeats_env(layer, entry) ||
+               config_error_set(error,
                                 "%s:%u: %s is not allowed in an env file: it chooses the file",
                                 layer->path, line, name.option->name);
     }
@@ -216,6 +225,7 @@ static bool load_env_file(const struct config_set *set, struct sources *sources,
     (void)snprintf(sources->path, sizeof(sources->path), "%s/%s.env", where->config_dir,
                    config_env_name(where->env));
     sources->file.path = sources->path;
+    sources->file.env = config_env_name(where->env);
     size_t len = 0;
     const int error_number = read_file(sources->path, sources->text, sizeof(sources->text), &len);
     if (error_number == 0) {

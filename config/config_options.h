@@ -31,7 +31,7 @@ struct config_option {
     const char *name;
     const char *help; /* what it does, without what it may be */
     enum config_kind kind;
-    bool is_env_only;       /* decides which env file is read, so no env file may set it */
+    bool is_env_only;       /* decides which env file is read, so no env file sets it */
     size_t offset;          /* of its field in the struct that the table is for */
     const char *value;      /* the default, as text; NULL: unset */
     const char *value_prod; /* the default in production; NULL: the same */

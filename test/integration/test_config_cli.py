@@ -331,6 +331,7 @@ def test_the_bound_address_is_logged(start_server, host, address):
 # --- a block of variables as a Go service has it
 
 GUIDE = """\
+ENV=development
 LOG_LEVEL=debug
 ENABLE_PPROF=true
 PPROF_PORT={pprof}
@@ -356,7 +357,7 @@ def test_the_block_of_a_go_service_starts_the_server(start_server, env_file, by_
         # What the file sets is not in the environment, which would win.
         server = start_server({**dict.fromkeys(block), "CONFIG_DIR": env_file(text)})
     else:
-        server = start_server({**block, "ENV": "development"})
+        server = start_server(block)
     assert server.stop() == 0
     warnings = [line for line in server.lines if "WARN  config:" in line]
     named = {re.search(r"name=(\w+)", line).group(1): line for line in warnings}

@@ -237,7 +237,21 @@ static void test_file_errors_name_the_line(void **state)
     assert_file_refused(f, "ENV=production",
                         "@/development.env:1: ENV is not allowed in an env file: it chooses the "
                         "file");
+    assert_file_refused(f, "CONFIG_DIR=x",
+                        "@/development.env:1: CONFIG_DIR is not allowed in an env file: it chooses "
+                        "the file");
     assert_file_refused(f, "\nhello", "@/development.env:2: expected NAME=value");
+}
+
+static void test_a_file_may_say_whose_it_is(void **state)
+{
+    struct fixture *f = *state;
+    write_env_file(f, "ENV=development\nHTTP_PORT=1\n");
+    write_file(f, "production.env", STR("export ENV=\"production\"\nHTTP_PORT=2\n"));
+    const char *dev_variables[] = {f->config_dir, NULL};
+    assert_int_equal(load(dev_variables).http_port, 1);
+    const char *prod_variables[] = {f->config_dir, "ENV=production", NULL};
+    assert_int_equal(load(prod_variables).http_port, 2);
 }
 
 static void test_a_wrong_file_is_refused_even_if_overridden(void **state)
@@ -557,6 +571,7 @@ int main(void)
         TEST(test_wrong_values),
         TEST(test_a_long_value_leaves_room_for_what_is_allowed),
         TEST(test_file_errors_name_the_line),
+        TEST(test_a_file_may_say_whose_it_is),
         TEST(test_a_wrong_file_is_refused_even_if_overridden),
         TEST(test_file_size),
         TEST(test_missing_file),
