@@ -33,7 +33,7 @@ endif
 .SUFFIXES:
 
 Q := $(if $(V),,@)
-# -s says nothing; a build that was counted before (counted_all) says how far it is.
+# -s says nothing; a build that was counted before (counted) says how far it is.
 QUIET = $(or $(V),$(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))))
 step  = $(if $(TOTAL),printf . >>$(B)/steps; printf '  [%3d/%d] ' $$(stat -c %s $(B)/steps) $(TOTAL);) \
         printf '  %-7s %s\n'
@@ -300,12 +300,13 @@ VERSION = $(eval VERSION := $(or $(shell git describe --always --dirty --tags 2>
 $(MAIN_OBJECT): CPPFLAGS_FILE = -DTOQ_VERSION='"$(VERSION)"'
 $(MAIN_OBJECT): $(B)/version
 
-# Stamps: written when their text changes, and what depends on it is made again.
+# Stamps: written when their text changes, and what depends on it is made again. Also under make -n, which counts the
+# steps (counted): else it would take them for new.
 $(B)/version: TEXT = $(VERSION)
 $(B)/objects: TEXT = $(LIB_OBJECTS)
 $(B)/version $(B)/objects: FORCE
-	$(Q)mkdir -p $(@D)
-	$(Q)echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' >$@
+	+$(Q)mkdir -p $(@D)
+	+$(Q)echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' >$@
 
 $(UNIT_TESTS): $(B)/test/%: $(B)/test/unit/%.o $(LIBRARY)
 	$(call say,LINK)
@@ -413,7 +414,7 @@ test:
 
 test-docs:
 	@scripts/deps test
-	@$(MAKE) all $(B)/toq_demo
+	@$(MAKE) all $(B)/toq_demo $(B)/toq_test_server
 	@scripts/test-docs
 
 test-asan test-tsan: test-%:
