@@ -44,7 +44,7 @@ static void account(struct grpc_call *call, const struct grpc_status *status)
     }
 }
 
-/* finish ends the call, with a message before the trailers or without. */
+/* finish ends the call. body: a message before the trailers; empty for none. */
 static void finish(struct grpc_call *call, struct grpc_status status, struct str body)
 {
     if (call->life == CALL_CANCELLED) {
@@ -70,7 +70,7 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     }
 }
 
-/* end is grpc_end once it is known that the call has not ended. */
+/* end is grpc_end for a call that has not ended. */
 static void end(struct grpc_call *call, struct grpc_status status)
 {
     finish(call, status, STR(""));
@@ -109,9 +109,9 @@ void grpc_fail(struct grpc_call *call, int error)
     grpc_end(call, status);
 }
 
-/* give_up cancels a call that a handler has, who may take its time to end it.
+/* give_up cancels a call that a handler has; the handler may end it later.
  *
- * has_client: it hears the status at once. */
+ * has_client: the client is there, and gets the status at once. */
 static void give_up(struct grpc_call *call, struct grpc_status status, int error, bool has_client)
 {
     const grpc_cancel_fn handler_on_cancel = call->on_cancel;
@@ -131,7 +131,7 @@ static void give_up(struct grpc_call *call, struct grpc_status status, int error
     task_cancel_waits(&call->req->task);
 }
 
-/* end_unheld ends a call that was cancelled and that its handler holds no more. */
+/* end_unheld ends a cancelled call that nobody holds any more. */
 static void end_unheld(struct http_request *req)
 {
     struct grpc_call *call = req->user;
@@ -140,7 +140,7 @@ static void end_unheld(struct http_request *req)
     }
 }
 
-/* on_cancel: the client left, or the call has run out of time. */
+/* on_cancel: the client left, the deadline passed, the server stops, or an ask found no memory. */
 static void on_cancel(struct http_request *req, int error)
 {
     struct grpc_call *call = req->user;
@@ -150,7 +150,7 @@ static void on_cancel(struct http_request *req, int error)
     if (call->life == CALL_RUNNING) {
         give_up(call, status, error, has_client);
     } else {
-        end(call, status); /* no handler is there to end it */
+        end(call, status); /* no handler has it */
     }
 }
 
@@ -187,9 +187,9 @@ static void refuse(struct grpc_call *call, const struct grpc_refusal *refusal)
     grpc_send_refusal(call, refusal);
 }
 
-/* set_deadline: without one of its own, a call whose request is one message has the server's, at
- * least until that has come. A stream that has none may wait for ever, so a client that sends FIN
- * has left: one that is gone sends nothing else, and no client of gRPC closes half a connection. */
+/* set_deadline: a call without a deadline of its own has the server's if its request is one
+ * message, for a server stream until that has come. A client stream may wait for ever, so a client
+ * that sends FIN has left: gRPC clients do not half-close a connection. */
 static void set_deadline(struct grpc_call *call, uint64_t timeout_ns)
 {
     struct http_request *req = call->req;
@@ -277,7 +277,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     }
 }
 
-/* --- what handlers ask --- */
+/* --- what handlers call --- */
 
 void grpc_set_user(struct grpc_call *call, void *user)
 {

@@ -7,7 +7,7 @@
 
 #define REFUSE(http, code, text) ((struct grpc_refusal){(http), GRPC_STATUS(code, text)})
 
-/* What the fields say that gRPC gives a meaning. */
+/* The fields that have a meaning for gRPC. */
 struct seen {
     struct str content_type;
     struct str timeout;
@@ -43,7 +43,7 @@ static bool is_identity(struct str encoding)
     return encoding.ptr == NULL || str_equal(encoding, STR("identity"));
 }
 
-/* refuse_path says what is wrong with a path that no method has. */
+/* refuse_path makes the refusal of a path that no method has. */
 static struct grpc_refusal refuse_path(struct grpc_call *call)
 {
     struct str service = call->req->path;
@@ -102,7 +102,7 @@ struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns)
     }
     call->is_inflating = str_equal(seen.encoding, STR("gzip"));
     if (!call->is_inflating && !is_identity(seen.encoding)) {
-        call->has_accept_field = true; /* it hears what it could have used */
+        call->has_accept_field = true; /* the refusal names the encodings that are supported */
         return REFUSE(200, GRPC_UNIMPLEMENTED, "the message encoding is not supported");
     }
     call->is_compressing = call->is_inflating && call->is_gzip_taken;

@@ -83,7 +83,7 @@ bool grpc_is_free_name(struct str name)
 bool grpc_is_ascii_value(struct str value)
 {
     for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < ' ' || value.ptr[i] > '~') { /* above 127 is either, as char is signed */
+        if (value.ptr[i] < ' ' || value.ptr[i] > '~') { /* so is a byte above 127, signed or not */
             return false;
         }
     }
@@ -132,7 +132,7 @@ static bool is_plain(char c)
     return c >= ' ' && c <= '~' && c != '%';
 }
 
-/* encoded_len is how long grpc_encode_message's answer is. */
+/* encoded_len is the length of grpc_encode_message's result. */
 static size_t encoded_len(struct str text)
 {
     size_t len = 0;
@@ -162,7 +162,7 @@ bool grpc_encode_message(struct arena *arena, struct str text, struct str *ret_v
 {
     const size_t len = encoded_len(text);
     if (len == text.len) {
-        *ret_value = text; /* every byte that is escaped would have made it longer */
+        *ret_value = text; /* every escape makes it longer */
         return true;
     }
     char *value = arena_alloc(arena, len);

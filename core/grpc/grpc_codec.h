@@ -16,7 +16,8 @@ bool grpc_is_content_type(struct str value);
 
 /* grpc_parse_timeout reads a grpc-timeout: at most 8 digits and one of H M S m u n.
  *
- * Returns: true with *ret_ns set; false.
+ * Returns: true with *ret_ns set, to UINT64_MAX for what 64 bits do not hold; false for anything
+ *          else.
  */
 MUST_USE bool grpc_parse_timeout(struct str value, uint64_t *ret_ns);
 
@@ -27,8 +28,8 @@ bool grpc_has_token(struct str list, struct str token);
 /* grpc_is_binary_name tells whether a metadata name ends in "-bin". */
 bool grpc_is_binary_name(struct str name);
 
-/* grpc_is_free_name tells whether metadata may have this name: the letters are allowed, and neither
- * gRPC nor HTTP means something by it. */
+/* grpc_is_free_name tells whether metadata may have this name: its characters are allowed, and the
+ * name has no meaning for gRPC or HTTP. */
 bool grpc_is_free_name(struct str name);
 
 /* grpc_is_ascii_value tells whether metadata may have this value: printable ASCII. */
@@ -51,12 +52,11 @@ MUST_USE bool grpc_base64_decode(struct arena *arena, struct str value, struct s
  */
 MUST_USE bool grpc_base64_encode(struct arena *arena, struct str bytes, struct str *ret_value);
 
-/* grpc_encode_message writes a text as grpc-message has it: what is not printable ASCII, and "%",
+/* grpc_encode_message encodes a text for grpc-message: "%" and bytes that are not printable ASCII
  * as %XX; each byte that is not UTF-8 as U+FFFD.
  *
- * Returns: true with *ret_value set, in the arena, or `text` itself when nothing needs it; false
- *          when
- * memory is missing.
+ * Returns: true with *ret_value set, in the arena, or to `text` itself when nothing is to be
+ *          encoded; false when memory is missing.
  */
 MUST_USE bool grpc_encode_message(struct arena *arena, struct str text, struct str *ret_value);
 

@@ -68,7 +68,7 @@ int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct buf *out)
             return UV_ENOMEM;
         }
         if (rv != Z_OK && rv != Z_STREAM_END) {
-            return UV_EINVAL; /* Z_BUF_ERROR too: there is no more input */
+            return UV_EINVAL; /* Z_BUF_ERROR too: the input is cut off */
         }
         const size_t len = PIECE_BYTES - stream->avail_out;
         if (len > out->max_bytes - out->len) {
@@ -82,7 +82,7 @@ int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct buf *out)
             if (stream->avail_in == 0) {
                 return 0;
             }
-            (void)inflateReset(stream); /* what follows is another member, or wrong */
+            (void)inflateReset(stream); /* another member must follow */
         }
     }
 }

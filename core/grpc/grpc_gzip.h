@@ -12,17 +12,17 @@
 
 struct grpc_gzip;
 
-/* grpc_gzip_create makes one that has no state yet. Returns: NULL when memory is missing. */
+/* grpc_gzip_create makes a codec without zlib's state. Returns: NULL when memory is missing. */
 MUST_USE struct grpc_gzip *grpc_gzip_create(void);
 
 /* grpc_gzip_destroy frees it; takes NULL. */
 void grpc_gzip_destroy(struct grpc_gzip *gzip);
 
-/* grpc_gzip_inflate appends what the members of a gzip file hold to `out`, and stops at
- * out->max_bytes: a small file may promise much.
+/* grpc_gzip_inflate appends the content of a gzip file, of one or more members, to `out`, and stops
+ * at out->max_bytes: a small file may inflate to much.
  *
- * Returns: 0; UV_EMSGSIZE it is more; UV_EINVAL it is no gzip, is cut off, or has something behind
- *          its end that is no other member; UV_ENOMEM.
+ * Returns: 0; UV_EMSGSIZE: the content is longer; UV_EINVAL: the data is not gzip, is cut off, or
+ *          is followed by bytes that are not another member; UV_ENOMEM.
  * Source:  RFC 1952 2.2.
  */
 MUST_USE int grpc_gzip_inflate(struct grpc_gzip *gzip, struct str data, struct buf *out);

@@ -18,13 +18,13 @@
 
 #define GRPC_INTERCEPTORS_MAX 8
 
-/* How a call ends whose message cannot be sent. */
+/* The status of a call whose message cannot be sent. */
 #define GRPC_SEND_FAILED GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent")
 
-/* A method that is served, or the one that stands for all that are not. */
+/* A method that is served, or the entry for all that are not. */
 struct grpc_entry {
     struct grpc *grpc;
-    char *path;       /* "/package.Service/Method", owned; NULL: it stands for others */
+    char *path;       /* "/package.Service/Method", owned; NULL: of the entry for others */
     const char *name; /* the path without its first "/" */
     enum grpc_kind kind;
     bool is_long;
@@ -53,9 +53,9 @@ struct grpc {
     size_t interceptor_count;
     struct list calls;
     struct grpc_gzip *gzip;
-    struct buf packed;   /* the message that is being sent, with room for its prefix */
-    struct buf deflated; /* ... and how it goes out when it is compressed */
-    struct buf inflated; /* the message that is being received */
+    struct buf packed;   /* the message that is being sent, with its prefix */
+    struct buf deflated; /* ... compressed */
+    struct buf inflated; /* the message that is being received, inflated */
 };
 
 /* Header fields that grow in the arena. There is always room for GRPC_OWN_FIELDS more. */
@@ -71,7 +71,7 @@ struct grpc_fields {
 enum grpc_life {
     CALL_ARRIVING,  /* its one request comes; no handler has it */
     CALL_RUNNING,   /* a handler has it */
-    CALL_CANCELLED, /* what the handler sends is dropped; it is still to end the call */
+    CALL_CANCELLED, /* what the handler sends is dropped, until it ends the call */
     CALL_ENDED,
 };
 
@@ -86,12 +86,12 @@ struct grpc_call {
     grpc_event_fn on_writable;
     grpc_event_fn on_drain;
     grpc_cancel_fn on_cancel;
-    struct loop_deferred resume; /* goes on with what is held */
+    struct loop_deferred resume; /* goes on with `held`, or ends the call after a failed send */
     struct grpc_reader reader;
-    struct grpc_frame frame; /* the one message, as it came, until the handler is about to run */
+    struct grpc_frame frame; /* the one request, as received, until the handler is about to run */
     struct arena messages;   /* the message that the handler has */
-    struct buf held;         /* has come, and is not asked for yet */
-    size_t held_from;        /* what is before is used */
+    struct buf held;         /* bytes received before the handler asked for them */
+    size_t held_from;        /* bytes before this are used */
     ProtobufCMessage *request;
     struct grpc_fields headers;
     struct grpc_fields trailers;
@@ -99,16 +99,16 @@ struct grpc_call {
     uint8_t started_count;            /* interceptors whose on_start ran */
     bool has_frame;
     bool is_input_ended;
-    bool is_feeding; /* what has come is being taken: the next message needs nobody to ask for it */
+    bool is_feeding; /* inside feed, which goes on with the next message by itself */
     bool is_send_failed;
-    bool is_timed;         /* by the client */
-    bool is_inflating;     /* grpc-encoding says gzip */
-    bool is_gzip_taken;    /* by the client */
-    bool has_accept_field; /* it says what it takes */
+    bool is_timed;         /* the client set a deadline */
+    bool is_inflating;     /* grpc-encoding is gzip */
+    bool is_gzip_taken;    /* the client accepts gzip */
+    bool has_accept_field; /* the client sent grpc-accept-encoding */
     bool is_compressing;
-    bool was_compression_chosen;
-    bool was_compressed;  /* the last message */
-    bool is_message_huge; /* unpacking it took so much that its pages are not kept */
+    bool was_compression_chosen; /* by grpc_compress */
+    bool was_compressed;         /* the message received last */
+    bool is_message_huge;        /* unpacking took so much that freed pages go back at once */
 };
 
 /* --- grpc_services.c --- */
@@ -118,22 +118,22 @@ void grpc_services_free(struct grpc *grpc);
 
 /* --- grpc_check.c --- */
 
-/* What a request is refused with: `http` as its HTTP status, and a gRPC status. */
+/* The HTTP status and the gRPC status that a request is refused with. */
 struct grpc_refusal {
     int http; /* 0: it is not refused */
     struct grpc_status status;
 };
 
-/* grpc_check reads the fields of a request into the call, in the order in which they may refuse it.
+/* grpc_check reads the fields of a request into the call, and checks them in the order of grpc-go.
  *
- * *ret_timeout_ns: what grpc-timeout says; UINT64_MAX when there is none.
+ * ret_timeout_ns: the time of grpc-timeout; UINT64_MAX when there is none.
  */
 struct grpc_refusal grpc_check(struct grpc_call *call, uint64_t *ret_timeout_ns);
 
 /* --- grpc_misuse.c --- */
 
-/* grpc_may_call tells whether what a handler does goes on: not for a call that is cancelled; for
- * one that has ended it is misuse.
+/* grpc_may_call tells whether a function that a handler calls takes effect. For a cancelled call it
+ * does not; for one that has ended it is misuse.
  *
  * name: of the function, a literal. */
 bool grpc_may_call(struct grpc_call *call, const char *name);
@@ -146,15 +146,15 @@ void grpc_call_begin(struct http_request *req, void *arg);
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);
 
-/* grpc_call_break ends a call for a message that cannot be taken or sent; a handler that has it is
- * told, for it may wait for something else meanwhile, and the call is gone once that has ended it.
+/* grpc_call_break ends a call for a message that cannot be received or sent. If a handler has the
+ * call, the status is sent now, on_cancel runs, and the handler still ends the call.
  *
  * status: its texts live for ever. */
 void grpc_call_break(struct grpc_call *call, struct grpc_status status);
 
 /* --- grpc_receive.c --- */
 
-/* grpc_receive_init prepares the call for what comes in. */
+/* grpc_receive_init prepares the call to receive. */
 void grpc_receive_init(struct grpc_call *call);
 
 /* grpc_receive_body takes a piece of the request's body. */
@@ -162,17 +162,19 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end);
 
 /* --- grpc_send.c --- */
 
-/* grpc_send_status sends the trailers, with the headers when they have not been sent, and ends the
- * HTTP request; or leaves it, for its handler to end. body: the message that goes before, with its
- * prefix; empty for none. */
+/* grpc_send_status sends the trailers, with the headers unless they have been sent, and ends the
+ * HTTP request.
+ *
+ * body:       a message to be sent before them, with its prefix; empty for none.
+ * is_leaving: the handler is still to end the request: http_stream_leave. */
 void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
                       bool is_leaving);
 
-/* grpc_refuse_head answers a request whose head cannot be taken: a route_refuse_fn. Clients of gRPC
- * show its status, and not one that they guess from HTTP's. */
+/* grpc_refuse_head is a route_refuse_fn that also sends a gRPC status, so that clients do not guess
+ * one from the HTTP status. */
 void grpc_refuse_head(struct http_request *req, int status, const char *detail);
 
-/* grpc_send_refusal ends a request that is no call, or not a whole one. */
+/* grpc_send_refusal ends a request that grpc_check has refused. */
 void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusal);
 
 /* grpc_pack serializes a message, with its prefix, compressed where that was chosen.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_metrics.c - every method has its series from the start, so that a rate over the first error
- * is not lost.
+ * grpc_metrics.c - every method has its series from the start, so that rate() sees the first error.
  */
 #include "core/grpc/grpc_metrics.h"
 

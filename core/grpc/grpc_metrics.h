@@ -21,7 +21,7 @@ struct grpc_metrics {
     struct metric_family *cpu;
 };
 
-/* Of one method. */
+/* The series of one method. */
 struct grpc_series {
     struct metric_family *durations;
     struct str name; /* "package.Service/Method", borrowed */

@@ -2,35 +2,35 @@
  *
  * grpc_receive.c - incoming bytes: assembled into messages, which handlers ask for one by one.
  *
- * Bytes of messages that no handler has asked for are held and not reported as consumed, so that
- * the client's window closes. Bytes of the message that was asked for are reported as they arrive,
- * because it may be longer than the window.
+ * Bytes of messages that no handler has asked for are held and not consumed, so that the client's
+ * window closes. Bytes of the message that was asked for are consumed as they arrive, because it
+ * may be longer than the window.
  *
- * Memory:  a message stays as it came until its handler is about to run: inflated and unpacked it
- *          may be a thousand times as long. Both are charged to the quota; unpacking's own memory
- *          is freed.
+ * Memory:  a message stays as it was received until its handler is about to run: inflated and
+ *          unpacked it may be a thousand times as long. Both are charged to the quota; temporary
+ *          memory of unpacking is freed.
  */
 #include "core/grpc/grpc_internal.h"
 #include "core/http/request.h"
 #include "core/loop/budget.h"
 
-#define SMALL_BYTES 1024        /* a message that the request's own arena holds as well */
-#define HELD_SPARE  (64u << 10) /* of what is held, beside two windows: room to move */
+#define SMALL_BYTES 1024        /* a message that is unpacked into the request's own arena */
+#define HELD_SPARE  (64u << 10) /* of `held`, beside two windows: room to move */
 
-/* Unpacked, a message is some times as long as on the wire: a number of one byte takes eight, a
- * message of two bytes some dozens. What unpacking needs meanwhile counts, too. */
+/* An unpacked message is several times as long as on the wire: a number of one byte takes eight, a
+ * message of two bytes some dozens. Temporary memory of unpacking counts, too. */
 #define UNPACKED_FACTOR       64
 #define UNPACKED_FACTOR_TOTAL 8 /* of the longest message that may come */
 #define UNPACKED_MIN_BYTES    (64u << 10)
 #define BIG_MAX               64
-#define PURGE_BYTES           (4u << 20) /* unpacking that took more leaves no free pages behind */
+#define PURGE_BYTES           (4u << 20) /* after unpacking that took more, free pages go back */
 
 static bool is_client_stream(const struct grpc_call *call)
 {
     return (call->entry->kind & GRPC_CLIENT_STREAM) != 0;
 }
 
-/* is_wanted tells whether the next message may be taken. */
+/* is_wanted tells whether the next message may be decoded. */
 static bool is_wanted(const struct grpc_call *call)
 {
     return !is_client_stream(call) || call->on_message != NULL;
@@ -38,7 +38,7 @@ static bool is_wanted(const struct grpc_call *call)
 
 /* --- one message --- */
 
-/* inflate makes the message what it was before it was compressed. */
+/* inflate_message replaces a message by its inflated bytes, which lie in grpc->inflated. */
 static struct grpc_status inflate_message(struct grpc_call *call, struct str *message)
 {
     struct buf *inflated = &call->grpc->inflated;
@@ -63,7 +63,7 @@ static struct grpc_status inflate_message(struct grpc_call *call, struct str *me
 
 struct unpacking {
     struct arena *arena;
-    void *big[BIG_MAX]; /* pieces that have a block for themselves, and may be given back */
+    void *big[BIG_MAX]; /* pieces with a block of their own, which may be given back */
     size_t big_count;
     bool is_full;
     bool is_huge;
@@ -81,8 +81,8 @@ static void *alloc_in_arena(void *arg, size_t size)
     return memory;
 }
 
-/* free_in_arena gives big pieces back: the notes that protobuf-c makes of a message's fields, 40
- * bytes each. The rest goes all at once. */
+/* free_in_arena gives big pieces back: protobuf-c's list of a message's fields, 40 bytes each. The
+ * rest goes all at once. */
 static void free_in_arena(void *arg, void *memory)
 {
     struct unpacking *unpacking = arg;
@@ -95,7 +95,7 @@ static void free_in_arena(void *arg, void *memory)
     }
 }
 
-/* max_unpacked bounds what a message becomes by what came, and by what may come. */
+/* max_unpacked limits an unpacked message by its length on the wire, and by receive_bytes. */
 static size_t max_unpacked(const struct grpc_call *call, size_t len)
 {
     const size_t total = call->grpc->limits.receive_bytes * UNPACKED_FACTOR_TOTAL;
@@ -105,8 +105,8 @@ static size_t max_unpacked(const struct grpc_call *call, size_t len)
 
 /* unpack makes a struct of a message.
  *
- * Returns: GRPC_OK with *ret_message set; INTERNAL, as statuscodes.md has it;
- *          RESOURCE_EXHAUSTED. */
+ * Returns: GRPC_OK with *ret_message set; INTERNAL: it cannot be parsed; RESOURCE_EXHAUSTED.
+ * Source:  statuscodes.md. */
 static struct grpc_status unpack(struct grpc_call *call, struct str message,
                                  ProtobufCMessage **ret_message)
 {
@@ -145,9 +145,9 @@ static void hand_over(struct grpc_call *call, const ProtobufCMessage *message)
     on_message(call, message);
 }
 
-/* decode makes of a message what a handler gets.
+/* decode inflates and unpacks a message for the handler.
  *
- * Returns: whether it did; the call may be gone otherwise. */
+ * Returns: true with *ret_message set; false: the call was ended, and may be gone. */
 static bool decode(struct grpc_call *call, const struct grpc_frame *frame,
                    ProtobufCMessage **ret_message)
 {
@@ -171,7 +171,7 @@ static bool decode(struct grpc_call *call, const struct grpc_frame *frame,
     return true;
 }
 
-/* take deals with a message that is complete; the call may be gone afterwards. */
+/* take handles a complete message; the call may be gone afterwards. */
 static void take(struct grpc_call *call, const struct grpc_frame *frame)
 {
     ProtobufCMessage *message;
@@ -191,7 +191,7 @@ static void take(struct grpc_call *call, const struct grpc_frame *frame)
     }
 }
 
-/* take_end deals with the end of what the client sends; the call may be gone afterwards. */
+/* take_end handles the end of the request; the call may be gone afterwards. */
 static void take_end(struct grpc_call *call)
 {
     if (!grpc_reader_is_between(&call->reader)) {
@@ -206,7 +206,7 @@ static void take_end(struct grpc_call *call)
     }
 }
 
-/* keep_frame keeps what has come of the data that is borrowed. */
+/* keep_frame copies the one request if it is borrowed from the data. */
 static void keep_frame(struct grpc_call *call)
 {
     if (call->has_frame && grpc_reader_keep(&call->reader, &call->frame) < 0) {
@@ -228,7 +228,8 @@ static struct grpc_status status_of_reader(int rc)
     }
 }
 
-/* feed takes what is wanted from the front of *data, and the end when nothing is left.
+/* feed takes the messages that are wanted from the front of *data, and the end of the request when
+ * no data is left.
  *
  * Returns: false when the call is cancelled or has ended. */
 static bool feed(struct grpc_call *call, struct str *data)
@@ -279,13 +280,13 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end)
     struct grpc_call *call = req->user;
     call->is_input_ended = is_end;
     if (has_held(call)) {
-        hold(call, data); /* what came first is taken first */
+        hold(call, data); /* behind earlier bytes */
     } else if (feed(call, &data) && data.len > 0) {
         hold(call, data);
     }
 }
 
-/* feed_held goes on with what is held. */
+/* feed_held feeds the bytes that are held. */
 static void feed_held(struct grpc_call *call)
 {
     struct str data = buf_str(&call->held); /* of nothing when the end alone is to be told */
@@ -300,7 +301,7 @@ static void feed_held(struct grpc_call *call)
     }
 }
 
-/* go_on goes on with what is held. */
+/* go_on feeds them if the handler has asked for a message. */
 static void go_on(struct grpc_call *call)
 {
     if (call->life < CALL_CANCELLED && is_client_stream(call) && is_wanted(call)) {
@@ -308,7 +309,7 @@ static void go_on(struct grpc_call *call)
     }
 }
 
-/* resume runs what grpc_receive and grpc_send have put off to the end of the turn. */
+/* resume runs what grpc_receive and grpc_send have deferred to the end of the turn. */
 static void resume(struct loop_deferred *deferred)
 {
     struct grpc_call *call = CONTAINER_OF(deferred, struct grpc_call, resume);

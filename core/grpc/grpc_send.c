@@ -65,7 +65,7 @@ int grpc_add_trailer(struct grpc_call *call, struct str name, struct str value)
     return add_metadata(call, &call->trailers, name, value);
 }
 
-/* content_type echoes the subtype that the client uses. */
+/* content_type returns the client's content type, with its subtype. */
 static const char *content_type(struct grpc_call *call)
 {
     struct str type = http_header_get(call->req, STR("content-type"));
@@ -131,7 +131,7 @@ static size_t max_len(const struct grpc_call *call)
     return limit == 0 || limit > UINT32_MAX ? UINT32_MAX : limit;
 }
 
-/* restart empties a buffer for the next message, and gives back the memory of a big one. */
+/* restart empties a buffer for the next message, and frees the memory of a big one. */
 static void restart(struct buf *b)
 {
     if (b->cap > KEPT_BYTES) {
@@ -225,8 +225,7 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
 
 /* --- trailers --- */
 
-/* put_status adds the fields that say how the call ended; what there is no memory for is left out,
- * but never the code. */
+/* put_status adds the fields of the status; without memory it adds the code alone. */
 static void put_status(struct arena *arena, struct grpc_fields *fields,
                        const struct grpc_status *status, char *digits)
 {
@@ -248,8 +247,8 @@ static void put_status(struct arena *arena, struct grpc_fields *fields,
     }
 }
 
-/* respond sends all that there is of an answer at once: headers, at most one message, trailers.
- * Where there are neither, the trailers are the headers. */
+/* respond sends a whole answer at once: headers, at most one message, trailers. Without headers and
+ * message it is a "trailers-only" answer. */
 static void respond(struct grpc_call *call, const struct grpc_fields *trailers, struct str body)
 {
     struct http_header own[GRPC_OWN_FIELDS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_services.c - the table of services, and the interceptors that run before each call.
+ * grpc_services.c - the tables of services and of interceptors.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_status.h - the statuses of calls, and which of them an error becomes.
+ * grpc_status.h - the statuses of calls, and the status of each error.
  *
  * Source: gRPC's statuscodes.md.
  *
@@ -36,7 +36,7 @@ enum grpc_code {
 
 struct grpc_status {
     enum grpc_code code;
-    struct str message;                     /* UTF-8; what is not becomes U+FFFD */
+    struct str message;                     /* UTF-8; other bytes become U+FFFD */
     const struct ProtobufCMessage *details; /* NULL: none */
 };
 
@@ -49,7 +49,8 @@ const char *grpc_code_name(enum grpc_code code);
 /* grpc_code_label is the name as metrics spell it: "OK", "NotFound" etc. */
 const char *grpc_code_label(enum grpc_code code);
 
-/* grpc_status_of is the status that a negative UV_* error ends a call with; GRPC_OK for 0. */
+/* grpc_status_of is the status of a negative UV_* error; GRPC_OK for 0, INTERNAL for an error that
+ * has no status of its own. */
 struct grpc_status grpc_status_of(int error);
 
 #endif
