@@ -45,10 +45,10 @@ struct sql_options {
     uint64_t query_timeout_ms;   /* 30000 */
     uint64_t connect_timeout_ms; /* 5000; whole seconds, rounded up */
     uint64_t max_lifetime_ms;    /* 240000, less up to a fifth at random */
-    uint64_t max_idle_ms;        /* 60000; above min_idle */
-    uint64_t ping_ms;            /* 5000 between two health checks; to the next 500 */
-    /* statements that need what writes need, and change nothing, NULL behind the last; NULL: a
-     * server that answers is well */
+    uint64_t max_idle_ms;        /* 60000; for the connections beyond min_idle */
+    uint64_t ping_ms;            /* 5000 between two health checks, rounded up to 500 */
+    /* statements that need the rights and resources of writes and change nothing, ended by NULL;
+     * NULL: the health is that of the ping alone */
     const char *const *probes;
 };
 
@@ -57,13 +57,13 @@ struct sql_options {
  *   UV_ETIMEDOUT   its deadline passed             UV_ENOTCONN   the server cannot be reached
  *   UV_ECONNRESET  the connection broke            UV_ECANCELED  the pool is being closed
  *   UV_EEXIST      a duplicate key                 UV_EINVAL     the data or parameters do not fit
- *   UV_ECONNABORTED  undone for another's sake (a deadlock), also when tried again
- *   UV_EMSGSIZE    more rows or bytes than allowed UV_ENOMEM     the arena is full
+ *   UV_ECONNABORTED  rolled back because of another transaction (a deadlock), in each of SQL_TRIES
+ *   UV_EMSGSIZE    more rows or bytes than allowed UV_ENOMEM     the arena is full, or no memory
  *   UV_EBUSY       no room, or a lock wait timeout UV_EACCES     not allowed
- *   UV_EPROTO      the server talks nonsense       UV_EROFS      the server is read-only
- *   UV_EIO         anything else: see result.error
+ *   UV_EPROTO      a malformed or unexpected answer UV_EROFS     the server is read-only
+ *   UV_EIO         any other error: see result.error
  *
- * Which error of the server is what: sql_error.c.
+ * sql_error.c maps the server's errors to these.
  *
  * The query is the caller's again when it runs.
  */
@@ -72,15 +72,15 @@ typedef void (*sql_query_fn)(struct sql_query *query);
 /* A claim on a connection. Private. */
 struct sql_lease {
     struct list link;      /* among the waiters */
-    struct sql_conn *conn; /* that it has; NULL: it waits, or the connection is lost */
+    struct sql_conn *conn; /* NULL: it waits, or the connection is lost */
     void (*granted)(struct sql_lease *lease);
     void (*refused)(struct sql_lease *lease, int status, const struct sql_error *error);
-    uint64_t start_ns; /* of its waiting */
+    uint64_t start_ns; /* of the wait */
     bool is_waiting;
-    bool is_first; /* before all that wait, and also of a server that is down */
-    bool is_own;   /* a check of the pool's: its waiting says nothing of requests */
+    bool is_first; /* goes before all that wait, even when the server is down */
+    bool is_own;   /* of the pool's own checks, whose waits are not counted */
     bool is_extra; /* may have a connection beyond the pool's maximum */
-    bool is_kill;  /* what it runs is not killed in turn */
+    bool is_kill;  /* for a KILL, which is not killed in turn */
 };
 
 struct sql_query {
@@ -92,43 +92,43 @@ struct sql_query {
     size_t max_rows;     /* 0: 10000 */
     size_t max_bytes;    /* of all rows as they lie in the arena; 0: 8 MiB */
     uint64_t timeout_ms; /* from now, the wait for a connection included; 0: the pool's default */
-    bool is_read;        /* changes nothing, so it runs once more if its connection breaks */
-    const char *name;    /* a literal, for the log: "listings.get"; NULL: the text's first word */
-    struct task *task;   /* is parked and held meanwhile, and current in on_done; may be NULL */
+    bool is_read;        /* changes nothing, so it runs again if its connection breaks */
+    const char *name;    /* a literal, for logs and metrics: "listings.get"; NULL: it has none */
+    struct task *task;   /* parked and held meanwhile, and current in on_done; may be NULL */
     sql_query_fn on_done;
     void *arg;
 
     struct sql_result result;
 
     /* private */
-    struct sql_lease lease; /* where it belongs to no transaction */
+    struct sql_lease lease; /* of a query outside of a transaction */
     struct sql *sql;
     struct sql_conn *conn;               /* that runs it */
-    struct sql_tx *tx;                   /* that it belongs to; NULL: none */
-    const struct sql_query_owner *owner; /* what the transaction is told */
+    struct sql_tx *tx;                   /* its transaction; NULL: none */
+    const struct sql_query_owner *owner; /* the transaction's callbacks */
     struct sql_row **row_end;
     size_t used_bytes;
     uint64_t start_ns;
     struct wheel_timer timer;
     struct loop_deferred done;
-    struct task_waker waker; /* what wakes the task; kind NULL: nothing of this query */
+    struct task_waker waker; /* of the task; kind NULL: none of this query */
     uint8_t state;
-    bool is_own;     /* one of the pool's: neither counted nor logged */
+    bool is_own;     /* of the pool's own checks: neither counted nor logged */
     bool is_command; /* by the text protocol */
     uint8_t again;   /* enum sql_again, of the last run */
     uint8_t tries;
 };
 
 enum sql_state {
-    SQL_CONNECTING, /* never connected yet, no attempt has failed */
+    SQL_CONNECTING, /* not connected yet, and no attempt has failed */
     SQL_UP,
-    SQL_DEGRADED, /* it answers, but takes no writes or lets them wait: see the reason */
+    SQL_DEGRADED, /* it answers, but writes fail or statements have to wait: see the reason */
     SQL_DOWN,     /* the last check or attempt failed: queries are refused at once */
 };
 
 struct sql_health {
     enum sql_state state;
-    const char *reason;  /* when degraded, a literal that strangers may read; else "" */
+    const char *reason;  /* when degraded, a literal without secrets; else "" */
     uint64_t latency_ns; /* of the last check that succeeded; 0: none yet */
     unsigned error_code; /* MySQL's, when down */
     const char *error;   /* for people, when down; borrowed until the next turn */
@@ -142,18 +142,18 @@ struct sql_stats {
     size_t waiters;
     uint64_t waits; /* queries that had to wait for a connection */
     uint64_t wait_ns;
-    uint64_t max_idle_closed; /* connections closed by age of idleness ... */
+    uint64_t max_idle_closed; /* connections closed after max_idle_ms ... */
     uint64_t max_lifetime_closed;
-    uint64_t lost; /* ... or broken, or dropped with a query that was given up */
+    uint64_t lost; /* ... or broken, or dropped with a query that was cancelled */
     uint64_t connects;
     uint64_t connect_failures;
-    uint64_t queries; /* ended, in whatever way */
+    uint64_t queries; /* ended, with any status; cancelled ones aside */
     uint64_t failures;
     uint64_t timeouts;
     uint64_t cancels;
     uint64_t refusals; /* queue full or server down */
     uint64_t prepares;
-    uint64_t deadlock_retries; /* and of other conflicts between transactions */
+    uint64_t deadlock_retries; /* after a deadlock or another conflict between transactions */
 };
 
 /* sql_open makes a pool and begins to connect in the background; a server that is down is no error.
@@ -163,13 +163,13 @@ struct sql_stats {
 MUST_USE int sql_open(struct loop *loop, const struct sql_options *options, struct sql **ret_sql);
 
 /* sql_close ends every query and transaction with UV_ECANCELED and closes the connections;
- * on_closed runs once, later, after the last of their callbacks, and the pool is gone then. An
- * attempt to connect that is under way delays it by at most connect_timeout_ms.
+ * on_closed runs once, later, after the last of their callbacks, when the pool has been freed. An
+ * attempt to connect that is under way delays it by up to connect_timeout_ms.
  */
 void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg);
 
-/* sql_query_start runs a statement. A read whose connection breaks runs once more; what the server
- * has undone for another transaction's sake, SQL_TRIES times in all.
+/* sql_query_start runs a statement. A read whose connection breaks runs a second time; a statement
+ * that the server has rolled back because of another transaction, SQL_TRIES times in all.
  *
  * Returns: 0: on_done runs exactly once, later, unless sql_query_cancel comes first; UV_EBUSY: the
  *          queue is full; UV_ENOTCONN: the server is down; UV_ECANCELED: the pool is being closed;
@@ -178,30 +178,30 @@ void sql_close(struct sql *sql, void (*on_closed)(void *arg), void *arg);
  */
 MUST_USE int sql_query_start(struct sql *sql, struct sql_query *query);
 
-/* sql_query_cancel gives a query up: on_done never runs, and nothing of the query, its parameters
- * or its arena is touched afterwards. Whether a statement that had begun took effect is unknown.
- * Harmless when the query has ended.
+/* sql_query_cancel cancels a query: on_done never runs, and the query, its parameters and its arena
+ * are not used any more. Whether a statement that had begun took effect is unknown. Harmless when
+ * the query has ended.
  */
 void sql_query_cancel(struct sql_query *query);
 
-/* sql_query_lend lets a query that several tasks wait for go on for another one of them; the query
- * holds it from now on, and no more the one before. Not for the queries of a transaction.
+/* sql_query_lend moves a query that several tasks wait for to another one of them: the query holds
+ * that task from now on, and releases the one before. Not for the queries of a transaction.
  *
  * task: NULL for none.
  */
 void sql_query_lend(struct sql_query *query, struct task *task);
 
-/* What a parameter takes in a packet beside its text: type, length, number, date. */
+/* The bytes of a parameter in a packet beside its text: type, length, number, date. */
 #define SQL_PARAM_BYTES 16
 
-/* sql_packet_bytes is what one statement may take with its parameters: max_packet_bytes, or what
- * the server takes, which each connection asks for when it is made. */
+/* sql_packet_bytes is the maximum of a statement with its parameters: max_packet_bytes, or the
+ * server's maximum as the newest connection found it, if that is less. */
 size_t sql_packet_bytes(const struct sql *sql);
 
-/* sql_query_timeout_ms is the time that a query has which names none itself. */
+/* sql_query_timeout_ms is the timeout of a query that has none of its own. */
 uint64_t sql_query_timeout_ms(const struct sql *sql);
 
-/* sql_get_health tells how the server was at the last check, which is at most ping_ms old. */
+/* sql_get_health is the server's state at the last check, which is about ping_ms old at most. */
 struct sql_health sql_get_health(const struct sql *sql);
 
 /* sql_get_stats reads the counters. */
@@ -209,7 +209,7 @@ struct sql_stats sql_get_stats(const struct sql *sql);
 
 /* sql_register_metrics adds the toq_sql_ families, labelled with the database's name.
  *
- * Owns:    the registry must not be rendered after sql_close.
+ * Owns:    the pool outlives the registry's last render.
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int sql_register_metrics(struct sql *sql, struct metrics *metrics);

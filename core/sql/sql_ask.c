@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_ask.c - queries and transactions in memory of their own, which goes when they end.
+ * sql_ask.c - queries and transactions in memory of their own, which is freed when they end.
  *
- * The request is held by the query or the transaction, and by a refusal that is to be told.
+ * The request is held by the query or the transaction, or by a deferred refusal.
  */
 #include "core/sql/sql_ask.h"
 
@@ -62,8 +62,8 @@ static void *make(struct task_ref ref, size_t bytes, struct task **ret_task)
     return memory;
 }
 
-/* refuse has `tell` run at the end of the turn, for an ask that did not begin; the hold of make
- * lasts until then. */
+/* refuse runs `tell` at the end of the turn, for an ask that did not begin; make's hold lasts until
+ * then. */
 static void refuse(struct sql *sql, struct ask_base *base, int status,
                    void (*tell)(struct loop_deferred *deferred))
 {
@@ -256,7 +256,7 @@ static struct tx_ask *make_tx(struct task_ref ref, sql_tx_run_fn run, sql_tx_end
     return ask;
 }
 
-/* start_tx starts a transaction, unless something is wrong already. */
+/* start_tx starts a transaction, or refuses it with a negative `status`. */
 static void start_tx(struct sql *sql, struct task_ref ref, struct tx_ask *ask, int status)
 {
     struct task *task = ask->base.task;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_ask.h - statements and transactions on behalf of a request, without memory of the caller's.
+ * sql_ask.h - statements and transactions for a request, without memory of the caller.
  *
  *     sql_ask(sql, http_ref(req),
  *             &SQL_READ("favourites.list", "SELECT id FROM favourites WHERE user = ?",
@@ -11,8 +11,8 @@
  *          sql_tx_steps -> each statement in turn -> COMMIT or ROLLBACK -> on_done;
  *          sql_tx_begin -> run -> sql_tx_ask ... -> sql_tx_commit or sql_tx_rollback -> on_done
  * Failure: on_done gets a status, also when nothing could be begun. When the request is cancelled,
- *          what was asked for it is given up, and each on_done gets UV_ECANCELED. When memory is
- *          missing for the ask itself, the request is cancelled with 503, and on_done does not run.
+ *          its asks are cancelled, and each on_done gets UV_ECANCELED. When memory is missing for
+ *          the ask itself, the request is cancelled with 503, and on_done does not run.
  * Memory:  an ask holds its request, so `arg` may be the request, or lie in its arena. Parameters
  *          are copied; a statement's name and text are borrowed until on_done.
  * Thread:  the loop.
@@ -24,7 +24,7 @@
 #include "core/sql/sql_tx.h"
 
 struct sql_statement {
-    const char *name; /* "favourites.list": what logs, metrics and spans call it */
+    const char *name; /* a literal, for logs, metrics and spans: "favourites.list" */
     const char *text; /* one statement, a ? for each parameter */
     const struct sql_value *params;
     size_t count;        /* of params */
@@ -33,8 +33,8 @@ struct sql_statement {
     bool is_read;
 };
 
-/* SQL_STATEMENT is a statement with its parameters, which may be none; SQL_READ one that changes
- * nothing, so that it runs once more if its connection breaks. */
+/* SQL_STATEMENT is a statement with its parameters, if any; SQL_READ one that changes nothing, so
+ * that it runs again if its connection breaks. */
 #define SQL_STATEMENT(name_, text_, ...)                                                           \
     ((struct sql_statement){.name = (name_),                                                       \
                             .text = (text_),                                                       \
@@ -47,8 +47,8 @@ struct sql_statement {
                             .count = ARRAY_COUNT(((struct sql_value[]){__VA_ARGS__})),             \
                             .is_read = true})
 
-/* sql_statement_copy copies a statement's parameters into the arena, for one that is asked later;
- * its name and text are borrowed.
+/* sql_statement_copy copies a statement that is asked later: its parameters go into the arena, its
+ * name and text are borrowed.
  *
  * Returns: true with *ret_copy set; false as arena_alloc returns NULL.
  */
@@ -61,43 +61,44 @@ MUST_USE bool sql_statement_copy(struct arena *arena, const struct sql_statement
  *         sql_query_fn lists. */
 typedef void (*sql_asked_fn)(void *arg, const struct sql_result *result);
 
-/* sql_ask runs a statement for a request. on_done runs exactly once, later.
+/* sql_ask runs a statement for a request. on_done runs exactly once, later; but not at all when
+ * memory is missing for the ask itself, and the request is cancelled instead.
  *
- * ref: http_ref's or grpc_ref's; all zero: nobody's, and when memory is missing on_done gets
- *      UV_ENOMEM at once.
+ * ref: http_ref's or grpc_ref's; when the request has ended on_done gets UV_ECANCELED. All zero:
+ *      for
+ *      no request; then on_done gets UV_ENOMEM at once when memory is missing.
  */
 void sql_ask(struct sql *sql, struct task_ref ref, const struct sql_statement *statement,
              sql_asked_fn on_done, void *arg);
 
 /* --- a transaction as a list of steps --- */
 
-/* What the result of a step has to have for the transaction to go on. */
+/* What the result of a step must have for the transaction to go on. */
 enum sql_wanted {
     SQL_WANTS_NOTHING,
-    SQL_WANTS_ROW,    /* a row at least */
-    SQL_WANTS_CHANGE, /* a row at least that really changed: affected_rows */
+    SQL_WANTS_ROW,    /* at least one row */
+    SQL_WANTS_CHANGE, /* at least one changed row: affected_rows */
 };
 
-/* Instead of the status of a rollback: the steps behind this one are left out, and what was done so
- * far is committed. on_done gets it as its status, then. */
+/* In place of the status of a rollback: the remaining steps are skipped, and the steps so far are
+ * committed. on_done gets it as its status. */
 #define SQL_COMMIT_EARLY 1
 
-/* A sql_take_fn takes what is needed of the result of a step.
+/* A sql_take_fn reads the result of a step.
  *
- * A transaction that met a conflict runs anew from its first step, and so does this: it sets what
- * `arg` points at, does not add to it, and has no other effect.
+ * After a conflict the transaction runs again from its first step, and so does this function: it
+ * sets what `arg` points at, does not add to it, and has no other side effects.
  *
- * rows: their first row is the current one already, if there is one; borrowed, with its texts.
- * Returns: 0: the next step; a negative UV_*: the transaction is rolled back with it; or
- *          SQL_COMMIT_EARLY. A column that was not what it was read as has the same effect as
- *          UV_EPROTO. */
+ * rows:    the first row, if any, is already the current one; borrowed, with its texts.
+ * Returns: 0: go on with the next step; a negative UV_*: roll back with it; SQL_COMMIT_EARLY. A
+ *          column that is not of the type that it was read as counts as UV_EPROTO. */
 typedef int (*sql_take_fn)(void *arg, struct sql_rows *rows);
 
 struct sql_step {
     struct sql_statement statement;
     enum sql_wanted wants;
-    int otherwise;    /* without it: the negative UV_* to roll back with, or SQL_COMMIT_EARLY */
-    sql_take_fn take; /* with it; NULL: nothing is needed */
+    int otherwise;    /* if that is missing: a negative UV_* to roll back, or SQL_COMMIT_EARLY */
+    sql_take_fn take; /* if it is there; NULL: nothing is read */
 };
 
 struct sql_steps {
@@ -112,47 +113,47 @@ struct sql_steps {
 
 /* A sql_tx_ended_fn gets the end of a transaction, once.
  *
- * status: 0 or SQL_COMMIT_EARLY: it is committed; else what it was rolled back with, or as
+ * status: 0 or SQL_COMMIT_EARLY: it was committed; else the status of the rollback, or as
  *         sql_query_fn lists. */
 typedef void (*sql_tx_ended_fn)(void *arg, int status);
 
-/* sql_tx_steps runs a transaction for a request: each step's statement when the one before has
- * brought what it wants, then COMMIT. A statement that fails rolls it back. on_done runs exactly
- * once, later. From COMMIT on the transaction goes on when its request is cancelled, as by
- * sql_tx_detach: on_done gets to know what became of it, and tells others.
+/* sql_tx_steps runs a transaction for a request: each step's statement if the one before has the
+ * result that it wants, then COMMIT. A statement that fails rolls it back. on_done runs as sql_ask
+ * has it. From COMMIT on the transaction goes on even if its request is cancelled, as after
+ * sql_tx_detach, so that on_done gets the outcome.
  *
  * sql_tx_begin is for transactions whose statements or parameters depend on earlier results.
  *
- * ref:   as sql_ask has it. arg: for on_done, and what the steps take.
- * steps: one at least; copied with their parameters.
+ * ref:   as sql_ask has it.
+ * steps: at least one; copied with their parameters.
+ * arg:   for on_done and the steps' `take`.
  */
 void sql_tx_steps(struct sql *sql, struct task_ref ref, const struct sql_steps *steps,
                   sql_tx_ended_fn on_done, void *arg);
 
 /* --- a transaction step by step --- */
 
-/* A sql_tx_run_fn begins a transaction, or begins it anew after a conflict with another one: it
- * asks the first statement, and has no effect of its own. */
+/* A sql_tx_run_fn begins a transaction, or begins it again after a conflict with another one: it
+ * asks the first statement, and has no side effects. */
 typedef void (*sql_tx_run_fn)(struct sql_tx *tx, void *arg);
 
 /* A sql_tx_asked_fn gets the result of a statement that succeeded, as a sql_asked_fn, and asks the
  * next one, commits or rolls back. */
 typedef void (*sql_tx_asked_fn)(struct sql_tx *tx, void *arg, const struct sql_result *result);
 
-/* sql_tx_begin runs a transaction for a request; on_done runs exactly once, later.
+/* sql_tx_begin runs a transaction for a request; on_done runs as sql_ask has it.
  *
  * ref: as sql_ask has it. arg: for each of the three functions.
  */
 void sql_tx_begin(struct sql *sql, struct task_ref ref, sql_tx_run_fn run, sql_tx_ended_fn on_done,
                   void *arg);
 
-/* sql_tx_ask runs a statement inside of a transaction of sql_tx_begin, one at a time. When it
- * fails, the transaction is rolled back: on_done does not run, and the transaction's gets the
- * status. */
+/* sql_tx_ask runs a statement in a transaction of sql_tx_begin, one at a time. If it fails, the
+ * transaction is rolled back: this on_done does not run, and the transaction's gets the status. */
 void sql_tx_ask(struct sql_tx *tx, const struct sql_statement *statement, sql_tx_asked_fn on_done);
 
-/* sql_tx_detach makes a transaction of sql_tx_begin go on when its request is cancelled: from now
- * on it ends by itself, or by its own deadline. It goes on to hold the request. */
+/* sql_tx_detach lets a transaction of sql_tx_begin go on even if its request is cancelled: from now
+ * on it ends by itself, or by its own deadline. It still holds the request. */
 void sql_tx_detach(struct sql_tx *tx);
 
 #endif

@@ -2,13 +2,13 @@
  *
  * sql_conn.c - one connection: connected by a worker thread, then polled by the loop.
  *
- * Connecting blocks whatever one does: the name is resolved, the TLS handshake polls by itself and
- * login plugins are loaded from disk. So it runs on a worker, and only a connection that is open is
- * switched to the non-blocking calls. Nothing of that is left for the loop to load or to wait for.
+ * Connecting blocks in any case: the name is resolved, the TLS handshake polls by itself and login
+ * plugins are loaded from disk. So it runs on a worker, and a connection is switched to the
+ * non-blocking calls when it is open. Nothing is left for the loop to load or to wait for.
  *
- * The poll handle works on a duplicate of the library's descriptor. The library closes its own when
- * an operation fails, in the middle of it; by ours the kernel keeps the registration and the number
- * apart until libuv has closed its handle.
+ * The poll handle uses a duplicate of the library's descriptor. The library closes its own in the
+ * middle of an operation that fails; thanks to the duplicate the kernel does not reuse the number
+ * before libuv has closed its handle.
  */
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -20,16 +20,16 @@
 #include "core/sql/sql_conn.h"
 #include "core/sql/sql_dial.h"
 
-/* of errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SERVER_LOST,
- * CR_SSL_CONNECTION_ERROR */
+/* From errmsg.h: CR_CONNECTION_ERROR to CR_UNKNOWN_HOST, CR_OUT_OF_MEMORY, CR_SERVER_LOST,
+ * CR_SSL_CONNECTION_ERROR. */
 #define CANNOT_CONNECT_FIRST 2002
 #define CANNOT_CONNECT_LAST  2005
 #define OUT_OF_MEMORY        2008
 #define LOST_CONNECTION      2013
 #define TLS_ERROR            2026
 
-/* Who logs in with any of these never shows the password itself; the library would also obey a
- * server that asks for it in clear text. */
+/* None of these sends the password itself; without this list the library would obey a server that
+ * asks for the password in clear text. */
 #define AUTH_PLUGINS "mysql_native_password,caching_sha2_password,client_ed25519,sha256_password"
 
 #define EXPLAIN_MS 1000
@@ -49,7 +49,7 @@ void sql_conn_forget_tls_errors(const struct sql_conn *conn)
 
 static void set_options(MYSQL *mysql, const struct sql_options *options)
 {
-    /* none of these fails but for want of memory, and then the connection does */
+    /* these fail only for want of memory, and then connecting does, too */
     const my_bool yes = 1;
     const my_bool no = 0;
     const unsigned off = 0;
@@ -89,7 +89,7 @@ static bool dial(MYSQL *mysql, const struct sql_options *options)
                               is_socket ? options->host : NULL, 0) != NULL;
 }
 
-/* ask_packet_bytes reads how much the server takes at once; 0: it does not say. */
+/* ask_packet_bytes reads the server's max_allowed_packet; 0: it does not tell. */
 static size_t ask_packet_bytes(MYSQL *mysql)
 {
     if (mysql_query(mysql, "SELECT @@max_allowed_packet") != 0) {
@@ -105,8 +105,8 @@ static size_t ask_packet_bytes(MYSQL *mysql)
     return (size_t)bytes;
 }
 
-/* explain fills conn->why where the library's words mislead: when the server cannot be reached at
- * all, or says nothing. */
+/* explain fills conn->why where the library's text misleads: when the server cannot be reached, or
+ * does not answer. */
 static void explain(struct sql_conn *conn)
 {
     const struct sql_options *options = conn->dialer->options;
@@ -137,7 +137,7 @@ static void work(struct pool_job *job)
         conn->packet_bytes = ask_packet_bytes(conn->mysql);
         conn->is_dialed = mysql_options(conn->mysql, MYSQL_OPT_NONBLOCK, NULL) == 0;
     }
-    /* MYSQL_OPT_SSL_ENFORCE goes on in clear text with a server that offers no TLS */
+    /* even with MYSQL_OPT_SSL_ENFORCE the library goes on in clear text if the server has no TLS */
     conn->is_in_clear = conn->is_dialed && conn->dialer->options->tls != SQL_TLS_OFF &&
                         mysql_get_ssl_cipher(conn->mysql) == NULL;
     if (conn->mysql != NULL && !conn->is_dialed) {
@@ -153,7 +153,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct sql_conn *conn = handle->data;
     int ready = 0;
     if (status < 0) {
-        /* a socket error: libuv has stopped the handle; the library finds the error by itself */
+        /* a socket error: libuv has stopped the handle, and the library will find the error */
         conn->poll_mask = 0;
         ready = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
     }
@@ -164,9 +164,9 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 
 void sql_conn_wait(struct sql_conn *conn, int wait)
 {
-    /* Reading stays armed from one query to the next: each change of the mask is a system call. It
-     * is left out only while the library waits for room, when an answer that is already there would
-     * wake us again and again. */
+    /* Reading stays armed from one query to the next, since each change of the mask is a system
+     * call. It is disarmed only while the library waits to write, when an answer that is already
+     * there would wake us again and again. */
     int mask = UV_READABLE;
     if ((wait & MYSQL_WAIT_WRITE) != 0) {
         mask = (wait & MYSQL_WAIT_READ) != 0 ? UV_READABLE | UV_WRITABLE : UV_WRITABLE;
@@ -194,7 +194,7 @@ static int open_poll(struct sql_conn *conn)
     return 0;
 }
 
-/* tell_failed says why, by the text that says most. */
+/* tell_failed runs `failed` with the most specific text. */
 static void tell_failed(struct sql_conn *conn, int rc)
 {
     void (*const failed)(struct sql_conn *, unsigned, const char *) = conn->dialer->events->failed;
@@ -257,9 +257,9 @@ static void free_conn(uv_handle_t *handle)
 
 void sql_conn_close(struct sql_conn *conn)
 {
-    int wait = mysql_close_start(conn->mysql); /* says goodbye if the connection is still good */
+    int wait = mysql_close_start(conn->mysql); /* sends COM_QUIT if the connection is still good */
     while (wait != 0) {
-        (void)mariadb_cancel(conn->mysql); /* it does not even take these five bytes */
+        (void)mariadb_cancel(conn->mysql); /* the socket has no room for its five bytes */
         wait = mysql_close_cont(conn->mysql, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
     }
     uv_close((uv_handle_t *)&conn->poll, free_conn);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * sql_conn.h - the lowest layer: a connection to the server, dialed by a worker thread, then polled
- * by the loop. It tells the layer above by a table of events.
+ * by the loop. The layer above has a table of callbacks.
  *
- * Layers:  sql_health.c  is the server there, does it take writes; statements to be killed
+ * Layers:  sql_health.c  checks whether the server answers and takes writes; kills statements
  *          sql_tx.c      a transaction: a lease that it keeps
  *          sql_query.c   one query: a lease, its deadline, its retry
  *          sql_pool.c    leases connections; dials and closes them
@@ -11,8 +11,8 @@
  *          sql_stmt.c    prepared statements: cache, parameters, rows
  *          sql_conn.c    the socket on the loop
  *
- * Each calls what is below it. What happens below is told by callbacks: struct sql_conn_events,
- * sql_ended_fn of sql_exec.h, struct sql_lease of sql.h, struct sql_pool_events of sql_pool.h.
+ * Each calls those below it. Those below run callbacks: struct sql_conn_events, sql_ended_fn,
+ * struct sql_lease of sql.h, struct sql_pool_events of sql_pool.h.
  *
  * Thread:  the loop.
  */
@@ -31,12 +31,13 @@ struct sql_dialer;
 struct sql_outcome;
 struct sql_stmt;
 
-/* A sql_ended_fn hears how a statement ended, which is on no connection any more; outcome is
- * borrowed. */
+/* A sql_ended_fn runs when a statement has ended and left its connection.
+ *
+ * outcome: borrowed until it returns. */
 typedef void (*sql_ended_fn)(struct sql_conn *conn, struct sql_query *query,
                              const struct sql_outcome *outcome);
 
-/* What the layer above is told. */
+/* The callbacks of the layer above. */
 struct sql_conn_events {
     /* The connection is open and idle. */
     void (*opened)(struct sql_conn *conn);
@@ -73,14 +74,14 @@ struct sql_conn {
     struct sql_dialer *dialer;
     MYSQL *mysql;
     uv_poll_t poll;
-    int poll_fd;   /* our own descriptor of the library's socket; see sql_conn.c */
-    int poll_mask; /* what is armed */
+    int poll_fd;   /* our duplicate of the library's descriptor; see sql_conn.c */
+    int poll_mask; /* the events that are armed */
     struct pool_job job;
     atomic_uint_fast64_t dial_start_ns; /* when the job began; 0: not yet */
-    bool is_dialed;                     /* what the job found */
-    bool is_in_clear;                   /* ... without the TLS that was demanded */
-    char why[SQL_ERROR_BYTES];          /* it cannot be reached; "": the library knows */
-    size_t packet_bytes;                /* the server takes at once; 0: it does not say */
+    bool is_dialed;                     /* the job has connected ... */
+    bool is_in_clear;                   /* ... without the TLS that is required */
+    char why[SQL_ERROR_BYTES];          /* the job failed; "": see the library's text */
+    size_t packet_bytes;                /* the server's max_allowed_packet; 0: not known */
 
     /* sql_stmt.c's */
     struct list stmts;
@@ -93,11 +94,11 @@ struct sql_conn {
     my_bool ret_bool;
     struct sql_stmt *stmt;   /* of the current op */
     struct sql_query *query; /* that it runs; NULL: none */
-    sql_ended_fn on_ended;   /* hears of its end */
+    sql_ended_fn on_ended;   /* for its end */
 
     /* sql_pool.c's */
-    struct sql_lease *lease; /* whose it is; NULL: nobody's */
-    uint64_t number;         /* of the connections opened since the pool began */
+    struct sql_lease *lease; /* that has it; NULL: none */
+    uint64_t number;         /* counts the connections of the pool, from 1 */
     uint64_t expires_ms;     /* loop time */
     uint64_t idle_ms;        /* loop time since when it is idle */
     bool is_idle;
@@ -112,9 +113,9 @@ MUST_USE int sql_conn_dial(struct sql_dialer *dialer, struct sql_conn **ret_conn
 /* sql_conn_wait arms the poll handle for what the library waits for; 0: an idle connection. */
 void sql_conn_wait(struct sql_conn *conn, int wait);
 
-/* sql_conn_forget_tls_errors empties OpenSSL's queue of the calling thread, before each call of the
- * library: what one connection left there, when it broke or was given up, would make the library
- * take the next one's "try again" for an error. */
+/* sql_conn_forget_tls_errors empties OpenSSL's error queue of the calling thread, before each call
+ * of the library: with the errors of a broken connection in it, the library would take another
+ * one's "try again" for an error. */
 void sql_conn_forget_tls_errors(const struct sql_conn *conn);
 
 /* sql_conn_close ends a connection on which no call of the library is suspended. It never blocks.

@@ -16,7 +16,7 @@
 
 #define TEXT_BYTES 128
 
-/* wait_connected waits for a socket that connects. Returns: 0, or what became of it, negative. */
+/* wait_connected waits for a socket that connects. Returns: 0; a negative UV_*. */
 static int wait_connected(int fd, uint64_t timeout_ms)
 {
     struct pollfd pfd = {.fd = fd, .events = POLLOUT};
@@ -51,7 +51,7 @@ static bool explain_socket(const char *path, char *out, size_t size)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char why[TEXT_BYTES];
     if (strlen(path) >= sizeof(address.sun_path)) {
-        return false; /* the library says so itself */
+        return false; /* the library's text says so */
     }
     memcpy(address.sun_path, path, strlen(path));
     const int rc = try_address((const struct sockaddr *)&address, sizeof(address), 0);
@@ -63,8 +63,8 @@ static bool explain_socket(const char *path, char *out, size_t size)
     return true;
 }
 
-/* explain_addresses says of the last address what became of it: where one name has several, it is
- * as good as any. */
+/* explain_addresses writes the error of the last address: if a name has several, it is as good as
+ * any. */
 static bool explain_addresses(const struct addrinfo *addresses, uint16_t port, uint64_t timeout_ms,
                               char *out, size_t size)
 {

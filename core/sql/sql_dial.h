@@ -7,10 +7,13 @@
 
 #include "core/base/base.h"
 
-/* sql_dial_explain says why a server cannot be connected to: the library's text has neither address
- * nor port, and the number of another error (EINPROGRESS). It tries each address once more.
+/* sql_dial_explain writes why connecting to a server fails: the library's text has no address and
+ * port, and the number of another error (EINPROGRESS). It tries each address once more.
  *
- * Returns: true with `out` filled; false when one of them can be connected to by now.
+ * timeout_ms: for each address.
+ * out:        `size` bytes.
+ * Returns:    true with `out` filled; false when one address can be connected to by now, or there
+ *             is nothing to add.
  * Thread:  a worker.
  */
 MUST_USE bool sql_dial_explain(const char *host, uint16_t port, uint64_t timeout_ms, char *out,

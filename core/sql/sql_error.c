@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_error.c - errors by number, by SQLSTATE and by range; their texts without anybody's data.
+ * sql_error.c - errors by number, by SQLSTATE and by range; their texts without users' data.
  *
  * Source: MariaDB "Error Codes" and sql/share/errmsg-utf8.txt of 10.11 (numbers and SQLSTATEs);
  *         MySQL 8.0 "Server Error Message Reference" and "Client Error Message Reference" (2000 to
  *         2999 are the client library's); ISO 9075 (classes of SQLSTATE); Galera "wsrep_ready"
  *         (1047); ProxySQL and TiDB "Error codes" (8000 and above).
  *
- * What a client hears of a status is decided at the edge, in listings_respond.c and
- * listings_grpc.c:
+ * The client's status is chosen at the edge, in listings_respond.c and listings_grpc_answer.c:
  *
- *   ECONNRESET    nobody knows whether a write took place      503  UNAVAILABLE
+ *   ECONNRESET    unknown whether a write took place           503  UNAVAILABLE
  *   ENOTCONN      the server did not begin with it             503  UNAVAILABLE
  *   EROFS         it takes no writes, here or for now          503  UNAVAILABLE
- *   EBUSY         no room, or a lock is not to be had: undone  503  RESOURCE_EXHAUSTED
- *   ECONNABORTED  undone for another's sake, also when tried   503  ABORTED
- *                 again
+ *   EBUSY         no room, or a lock is taken: rolled back     503  RESOURCE_EXHAUSTED
+ *   ECONNABORTED  rolled back because of another transaction,  503  ABORTED
+ *                 in each try
  *   ETIMEDOUT     a time limit of the server                   503  UNAVAILABLE
- *   EEXIST        a key is there already                       what its handler makes of it
+ *   EEXIST        the key exists already                       the handler's choice
  *   others        schema, rights, data that does not fit       500  INTERNAL
  */
 #include "core/sql/sql_error.h"
@@ -69,7 +68,7 @@ static const struct row rows[] = {
     {1153, 1153, {UV_EMSGSIZE, DROP, NEVER}},   /* packet larger than the server takes */
     {1154, 1161, {UV_ECONNRESET, DROP, READ}},  /* the network failed */
     {1169, 1169, {UV_EEXIST, KEEP, NEVER}},     /* duplicate unique value */
-    {1180, 1180, {UV_ECONNRESET, DROP, NEVER}}, /* an error during COMMIT: nobody knows */
+    {1180, 1180, {UV_ECONNRESET, DROP, NEVER}}, /* an error during COMMIT: outcome unknown */
     {1181, 1181, {UV_ECONNRESET, DROP, NEVER}}, /* an error during ROLLBACK */
     {1184, 1184, {UV_ECONNRESET, DROP, READ}},  /* aborted connection */
     {1197, 1197, {UV_EBUSY, KEEP, NEVER}},      /* too large for the log's cache */
@@ -142,7 +141,7 @@ static const struct class_row classes[] = {
     {"XA", {UV_EIO, DROP, NEVER}},        /* distributed transactions, which nobody here began */
 };
 
-/* of the client library, and not in the table: about the connection, not the statement */
+/* An error of the client library that is not in the table: of the connection, not the statement. */
 static const struct sql_meaning of_library = {UV_EIO, DROP, NEVER};
 static const struct sql_meaning unknown = {UV_EIO, KEEP, NEVER};
 
@@ -207,7 +206,7 @@ static bool is_opening(struct str text, size_t i)
     return is_quote(text.ptr[i]) && (i == 0 || !is_word(text.ptr[i - 1]));
 }
 
-/* closing_of finds the quote that ends the text which one opens; text.len where there is none. */
+/* closing_of finds the quote that closes an opening one; text.len: there is none. */
 static size_t closing_of(struct str text, size_t opening)
 {
     size_t i = opening + 1;

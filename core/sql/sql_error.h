@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_error.h - the one table of what an error of MySQL means: for the caller, for the connection,
+ * sql_error.h - the table of MySQL's errors: what each means for the caller, for the connection,
  * and for the statement.
  *
  * Order:   the number, then the SQLSTATE by its longest prefix, then the library's own range.
@@ -13,11 +13,11 @@
 
 #define SQL_ERROR_TEXT_BYTES 256 /* of a text for the log, with its NUL */
 
-/* Whether what failed may run once more by itself. */
+/* Whether a statement that failed may run again without its caller. */
 enum sql_again {
     SQL_AGAIN_NEVER,
-    SQL_AGAIN_READ, /* on another connection, if it changes nothing: nobody knows how far it came */
-    SQL_AGAIN_ALL, /* also a write, from the beginning of its transaction: nothing of it was kept */
+    SQL_AGAIN_READ, /* on another connection, if it changes nothing: it may have taken effect */
+    SQL_AGAIN_ALL,  /* even a write, from the start of its transaction: all was rolled back */
 };
 
 struct sql_meaning {
@@ -33,12 +33,12 @@ struct sql_meaning {
  */
 struct sql_meaning sql_error_meaning(unsigned code, const char *sqlstate);
 
-/* sql_error_text writes an error's message for the log: each text in quotes, which may be
- * somebody's data, becomes '?'.
+/* sql_error_text writes an error's message for the log: each text in quotes, which may be a user's
+ * data, becomes '?'.
  *
- * params: of the statement. Where one of them has a quote in it, nobody can tell where its text
- *         ends in the message: then all from the first quote to the last one becomes one '?'.
- * out:    SQL_ERROR_TEXT_BYTES; what does not fit is cut off.
+ * params: of the statement. If one of them contains a quote, the end of its text in the message is
+ *         ambiguous: then everything from the first quote to the last one becomes one '?'.
+ * out:    SQL_ERROR_TEXT_BYTES; a longer text is cut.
  */
 void sql_error_text(struct str message, const struct sql_value *params, size_t param_count,
                     char *out);

@@ -5,8 +5,8 @@
  * Flow:    command:   OP_COMMAND
  *          statement: [OP_EVICT] -> [OP_PREPARE] -> OP_EXECUTE -> [OP_FETCH for each row]
  *
- * Each step is a call of the library that may suspend; one that does not is followed by the next
- * one at once. So a result that has arrived is read in one go, up to the query's caps.
+ * Each step is a call of the library that may suspend; if it does not, the next step follows at
+ * once. So a result that has arrived is read in one go, up to the query's limits.
  */
 #include "core/sql/sql_exec.h"
 
@@ -21,7 +21,7 @@ static struct sql_error make_error(unsigned code, const char *sqlstate, const ch
     return error;
 }
 
-/* last_error is what the library says about the step that failed. */
+/* last_error is the library's error of the step that failed. */
 static struct sql_error last_error(const struct sql_conn *conn)
 {
     if (conn->stmt != NULL && mysql_stmt_errno(conn->stmt->handle) != 0) {
@@ -33,7 +33,7 @@ static struct sql_error last_error(const struct sql_conn *conn)
                       mysql_error(conn->mysql));
 }
 
-/* end takes the statement off its connection, and tells. */
+/* end takes the statement off its connection, and runs on_ended. */
 static void end(struct sql_conn *conn, const struct sql_outcome *outcome)
 {
     struct sql_query *query = conn->query;
@@ -63,7 +63,7 @@ static void end_failed(struct sql_conn *conn)
         .error = &error,
     };
     if (conn->op == OP_PREPARE && !meaning.is_fatal) {
-        /* never prepared, so the server has nothing to close; it owns the message */
+        /* never prepared, so the server has nothing to close; the handle owns the message */
         (void)snprintf(text, sizeof(text), "%.*s", (int)error.message.len, error.message.ptr);
         error.message = str_from(text);
         list_unlink(&conn->stmt->link);
@@ -75,7 +75,7 @@ static void end_failed(struct sql_conn *conn)
 
 static void end_well(struct sql_conn *conn)
 {
-    /* what a CALL leaves behind, or a command that has rows, would be taken for the next query's
+    /* further results of a CALL, and rows of a command, would be taken for the next query's
      * answer */
     const bool has_rows = conn->op == OP_COMMAND && mysql_field_count(conn->mysql) > 0;
     const bool has_more = has_rows || (conn->mysql->server_status & SERVER_MORE_RESULTS_EXIST) != 0;
@@ -84,9 +84,8 @@ static void end_well(struct sql_conn *conn)
 
 /* --- the library's calls --- */
 
-/* None of our code runs on the coroutine's stack, so the sanitizers, which know nothing of the
- * switch, are content: neither ASan nor TSan needs an option.
- */
+/* The library switches to a coroutine's stack, on which none of our code runs: so neither ASan nor
+ * TSan, which do not know of the switch, needs an option. */
 
 /* start_call begins `conn->op`.
  *
@@ -114,7 +113,7 @@ static int start_call(struct sql_conn *conn)
     return 0;
 }
 
-/* resume_call goes on with `conn->op` after `events`, MYSQL_WAIT_*; returns as start_call. */
+/* resume_call goes on with `conn->op`. events: MYSQL_WAIT_*. Returns: as start_call. */
 static int resume_call(struct sql_conn *conn, int events)
 {
     sql_conn_forget_tls_errors(conn);
@@ -136,8 +135,8 @@ static int resume_call(struct sql_conn *conn, int events)
     return 0;
 }
 
-/* unwind ends a suspended operation: on a socket that is shut down every read and write fails at
- * once, so the coroutine runs to its end and frees what its frames own. */
+/* unwind ends a suspended operation: it shuts the socket down, so that every read and write fails
+ * at once, and the coroutine runs to its end and frees what its frames own. */
 static void unwind(struct sql_conn *conn)
 {
     (void)mariadb_cancel(conn->mysql);
@@ -151,7 +150,7 @@ static void unwind(struct sql_conn *conn)
 
 /* --- the steps --- */
 
-/* choose_prepare makes the statement; false when that has ended the query. */
+/* choose_prepare makes the statement. Returns: false: that has ended the query. */
 static bool choose_prepare(struct sql_conn *conn)
 {
     conn->stmt = sql_stmt_add(conn, conn->query->text);
@@ -163,7 +162,7 @@ static bool choose_prepare(struct sql_conn *conn)
     return true;
 }
 
-/* choose_first sets the first step of a query; returns as choose_prepare. */
+/* choose_first chooses the first step of a query. Returns: as choose_prepare. */
 static bool choose_first(struct sql_conn *conn)
 {
     conn->stmt = NULL;
@@ -197,7 +196,7 @@ static bool after_execute(struct sql_conn *conn)
     }
     const int rc = sql_stmt_bind_row(conn->stmt);
     if (rc < 0) {
-        end_with(conn, rc, true); /* with all rows unread */
+        end_with(conn, rc, true); /* the rows are unread */
         return false;
     }
     conn->op = OP_FETCH;
@@ -216,13 +215,15 @@ static bool after_fetch(struct sql_conn *conn)
     }
     const int rc = sql_stmt_add_row(conn->stmt, conn->query);
     if (rc < 0) {
-        end_with(conn, rc, true); /* with more rows on their way */
+        end_with(conn, rc, true); /* more rows are on their way */
         return false;
     }
     return true;
 }
 
-/* choose_next looks at the step that is done and sets the next one; false when there is none. */
+/* choose_next ends the step that is done and chooses the next one.
+ *
+ * Returns: false: the query has ended. */
 static bool choose_next(struct sql_conn *conn)
 {
     switch (conn->op) {
@@ -252,7 +253,7 @@ static bool choose_next(struct sql_conn *conn)
     }
 }
 
-/* start_op begins the chosen step; false when that has ended the query. */
+/* start_op begins the chosen step. Returns: false: that has ended the query. */
 static bool start_op(struct sql_conn *conn, int *ret_wait)
 {
     const int rc = conn->op == OP_EXECUTE ? sql_stmt_bind_params(conn) : 0;

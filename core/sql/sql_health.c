@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_health.c - is the server there, and does it take writes? Asked by itself, twice a second.
+ * sql_health.c - checks every options.ping_ms whether the server answers, and whether it takes
+ * writes.
  *
  * Flow:    upkeep -> ping, before all that wait, on a connection beyond the pool's if all are busy
  *          -> answered: UP, and the probe: START TRANSACTION, writes that change nothing,
  *          ROLLBACK
- * States:  a ping that is not answered, or by an error: DOWN. A ping that finds no connection while
- *          the server greets new ones, or gets no answer while others do, or a probe that fails:
- *          DEGRADED.
+ * States:  DOWN: a ping fails, or is not answered. DEGRADED: a ping finds no connection while the
+ *          server greets new ones, or is not answered while other statements are, or a probe fails.
  *
- * A time that is up is looked at once more a moment later: when the loop itself was held up,
- * answers may lie unread in the socket.
+ * A timeout is checked again a moment later: when the loop itself was held, answers may lie unread
+ * in the socket.
  */
 #include "core/sql/sql_health.h"
 
@@ -22,15 +22,15 @@
 #include "core/sql/sql_tx.h"
 #include "core/telemetry/log.h"
 
-/* How long a ping or a probe may take; with the time between two of them it is below 2 s. */
+/* How long a ping or a probe may take. */
 #define ANSWER_MS UINT64_C(800)
-#define LATE_MS   UINT64_C(100) /* of it: to look once more */
+#define LATE_MS   UINT64_C(100) /* of it, for the second look at a timeout */
 
 struct sql_checks {
     struct sql *sql;
     struct sql_query ping;
     struct wheel_timer ping_timer;
-    bool is_ping_late; /* its time is up; looked at once more */
+    bool is_ping_late; /* its time is up, and the second look is due */
     struct sql_tx probe;
     struct sql_query probe_query;
     size_t probe_index; /* of options.probes */
@@ -42,7 +42,7 @@ struct sql_checks {
 
 /* --- states --- */
 
-/* log_state says what the state is, and why where there is a reason. */
+/* log_state logs the state, with its reason and error. */
 static void log_state(const struct sql *sql, enum log_level level, const char *message)
 {
     struct log_field fields[5] = {log_cstr("host", sql->options.host),
@@ -60,7 +60,7 @@ static void log_state(const struct sql *sql, enum log_level level, const char *m
     log_event(level, "sql", message, fields, count);
 }
 
-/* enter changes the state, and says so if it is news. */
+/* enter changes the state, and logs a change. */
 static void enter(struct sql *sql, enum sql_state state, const char *reason)
 {
     static const char *const messages[] = {[SQL_CONNECTING] = "database is not reached yet",
@@ -107,7 +107,7 @@ static void set_degraded(struct sql *sql, const char *reason, unsigned code, con
 
 /* --- the probe --- */
 
-/* run_probe runs one statement. When none is left, the transaction is undone with UV_ECANCELED. */
+/* run_probe runs the next statement; after the last one it rolls back, with UV_ECANCELED. */
 static void run_probe(struct sql *sql)
 {
     const char *text = sql->options.probes[sql->checks->probe_index];
@@ -152,11 +152,11 @@ static const char *reason_of(int status)
     case UV_EACCES:
         return "writes are not allowed";
     default:
-        return NULL; /* it is away, which the next ping tells; or of another opinion about tables */
+        return NULL; /* the server is away, as the next ping finds; or a table is missing */
     }
 }
 
-/* is_late tells that the loop was held up, and not the server: then nothing is known. */
+/* is_late tells whether the loop was held, so that a timeout says nothing of the server. */
 static bool is_late(uint64_t start_ns)
 {
     return clock_now_ns() - start_ns > (ANSWER_MS + LATE_MS + 2 * WHEEL_TICK_MS) * NS_PER_MS;
@@ -174,7 +174,7 @@ static void on_probed(struct sql_tx *tx)
     if (reason != NULL) {
         set_degraded(sql, reason, tx->error.code, uv_strerror(tx->status));
     } else if (tx->status == UV_ECANCELED) {
-        enter(sql, SQL_UP, ""); /* it came to its end, which undoes it */
+        enter(sql, SQL_UP, ""); /* run_probe has reached its end */
     }
 }
 
@@ -218,7 +218,7 @@ static void on_pinged(struct sql_query *query)
     start_probe(sql);
 }
 
-/* is_greeting_late tells whether the server has been asked for a connection, and says nothing. */
+/* is_greeting_late tells whether an attempt to connect gets no answer from the server. */
 static bool is_greeting_late(const struct sql *sql)
 {
     const uint64_t now_ns = clock_now_ns();
@@ -235,8 +235,8 @@ static bool is_greeting_late(const struct sql *sql)
     return false;
 }
 
-/* is_answering tells whether somebody else's statement was answered a moment ago: a server has a
- * thread for each connection, and one of them may be without a processor. */
+/* is_answering tells whether another statement was answered a moment ago: a server has a thread for
+ * each connection, and one of them may be waiting for a processor. */
 static bool is_answering(const struct sql *sql)
 {
     return sql->answered_ms != 0 && loop_now_ms(sql->loop) - sql->answered_ms < ANSWER_MS / 2;
@@ -247,7 +247,7 @@ static void on_ping_late(struct wheel_timer *timer)
     struct sql *sql = CONTAINER_OF(timer, struct sql_checks, ping_timer)->sql;
     if (!sql->checks->is_ping_late) {
         sql->checks->is_ping_late =
-            true; /* what has arrived meanwhile is read before this fires again */
+            true; /* an answer that has arrived is read before this fires again */
         loop_set_timer(sql->loop, &sql->checks->ping_timer, LATE_MS);
         return;
     }
@@ -284,12 +284,12 @@ static void ping(struct sql *sql)
 
 static void on_killed(struct sql_query *query)
 {
-    query->sql->is_killing = false; /* it may have ended by itself, which is as good */
+    query->sql->is_killing = false; /* a failure is fine: the statement has ended by itself */
 }
 
-/* is_same_server tells whether the number in `kill` means on this connection what it meant when it
- * was noted. A server that has been restarted counts anew: so the connection must be older than the
- * note, or have a higher number itself. */
+/* is_same_server tells whether the thread id in `kill` is still valid for the server of this
+ * connection. A restarted server counts from 1 again: so the connection must be older than the
+ * note, or have a higher id itself. */
 static bool is_same_server(const struct sql_conn *conn, const struct sql_kill *kill)
 {
     return conn->number <= kill->connects || mysql_thread_id(conn->mysql) > kill->thread_id;
@@ -333,7 +333,7 @@ static void on_greeted(struct sql *sql)
     if (sql->state == SQL_CONNECTING) {
         set_up(sql);
     } else if (sql->state == SQL_DOWN) {
-        ping(sql); /* it greets; whether it answers is another question */
+        ping(sql); /* it greets, but may not answer */
     }
 }
 

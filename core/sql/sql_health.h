@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_health.h - the pool's own statements: checks of the server, and the end of those that were
- * abandoned.
+ * sql_health.h - the pool's own statements: checks of the server, and KILLs of abandoned
+ * statements.
  *
  * Thread: the loop.
  */
@@ -10,13 +10,13 @@
 
 #include "core/sql/sql_pool.h"
 
-/* sql_health_open prepares the checks, and has the pool tell when they are due.
+/* sql_health_open allocates the checks, and sets the pool's callbacks for them.
  *
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int sql_health_open(struct sql *sql);
 
-/* sql_health_stop calls the checks off. */
+/* sql_health_stop cancels the checks. */
 void sql_health_stop(struct sql *sql);
 
 /* sql_health_close frees them. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_metrics.c - the pool's counters under the names that Go's database/sql has for its own.
+ * sql_metrics.c - the pool's counters, under the names of Go's database/sql.
  *
  * Source: collectors.NewDBStatsCollector of client_golang: go_sql_* with the label db_name.
  */
@@ -39,17 +39,17 @@ static const struct metric_row rows[] = {
      METRIC_FIELD(struct sql_values, waiters)},
     {"toq_sql_up", "Whether the server answered the last check.", METRIC_GAUGE,
      METRIC_FIELD(struct sql_values, is_up)},
-    {"toq_sql_degraded", "Whether it answers, but takes no writes or lets them wait.", METRIC_GAUGE,
+    {"toq_sql_degraded", "Whether it answers, but writes fail or statements wait.", METRIC_GAUGE,
      METRIC_FIELD(struct sql_values, is_degraded)},
     {"toq_sql_wait_count_total", "Queries that waited for a connection.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.waits)},
     {"toq_sql_wait_duration_seconds_total", "Time waited for connections.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.wait_ns), .divisor = NS_PER_S},
-    {"toq_sql_max_idle_time_closed_total", "Connections closed because nobody used them.",
+    {"toq_sql_max_idle_time_closed_total", "Connections closed because they were idle.",
      METRIC_COUNTER, METRIC_FIELD(struct sql_values, stats.max_idle_closed)},
     {"toq_sql_max_lifetime_closed_total", "Connections closed because they were old.",
      METRIC_COUNTER, METRIC_FIELD(struct sql_values, stats.max_lifetime_closed)},
-    {"toq_sql_lost_connections_total", "Connections that broke, or had to be given up.",
+    {"toq_sql_lost_connections_total", "Connections that broke, or were dropped with a query.",
      METRIC_COUNTER, METRIC_FIELD(struct sql_values, stats.lost)},
     {"toq_sql_connects_total", "Connections opened.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.connects)},
@@ -57,15 +57,15 @@ static const struct metric_row rows[] = {
      METRIC_FIELD(struct sql_values, stats.connect_failures)},
     {"toq_sql_query_failures_total", "Queries that ended with an error.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.failures)},
-    {"toq_sql_query_timeouts_total", "Queries that ended by their deadline.", METRIC_COUNTER,
+    {"toq_sql_query_timeouts_total", "Queries whose deadline passed.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.timeouts)},
-    {"toq_sql_query_cancels_total", "Queries and transactions that were given up.", METRIC_COUNTER,
+    {"toq_sql_query_cancels_total", "Queries and transactions that were cancelled.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.cancels)},
     {"toq_sql_query_refusals_total", "Queries refused: queue full or server down.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.refusals)},
     {"toq_sql_prepares_total", "Statements prepared.", METRIC_COUNTER,
      METRIC_FIELD(struct sql_values, stats.prepares)},
-    {"toq_sql_deadlock_retries_total", "Transactions run anew after a conflict with others.",
+    {"toq_sql_deadlock_retries_total", "Transactions run again after a conflict with others.",
      METRIC_COUNTER, METRIC_FIELD(struct sql_values, stats.deadlock_retries)},
 };
 

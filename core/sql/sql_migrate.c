@@ -14,7 +14,7 @@
 enum migrate_state { LOCKING, CREATING, LOOKING, ADOPTING, READING, STEPPING, NOTING, UNLOCKING };
 
 static const char *const texts[] = {
-    /* locks are the whole server's, so the database's name is in it; 64 characters at most */
+    /* locks are server-wide, so the name contains the database's; 64 characters at most */
     [LOCKING] = "SELECT GET_LOCK(CONCAT('toq_migrate.', SHA1(DATABASE())), ?)",
     [CREATING] =
         "CREATE TABLE IF NOT EXISTS schema_steps (module VARCHAR(64) CHARACTER SET ascii COLLATE "
@@ -28,7 +28,7 @@ static const char *const texts[] = {
     [READING] = "SELECT CAST(COALESCE(MAX(step), 0) AS SIGNED) FROM schema_steps WHERE module = ?",
     [NOTING] = "INSERT INTO schema_steps (module, step, applied_at) "
                "VALUES (?, ?, UTC_TIMESTAMP(6))",
-    /* all: a deadlock would have begun anew, and so taken it twice */
+    /* all: after a deadlock the transaction begins again, and takes the lock twice */
     [UNLOCKING] = "SELECT RELEASE_ALL_LOCKS()",
 };
 
@@ -39,9 +39,9 @@ static struct sql_migrate_part *part_of(struct sql_migrate *m)
     return &m->parts[m->part];
 }
 
-/* set_params fills in what the query of a state takes.
+/* set_params sets the parameters of a state's query.
  *
- * Returns: how many. */
+ * Returns: how many there are. */
 static size_t set_params(struct sql_migrate *m, enum migrate_state state)
 {
     switch (state) {
@@ -75,7 +75,7 @@ static int start_query(struct sql_migrate *m, enum migrate_state state)
         .on_done = on_query_done,
         .arg = m,
     };
-    /* not every change of a schema can be prepared */
+    /* not every change of the schema can be prepared */
     return state == STEPPING ? sql_tx_command(&m->tx, &m->query) : sql_tx_query(&m->tx, &m->query);
 }
 
@@ -99,8 +99,8 @@ static void end(struct sql_migrate *m)
     }
 }
 
-/* go_on runs the next query. The lock is given up at the end, well or not: the connection goes back
- * to the pool and would hold it. */
+/* go_on runs the next query. The lock is released at the end, even after a failure: the connection
+ * goes back to the pool, and would hold it. */
 static void go_on(struct sql_migrate *m, enum migrate_state state)
 {
     const int rc = start_query(m, state);
@@ -113,7 +113,7 @@ static void go_on(struct sql_migrate *m, enum migrate_state state)
     end(m);
 }
 
-/* begin_part looks for what the database has of a part. */
+/* begin_part reads which steps of a part the database has. */
 static void begin_part(struct sql_migrate *m)
 {
     if (m->part == m->part_count) {
@@ -123,7 +123,7 @@ static void begin_part(struct sql_migrate *m)
     go_on(m, part_of(m)->schema->was_the_only_one ? LOOKING : READING);
 }
 
-/* go_on_stepping is where each step is begun: behind the last one that the database has. */
+/* go_on_stepping begins the step after the last one that the database has. */
 static void go_on_stepping(struct sql_migrate *m)
 {
     if (part_of(m)->version < part_of(m)->schema->step_count) {
@@ -190,7 +190,7 @@ static void on_query_done(struct sql_query *query)
         return;
     }
     if (m->state == UNLOCKING) {
-        end(m); /* what was to be done is done, or its failure is known */
+        end(m); /* the steps are done, or m->status has their failure */
         return;
     }
     keep_error(m, result->status, result->error.message);

@@ -10,7 +10,7 @@
 #include "core/sql/sql_query.h"
 #include "core/sql/sql_tx.h"
 
-static size_t pool_count; /* pools that are open: the library lives as long as one does */
+static size_t pool_count; /* open pools: the library is initialized while there are any */
 
 static size_t size_or(size_t value, size_t value_default)
 {
@@ -37,7 +37,7 @@ static struct sql_options with_defaults(const struct sql_options *options)
     return o;
 }
 
-/* destroy_dialers: no attempt is out any more. */
+/* destroy_dialers: no attempt to connect is under way any more. */
 static void destroy_dialers(struct sql *sql)
 {
     const bool is_gone = pool_destroy(sql->dialer.threads, 0);

@@ -2,9 +2,10 @@
  *
  * sql_pool.c - leases of connections, dialing, upkeep.
  *
- * The connection used last is used next, so what is idle longest ends first. The longest waiting
- * lease is granted first. Leases that wait are granted at the end of the turn, after the callbacks
- * of what ended in it; so one that ends at once never runs the next one from inside itself.
+ * The connection used last is used next, so that the one idle longest is closed first. The lease
+ * that waits longest is granted first. Waiting leases are granted at the end of the turn, after the
+ * callbacks of the queries that ended in it; so a query that ends at once never runs the next one
+ * from inside itself.
  */
 #include "core/sql/sql_pool.h"
 
@@ -38,7 +39,7 @@ static bool is_refusing(const struct sql *sql)
 
 /* --- dialing --- */
 
-/* wanted is how many connections are missing. */
+/* wanted is the number of connections that are missing. */
 static size_t wanted(const struct sql *sql)
 {
     const struct sql_stats *s = &sql->stats;
@@ -47,9 +48,9 @@ static size_t wanted(const struct sql *sql)
         count += sql->options.min_idle - s->idle;
     }
     if (count == 0 && (is_refusing(sql) || (sql->kill_count > 0 && s->open == 0))) {
-        count = 1; /* to see whether the server is back, or to tell it what to stop */
+        count = 1; /* to find out whether the server is back, or to send a KILL */
     }
-    /* the ping must not wait for others: it has a connection beyond theirs when they have all */
+    /* the ping must not wait: when all connections are busy it gets one more */
     const size_t max = s->max_connections + (sql->extra_waiters > 0 ? 1 : 0);
     const size_t room = s->open < max ? max - s->open : 0;
     return count < room ? count : room;
@@ -78,7 +79,7 @@ static void on_rested(struct wheel_timer *timer)
     grow(sql);
 }
 
-/* rest keeps off the server for a while, at random, so that not all its clients return at once. */
+/* rest pauses for a random time, so that not all clients of the server come back at once. */
 static void rest(struct sql *sql)
 {
     sql->is_resting = true;
@@ -174,7 +175,7 @@ static void leave(struct sql_conn *conn)
     sql_exec_close(conn);
 }
 
-/* end_lease parts a connection from whoever has it. */
+/* end_lease takes a connection from its lease. */
 static void end_lease(struct sql_conn *conn)
 {
     if (conn->lease != NULL) {
@@ -187,7 +188,7 @@ void sql_pool_put(struct sql_conn *conn)
 {
     struct sql *sql = pool_of(conn->dialer);
     if ((conn->mysql->server_status & SERVER_STATUS_IN_TRANS) != 0) {
-        sql_pool_drop(conn, false); /* somebody wrote BEGIN; closing rolls it back */
+        sql_pool_drop(conn, false); /* a statement was BEGIN: closing rolls it back */
         return;
     }
     end_lease(conn);
@@ -281,10 +282,10 @@ void sql_pool_refuse_all(struct sql *sql, int status, const struct sql_error *er
     }
 }
 
-/* --- what connections tell --- */
+/* --- events of connections --- */
 
-/* lifetime_ms is shortened by up to a fifth, so that connections made together do not end together.
- */
+/* lifetime_ms is shortened by up to a fifth, so that connections made together do not end
+ * together. */
 static uint64_t lifetime_ms(const struct sql_options *options)
 {
     return options->max_lifetime_ms - random_below(options->max_lifetime_ms / 5);
@@ -331,7 +332,7 @@ static void on_ready(struct sql_conn *conn, int wait)
     if (conn->query != NULL) {
         sql_exec_resume(conn, wait);
     } else {
-        sql_pool_drop(conn, false); /* nobody asked anything: it is closed, or out of step */
+        sql_pool_drop(conn, false); /* it is idle: the server closed it, or is out of step */
     }
 }
 
@@ -413,7 +414,7 @@ void sql_pool_stop(struct sql *sql)
     loop_undefer(&sql->dispatch);
     LIST_FOR_EACH(pos, tmp, &sql->dialing)
     {
-        (void)pool_cancel(&conn_of(pos)->job); /* refused when it has begun */
+        (void)pool_cancel(&conn_of(pos)->job); /* false when it has begun */
     }
     sql_pool_close_idle(sql);
     check_closed(sql);

@@ -13,23 +13,23 @@
 #include "core/sql/sql_error.h"
 #include "core/sql/sql_statements.h"
 
-#define SQL_DIALS_MAX 2  /* attempts at once: each holds a thread */
-#define SQL_KILLS_MAX 64 /* abandoned statements that the server is still to be told of */
+#define SQL_DIALS_MAX 2  /* attempts to connect at once: each takes a thread */
+#define SQL_KILLS_MAX 64 /* abandoned statements that are to be killed */
 
-/* What the layer above is told. */
+/* The callbacks of the layer above. */
 struct sql_pool_events {
     void (*greeted)(struct sql *sql); /* a connection was opened */
     /* An attempt to connect has failed, and no connection is open. */
     void (*down)(struct sql *sql, unsigned code, const char *text);
     void (*check)(struct sql *sql); /* options.ping_ms have passed */
-    /* A connection is free and there is a statement to be killed: kill_count above 0. */
+    /* A connection is idle, and there is a statement to be killed: kill_count is above 0. */
     void (*kill)(struct sql *sql);
 };
 
-/* A statement that nobody waits for any more, to be ended on the server. */
+/* An abandoned statement, to be killed on the server. */
 struct sql_kill {
-    unsigned long thread_id; /* the server's name for the connection that ran it */
-    uint64_t connects;       /* the pool's count then */
+    unsigned long thread_id; /* the server's id of the connection that ran it */
+    uint64_t connects;       /* stats.connects at that time */
 };
 
 struct sql_checks;
@@ -48,12 +48,12 @@ struct sql {
     struct list waiters;    /* struct sql_lease, the longest waiting first */
     size_t own_waiters;     /* ... with is_own */
     size_t extra_waiters;   /* ... with is_extra */
-    struct sql_stats stats; /* `open`, `waits` ... are kept in it */
+    struct sql_stats stats; /* but for `waiters` and `prepares`, see sql_get_stats */
     struct sql_kill kills[SQL_KILLS_MAX];
     size_t kill_count;
-    bool is_killing;         /* one is under way */
+    bool is_killing;         /* a KILL is under way */
     struct wheel_timer rest; /* after a failed attempt */
-    uint64_t rest_ms;        /* the next pause */
+    uint64_t rest_ms;        /* of the next pause */
     struct wheel_timer upkeep;
     uint64_t ping_due_ms;
     struct loop_deferred dispatch; /* waiters to connections */
@@ -77,15 +77,15 @@ struct sql {
     void *on_closed_arg;
 };
 
-/* sql_pool_submit asks for a connection, which is granted at once where one is free: before this
- * returns. Else lease->is_waiting.
+/* sql_pool_submit asks for a connection. If one is idle, `granted` runs before this returns; else
+ * lease->is_waiting is set.
  *
- * lease:   granted, refused and what it is are set; everything else zero.
+ * lease:   the callbacks and the kind (is_first ...) are set; everything else is zero.
  * Returns: 0; UV_EBUSY, UV_ENOTCONN, UV_ECANCELED: as sql_query_start.
  */
 MUST_USE int sql_pool_submit(struct sql *sql, struct sql_lease *lease);
 
-/* sql_pool_requeue puts a lease in front of all that wait. */
+/* sql_pool_requeue puts a lease at the front of the queue. */
 void sql_pool_requeue(struct sql *sql, struct sql_lease *lease);
 
 /* sql_pool_withdraw takes a lease out of the queue; harmless when it does not wait. */
@@ -94,29 +94,32 @@ void sql_pool_withdraw(struct sql *sql, struct sql_lease *lease);
 /* sql_pool_take grants a lease at once; a connection is idle. */
 void sql_pool_take(struct sql *sql, struct sql_lease *lease);
 
-/* sql_pool_put gives a connection back, for the longest waiting lease. */
+/* sql_pool_put gives a connection back, for the lease that waits longest. */
 void sql_pool_put(struct sql_conn *conn);
 
-/* sql_pool_drop closes a connection that is of no use any more, and makes room for another; its
- * lease has none then.
+/* sql_pool_drop closes a connection that cannot be used any more, and makes room for another; its
+ * lease loses it.
  *
- * must_kill: the server may still be busy with a statement that nobody wants; it is told to stop.
+ * must_kill: the server may still execute an abandoned statement, which is to be killed.
  */
 void sql_pool_drop(struct sql_conn *conn, bool must_kill);
 
-/* sql_pool_waiters is how many wait for a connection, the pool's own checks aside. */
+/* sql_pool_waiters is the number of leases that wait for a connection, without the pool's own. */
 size_t sql_pool_waiters(const struct sql *sql);
 
-/* sql_pool_refuse_all ends every lease that waits; error: NULL for none. */
+/* sql_pool_refuse_all runs `refused` of every lease that waits.
+ *
+ * error: NULL for none.
+ */
 void sql_pool_refuse_all(struct sql *sql, int status, const struct sql_error *error);
 
-/* sql_pool_close_idle closes the connections that nobody uses. */
+/* sql_pool_close_idle closes the idle connections. */
 void sql_pool_close_idle(struct sql *sql);
 
-/* sql_pool_start begins to dial, and to look after idle connections. */
+/* sql_pool_start begins to dial, and to maintain the idle connections. */
 void sql_pool_start(struct sql *sql);
 
-/* sql_pool_stop closes what is idle and calls off what is dialing; nothing new begins. */
+/* sql_pool_stop closes idle connections and cancels attempts to connect; nothing new begins. */
 void sql_pool_stop(struct sql *sql);
 
 #endif

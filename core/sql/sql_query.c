@@ -10,8 +10,7 @@
 #include "core/sql/sql_exec.h"
 #include "core/telemetry/log_limit.h"
 
-/* can_retry tells whether a statement that failed runs once more; in a transaction, that
- * decides. */
+/* can_retry tells whether a statement that failed runs again; in a transaction sql_tx.c decides. */
 static bool can_retry(const struct sql_query *query)
 {
     if (query->tx != NULL || query->sql->is_closing) {
@@ -33,7 +32,8 @@ static struct str name_of(const struct sql_query *query)
     return str_next_field(&rest, ' ', &word) ? word : STR("");
 }
 
-/* level_of: what a handler expects is no fault, what only people can mend is an error. */
+/* level_of: a failure that handlers expect is for debugging; one that only a person can fix is an
+ * error. */
 static enum log_level level_of(const struct sql_query *query, int status)
 {
     if (status == UV_EEXIST || can_retry(query)) {
@@ -45,8 +45,9 @@ static enum log_level level_of(const struct sql_query *query, int status)
                : LOG_WARN;
 }
 
-/* log_failure writes a failed statement to the log, unless it is one of the pool's own or runs
- * again. error: the server's, or the library's; its code is 0 where neither said anything. */
+/* log_failure logs a failed statement, unless it is one of the pool's own.
+ *
+ * error: of the server or the library; code 0: of neither. */
 static void log_failure(const struct sql_query *query, int status, const struct sql_error *error)
 {
     char text[SQL_ERROR_TEXT_BYTES];
@@ -76,8 +77,8 @@ static void on_timeout(struct wheel_timer *timer)
 {
     struct sql_query *query = CONTAINER_OF(timer, struct sql_query, timer);
     const struct sql_error none = {.message = query->state == QUERY_WAITING
-                                                  ? STR("no connection became free in its time")
-                                                  : STR("no answer came in its time")};
+                                                  ? STR("no connection became free in time")
+                                                  : STR("no answer came in time")};
     struct task *previous = task_enter(query->task);
     log_failure(query, UV_ETIMEDOUT, &none);
     task_leave(previous);
@@ -90,7 +91,7 @@ static void run_done(struct loop_deferred *deferred)
     struct task *previous = task_enter(query->task);
     if (query->tx == NULL) {
         task_release(
-            query->task); /* sql_query_start's hold; a transaction has one for all its queries */
+            query->task); /* sql_query_start's hold; a transaction has one for all of its queries */
     }
     if (query->task != NULL) {
         task_unpark(query->task);
@@ -145,7 +146,7 @@ static void complete(struct sql_query *query, int status)
     query->result.status = status;
     query->state = QUERY_DONE;
     wheel_unset(&query->timer);
-    if (query->waker.kind == NULL) { /* it was taken from what was to wake it: the loop is now */
+    if (query->waker.kind == NULL) { /* sql_query_detach has removed it; run_done wakes the task */
         sql_query_set_waker(query, "mysql", 0);
     }
     if (!query->is_own) {
@@ -154,7 +155,7 @@ static void complete(struct sql_query *query, int status)
     loop_defer(sql->loop, &query->done);
 }
 
-/* retry starts over; what the first run left in the arena stays there unused. */
+/* retry runs a query again; rows of the first run stay in the arena unused. */
 static void retry(struct sql_query *query)
 {
     query->sql->stats.deadlock_retries += query->again == SQL_AGAIN_ALL ? 1 : 0;
@@ -171,8 +172,8 @@ static void retry(struct sql_query *query)
     }
 }
 
-/* on_ended hears of the statement: the connection goes back, stays with its transaction, or is
- * dropped when it is broken; on_done runs at the end of the turn. */
+/* on_ended: the connection goes back to the pool, stays with its transaction, or is dropped if it
+ * is broken; on_done runs at the end of the turn. */
 static void on_ended(struct sql_conn *conn, struct sql_query *query,
                      const struct sql_outcome *outcome)
 {

@@ -41,7 +41,7 @@ static void fail(struct sql_rows *rows, enum sql_type found, enum sql_type wante
 {
     if (rows->status == 0) {
         rows->status = UV_EPROTO;
-        LOG_LIMITED(LOG_ERROR, "sql", "a column is not what the statement's reader expects",
+        LOG_LIMITED(LOG_ERROR, "sql", "a column has another type than its reader expects",
                     log_u64("column", rows->column), log_cstr("found", type_name(found)),
                     log_cstr("wanted", type_name(wanted)));
     }

@@ -30,10 +30,10 @@ struct sql_rows {
 /* sql_rows_of begins to read a result. */
 struct sql_rows sql_rows_of(const struct sql_result *result);
 
-/* sql_rows_next goes to the next row, at first to the first. Returns: false when there is none. */
+/* sql_rows_next moves to the next row, at first to the first. Returns: false: there is none. */
 MUST_USE bool sql_rows_next(struct sql_rows *rows);
 
-/* sql_rows_is_null tells whether the next column is NULL; one that is was read by that. */
+/* sql_rows_is_null tells whether the next column is NULL, and if so skips it. */
 bool sql_rows_is_null(struct sql_rows *rows);
 
 /* sql_rows_i64 reads an integer of either sign, where it fits. */
@@ -45,7 +45,7 @@ uint64_t sql_rows_u64(struct sql_rows *rows);
 /* sql_rows_f64 reads a FLOAT or a DOUBLE. */
 double sql_rows_f64(struct sql_rows *rows);
 
-/* sql_rows_text reads a text; a NUL stands behind it. */
+/* sql_rows_text reads a text; a NUL follows it. */
 struct str sql_rows_text(struct sql_rows *rows);
 
 /* sql_rows_blob reads bytes. */

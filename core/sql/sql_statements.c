@@ -22,8 +22,8 @@ int sql_statements_register(struct sql_statements *statements, struct metrics *m
     return statements->family == NULL ? UV_ENOMEM : 0;
 }
 
-/* row_of finds the row of a name. One name may lie in several places: then it has a row for each,
- * and one series for all. The last row is that of all names for which there is no room. */
+/* row_of finds the row of a name. A name may have several addresses: then it has a row for each,
+ * and one series for all. The last row is for all names without a row of their own. */
 static struct sql_statement_row *row_of(struct sql_statements *statements, const char *name)
 {
     /* a program has a dozen statements: comparing addresses beats hashing the name */

@@ -9,10 +9,10 @@
 
 #include "core/telemetry/metrics.h"
 
-#define SQL_STATEMENTS_MAX 64 /* names; from the last on they are counted as "other" */
+#define SQL_STATEMENTS_MAX 64 /* series; the last one is "other", for all further names */
 
 struct sql_statement_row {
-    const char *name; /* a literal: compared by where it lies */
+    const char *name; /* a literal: compared by its address */
     struct metric_histogram *seconds;
 };
 

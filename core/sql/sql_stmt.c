@@ -2,8 +2,8 @@
  *
  * sql_stmt.c - prepared statements of a connection: the cache, parameters in, rows out.
  *
- * A cache holds few statements, and what runs often stands in front: a walk that compares length
- * and bytes beats hashing the text.
+ * A cache holds few statements, and those that run often are in front: comparing length and bytes
+ * in order beats hashing the text.
  */
 #include "core/sql/sql_stmt.h"
 
@@ -61,7 +61,7 @@ struct sql_stmt *sql_stmt_take_oldest(struct sql_conn *conn)
 void sql_stmt_free(struct sql_stmt *stmt)
 {
     if (stmt->handle != NULL) {
-        (void)mysql_stmt_close(stmt->handle); /* says nothing to the server: see the header */
+        (void)mysql_stmt_close(stmt->handle); /* sends nothing to the server: see the header */
     }
     free(stmt->cells);
     free(stmt);
@@ -125,7 +125,7 @@ static bool bind_param(const struct sql_value *value, MYSQL_BIND *bind, MYSQL_TI
     return true;
 }
 
-/* make_room keeps what is there when memory is missing. */
+/* make_room changes nothing when memory is missing. */
 static int make_room(struct sql_params *params, size_t count)
 {
     if (count <= params->cap) {
@@ -191,7 +191,7 @@ static bool is_text_type(enum enum_field_types type)
     }
 }
 
-/* type_of is how a column is handed over. */
+/* type_of is the type of a column's values. */
 static enum sql_type type_of(const MYSQL_FIELD *field)
 {
     switch (field->type) {
@@ -213,7 +213,7 @@ static enum sql_type type_of(const MYSQL_FIELD *field)
     case MYSQL_TYPE_TIMESTAMP:
         return SQL_DATETIME;
     default:
-        /* numbers and times that become text have the binary character set, too */
+        /* DECIMAL and TIME, which become text, have the binary character set, too */
         return is_text_type(field->type) && field->charsetnr == CHARSET_BINARY ? SQL_BLOB
                                                                                : SQL_TEXT;
     }
@@ -222,7 +222,7 @@ static enum sql_type type_of(const MYSQL_FIELD *field)
 static void bind_cell(const MYSQL_FIELD *field, struct sql_cell *cell, MYSQL_BIND *bind)
 {
     *bind = (MYSQL_BIND){
-        .buffer_type = MYSQL_TYPE_STRING, /* with no room: the length alone is wanted */
+        .buffer_type = MYSQL_TYPE_STRING, /* without room: for the length alone */
         .length = &cell->len,
         .is_null = &cell->is_null,
     };
@@ -264,7 +264,7 @@ static int make_cells(struct sql_stmt *stmt, size_t count)
     return 0;
 }
 
-/* Done for each execution: the server may have altered a column's type since the last one. */
+/* Called for each execution: a column's type may have changed since the last one. */
 int sql_stmt_bind_row(struct sql_stmt *stmt)
 {
     const size_t count = mysql_stmt_field_count(stmt->handle);

@@ -31,19 +31,21 @@ struct sql_stmt {
     char text[];
 };
 
-/* sql_stmt_find looks a text up in the connection's cache and makes it the most recent.
+/* sql_stmt_find finds the statement of a text in the connection's cache, and makes it the most
+ * recent one.
  *
- * Returns: the statement; NULL.
+ * Returns: the statement; NULL: there is none.
  */
 struct sql_stmt *sql_stmt_find(struct sql_conn *conn, struct str text);
 
-/* sql_stmt_add makes a statement that is to be prepared, the most recent of the cache.
+/* sql_stmt_add makes a statement that is still to be prepared, the most recent one of the cache.
  *
  * Returns: the statement; NULL when memory is missing.
  */
 MUST_USE struct sql_stmt *sql_stmt_add(struct sql_conn *conn, struct str text);
 
-/* sql_stmt_take_oldest unlinks the least recently used statement, which the caller closes. */
+/* sql_stmt_take_oldest takes the least recently used statement out of the cache, which is not
+ * empty; the caller closes and frees it. */
 struct sql_stmt *sql_stmt_take_oldest(struct sql_conn *conn);
 
 /* sql_stmt_free frees a statement; one that is prepared must have been closed, or its connection.
@@ -60,16 +62,18 @@ void sql_stmt_free_all(struct sql_conn *conn);
  */
 MUST_USE int sql_stmt_bind_params(struct sql_conn *conn);
 
-/* sql_stmt_bind_row makes the library put each row into the statement's cells.
+/* sql_stmt_bind_row has the library put each row into the statement's cells.
  *
  * Returns: 0; UV_ENOMEM.
  */
 MUST_USE int sql_stmt_bind_row(struct sql_stmt *stmt);
 
 /* sql_stmt_add_row copies the row that was fetched into the query's arena; on an error the result
- * is as before, without it.
+ * does not get it.
  *
- * Returns: 0; UV_EMSGSIZE: above max_rows or max_bytes; UV_ENOMEM: the arena is full.
+ * Returns: 0; UV_EMSGSIZE: above max_rows or max_bytes; UV_ENOMEM: the arena is full; UV_EPROTO:
+ *          the
+ *          library cannot read a value.
  */
 MUST_USE int sql_stmt_add_row(struct sql_stmt *stmt, struct sql_query *query);
 

@@ -2,8 +2,8 @@
  *
  * sql_time.c - microseconds since 1970 and the calendar; every session runs in UTC.
  *
- * Source: the Gregorian calendar repeats after 400 years, 146097 days; years are counted from
- *         March, so that a leap day is the last day of its year.
+ * Source: the Gregorian calendar repeats every 400 years, 146097 days; years begin in March here,
+ *         so that a leap day is the last day of its year.
  */
 #include "core/sql/sql_time.h"
 

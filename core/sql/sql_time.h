@@ -9,9 +9,10 @@
 
 #include "core/base/base.h"
 
-/* sql_time_from_us splits a time; the year must be one to four digits.
+/* sql_time_from_us splits a time into its fields.
  *
- * Returns: true with *ret_time set; false when it lies outside.
+ * us:      since 1970 UTC.
+ * Returns: true with *ret_time set; false outside of the years 1 to 9999.
  */
 MUST_USE bool sql_time_from_us(int64_t us, MYSQL_TIME *ret_time);
 

@@ -26,7 +26,7 @@ enum tx_state {
 static const struct task_waker pause_waker = {.kind = "timer"};
 static const struct task_waker end_waker = {.kind = "mysql"};
 
-/* release gives the connection back; one that is not where it should be is closed. */
+/* release gives the connection back; unless it is clean, it is closed. */
 static void release(struct sql_tx *tx, bool is_clean)
 {
     wheel_unset(&tx->deadline);
@@ -134,7 +134,7 @@ static bool must_retry(const struct sql_tx *tx, const struct sql_query *query)
     return query->again == SQL_AGAIN_ALL && tx->tries < SQL_TRIES && tx->lease.conn != NULL;
 }
 
-/* undo starts over. The server has rolled back, and saying so once more makes sure of it. */
+/* undo begins another try. The server has rolled back already; ROLLBACK makes sure of it. */
 static void undo(struct sql_tx *tx)
 {
     tx->sql->stats.deadlock_retries++;

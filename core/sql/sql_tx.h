@@ -4,9 +4,9 @@
  *
  * Flow:    sql_tx_start -> a connection, START TRANSACTION -> run -> sql_tx_query ... ->
  *          sql_tx_commit or sql_tx_rollback -> on_done
- * Failure: after a deadlock and its like (UV_ECONNABORTED) the server has undone everything: run is
- *          called anew, up to SQL_TRIES times in all; so run starts from scratch and has no effect
- *          of its own.
+ * Failure: after a deadlock or another conflict (UV_ECONNABORTED) the server has rolled everything
+ *          back: run is called again, up to SQL_TRIES times in all; so run starts from scratch, and
+ *          has no side effects.
  * Memory:  struct sql_tx and its queries are the caller's until on_done runs or sql_tx_cancel
  *          returns.
  * Thread:  the loop.
@@ -20,12 +20,12 @@ struct sql_tx {
     /* the caller's: set before sql_tx_start, everything else zero */
     void (*run)(struct sql_tx *tx);     /* starts the first query, or ends the transaction */
     void (*on_done)(struct sql_tx *tx); /* the last call, exactly once */
-    uint64_t timeout_ms;                /* of the whole; 0: the pool's query_timeout_ms */
-    struct task *task;                  /* as a query's; its queries take it over */
+    uint64_t timeout_ms;                /* from start to end; 0: the pool's query_timeout_ms */
+    struct task *task;                  /* as a query's; its queries get it */
     void *arg;
 
-    int status;             /* in on_done: 0 is committed, else as sql_query_fn lists */
-    struct sql_error error; /* its code and sqlstate; there is no message */
+    int status;             /* in on_done: 0: committed; else as sql_query_fn lists */
+    struct sql_error error; /* with code and sqlstate, without a message */
 
     /* private */
     struct list link; /* among the pool's */
@@ -49,34 +49,36 @@ struct sql_tx {
 MUST_USE int sql_tx_start(struct sql *sql, struct sql_tx *tx);
 
 /* sql_tx_query runs a statement inside the transaction, one at a time. Its on_done runs at most
- * once: not when the transaction is run anew, or ends by its deadline, first. The query has no
- * deadline of its own but timeout_ms, when set.
+ * once: not when the transaction runs again, or its deadline passes, first. The query has a
+ *       deadline of its own only if its timeout_ms is set.
  *
  * Returns: 0; UV_ECONNRESET: the connection is lost; UV_EINVAL, UV_EMSGSIZE: as sql_query_start;
- *          tx->status when the transaction has ended and on_done is about to run.
+ *          tx->status: the transaction has failed, and its on_done is about to run; UV_ECANCELED:
+ *          it is not open: it has not begun, or COMMIT is under way.
  */
 MUST_USE int sql_tx_query(struct sql_tx *tx, struct sql_query *query);
 
-/* sql_tx_command is sql_tx_query for what the server does not prepare, as MySQL does not CREATE
- * TRIGGER (error 1295): by the text protocol, without parameters. Rows are an error that costs the
- * connection: UV_EPROTO.
+/* sql_tx_command is sql_tx_query for statements that the server cannot prepare, such as CREATE
+ * TRIGGER (error 1295): by the text protocol, without parameters. A result with rows is UV_EPROTO,
+ * and breaks the connection.
  *
  * Returns: as sql_tx_query.
  */
 MUST_USE int sql_tx_command(struct sql_tx *tx, struct sql_query *query);
 
-/* sql_tx_commit makes it last; on_done says whether it did. After UV_ECONNRESET and UV_ETIMEDOUT
- * nobody knows. */
+/* sql_tx_commit commits; on_done gets the outcome. After UV_ECONNRESET and UV_ETIMEDOUT it is
+ * unknown. Harmless when the transaction has ended. */
 void sql_tx_commit(struct sql_tx *tx);
 
-/* sql_tx_rollback undoes everything; on_done gets `status`, a negative UV_*. */
+/* sql_tx_rollback rolls back; on_done gets `status`, a negative UV_*. Harmless when the transaction
+ * has ended. */
 void sql_tx_rollback(struct sql_tx *tx, int status);
 
-/* sql_tx_cancel gives the transaction up, whatever it is doing: its connection is closed, which
- * undoes it; on_done never runs. Harmless when the transaction has ended. */
+/* sql_tx_cancel cancels the transaction in any state: its connection is closed, which rolls it
+ * back; on_done never runs. Harmless when the transaction has ended. */
 void sql_tx_cancel(struct sql_tx *tx);
 
-/* sql_tx_fail ends a transaction with `status`, whatever it is doing; for sql_close. */
+/* sql_tx_fail ends a transaction with `status` in any state; on_done runs later. For sql_close. */
 void sql_tx_fail(struct sql_tx *tx, int status);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sql_value.h - what goes into a statement and what comes out of it: typed values, rows, errors.
+ * sql_value.h - parameters and results of statements: typed values, rows, errors.
  *
  * Memory: texts and blobs are views. A parameter's bytes are the caller's until the query ends; a
  *         result and all it points at lies in the arena that the query named.
@@ -36,9 +36,9 @@ struct sql_row {
     struct sql_value values[]; /* as many as the result has columns */
 };
 
-/* What the server, or the client library, said went wrong. */
+/* An error of the server or of the client library. */
 struct sql_error {
-    unsigned code;      /* 1062, 2013 ...; 0: none, or the failure is our own (a deadline, a cap) */
+    unsigned code;      /* 1062, 2013 ...; 0: none, or a failure of our own (a deadline, a limit) */
     char sqlstate[6];   /* "23000" */
     struct str message; /* for logs; never for peers */
 };
@@ -46,7 +46,7 @@ struct sql_error {
 struct sql_result {
     int status; /* 0, or what sql_query_fn lists */
     struct sql_error error;
-    uint64_t affected_rows; /* by INSERT, UPDATE, DELETE; rows that really changed */
+    uint64_t affected_rows; /* by INSERT, UPDATE, DELETE; an UPDATE counts only changed rows */
     uint64_t insert_id;     /* of an AUTO_INCREMENT column */
     size_t column_count;
     size_t row_count;
