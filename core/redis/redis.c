@@ -15,7 +15,7 @@
 
 struct redis {
     struct redis_conn conn;
-    struct redis_call **slots; /* owned; NULL in one: its call was given up */
+    struct redis_call **slots; /* owned; a NULL slot: its call has ended without a reply */
     uint64_t slot_mask;
     uint64_t oldest; /* sequence of the next reply */
     uint64_t next;   /* sequence of the next command */
@@ -45,13 +45,13 @@ static enum redis_result result_of(int status)
     }
 }
 
-/* waker_of is what wakes a call's task: the reply in its place of the pipeline. */
+/* waker_of is the waker of a call's task: the reply at its place in the pipeline. */
 static struct task_waker waker_of(const struct redis_call *call)
 {
     return (struct task_waker){.kind = "redis", .id = call->sequence};
 }
 
-/* leave takes a call out of the client: from here on it is the caller's again. */
+/* leave takes a call off the client: it is the caller's again. */
 static void leave(struct redis_call *call, int status)
 {
     struct redis *redis = call->redis;
@@ -154,10 +154,10 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
     return 0;
 }
 
-/* --- what the connection tells --- */
+/* --- events of the connection --- */
 
-/* is_misplaced tells that this server will refuse the next commands, too: it was demoted, it loads
- * its data, or it forgot who we are. Another greeting finds out, or finds another server. */
+/* is_misplaced tells whether this server will refuse the next commands, too: it was demoted, loads
+ * its data, or has lost our login. Another greeting finds out, or reaches another server. */
 static bool is_misplaced(const struct redis_reply *reply)
 {
     const struct redis_refusal *refusal =
@@ -177,7 +177,7 @@ static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
         redis_conn_drop(rc, UV_EPROTO, STR("a reply to no command"));
         return;
     }
-    /* before the call hears of it, so that it does not send the next one to the same server */
+    /* before on_reply, so that it cannot send the next command to the same server */
     if (is_misplaced(reply)) {
         redis_conn_drop(rc, UV_ECONNRESET, reply->text);
     }
@@ -205,7 +205,7 @@ static void on_heartbeat(struct redis_call *call, int status, const struct redis
     if (status == 0) {
         redis->latency_ns = clock_now_ns() - call->start_ns;
     }
-    if (reply != NULL && redis_conn_is_ready(&redis->conn)) { /* a lost one is told of as such */
+    if (reply != NULL && redis_conn_is_ready(&redis->conn)) { /* else log_outage reports it */
         redis_conn_note_refusal(&redis->conn,
                                 status == 0 ? NULL : redis_reply_refusal(reply->text));
     }
@@ -221,7 +221,7 @@ static void beat(struct redis_conn *rc)
             options, options->probe_key == NULL ? REDIS_STEP_PING : REDIS_STEP_PROBE, &command);
         const int status = redis_send(redis, &redis->heartbeat, command.args, command.count,
                                       options->stall_timeout_ms);
-        (void)status; /* a queue that is full gets its replies without a PING of ours */
+        (void)status; /* while the queue is full, other replies show that the server is alive */
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_ask.c - calls in memory of their own, which goes when they end.
+ * redis_ask.c - calls in memory of their own, which is freed when they end.
  *
- * The request is held by the call, and by a refusal that is to be told.
+ * The request is held by the call, or by a deferred refusal.
  */
 #include "core/redis/redis_ask.h"
 

@@ -6,7 +6,7 @@
  *
  * Flow:    redis_ask -> redis_send -> on_done; redis_tell -> redis_send
  * Failure: on_done gets a status, also when the command was refused. When the request is cancelled,
- *          its commands are given up, and each on_done gets UV_ECANCELED. When memory is missing
+ *          its commands are cancelled, and each on_done gets UV_ECANCELED. When memory is missing
  *          for the ask itself, the request is cancelled, with 503, and on_done does not run.
  * Memory:  an ask holds its request, so `arg` may be the request, or lie in its arena. Arguments
  *          are copied.
@@ -30,19 +30,22 @@ struct redis_command {
 
 /* A redis_asked_fn gets the end of a command, once.
  *
- * status: as a redis_reply_fn's; or what redis_send refused it with. reply: as there. */
+ * status: as a redis_reply_fn's; or an error of redis_send; UV_ECANCELED: the request was cancelled
+ *         or has ended.
+ * reply:  as there. */
 typedef void (*redis_asked_fn)(void *arg, int status, const struct redis_reply *reply);
 
-/* redis_ask sends a command for a request. on_done runs exactly once, later.
+/* redis_ask sends a command for a request. on_done runs exactly once, later; but not at all when
+ * memory is missing for the ask itself, and the request is cancelled instead.
  *
- * ref: http_ref's or grpc_ref's; all zero: nobody's, and when memory is missing on_done gets
- *      UV_ENOMEM at once.
+ * ref: http_ref's or grpc_ref's; all zero: for no request. Then on_done gets UV_ENOMEM at once when
+ *      memory is missing.
  */
 void redis_ask(struct redis *redis, struct task_ref ref, const struct redis_command *command,
                redis_asked_fn on_done, void *arg);
 
-/* redis_tell sends a command whose reply nobody waits for. What fails is counted as each command
- * is, and an error that Redis answers is logged. */
+/* redis_tell sends a command without a request and without on_done. An error reply is logged; other
+ * failures are counted, as for each command. */
 void redis_tell(struct redis *redis, const struct redis_command *command);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_command.h - a command as Redis reads it: an array of strings, each with its length.
+ * redis_command.h - encodes a command for Redis: an array of strings, each with its length.
  *
- * hiredis would allocate each command; this one goes straight into the output queue.
+ * hiredis would allocate each command; this writes it straight into the output queue.
  *
  * Source: https://redis.io/docs/reference/protocol-spec/ (RESP2, "Sending commands").
  */

@@ -14,10 +14,10 @@
 #include "core/redis/redis_command.h"
 #include "core/telemetry/log.h"
 
-/* A recovery is noticed within 2 s: the longest wait and a greeting fit in. */
+/* A recovery is noticed within 2 s, the longest wait and a greeting. */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LAST_MS  1500
-#define STABLE_MS        5000 /* a connection that lived so long was no failure */
+#define STABLE_MS        5000 /* a connection that lasted this long was no failed attempt */
 
 static void dial_next(struct redis_conn *rc);
 
@@ -87,7 +87,7 @@ void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *
               reason == NULL ? 3 : ARRAY_COUNT(fields)); /* the last two say why */
 }
 
-/* log_outage is one line for an outage, however many attempts it lasts. */
+/* log_outage logs one line for an outage; further attempts are debug. */
 static void log_outage(struct redis_conn *rc, const char *message)
 {
     LOG(rc->is_outage_logged ? LOG_DEBUG : LOG_WARN, "redis", message,
@@ -100,7 +100,7 @@ static void on_retry(uv_timer_t *timer);
 
 static void retry_later(struct redis_conn *rc)
 {
-    dial_forget(&rc->dial); /* a name is looked up anew: after a failover it moves */
+    dial_forget(&rc->dial); /* a name is looked up again: a failover may change its address */
     rc->state = REDIS_WAITING;
     /* cannot fail: the callback is set and the handle is not closing */
     (void)uv_timer_start(&rc->retry, on_retry, backoff_ms(rc->attempts), 0);
@@ -164,7 +164,7 @@ void redis_conn_close(struct redis_conn *rc)
     REQUIRE(rc->state != REDIS_CLOSING);
     rc->state = REDIS_CLOSING;
     rc->lost_status = UV_ECANCELED;
-    rc->closing_parts = 1; /* the timer is always there, so on_closed is never from inside here */
+    rc->closing_parts = 1; /* the timer, which always closes later: so does on_closed run later */
     uv_close((uv_handle_t *)&rc->retry, on_retry_closed);
     if (rc->has_socket) {
         rc->closing_parts++;
@@ -175,13 +175,13 @@ void redis_conn_close(struct redis_conn *rc)
     dial_forget(&rc->dial);
 }
 
-/* on_gone runs when the socket is closed, whoever closed it. */
+/* on_gone: the socket has closed, for any reason. */
 static void on_gone(void *arg)
 {
     struct redis_conn *rc = arg;
     const bool is_part = rc->state == REDIS_CLOSING;
     const bool was_ready = rc->was_ready;
-    /* before on_lost, which may close us: then nothing of this socket is left to wait for */
+    /* before on_lost, which may call redis_conn_close: that must not wait for this socket */
     rc->conn = NULL;
     rc->has_socket = false;
     rc->was_ready = false;
@@ -250,8 +250,8 @@ static void take_greeting(struct redis_conn *rc, const struct redis_reply *reply
     const struct redis_refusal *refusal =
         reply->type == REDIS_ERROR ? redis_reply_refusal(reply->text) : NULL;
     const bool is_misplaced = refusal != NULL && refusal->is_misplaced;
-    /* a name is decoration, and proxies know no CLIENT; who takes no writes for now may give
-     * answers */
+    /* proxies do not know CLIENT, and the name is optional; a server that takes no writes for now
+     * may still answer reads */
     const bool may_fail = step == REDIS_STEP_SETNAME || (step == REDIS_STEP_PROBE && !is_misplaced);
     if (reply->type == REDIS_ERROR && !may_fail) {
         redis_conn_drop(rc, UV_EREMOTEIO, reply->text);
@@ -270,8 +270,7 @@ static int take_replies(struct redis_conn *rc)
         if (n <= 0) {
             return n;
         }
-        rc->quiet_ticks =
-            0; /* not with each byte: what seems to begin a reply may be none, and never end */
+        rc->quiet_ticks = 0; /* for a whole reply, since a partial one may never end */
         if (rc->state == REDIS_GREETING) {
             take_greeting(rc, reply);
         } else {
@@ -308,7 +307,7 @@ static void on_end(struct conn *conn, int status)
 static void on_timeout(struct conn *conn)
 {
     struct redis_conn *rc = conn->ctx;
-    /* ticks are counted, not time: when the loop was held up itself, replies may wait unread */
+    /* ticks are counted, not time: when the loop was held, replies may wait unread */
     if (rc->state == REDIS_GREETING || ++rc->quiet_ticks >= REDIS_QUIET_TICKS_MAX) {
         redis_conn_drop(rc, UV_ETIMEDOUT, STR(""));
         return;
@@ -319,7 +318,7 @@ static void on_timeout(struct conn *conn)
 
 static void on_drained(struct conn *conn)
 {
-    (void)conn; /* nobody is told to stop: redis_conn_write refuses instead */
+    (void)conn; /* no writer waits: redis_conn_write refuses instead */
 }
 
 static void on_close(struct conn *conn)
@@ -410,7 +409,7 @@ int redis_conn_open(struct redis_conn *rc, struct loop *loop, const struct redis
     dial_init(&rc->dial, rc->options.lookups, rc->options.host, rc->options.port, on_resolved);
     (void)uv_timer_init(loop_uv(loop), &rc->retry); /* cannot fail */
     rc->retry.data = rc;
-    /* from a callback of its own: what it finds out must not be told from inside this call */
+    /* in a callback of its own: the owner's callbacks must not run from inside this call */
     (void)uv_timer_start(&rc->retry, on_retry, 0, 0);
     return 0;
 }

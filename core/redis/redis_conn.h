@@ -4,11 +4,11 @@
  *
  * Flow:    redis_conn_open -> dial -> AUTH, SELECT, CLIENT SETNAME, PING in one write -> on_ready
  *          -> redis_conn_write, on_reply ... -> on_lost -> backoff -> dial ... -> redis_conn_close
- * Failure: whatever goes wrong (refused, reset, silent, garbage, a reply too long) drops the
- *          connection: on_lost once if it was ready, then another attempt. Each outage and each
- *          recovery is logged once.
- * Memory:  a 64 KiB read buffer; what is queued is bounded by max_queue_bytes, what arrives by
- *          max_reply_bytes.
+ * Failure: any failure (refused, reset, silent, a malformed or too long reply) drops the
+ *          connection:
+ *          on_lost once if it was ready, then another attempt. Each outage and each recovery is
+ *          logged once.
+ * Memory:  a 64 KiB read buffer; max_queue_bytes limits queued commands, max_reply_bytes a reply.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_CONN_H
@@ -21,8 +21,8 @@
 #include "core/redis/redis_reader.h"
 
 #define REDIS_ERROR_BYTES 128 /* text of the last failure and a NUL */
-#define REDIS_QUIET_TICKS_MAX                                                                      \
-    3 /* ticks without a whole reply, each with a PING, until it is dropped */
+/* A connection is dropped after so many ticks, each with a PING, without a whole reply. */
+#define REDIS_QUIET_TICKS_MAX 3
 
 enum redis_conn_state {
     REDIS_WAITING,   /* until the next attempt */
@@ -35,7 +35,7 @@ enum redis_conn_state {
 
 struct redis_conn;
 
-/* What the owner wants to know. None of them is called from inside a redis_conn_ function. */
+/* The owner's callbacks. None of them runs from inside a redis_conn_ function. */
 struct redis_conn_events {
     void (*on_ready)(struct redis_conn *rc);
     void (*on_reply)(struct redis_conn *rc,
@@ -67,8 +67,7 @@ struct redis_conn {
     uint64_t ready_count;
     uint64_t quiet_ticks;
     enum redis_step step; /* of the greeting, whose reply is next */
-    const char
-        *refusal; /* why the server refuses to work, a literal; NULL: it does not, or is away */
+    const char *refusal;  /* why the server refuses commands, a literal; NULL: it does not */
     char error[REDIS_ERROR_BYTES];
 };
 
@@ -82,27 +81,29 @@ MUST_USE int redis_conn_open(struct redis_conn *rc, struct loop *loop,
                              const struct redis_conn_events *events);
 
 /* redis_conn_close closes for good: on_lost if it is ready, then on_closed, both later. A look-up
- * of the host's name that has begun is waited for. */
+ * of the host's name is cancelled, and not waited for. */
 void redis_conn_close(struct redis_conn *rc);
 
 /* redis_conn_is_ready tells whether redis_conn_write would be accepted. */
 bool redis_conn_is_ready(const struct redis_conn *rc);
 
-/* redis_conn_write queues one command; all of a turn leave in one write.
+/* redis_conn_write queues one command; all commands of a turn are sent in one write.
  *
- * Returns: 0; UV_ENOTCONN; UV_EBUSY when too much is queued; UV_E2BIG when it alone is too much;
- *          UV_ENOMEM.
+ * Returns: 0; UV_ENOTCONN; UV_EBUSY: too many bytes are queued; UV_E2BIG: the command alone is more
+ *          than max_queue_bytes; UV_ENOMEM.
  */
 MUST_USE int redis_conn_write(struct redis_conn *rc, const struct str *args, size_t count);
 
-/* redis_conn_note_refusal takes what the last check says: NULL: the server works. Each way is
- * logged. */
+/* redis_conn_note_refusal sets rc->refusal by the result of a check, and logs a change.
+ *
+ * refusal: NULL: the server accepts commands.
+ */
 void redis_conn_note_refusal(struct redis_conn *rc, const struct redis_refusal *refusal);
 
-/* redis_conn_drop gives the connection up and tries again; harmless when there is none.
+/* redis_conn_drop closes the connection and connects again; harmless when there is none.
  *
- * status: what on_lost gets. reason: for the log and redis_conn.error; an empty view takes
- *         libuv's words for status.
+ * status: for on_lost.
+ * reason: for the log and redis_conn.error; an empty view takes libuv's text for status.
  */
 void redis_conn_drop(struct redis_conn *rc, int status, struct str reason);
 

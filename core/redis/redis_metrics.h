@@ -13,17 +13,17 @@
 #define REDIS_OPERATIONS_MAX     48
 #define REDIS_OPERATION_NAME_MAX 16
 
-/* How a command ended; the label error_type says it. */
+/* How a command ended: the label error_type. */
 enum redis_result {
     REDIS_RESULT_OK,        /* "" */
-    REDIS_RESULT_ERROR,     /* "server_error": the server said no */
+    REDIS_RESULT_ERROR,     /* "server_error": the server answered with an error */
     REDIS_RESULT_TIMEOUT,   /* "timeout" */
     REDIS_RESULT_LOST,      /* "connection": it broke first */
-    REDIS_RESULT_CANCELLED, /* "cancelled": by the caller */
+    REDIS_RESULT_CANCELLED, /* "cancelled": by the caller, or redis_close */
     REDIS_RESULT_COUNT,
 };
 
-/* A command's name with its series, found without a look-up once it was seen. */
+/* A command's name with its series. */
 struct redis_operation {
     char name[REDIS_OPERATION_NAME_MAX];
     size_t name_len;
@@ -34,7 +34,7 @@ struct redis_operation {
 struct redis_metrics {
     struct metric_family *duration; /* NULL until redis_metrics_register: nothing is counted */
     struct redis_operation operations[REDIS_OPERATIONS_MAX];
-    size_t operation_count; /* the first is for names that did not fit */
+    size_t operation_count; /* the first is "other", for names without one of their own */
     uint64_t *refused;
 };
 
@@ -44,8 +44,8 @@ struct redis_metrics {
  */
 MUST_USE int redis_metrics_register(struct redis_metrics *rm, struct metrics *metrics);
 
-/* redis_metrics_operation finds the series of a command by its name; NULL when nothing is counted.
- */
+/* redis_metrics_operation finds or makes the operation of a command; NULL when nothing is
+ * counted. */
 struct redis_operation *redis_metrics_operation(struct redis_metrics *rm, struct str name);
 
 /* redis_metrics_name is a command's name, which lives as long as the process; NULL when nothing is

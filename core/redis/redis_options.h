@@ -13,14 +13,14 @@ struct redis_options {
     struct lookups *lookups; /* dial_init's */
     uint16_t port;
     const char *password;        /* NULL or "": none */
-    const char *client_name;     /* what CLIENT LIST shows; without blanks */
-    const char *probe_key;       /* written by each check, as writes may be refused; NULL: PING */
+    const char *client_name;     /* for CLIENT LIST, without blanks; NULL: none */
+    const char *probe_key;       /* that each check writes, since writes may fail; NULL: PING */
     uint64_t db;                 /* SELECT */
     uint64_t command_timeout_ms; /* 1000: of a command that names none */
     uint64_t connect_timeout_ms; /* 2000: from the first SYN to the end of the greeting */
     uint64_t stall_timeout_ms;   /* 3000: without a whole reply; then a connection is dropped */
-    size_t max_pending;          /* 16384: commands waiting for their reply; rounded to 2^n */
-    size_t max_queue_bytes;      /* 16 MiB: commands the socket has not taken yet */
+    size_t max_pending;          /* 16384: commands that wait for a reply; rounded up to 2^n */
+    size_t max_queue_bytes;      /* 16 MiB: commands that the socket has not taken yet */
     size_t max_reply_bytes;      /* 16 MiB: memory of one reply */
 };
 

@@ -19,7 +19,7 @@ struct redis_pubsub {
     bool is_closing;
 };
 
-/* What a walk over the subscriptions looks for, and tells them. */
+/* An event, and the channel whose subscriptions get it. */
 struct news {
     bool is_pattern;
     struct str channel; /* as subscribed */
@@ -29,8 +29,9 @@ struct news {
 
 typedef void (*tell_fn)(struct redis_subscription *sub, const struct news *news);
 
-/* walk calls `tell` for each subscription that was there when it began, whatever callbacks do to
- * the list: who was told moves to its end, where new ones go too. */
+/* walk calls `tell` for each subscription that was there when it began, even if callbacks change
+ * the
+ * list: a visited subscription moves to the end, where new ones are added, too. */
 static void walk(struct redis_pubsub *pubsub, const struct news *news, tell_fn tell)
 {
     pubsub->walk++;
@@ -86,7 +87,7 @@ static void tell_message(struct redis_subscription *sub, const struct news *news
 static void send_command(struct redis_pubsub *pubsub, const struct str *args, size_t count)
 {
     if (!redis_conn_is_ready(&pubsub->conn)) {
-        return; /* on_ready sends what is still wanted then */
+        return; /* on_ready sends the subscriptions of that time */
     }
     const int status = redis_conn_write(&pubsub->conn, args, count);
     if (status < 0) {
@@ -137,7 +138,7 @@ static struct str item(const struct redis_reply *reply, size_t i)
     return has_text ? reply->items[i].text : STR("");
 }
 
-/* on_reply takes what the server pushes; answers to PING and to UNSUBSCRIBE are not of interest. */
+/* on_reply handles the server's pushes; it ignores the answers to PING and UNSUBSCRIBE. */
 static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
 {
     struct redis_pubsub *pubsub = owner_of(rc);

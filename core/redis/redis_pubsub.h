@@ -18,17 +18,17 @@
 
 struct redis_pubsub;
 
-/* A wish for messages, in the caller's memory until redis_unsubscribe or the pubsub's on_closed.
- * Any callback may subscribe and unsubscribe any subscription. */
+/* A subscription, in the caller's memory until redis_unsubscribe or the pubsub's on_closed. Its
+ * callbacks may subscribe and unsubscribe any subscription. */
 struct redis_subscription {
-    struct str channel; /* borrowed as long */
+    struct str channel; /* borrowed until then */
     bool is_pattern;    /* PSUBSCRIBE: channel has *, ? and [] */
     void (*on_message)(struct redis_subscription *sub, struct str channel,
                        struct str payload); /* both borrowed until it returns */
-    void (*on_live)(struct redis_subscription *sub, bool is_live); /* NULL for nobody */
+    void (*on_live)(struct redis_subscription *sub, bool is_live); /* may be NULL */
     struct redis_pubsub *pubsub;                                   /* NULL unless subscribed */
     struct list link;
-    uint64_t walk; /* the last one that it was told of */
+    uint64_t walk; /* number of the last walk that has visited it */
     bool is_live;  /* the server has confirmed it on this connection */
 };
 
@@ -40,23 +40,23 @@ struct redis_subscription {
 MUST_USE int redis_pubsub_open(struct loop *loop, const struct redis_options *options,
                                struct redis_pubsub **ret_pubsub);
 
-/* redis_pubsub_close closes the connection and frees the client; no subscription hears anything any
- * more. on_closed runs last, later. */
+/* redis_pubsub_close closes the connection and frees the client; no callback of a subscription runs
+ * any more. on_closed runs last, later. */
 void redis_pubsub_close(struct redis_pubsub *pubsub, void (*on_closed)(void *arg), void *arg);
 
-/* redis_subscribe asks for the messages of a channel, now or as soon as there is a connection. Any
- * number of subscriptions may have one channel; each is told. Without a connection nothing is said
- * until there is one: redis_pubsub_is_ready. No callback runs inside it, and none belongs to a
- * request: http_resume goes on with one that waits for news.
+/* redis_subscribe subscribes to a channel, now or when there is a connection, and again after each
+ * reconnect. Several subscriptions may have the same channel; each gets its messages. No callback
+ * runs inside it. Callbacks run without a current task: http_resume resumes a request that waits
+ * for a message.
  *
- * sub: everything up to on_live is set, the rest not.
+ * sub: everything up to on_live is set, the rest is zero.
  */
 void redis_subscribe(struct redis_pubsub *pubsub, struct redis_subscription *sub);
 
-/* redis_unsubscribe ends a subscription at once; harmless when it is none. */
+/* redis_unsubscribe ends a subscription at once; harmless when it is not subscribed. */
 void redis_unsubscribe(struct redis_subscription *sub);
 
-/* redis_pubsub_is_ready tells whether the connection is there. */
+/* redis_pubsub_is_ready tells whether the connection is ready. */
 bool redis_pubsub_is_ready(const struct redis_pubsub *pubsub);
 
 /* redis_pubsub_register_metrics adds the connection's series.

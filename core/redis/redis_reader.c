@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_reader.c - hiredis' parser, building replies of our own kind in an arena.
+ * redis_reader.c - hiredis' parser, which builds our own kind of replies in an arena.
  *
  * hiredis calls one of the create functions for each element, an array's before its items'.
  */
@@ -13,7 +13,7 @@
 /* hiredis frees its buffer when it is empty and larger than this. */
 #define KEPT_BUFFER_BYTES (64u << 10)
 
-/* place_reply is where a reply goes: into its array, or alone. */
+/* place_reply returns the memory of a reply: in its array, or new. */
 static struct redis_reply *place_reply(const redisReadTask *task)
 {
     struct redis_reader *reader = task->privdata;
@@ -125,7 +125,7 @@ int redis_reader_feed(struct redis_reader *reader, const char *data, size_t len)
 {
     REQUIRE(len <= REDIS_READER_FEED_BYTES);
     const redisReader *parser = reader->parser;
-    /* a string is built when it is there as a whole; until then it waits in hiredis' buffer */
+    /* hiredis keeps a string in its buffer until it is complete */
     if (parser->len - parser->pos + len > reader->max_reply_bytes) {
         return UV_EMSGSIZE;
     }

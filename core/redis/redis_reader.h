@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_reader.h - bytes of a Redis connection in, replies out.
+ * redis_reader.h - parses the bytes of a Redis connection into replies.
  *
- * Flow:    redis_reader_feed -> redis_reader_next until it wants more bytes -> feed ...
- * Memory:  a reply lives in an arena until the next redis_reader_next; what one reply may take is
- *          bounded, whether it has arrived as a whole or not.
+ * Flow:    redis_reader_feed -> redis_reader_next until it needs more bytes -> feed ...
+ * Memory:  a reply lives in an arena until the next redis_reader_next; the memory of one reply is
+ *          limited, complete or not.
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_READER_H
@@ -20,7 +20,7 @@ struct redisReader; /* hiredis' */
 
 struct redis_reader {
     struct redisReader *parser; /* owned; NULL until redis_reader_reset */
-    struct arena arena;         /* the reply, whole or in the making */
+    struct arena arena;         /* the reply, complete or not */
     size_t max_reply_bytes;
     bool is_whole; /* the arena holds a reply that was handed out */
 };
@@ -31,7 +31,7 @@ void redis_reader_init(struct redis_reader *reader, size_t max_reply_bytes);
 /* redis_reader_deinit frees everything. */
 void redis_reader_deinit(struct redis_reader *reader);
 
-/* redis_reader_reset forgets all bytes, for a new connection.
+/* redis_reader_reset drops all bytes, for a new connection.
  *
  * Returns: 0; UV_ENOMEM.
  */
@@ -45,10 +45,9 @@ MUST_USE int redis_reader_feed(struct redis_reader *reader, const char *data, si
 
 /* redis_reader_next takes one reply from what was fed.
  *
- * Returns: 1 with *ret_reply set, valid until the next call; 0 when more bytes are needed;
- *          UV_EPROTO when the bytes are no RESP2 or nested more than seven deep; UV_EMSGSIZE when
- *          the reply is too long, or memory is missing. After an error only reset and deinit are
- *          left.
+ * Returns: 1 with *ret_reply set, valid until the next call; 0: more bytes are needed; UV_EPROTO:
+ *          the bytes are not RESP2, or nested more than seven deep; UV_EMSGSIZE: the reply is too
+ *          long, or memory is missing. After an error only reset and deinit may follow.
  */
 MUST_USE int redis_reader_next(struct redis_reader *reader, const struct redis_reply **ret_reply);
 

@@ -28,17 +28,17 @@ struct redis_reply {
  * "NOSCRIPT No matching script". */
 bool redis_reply_has_code(const struct redis_reply *reply, struct str code);
 
-/* What a refusal says of the server as a whole. */
+/* An error that concerns the server as a whole. */
 struct redis_refusal {
     const char *code;   /* the error's first word */
-    const char *reason; /* a literal that strangers may read */
-    bool is_misplaced;  /* this server will refuse the next commands, too: connect anew */
+    const char *reason; /* a literal without secrets */
+    bool is_misplaced;  /* this server will refuse the next commands, too: connect again */
 };
 
-/* redis_reply_refusal finds what an error says of the server as a whole.
+/* redis_reply_refusal finds the refusal of an error.
  *
- * text:    of an error.
- * Returns: NULL: it is about one command, or about who we are.
+ * text:    of the error.
+ * Returns: the refusal; NULL: the error concerns one command, or our login.
  */
 const struct redis_refusal *redis_reply_refusal(struct str text);
 

@@ -21,7 +21,7 @@ void redis_script_init(struct redis_script *script, const char *text)
     redis_call_init(&script->load, NULL, on_loaded);
 }
 
-/* learn_sha asks for the hash; until the answer is there, and when it fails, EVAL does. */
+/* learn_sha asks for the hash; until the answer comes, and if it fails, EVAL is used. */
 static void learn_sha(struct redis *redis, struct redis_script *script)
 {
     if (!script->has_sha && script->load.redis == NULL) {
@@ -64,7 +64,7 @@ static void on_reply(struct redis_call *call, int status, const struct redis_rep
 {
     struct redis_eval *eval = CONTAINER_OF(call, struct redis_eval, call);
     if (status == UV_EREMOTEIO && redis_reply_has_code(reply, STR("NOSCRIPT"))) {
-        /* the call is the caller's again, so ours: it goes out once more */
+        /* the call has ended, so it can be sent again */
         status = send_text(eval, left_ms(eval));
         if (status == 0) {
             return;

@@ -3,7 +3,7 @@
  * redis_script.h - Lua scripts in Redis, called by their hash once the server has loaded them.
  *
  * Flow:    first use: SCRIPT LOAD and EVAL in one write -> afterwards EVALSHA -> NOSCRIPT (the
- *          server was restarted or flushed): EVAL, which also gives it the script again
+ *          server was restarted or flushed): EVAL, which loads the script again
  * Thread:  the loop.
  */
 #ifndef TOQ_CORE_REDIS_REDIS_SCRIPT_H
@@ -24,10 +24,10 @@ struct redis_script {
 /* One run of a script, in the caller's memory until on_reply runs or redis_eval_cancel returns. */
 struct redis_eval {
     struct redis_script *script;
-    const struct str *args; /* keys, then arguments: borrowed until then, with what they point at */
+    const struct str *args; /* keys, then arguments: borrowed until then, with their bytes */
     size_t key_count;
     size_t count;
-    uint64_t timeout_ms; /* as redis_send has it; for both attempts together */
+    uint64_t timeout_ms; /* as redis_send's, for both attempts together */
     void (*on_reply)(struct redis_eval *eval, int status,
                      const struct redis_reply *reply); /* as redis_reply_fn */
     struct redis *redis;
@@ -44,12 +44,13 @@ void redis_script_init(struct redis_script *script, const char *text);
 /* redis_eval_send runs a script.
  *
  * eval:    everything up to on_reply is set, the rest not; at most REDIS_EVAL_ARGS_MAX args.
- * task:    as redis_call_init has it.
- * Returns: as redis_send. on_reply may also get UV_EBUSY, when the second attempt was refused.
+ * task:    as redis_call_init's.
+ * Returns: as redis_send. on_reply may also get an error of redis_send, when the second attempt was
+ *          refused.
  */
 MUST_USE int redis_eval_send(struct redis *redis, struct redis_eval *eval, struct task *task);
 
-/* redis_eval_cancel gives a run up: on_reply never runs. Harmless when it has. */
+/* redis_eval_cancel cancels a run: on_reply never runs. Harmless when it has run. */
 void redis_eval_cancel(struct redis_eval *eval);
 
 #endif
