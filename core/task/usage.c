@@ -10,17 +10,17 @@
 
 #define CALIBRATE_NS (10 * NS_PER_MS)
 #define ENDED_AHEAD  8 /* answers are written in about the order in which requests ended */
-#define SLEPT_NS     (20 * NS_PER_US) /* libuv counts the call itself as idle time, too */
-#define TICKS_PER_NS 1                /* until it is measured: of the order of all machines */
+#define SLEPT_NS     (20 * NS_PER_US) /* libuv counts the system call itself as idle time, too */
+#define TICKS_PER_NS 1                /* until it is measured: the order of magnitude */
 
 _Thread_local struct usage *usage_own;
 
-/* What the thread had used when it was read last, whichever loop it ran. */
+/* The thread's CPU time at the last reading, by the account of any loop. */
 static _Thread_local uint64_t counted_ns;
 
 static double to_ns(const struct usage *a, uint64_t ticks)
 {
-    return (double)(int64_t)ticks * a->ns_per_tick; /* of an unsigned number takes twice as long */
+    return (double)(int64_t)ticks * a->ns_per_tick; /* converting an unsigned takes twice as long */
 }
 
 static uint64_t to_ticks(const struct usage *a, double ns)
@@ -62,8 +62,8 @@ static double sum_window(const struct usage *a, uint32_t label_count)
     return to_ns(a, ticks);
 }
 
-/* share_out gives the labels what the thread has used since the last reading. What none of them is
- * known to have used is the loop's: it polled. */
+/* share_out divides the thread's CPU time since the last reading among the labels. The rest is the
+ * loop's: it polled. */
 static void share_out(struct usage *a, uint64_t used_ns)
 {
     const uint32_t label_count = label_get_count();
@@ -84,7 +84,7 @@ static void share_out(struct usage *a, uint64_t used_ns)
     METRIC_ADD(&a->totals->ns[USAGE_CPU][LABEL_NONE], rest_ns);
 }
 
-/* read_clock asks the thread's clock. Returns: what it has used since the last reading. */
+/* read_clock reads the thread's CPU clock. Returns: the time since the last reading. */
 static uint64_t read_clock(struct usage *a)
 {
     const uint64_t cpu_ns = usage_thread_ns();
@@ -107,7 +107,7 @@ static void note_reading(struct usage *a)
 
 /* --- start --- */
 
-/* wait_for_rate: the first rate is good to a hundredth, and becomes better with each reading. */
+/* wait_for_rate: the first rate is good to a hundredth; each reading improves it. */
 static void wait_for_rate(struct usage *a)
 {
     uint64_t now_ns;
@@ -138,12 +138,12 @@ void usage_start(struct usage *a)
     a->read_ns = clock_now_ns();
     memset(a->window, 0, sizeof(a->window));
     usage_own = a;
-    share_out(a, read_clock(a)); /* what it has used before this is of no callback */
+    share_out(a, read_clock(a)); /* the time before this belongs to no callback */
 }
 
 /* --- callbacks --- */
 
-/* without_idle is what is left of a poll, and of what followed it, when the sleep is taken off. */
+/* without_idle subtracts the sleep from the ticks of a poll and of what followed it. */
 static uint64_t without_idle(const struct usage *a, uint64_t ticks)
 {
     const uint64_t idle_ns = uv_metrics_idle_time(a->uv) - a->poll_idle_ns;
@@ -151,7 +151,7 @@ static uint64_t without_idle(const struct usage *a, uint64_t ticks)
     return ticks > idle_ticks ? ticks - idle_ticks : 0;
 }
 
-/* count_long counts what has run so long that the thread's clock is to be asked. */
+/* count_long counts so many ticks that the thread's clock must be read. */
 static void count_long(struct usage *a, uint64_t ticks)
 {
     if (a->last_ticks - ticks == a->poll_ticks) {
@@ -197,7 +197,7 @@ void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_
     }
 }
 
-/* count_now counts up to now without a change of who runs. */
+/* count_now counts up to now, and keeps label and cell. */
 static void count_now(struct usage *a)
 {
     usage_count(a, a->label, a->cell);
@@ -227,7 +227,7 @@ static void observe_ended(struct usage *a)
             metric_observe(ended->seconds, ns * 1e-9);
         }
         if (ended->ret_ns != NULL) {
-            /* release: another thread may wait for it, and reads what stands beside it then */
+            /* release: another thread may wait for it, and then reads the rest of the record */
             __atomic_store_n(ended->ret_ns, (uint64_t)ns, __ATOMIC_RELEASE);
         }
     }
@@ -253,8 +253,8 @@ void usage_add_ns(uint64_t *cell, uint64_t ns)
     }
 }
 
-/* find_ended finds the ticks of a request that has ended in this turn, about in the order in which
- * they ended; NULL: it has not, or in another order. */
+/* find_ended finds the ticks of a request that has ended in this turn, among the next ENDED_AHEAD;
+ * NULL: it is not there. */
 static uint64_t *find_ended(struct usage *a, uint64_t task_id)
 {
     const uint32_t left = a->ended_count - a->ended_next;

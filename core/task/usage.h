@@ -3,20 +3,20 @@
  * usage.h - CPU time by task and by label on a loop's thread, and by the label of their jobs on
  * other threads.
  *
- * Time follows the label, as samples of the CPU profile do: what runs while a label is set is that
- * label's, and what runs while none is, the loop's own, "[loop]": the poll, reads, and the parsing
- * of a head whose route is not known yet. What is written for several requests at once is the last
- * one's.
+ * Time follows the label, as samples of the CPU profile do: code that runs while a label is set
+ * counts for that label; without a label, for the loop itself, "[loop]": polls, reads, and the
+ * parsing of a head whose route is not known yet. A write for several requests counts for the last
+ * of them.
  *
- * A callback is measured by the counter of ticks.h. Of one that takes USAGE_LONG_NS or longer that
- * says little, since it may have slept or lost its processor: the thread's CPU clock is read, and
- * the callback gets what the short ones before it leave of the time since the last reading. At the
- * end of a turn the clock is read when the last reading is USAGE_WINDOW_NS old; all labels together
- * are then exactly the thread's CPU time.
+ * A callback is measured by the counter of ticks.h. That does not suffice for one that takes
+ * USAGE_LONG_NS or longer, since it may have slept or been preempted: then the thread's CPU clock
+ * is read, and the callback gets the time since the last reading less that of the short callbacks
+ * in between. At the end of a turn the clock is read if the last reading is USAGE_WINDOW_NS old;
+ * all labels together are then exactly the thread's CPU time.
  *
- * Error: a short callback that an interrupt or another process breaks in on counts that, less than
- *        USAGE_LONG_NS; where the labels then had more than the thread, they are scaled down.
- *        A long one may get what the polls of the window used before it: a few microseconds as a
+ * Error: an interrupt or another process during a short callback counts for the callback, with less
+ *        than USAGE_LONG_NS; if the labels then have more than the thread, they are scaled down. A
+ *        long callback may get the time of polls since the last reading: a few microseconds as a
  *        rule, and never more than USAGE_WINDOW_NS.
  * Flow:  loop_run -> usage_start -> usage_switch round each callback -> usage_end_turn -> totals
  * Thread: the loop's.
@@ -34,7 +34,7 @@
 #define USAGE_WINDOW_NS NS_PER_MS
 #define USAGE_ENDED_MAX 256
 
-/* A request that has ended in this turn, and whose answer is written at the end of it. */
+/* A request that has ended in this turn; its answer is written at the end of the turn. */
 struct usage_ended {
     uint64_t task_id;
     uint64_t ticks;
@@ -42,29 +42,29 @@ struct usage_ended {
     uint64_t *ret_ns;                 /* where it is stored; NULL: nowhere */
 };
 
-/* A usage_long_fn is told of a callback that took USAGE_LONG_NS or longer, while its task is the
- * current one; the times are clock_now_ns. */
+/* A usage_long_fn gets a callback that took USAGE_LONG_NS or longer, while its task is still the
+ * current one. start_ns, end_ns: clock_now_ns. */
 typedef void (*usage_long_fn)(uint32_t label, uint64_t start_ns, uint64_t end_ns);
 
 /* The account of a loop's thread. */
 struct usage {
     uint64_t last_ticks; /* of the last switch */
     uint64_t long_ticks; /* USAGE_LONG_NS */
-    uint64_t *cell;      /* what counts the ticks of what runs now; &rest: of no request */
+    uint64_t *cell;      /* counts the ticks of what runs now; &rest: no request's */
     uint64_t rest;
     uint32_t label; /* of what runs now */
     uint32_t ended_count;
-    uint32_t ended_next;   /* whose answer is probably written next */
+    uint32_t ended_next;   /* the one whose answer is probably written next */
     uint64_t poll_ticks;   /* when this turn began to poll */
     uint64_t poll_idle_ns; /* uv_metrics_idle_time then */
     uint64_t read_ticks;   /* when the thread's clock was read last ... */
     uint64_t read_ns;      /* ... clock_now_ns then ... */
-    uint64_t cpu_ns;       /* ... and what it said */
-    double ns_per_tick;    /* measured, the better the longer it runs */
-    uint64_t first_ticks;  /* from when on it is measured ... */
+    uint64_t cpu_ns;       /* ... and its value */
+    double ns_per_tick;    /* measured, ever more precisely */
+    uint64_t first_ticks;  /* when measuring began ... */
     uint64_t first_ns;     /* ... and clock_now_ns then */
     uv_loop_t *uv;
-    usage_long_fn on_long; /* NULL: nobody */
+    usage_long_fn on_long; /* NULL: none */
     struct usage_totals *totals;
     uint64_t window[LABEL_MAX]; /* ticks since the last reading */
     struct usage_ended ended[USAGE_ENDED_MAX];
@@ -73,36 +73,38 @@ struct usage {
 /* The calling thread's account; NULL when it runs no loop. */
 extern _Thread_local struct usage *usage_own;
 
-/* usage_create makes the account of a loop.
+/* usage_create makes the account of a loop; free() frees it.
  *
- * on_long: see there; NULL: nobody.
- * Returns: NULL when memory is missing.
+ * on_long: NULL: none.
+ * Returns: the account; NULL when memory is missing.
  */
 MUST_USE struct usage *usage_create(uv_loop_t *uv, usage_long_fn on_long);
 
-/* usage_start makes it the calling thread's, which runs the loop from now on. What the thread has
- * used before and nobody has counted is "[loop]". No other thread that runs a loop has its name. */
+/* usage_start makes it the account of the calling thread, which runs the loop from now on. CPU time
+ * that the thread used before, outside of an account, is "[loop]". Without memory for its totals
+ * the thread goes on without an account. No other thread that runs a loop has the thread's name. */
 void usage_start(struct usage *account);
 
 /* usage_stop counts up to now; the thread has no account any more. */
 void usage_stop(void);
 
-/* usage_has_slept tells whether the poll of this turn of the calling thread's has slept: what it
- * found was not there before. */
+/* usage_has_slept tells whether the poll of this turn of the calling thread has slept: then the
+ * events that it found came during the sleep. */
 bool usage_has_slept(void);
 
-/* usage_count_delay counts that one task has waited for the loop behind another.
+/* usage_count_delay counts the time that one task has waited for the loop behind another.
  *
- * is_upper: so long at most.
+ * culprit, victim: their labels.
+ * is_upper:        ns is an upper bound.
  */
 void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_t ns);
 
-/* usage_switch_long is usage_switch when `ticks` have run, so long that the thread's clock is to be
- * asked. Cold, as are the others here: callers save no registers for it. */
+/* usage_switch_long is usage_switch after so many `ticks` that the thread's clock must be read.
+ * Cold, as are the others here: callers save no registers for it. */
 __attribute__((cold)) void usage_switch_long(struct usage *account, uint64_t ticks, uint32_t label,
                                              uint64_t *cell);
 
-/* usage_count counts what has run since the last switch; cell: not NULL. */
+/* usage_count counts the ticks since the last switch, and switches; cell: not NULL. */
 static inline void usage_count(struct usage *account, uint32_t label, uint64_t *cell)
 {
     const uint64_t now_ticks = ticks_now();
@@ -118,10 +120,10 @@ static inline void usage_count(struct usage *account, uint32_t label, uint64_t *
     account->cell = cell;
 }
 
-/* usage_switch counts what has run since the last switch, and says who runs from now on. Nothing
- * is done when that is who runs already.
+/* usage_switch counts the ticks since the last switch, and sets the label and cell that count from
+ * now on. Harmless when they are set already.
  *
- * cell: counts its ticks, until the next switch; NULL: nobody's.
+ * cell: counts the ticks until the next switch; NULL: no request's.
  */
 static inline void usage_switch(uint32_t label, uint64_t *cell)
 {
@@ -135,23 +137,24 @@ static inline void usage_switch(uint32_t label, uint64_t *cell)
     }
 }
 
-/* usage_read_cell is what a cell of the calling thread's has counted by now, in nanoseconds. */
+/* usage_read_cell is the count of a cell of the calling thread so far, in nanoseconds; 0 on a
+ * thread without an account. */
 uint64_t usage_read_cell(const uint64_t *cell);
 
-/* usage_switch_out_of_order is usage_switch_to_ended when another answer was to be written next. */
+/* usage_switch_out_of_order is usage_switch_to_ended for another answer than the expected one. */
 void usage_switch_out_of_order(struct usage *account, uint32_t label, uint64_t task_id);
 
-/* usage_end_when_full is usage_end when no more has room in this turn: what has ended so far is
- * added up. */
+/* usage_end_when_full is usage_end when this turn has USAGE_ENDED_MAX already: those are added up
+ * first. */
 struct usage_ended *usage_end_when_full(struct usage *account, uint64_t task_id,
                                         const uint64_t *cell);
 
-/* usage_end ends a request: what its task and the writing of its answer use in this turn is
- * added up at the end of the turn. What is written in later turns is its label's alone.
+/* usage_end ends a request: at the end of the turn, its CPU time is added up, with the write of its
+ * answer in this turn. Writes in later turns count for its label alone.
  *
- * cell: that counted for it; it counts no more.
- * Returns: its place, to be filled in: `seconds` and `ret_ns` are NULL, and may be set in this
- *          callback; NULL when the thread runs no loop.
+ * cell:    the one that counted for it; it counts no more.
+ * Returns: its entry; the caller may set `seconds` and `ret_ns`, which are NULL, in this callback;
+ *          NULL on a thread without an account.
  */
 static inline struct usage_ended *usage_end(uint64_t task_id, const uint64_t *cell)
 {
@@ -170,10 +173,11 @@ static inline struct usage_ended *usage_end(uint64_t task_id, const uint64_t *ce
     return ended;
 }
 
-/* usage_add_ns adds to a cell of the calling thread's. */
+/* usage_add_ns adds to a cell of the calling thread. */
 void usage_add_ns(uint64_t *cell, uint64_t ns);
 
-/* usage_switch_to_ended is usage_switch to the writing of an answer. */
+/* usage_switch_to_ended is usage_switch for the write of an answer, whose request may have ended in
+ * this turn. */
 static inline void usage_switch_to_ended(uint32_t label, uint64_t task_id)
 {
     struct usage *account = usage_own;

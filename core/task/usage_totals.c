@@ -22,7 +22,7 @@ uint64_t usage_thread_ns(void)
 }
 
 static _Atomic(struct usage_totals *) all_totals;
-static pthread_mutex_t totals_lock = PTHREAD_MUTEX_INITIALIZER; /* for who adds */
+static pthread_mutex_t totals_lock = PTHREAD_MUTEX_INITIALIZER; /* held to add one */
 
 static struct usage_totals *find_totals(const char *thread)
 {
@@ -151,7 +151,7 @@ static struct metric_family *add_cpu(struct metrics *metrics)
     const struct metric_family_options options = {
         .type = METRIC_COUNTER,
         .name = "toq_cpu_seconds_total",
-        .help = "CPU time of threads by what they worked for; [loop], [pool]: for no route.",
+        .help = "CPU time of threads by the route they worked for; [loop], [pool]: for none.",
         .labels = cpu_labels,
         .series_max = 4 * LABEL_MAX,
         .divisor = NS_PER_S,

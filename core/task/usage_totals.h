@@ -10,7 +10,7 @@
 #include "core/task/label.h"
 #include "core/telemetry/metrics.h"
 
-/* What is added up. Of waits for the loop (delay.h) some are known, of others an upper bound. */
+/* The times that are added up. Waits for the loop (delay.h) are exact or an upper bound. */
 enum usage_kind {
     USAGE_CPU,
     USAGE_CAUSED, /* others waited behind it */
@@ -23,9 +23,9 @@ enum usage_kind {
 /* Times by label of the threads of one name, in nanoseconds. */
 struct usage_totals {
     char thread[16];
-    bool is_loop; /* what is of no label is "[loop]"; else "[pool]" */
+    bool is_loop; /* LABEL_NONE is "[loop]"; else "[pool]" */
     struct usage_totals *next;
-    /* by METRIC_ADD, or atomically where several threads add */
+    /* added to by METRIC_ADD, or atomically where several threads add */
     uint64_t ns[USAGE_KINDS][LABEL_MAX];
 };
 
