@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "core/http1/http1.h"
+#include "core/serve/greeting.h"
 #include "test/unit/support/http_fixture.h"
 
 static inline void http_rig_connect(struct http_fixture *f, struct peer *peer)
@@ -20,7 +20,7 @@ static inline void http_rig_connect(struct http_fixture *f, struct peer *peer)
     (void)signal(SIGPIPE, SIG_IGN); /* as in the server: what is sent may meet a reset */
     INVARIANT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     INVARIANT(conn_open(&f->conns, fds[0], &nobody, &f->server.listener.stats, &conn) == 0);
-    http1_attach(&f->server, conn);
+    greeting_attach(&f->server, conn);
     peer_init(peer, f->loop, fds[1]);
 }
 
