@@ -47,6 +47,8 @@ static struct outcome read_all(struct str stream, size_t step)
             outcome.rc = grpc_reader_next(&reader, &piece, &frame);
             if (outcome.rc == 1) {
                 INVARIANT(frame.message.len <= MAX_BYTES);
+                /* in pieces, what was kept is what was read */
+                INVARIANT(step == SIZE_MAX || grpc_reader_keep(&reader, &frame) == 0);
                 outcome.hash = outcome.hash * 31 + str_hash(frame.message) + frame.is_compressed;
                 outcome.count++;
                 if (frame.is_compressed) {

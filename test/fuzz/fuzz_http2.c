@@ -5,9 +5,9 @@
  * connection.
  *
  * Input: one byte of flags and the largest piece, then frames. Bit 7: the connection is reset in
- *        the end, not closed; bit 6: what the server sends is never read; bit 5: the frames may come
- *        with the preface. A frame of the type COMMAND is not sent: its stream id says what happens
- *        then.
+ *        the end, not closed; bit 6: what the server sends is never read; bit 5: the frames may
+ *        come with the preface. A frame of the type COMMAND is not sent: its stream id says what
+ *        happens then.
  */
 #include "core/http2/http2.h"
 #include "core/http2/http2_session.h"
@@ -64,8 +64,8 @@ static void handle(struct http_request *req, void *arg)
     const struct str length = http_header_get(req, STR("content-length"));
     uint64_t value = 0;
     INVARIANT(has_body || req->body.len == 0);
-    INVARIANT(length.ptr == NULL || (str_parse_u64(length, UINT64_MAX, &value) &&
-                                     (!has_body || value == req->body.len)));
+    INVARIANT(length.ptr == NULL ||
+              (str_parse_u64(length, UINT64_MAX, &value) && (!has_body || value == req->body.len)));
     http_fixture_respond(req, req->body);
 }
 
