@@ -141,10 +141,15 @@ static __attribute__((noinline, cold)) void tell_run_until_now(void)
     }
 }
 
+static inline bool is_run_told(void)
+{
+    return UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL);
+}
+
 /* Inline, as is release: each callback of a task passes here twice. */
 static inline __attribute__((always_inline)) void set_current(struct task *task)
 {
-    if (UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL)) {
+    if (is_run_told()) {
         tell_run_until_now();
     }
     usage_switch(task == NULL ? LABEL_NONE : task->label, task == NULL ? NULL : &task->cpu_ticks);
@@ -211,6 +216,9 @@ void task_end(struct task *task)
     if (task->await_depth > 0) {
         tell_wait(task, clock_now_ns());
         task->await_depth = 0;
+    }
+    if (is_run_told() && task == own.current) {
+        tell_run_until_now(); /* while its slot tells which trace it is */
     }
     recorder_add(RECORDER_END, task->id, task->label);
     task_slots_give(task->slot);
@@ -301,9 +309,12 @@ struct task *task_enter(struct task *task)
     if (task != NULL) {
         task->holds++;
     }
+    if (task != NULL && task == previous) {
+        return previous; /* it runs already */
+    }
     set_current(task);
     recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
-    if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns) && task != previous) {
+    if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns)) {
         count_delay(task);
     }
     if (task != NULL && task->await_depth == 0) {
@@ -338,10 +349,12 @@ static __attribute__((noinline)) void stop_running(struct task *task)
 void task_leave(struct task *previous)
 {
     struct task *left = own.current;
-    set_current(previous);
-    recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
-    if (left != NULL && left != previous && left->slot != TASK_NO_SLOT) {
-        stop_running(left);
+    if (left != previous || left == NULL) { /* else it runs on, as before task_enter */
+        set_current(previous);
+        recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
+        if (left != NULL && left->slot != TASK_NO_SLOT) {
+            stop_running(left);
+        }
     }
     release(left);
 }
