@@ -183,12 +183,6 @@ uint64_t task_current_id(void)
     return own.current == NULL ? 0 : own.current->id;
 }
 
-static void show_costs(const struct task *task)
-{
-    const struct task_costs costs = task_get_costs(task);
-    task_slots_publish_costs(task->slot, &costs);
-}
-
 /* --- the end, and who holds it --- */
 
 static void free_unheld(struct task *task)
@@ -248,7 +242,8 @@ struct task *task_from_ref(struct task_ref ref)
     return task;
 }
 
-/* count_delay counts what a task, which is about to run, has waited for the loop behind others. */
+/* count_delay counts what a task, which is about to run, has waited for the loop behind others, and
+ * shows it. */
 static __attribute__((noinline, cold)) void count_delay(struct task *task)
 {
     const bool is_new = task->state == task_state_receiving;
@@ -257,6 +252,10 @@ static __attribute__((noinline, cold)) void count_delay(struct task *task)
                                         .label = task->label,
                                         .is_new = is_new},
                  &task->behind);
+    if (task->behind.longest_ns > 0 && task->slot != TASK_NO_SLOT) {
+        const struct task_costs costs = task_get_costs(task);
+        task_slots_publish_costs(task->slot, &costs);
+    }
 }
 
 /* --- the trail --- */
@@ -343,7 +342,7 @@ static __attribute__((noinline)) void stop_running(struct task *task)
             recorder_add(RECORDER_PARK, task->id, recorder_literal(task_state_waiting));
         }
     }
-    show_costs(task);
+    task_slots_publish_cpu(task->slot, task_cpu_ns(task));
 }
 
 void task_leave(struct task *previous)

@@ -30,32 +30,33 @@ struct slot {
     _Atomic(const void *) handler;
     _Atomic uint64_t start_ns;
     _Atomic uint64_t state_ns;
-    _Atomic(const void *) await_stack[TASK_AWAIT_FRAMES_MAX];
     _Atomic uint32_t await_depth;
     _Atomic uint32_t change_count; /* all; the first TASK_CHANGES_MAX of them are kept */
-    _Atomic uint64_t trace_id[2];
-    _Atomic uint64_t span_id; /* 0: none, and the rest of the span is an earlier task's */
-    /* not shown, but for trace_flags: */
-    uint32_t next_free; /* as own.first_free */
-    _Atomic uint32_t trace_flags;
+    _Atomic uint64_t cpu_ns;       /* by its last callback */
+    _Atomic uint64_t span_id;      /* 0: none, and the rest of the span is an earlier task's */
+    /* not shown: */
     struct task *task;
-    /* shown; a task that never waits writes nothing from here on */
+    uint32_t next_free; /* as own.first_free */
+    /* shown; a task that never waits and is in nobody's trace writes nothing from here on */
+    _Atomic uint32_t trace_flags;
+    _Atomic uint64_t trace_id[2];
     _Atomic uint64_t parent_id;
+    _Atomic(const void *) await_stack[TASK_AWAIT_FRAMES_MAX];
     struct {
         _Atomic uint64_t when_ns;
         _Atomic(const char *) state;
         _Atomic uint64_t what;
     } changes[TASK_CHANGES_MAX];
     _Atomic uint64_t costs_id; /* of the task whose costs follow; an earlier one's do not count */
-    _Atomic uint64_t costs[WORDS(struct task_costs)];
-    _Atomic uint64_t peer_id; /* as costs_id */
+    _Atomic uint64_t costs[WORDS(struct task_costs)]; /* but for its CPU time */
+    _Atomic uint64_t peer_id;                         /* as costs_id */
     _Atomic uint64_t peer[WORDS(struct task_peer)];
     _Atomic uint64_t wakers_id; /* as costs_id */
     _Atomic uint64_t wakers[WORDS(struct task_wakers)];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct slot) == TASK_SLOT_BYTES, "a slot is eleven cache lines");
-_Static_assert(offsetof(struct slot, changes) <= 208, "without its trail it is three");
+_Static_assert(offsetof(struct slot, trace_id) <= 128, "of one that never waits it is two");
 _Static_assert(sizeof(struct task_costs) % 8 == 0 && sizeof(struct task_peer) % 8 == 0, "words");
 _Static_assert(sizeof(struct task_wakers) % 8 == 0, "words");
 _Static_assert(sizeof(struct task_change) == 24, "sixteen of them fit");
@@ -201,6 +202,7 @@ void task_slots_publish(uint32_t index, const struct task *task)
     PUT(slot, task, start_ns);
     PUT(slot, task, label);
     atomic_store_explicit(&slot->change_count, 0, memory_order_release);
+    atomic_store_explicit(&slot->cpu_ns, 0, memory_order_release);
     atomic_store_explicit(&slot->span_id, 0, memory_order_release);
     put_state(slot, task);
     close_slot(slot);
@@ -239,10 +241,17 @@ static void put_words(struct slot *slot, const void *data, size_t count, _Atomic
     close_slot(slot);
 }
 
+/* One word, which is the task's own before and afterwards: readers need no sequence number. */
+void task_slots_publish_cpu(uint32_t index, uint64_t cpu_ns)
+{
+    atomic_store_explicit(&slot_at(index)->cpu_ns, cpu_ns, memory_order_release);
+}
+
 void task_slots_publish_costs(uint32_t index, const struct task_costs *costs)
 {
     struct slot *slot = slot_at(index);
     put_words(slot, costs, WORDS(*costs), slot->costs, &slot->costs_id);
+    task_slots_publish_cpu(index, costs->cpu_ns);
 }
 
 void task_slots_publish_wakers(uint32_t index, const struct task_wakers *wakers)
@@ -325,6 +334,7 @@ static void read_slot(struct slot *slot, struct task_facts *facts)
         GET(slot, facts, await_stack[i]);
     }
     get_words(slot->costs, &slot->costs_id, facts->id, &facts->costs, WORDS(facts->costs));
+    facts->costs.cpu_ns = atomic_load_explicit(&slot->cpu_ns, memory_order_acquire);
     get_words(slot->peer, &slot->peer_id, facts->id, &facts->peer, WORDS(facts->peer));
     get_words(slot->wakers, &slot->wakers_id, facts->id, &facts->wakers, WORDS(facts->wakers));
 }

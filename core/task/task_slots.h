@@ -128,6 +128,9 @@ void task_slots_publish_server(uint32_t index, const struct task *task);
 /* task_slots_publish_state writes the state, its time and the await stack. */
 void task_slots_publish_state(uint32_t index, const struct task *task);
 
+/* task_slots_publish_cpu writes the CPU time alone. */
+void task_slots_publish_cpu(uint32_t index, uint64_t cpu_ns);
+
 /* task_slots_publish_costs writes the costs. */
 void task_slots_publish_costs(uint32_t index, const struct task_costs *costs);
 
