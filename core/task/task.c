@@ -328,6 +328,18 @@ struct task *task_enter(struct task *task)
     return previous;
 }
 
+/* record_park records that a task begins to wait in task->state; what: NULL for none. */
+static inline void record_park(const struct task *task, const char *what)
+{
+    if (LIKELY(recorder_own == NULL)) {
+        return;
+    }
+    recorder_add(RECORDER_PARK, task->id, recorder_literal(task->state));
+    if (what != NULL) {
+        recorder_add(RECORDER_WHAT, task->id, recorder_literal(what));
+    }
+}
+
 /* stop_running shows that a task waits from now on, and what it has used. */
 static __attribute__((noinline)) void stop_running(struct task *task)
 {
@@ -339,7 +351,7 @@ static __attribute__((noinline)) void stop_running(struct task *task)
         task_slots_publish_state(task->slot, task);
         add_change(task, task->state_ns, task_state_waiting, NULL);
         if (task->await_depth > 0) {
-            recorder_add(RECORDER_PARK, task->id, recorder_literal(task_state_waiting));
+            record_park(task, NULL);
         }
     }
     task_slots_publish_cpu(task->slot, task_cpu_ns(task));
@@ -466,10 +478,7 @@ static inline __attribute__((always_inline)) void park(struct task *task, const 
     }
     task_slots_publish_state(task->slot, task);
     add_change(task, now_ns, state, what);
-    recorder_add(RECORDER_PARK, task->id, recorder_literal(state));
-    if (what != NULL) {
-        recorder_add(RECORDER_WHAT, task->id, recorder_literal(what));
-    }
+    record_park(task, what);
 }
 
 void task_park(struct task *task, const char *state)
