@@ -23,6 +23,11 @@ static double to_ns(const struct usage *a, uint64_t ticks)
     return (double)(int64_t)ticks * a->ns_per_tick; /* converting an unsigned takes twice as long */
 }
 
+double usage_ns_since(const struct usage *a, uint64_t ticks)
+{
+    return to_ns(a, ticks_now() - ticks);
+}
+
 static uint64_t to_ticks(const struct usage *a, double ns)
 {
     return (uint64_t)(ns / a->ns_per_tick);
