@@ -33,6 +33,12 @@ static inline bool list_is_empty(const struct list *node)
     return node->next == node;
 }
 
+/* list_has_many tells whether a head has more nodes than one. */
+static inline bool list_has_many(const struct list *head)
+{
+    return head->next->next != head;
+}
+
 /* list_push_back links `node`, which is in no list, at the end of `head`. */
 static inline void list_push_back(struct list *head, struct list *node)
 {

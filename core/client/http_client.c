@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/base/literal.h"
 #include "core/client/http_client_internal.h"
 
@@ -202,7 +203,7 @@ static void begin(struct http_client_transfer *transfer)
         task_add_wait(&req->task, &transfer->given_up, give_up);
         http_hold(req);
         task_await(&req->task, upstream_waker);
-        task_park_for(&req->task, "upstream", transfer->what);
+        task_park_for(&req->task, "upstream", transfer->what, clock_now_ns());
     }
     start_transfer(transfer);
 }

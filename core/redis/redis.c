@@ -52,23 +52,24 @@ static struct task_waker waker_of(const struct redis_call *call)
 }
 
 /* leave takes a call off the client: it is the caller's again. */
-static void leave(struct redis_call *call, int status)
+static void leave(struct redis_call *call, int status, uint64_t now_ns)
 {
     struct redis *redis = call->redis;
     wheel_unset(&call->deadline);
     call->redis = NULL;
     redis_metrics_count(&redis->metrics, call->operation, result_of(status),
-                        clock_now_ns() - call->start_ns);
+                        now_ns - call->start_ns);
 }
 
 /* finish hands the reply over; the callback may free the call, which is not touched afterwards. */
 static void finish(struct redis_call *call, int status, const struct redis_reply *reply)
 {
     struct task *previous = task_enter(call->task);
+    const uint64_t now_ns = clock_now_ns();
     task_release(call->task); /* redis_send's hold */
-    leave(call, status);
+    leave(call, status, now_ns);
     if (call->task != NULL) {
-        task_unpark(call->task);
+        task_unpark_at(call->task, now_ns);
     }
     task_awaited(call->task, waker_of(call));
     call->on_reply(call, status, reply);
@@ -93,7 +94,7 @@ void redis_cancel(struct redis_call *call)
         return;
     }
     *slot_of(call->redis, call->sequence) = NULL;
-    leave(call, UV_ECANCELED);
+    leave(call, UV_ECANCELED, clock_now_ns());
     task_awaited(call->task, waker_of(call));
     task_release(call->task);
 }
@@ -149,7 +150,7 @@ int redis_send(struct redis *redis, struct redis_call *call, const struct str *a
     if (call->task != NULL) {
         task_hold(call->task);
         task_await(call->task, waker_of(call));
-        task_park_for(call->task, "redis", redis_metrics_name(call->operation));
+        task_park_for(call->task, "redis", redis_metrics_name(call->operation), call->start_ns);
     }
     return 0;
 }

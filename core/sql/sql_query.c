@@ -168,7 +168,7 @@ static void retry(struct sql_query *query)
     sql_query_set_waker(query, "mysql pool", 0);
     sql_pool_requeue(query->sql, &query->lease);
     if (query->task != NULL) {
-        task_park_for(query->task, "mysql pool", query->name);
+        task_park_for(query->task, "mysql pool", query->name, clock_now_ns());
     }
 }
 
@@ -206,7 +206,7 @@ void sql_query_run(struct sql_query *query, struct sql_conn *conn)
     query->state = QUERY_RUNNING;
     sql_query_set_waker(query, "mysql", mysql_thread_id(conn->mysql));
     if (query->task != NULL) {
-        task_park_for(query->task, "mysql", query->name);
+        task_park_for(query->task, "mysql", query->name, clock_now_ns());
     }
     sql_exec_start(conn, query, on_ended);
 }
@@ -262,7 +262,7 @@ int sql_query_submit(struct sql *sql, struct sql_query *query)
         sql_query_set_waker(query, NULL, 0);
         query->state = QUERY_IDLE;
     } else if (query->lease.is_waiting && query->task != NULL) {
-        task_park_for(query->task, "mysql pool", query->name);
+        task_park_for(query->task, "mysql pool", query->name, clock_now_ns());
     }
     return rc;
 }

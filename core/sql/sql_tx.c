@@ -7,6 +7,7 @@
  */
 #include "core/sql/sql_tx.h"
 
+#include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/sql/sql_query.h"
 
@@ -242,7 +243,7 @@ static int submit(struct sql *sql, struct sql_tx *tx)
         sql_query_set_waker(&tx->control, NULL, 0);
         tx->state = TX_IDLE;
     } else if (tx->lease.is_waiting && tx->task != NULL) {
-        task_park_for(tx->task, "mysql pool", tx->control.name);
+        task_park_for(tx->task, "mysql pool", tx->control.name, clock_now_ns());
     }
     return rc;
 }

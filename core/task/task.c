@@ -459,12 +459,11 @@ static void tell_change(const struct task *task, uint64_t now_ns)
 
 /* park is told where its caller was called from, as it stands on the stack. */
 static inline __attribute__((always_inline)) void park(struct task *task, const char *state,
-                                                       const char *what)
+                                                       const char *what, uint64_t now_ns)
 {
     if (task->slot == TASK_NO_SLOT) {
         return; /* it has ended, and waits for nothing */
     }
-    const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
     task->state = state;
     task->state_ns = now_ns;
@@ -483,20 +482,26 @@ static inline __attribute__((always_inline)) void park(struct task *task, const 
 
 void task_park(struct task *task, const char *state)
 {
-    park(task, state, NULL);
+    park(task, state, NULL, clock_now_ns());
 }
 
-void task_park_for(struct task *task, const char *state, const char *what)
+void task_park_for(struct task *task, const char *state, const char *what, uint64_t now_ns)
 {
-    park(task, state, what);
+    park(task, state, what, now_ns);
 }
 
 void task_unpark(struct task *task)
 {
+    if (task->await_depth > 0) {
+        task_unpark_at(task, clock_now_ns());
+    }
+}
+
+void task_unpark_at(struct task *task, uint64_t now_ns)
+{
     if (task->await_depth == 0) {
         return; /* it runs, whatever it waited for has said so already */
     }
-    const uint64_t now_ns = clock_now_ns();
     tell_change(task, now_ns);
     add_resume(task, task->state_ns, now_ns);
     task->state = task_state_running;

@@ -273,9 +273,9 @@ void task_park(struct task *task, const char *state);
 
 /* task_park_for is task_park with the name of the statement or command that is waited for.
  *
- * what: a literal; NULL for none.
+ * what: a literal; NULL for none. now_ns: clock_now_ns, which callers have read for themselves.
  */
-void task_park_for(struct task *task, const char *state, const char *what);
+void task_park_for(struct task *task, const char *state, const char *what, uint64_t now_ns);
 
 /* task_note adds a note to the task's trail; harmless when the task has ended.
  *
@@ -334,6 +334,9 @@ bool task_is_leaked(const struct task_facts *facts);
 
 /* task_unpark ends a wait: the task runs again. Harmless when it runs. */
 void task_unpark(struct task *task);
+
+/* task_unpark_at is task_unpark for callers that have read the clock. now_ns: clock_now_ns. */
+void task_unpark_at(struct task *task, uint64_t now_ns);
 
 /* task_add_wait adds what is to be cancelled with the task; wait->at is NULL. */
 void task_add_wait(struct task *task, struct task_wait *wait,

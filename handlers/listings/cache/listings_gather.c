@@ -62,7 +62,7 @@ static void release(struct listings_gather_query *query)
 /* tell_some tells those who wait, as long as there is time in this turn. */
 static void tell_some(struct listings_gather_query *query)
 {
-    const uint64_t start_ns = clock_now_ns();
+    const uint64_t start_ns = list_has_many(&query->gets) ? clock_now_ns() : 0;
     while (!list_is_empty(&query->gets)) {
         struct listings_get *get = first_of(&query->gets);
         const int status = query->status;
@@ -114,17 +114,19 @@ static size_t take_waiting(struct listings_gather_query *query, struct str *ids)
     return count;
 }
 
-/* tell_batch says in the trails of all gets that they share a query, and which. */
+/* tell_batch says in the trails of several gets that they share a query, and which; and what they
+ * wait for, but of the first, whose task the query has. */
 static void tell_batch(struct listings_gather_query *query, size_t count)
 {
     const uint64_t batch = query->gather->query_count << 16 | count;
-    for (struct list *pos = query->gets.next; pos != &query->gets; pos = pos->next) {
-        struct task *task = CONTAINER_OF(pos, struct listings_get, link)->task;
-        if (task != NULL && count > 1) {
-            task_note(task, task_note_batch, batch);
+    const struct listings_get *first = first_of(&query->gets);
+    for (struct list *pos = query->gets.next; count > 1 && pos != &query->gets; pos = pos->next) {
+        const struct listings_get *get = CONTAINER_OF(pos, struct listings_get, link);
+        if (get->task != NULL) {
+            task_note(get->task, task_note_batch, batch);
         }
-        if (task != NULL) {
-            task_park_for(task, "mysql", "listings.lookup");
+        if (get->task != NULL && get != first) {
+            task_park_for(get->task, "mysql", "listings.lookup", clock_now_ns());
         }
     }
 }

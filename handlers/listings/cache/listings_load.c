@@ -108,7 +108,7 @@ static int keep_listing(struct listings_load *load)
  * the last one: an answer may be of megabytes, and hundreds may wait for it. */
 static void tell_some(struct listings_load *load)
 {
-    const uint64_t start_ns = clock_now_ns();
+    const uint64_t start_ns = list_has_many(&load->waiters) ? clock_now_ns() : 0;
     while (!list_is_empty(&load->waiters)) {
         tell(first_of(load), load->status, load->status == 0 ? &load->loaded : NULL);
         if (!list_is_empty(&load->waiters) && clock_now_ns() - start_ns >= TELL_NS) {
@@ -272,7 +272,7 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
         if (waiter->task != NULL) { /* who waits already began it */
             task_note(waiter->task, task_note_batch, TASK_BATCH_SHARED);
             task_park_for(waiter->task, "mysql",
-                          load->is_page ? "listings.list" : "listings.lookup");
+                          load->is_page ? "listings.list" : "listings.lookup", clock_now_ns());
         }
         return 1;
     }

@@ -43,6 +43,19 @@ static void test_push_keeps_order(void **state)
     assert_ptr_equal(head.prev, &c.link);
 }
 
+static void test_many_are_more_than_one(void **state)
+{
+    (void)state;
+    struct list head;
+    struct list nodes[2];
+    list_init(&head);
+    assert_false(list_has_many(&head));
+    list_push_back(&head, &nodes[0]);
+    assert_false(list_has_many(&head));
+    list_push_back(&head, &nodes[1]);
+    assert_true(list_has_many(&head));
+}
+
 static void test_unlink_twice_is_harmless(void **state)
 {
     (void)state;
@@ -104,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_push_keeps_order),
+        cmocka_unit_test(test_many_are_more_than_one),
         cmocka_unit_test(test_unlink_twice_is_harmless),
         cmocka_unit_test(test_walk_survives_unlinking_each),
         cmocka_unit_test(test_splice_moves_all),

@@ -66,7 +66,7 @@ static void test_waits_stand_in_the_trail(void **state)
     struct task *none = task_enter(&task);
     const uint64_t before_ns = clock_now_ns();
     task_park(&task, "mysql pool");
-    task_park_for(&task, "mysql", "listings.get");
+    task_park_for(&task, "mysql", "listings.get", clock_now_ns());
     task_leave(none);
     spin(NS_PER_MS);
     none = task_enter(&task);
