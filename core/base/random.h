@@ -16,6 +16,11 @@
  */
 uint64_t random_u64(void);
 
+/* random_at is the number at a place of a sequence that differs from process to process: the same
+ * each time for the same place, so that nobody has to keep it. Whoever has seen some may foretell
+ * others. */
+uint64_t random_at(uint64_t place);
+
 /* random_mix is the finalizer of splitmix64: each number gives another one, which looks at random.
  */
 static inline uint64_t random_mix(uint64_t number)

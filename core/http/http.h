@@ -112,7 +112,7 @@ struct http_request {
     uint8_t peer_waits;      /* enum http_peer_wait: what of the peer is awaited */
     bool is_forgotten;       /* reported by core/http/forgotten.h */
     uint8_t sampling;        /* enum http_sampling */
-    bool is_trace_drawn;     /* the trace has an id, but no span yet */
+    bool is_root;            /* it was looked for: the request has no traceparent */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
     struct str target;       /* as received, for logs */
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */

@@ -44,21 +44,18 @@ static void decide(struct http_request *req, bool has_caller)
     }
 }
 
-/* begin begins the request's span: in its caller's trace, in the one that was drawn for it, or in
- * one of its own. */
+static bool read_caller(struct http_request *req, struct trace_context *ret_caller)
+{
+    const struct str parent = join_or_none(req, STR("traceparent"));
+    return parent.len > 0 && trace_parse(parent, join_or_none(req, STR("tracestate")), ret_caller);
+}
+
+/* begin begins the request's span: in its caller's trace, or in one of its own. */
 static void begin(struct http_request *req)
 {
     struct trace_context caller;
-    const struct str parent = join_or_none(req, STR("traceparent"));
-    const bool has_caller =
-        parent.len > 0 && trace_parse(parent, join_or_none(req, STR("tracestate")), &caller);
-    if (!has_caller && req->is_trace_drawn) {
-        uint8_t id[TRACE_ID_BYTES];
-        memcpy(id, req->trace.trace_id, sizeof(id));
-        trace_begin_drawn(id, &req->trace);
-    } else {
-        trace_begin(has_caller ? &caller : NULL, &req->trace);
-    }
+    const bool has_caller = !req->is_root && read_caller(req, &caller);
+    trace_begin(has_caller ? &caller : NULL, req->task.id, &req->trace);
     decide(req, has_caller);
     task_show_trace(&req->task, &req->trace);
 }
@@ -77,16 +74,13 @@ struct str http_baggage(struct http_request *req)
     return baggage_is_valid(baggage) ? baggage : (struct str){NULL, 0};
 }
 
-/* decide_alone decides for a request without a traceparent: its trace gets an id, where the
- * decision depends on it, and no span. */
-static void decide_alone(struct http_request *req)
+/* decide_root is for a request without a traceparent: the end of its trace's id suffices. */
+static bool decide_root(struct http_request *req)
 {
-    const struct sampler *sampler = &req->server->spans->sampler;
-    if (sampler->kind == SAMPLER_RATIO || sampler->kind == SAMPLER_PARENT_RATIO) {
-        trace_draw_id(req->trace.trace_id);
-        req->is_trace_drawn = true;
-    }
-    req->sampling = sampler_wants(sampler, &req->trace, false) ? HTTP_SAMPLED : HTTP_UNSAMPLED;
+    const bool is_sampled =
+        sampler_wants_own(&req->server->spans->sampler, trace_own_end(req->task.id));
+    req->sampling = is_sampled ? HTTP_SAMPLED : HTTP_UNSAMPLED;
+    return is_sampled;
 }
 
 bool http_trace_is_sampled(struct http_request *req)
@@ -95,7 +89,7 @@ bool http_trace_is_sampled(struct http_request *req)
         if (sampler_is_off(&req->server->spans->sampler)) {
             req->sampling = HTTP_UNSAMPLED;
         } else if (!has_parent(req)) {
-            decide_alone(req);
+            (void)decide_root(req);
         } else {
             begin(req);
         }
@@ -105,7 +99,8 @@ bool http_trace_is_sampled(struct http_request *req)
 
 void http_trace_show(struct http_request *req)
 {
-    if (UNLIKELY((req->server->spans != NULL && http_trace_is_sampled(req)) || has_parent(req))) {
+    req->is_root = !has_parent(req);
+    if (UNLIKELY(!req->is_root || (req->server->spans != NULL && decide_root(req)))) {
         (void)http_trace(req);
     }
 }

@@ -20,16 +20,14 @@ bool sampler_init(struct sampler *sampler, enum sampler_kind kind, const char *a
             return false;
         }
     }
+    if (kind == SAMPLER_ALWAYS_OFF || kind == SAMPLER_PARENT_ALWAYS_OFF) {
+        ratio = 0;
+    } else if (kind == SAMPLER_ALWAYS_ON || kind == SAMPLER_PARENT_ALWAYS_ON) {
+        ratio = 1;
+    }
     sampler->kind = kind;
     sampler->bound = (uint64_t)(ratio * (double)(UINT64_C(1) << BITS));
     return true;
-}
-
-static bool is_below(const struct sampler *sampler, const struct trace_context *context)
-{
-    uint64_t end;
-    memcpy(&end, context->trace_id + TRACE_ID_BYTES - sizeof(end), sizeof(end));
-    return be64toh(end) >> 1 < sampler->bound;
 }
 
 bool sampler_wants(const struct sampler *sampler, const struct trace_context *context,
@@ -41,14 +39,7 @@ bool sampler_wants(const struct sampler *sampler, const struct trace_context *co
     if (is_by_caller && has_caller) {
         return (context->flags & TRACE_SAMPLED) != 0;
     }
-    switch (sampler->kind) {
-    case SAMPLER_ALWAYS_ON:
-    case SAMPLER_PARENT_ALWAYS_ON:
-        return true;
-    case SAMPLER_RATIO:
-    case SAMPLER_PARENT_RATIO:
-        return is_below(sampler, context);
-    default:
-        return false;
-    }
+    uint64_t end;
+    memcpy(&end, context->trace_id + TRACE_ID_BYTES - sizeof(end), sizeof(end));
+    return sampler_wants_own(sampler, be64toh(end));
 }

@@ -22,7 +22,7 @@ enum sampler_kind {
 
 struct sampler {
     enum sampler_kind kind;
-    uint64_t bound; /* of a ratio: 63 bits of a trace id below it are sampled */
+    uint64_t bound; /* a trace without a caller is sampled if 63 bits of its id are below it */
 };
 
 /* sampler_init sets a sampler up.
@@ -38,6 +38,12 @@ MUST_USE bool sampler_init(struct sampler *sampler, enum sampler_kind kind, cons
  */
 bool sampler_wants(const struct sampler *sampler, const struct trace_context *context,
                    bool has_caller);
+
+/* sampler_wants_own decides about a trace without a caller: id_end is trace_own_end's. */
+static inline bool sampler_wants_own(const struct sampler *sampler, uint64_t id_end)
+{
+    return id_end >> 1 < sampler->bound;
+}
 
 /* sampler_is_off tells that no request is ever sampled, whoever calls: it need not be asked. */
 static inline bool sampler_is_off(const struct sampler *sampler)

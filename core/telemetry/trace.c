@@ -4,6 +4,8 @@
  */
 #include "core/telemetry/trace.h"
 
+#include <endian.h>
+
 #include "core/base/hex.h"
 #include "core/base/random.h"
 
@@ -154,20 +156,30 @@ bool trace_parse(struct str traceparent, struct str tracestate, struct trace_con
 
 /* --- ids --- */
 
-/* draw_id fills `size` bytes, a multiple of 8, not all of them with zero. */
-static void draw_id(uint8_t *id, size_t size)
+/* The random numbers of a span: the two halves of its trace's id, and its own id. */
+enum id_part { PART_START, PART_END, PART_SPAN, PARTS };
+
+/* part_of is one of them; never 0, for ids of zeros alone are none. */
+static uint64_t part_of(uint64_t number, enum id_part part)
 {
-    uint64_t all = 0;
-    while (all == 0) {
-        for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
-            const uint64_t bits = random_u64();
-            memcpy(id + i, &bits, sizeof(bits));
-            all |= bits;
-        }
-    }
+    const uint64_t bits = random_at(number * PARTS + part);
+    return LIKELY(bits != 0) ? bits : 1;
 }
 
-void trace_begin(const struct trace_context *caller, struct trace_context *ret_context)
+/* make_trace_id writes the end as trace_own_end tells it: the highest byte first. */
+static void make_trace_id(uint64_t number, uint8_t ret_id[TRACE_ID_BYTES])
+{
+    const uint64_t halves[] = {part_of(number, PART_START), htobe64(part_of(number, PART_END))};
+    memcpy(ret_id, halves, sizeof(halves));
+}
+
+uint64_t trace_own_end(uint64_t number)
+{
+    return part_of(number, PART_END);
+}
+
+void trace_begin(const struct trace_context *caller, uint64_t number,
+                 struct trace_context *ret_context)
 {
     struct trace_context context = {.flags = TRACE_RANDOM, .tracestate = STR("")};
     if (caller != NULL) {
@@ -175,22 +187,10 @@ void trace_begin(const struct trace_context *caller, struct trace_context *ret_c
         context.flags &= KNOWN_FLAGS;
         memcpy(context.parent_id, caller->span_id, sizeof(context.parent_id));
     } else {
-        draw_id(context.trace_id, sizeof(context.trace_id));
+        make_trace_id(number, context.trace_id);
     }
-    draw_id(context.span_id, sizeof(context.span_id));
-    *ret_context = context;
-}
-
-void trace_draw_id(uint8_t ret_id[TRACE_ID_BYTES])
-{
-    draw_id(ret_id, TRACE_ID_BYTES);
-}
-
-void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *ret_context)
-{
-    struct trace_context context = {.flags = TRACE_RANDOM, .tracestate = STR("")};
-    memcpy(context.trace_id, id, sizeof(context.trace_id));
-    draw_id(context.span_id, sizeof(context.span_id));
+    const uint64_t span_id = part_of(number, PART_SPAN);
+    memcpy(context.span_id, &span_id, sizeof(span_id));
     *ret_context = context;
 }
 

@@ -46,20 +46,23 @@ struct trace_context {
 MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
                           struct trace_context *ret_caller);
 
-/* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. No two
- * calls give the same span_id but by a chance of 1 in 2^64; whoever has seen some ids may foretell
+/* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. Two
+ * numbers give the same ids by a chance of 1 in 2^64 alone; whoever has seen some ids may foretell
  * others.
  *
  * caller: NULL for none.
- * Thread: the loop.
+ * number: of the span in this process, of which no other span has it: a task's id.
+ * Thread: any.
  */
-void trace_begin(const struct trace_context *caller, struct trace_context *ret_context);
+void trace_begin(const struct trace_context *caller, uint64_t number,
+                 struct trace_context *ret_context);
 
-/* trace_draw_id draws the id of a trace that is to begin, for who decides by it before. */
-void trace_draw_id(uint8_t ret_id[TRACE_ID_BYTES]);
-
-/* trace_begin_drawn is trace_begin without a caller, for a trace whose id was drawn. */
-void trace_begin_drawn(const uint8_t id[TRACE_ID_BYTES], struct trace_context *ret_context);
+/* trace_own_end is the end of the trace id that trace_begin gives a span without a caller, as a
+ * number: so that samplers may decide before it begins.
+ *
+ * Thread: any.
+ */
+uint64_t trace_own_end(uint64_t number);
 
 /* trace_child_id makes the id of a span below another one: the same each time for the same number,
  * so that what is sent to another server need not be kept for the span that is exported later.

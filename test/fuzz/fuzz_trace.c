@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* check_taken compares what a span of the caller's trace sends on with what the caller sent. */
-static void check_taken(const struct trace_context *caller, struct str traceparent)
+static void check_taken(const struct trace_context *caller, struct str traceparent, size_t size)
 {
     struct trace_context context;
     struct trace_context next;
@@ -18,7 +18,7 @@ static void check_taken(const struct trace_context *caller, struct str tracepare
     INVARIANT(trace_has_begun(caller) && traceparent.len >= sizeof(text));
     trace_format(caller, text);
     INVARIANT(memcmp(text + 2, traceparent.ptr + 2, sizeof(text) - 2) == 0);
-    trace_begin(caller, &context);
+    trace_begin(caller, size, &context);
     trace_format(&context, text);
     INVARIANT(trace_parse((struct str){text, sizeof(text)}, context.tracestate, &next));
     INVARIANT(memcmp(next.trace_id, caller->trace_id, sizeof(next.trace_id)) == 0);
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct trace_context caller;
     if (str_next_field(&tracestate, '\n', &traceparent) &&
         trace_parse(traceparent, tracestate, &caller)) {
-        check_taken(&caller, traceparent);
+        check_taken(&caller, traceparent, size);
     }
     return 0;
 }

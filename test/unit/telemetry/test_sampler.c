@@ -46,7 +46,9 @@ static size_t count_of(const char *ratio)
     assert_true(sampler_init(&sampler, SAMPLER_RATIO, ratio));
     for (int i = 0; i < 10000; i++) {
         struct trace_context context;
-        trace_begin(NULL, &context);
+        trace_begin(NULL, (uint64_t)i, &context);
+        assert_int_equal(sampler_wants_own(&sampler, trace_own_end((uint64_t)i)),
+                         sampler_wants(&sampler, &context, false));
         count += sampler_wants(&sampler, &context, false);
         assert_int_equal(sampler_wants(&sampler, &context, true),
                          sampler_wants(&sampler, &context, false)); /* a caller changes nothing */

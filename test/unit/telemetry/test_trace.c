@@ -192,7 +192,7 @@ static void test_a_trace_goes_on(void **state)
     struct trace_context context;
     char text[TRACE_PARENT_LEN];
     assert_true(trace_parse(STR("00-" TRACE "-" SPAN "-fd"), STR("a=1"), &caller));
-    trace_begin(&caller, &context);
+    trace_begin(&caller, 1, &context);
     assert_true(trace_has_begun(&context));
     assert_id(context.trace_id, TRACE_ID_BYTES, TRACE);
     assert_id(context.parent_id, TRACE_SPAN_ID_BYTES, SPAN);
@@ -214,11 +214,14 @@ static void test_a_trace_begins(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(contexts); i++) {
         struct trace_context *one = &contexts[i];
         assert_false(trace_has_begun(one));
-        trace_begin(NULL, one);
+        trace_begin(NULL, i, one);
         assert_true(trace_has_begun(one));
         assert_memory_equal(one->parent_id, no_span, sizeof(no_span));
         assert_int_equal(one->flags, TRACE_RANDOM);
         assert_int_equal(one->tracestate.len, 0);
+        for (size_t k = 0; k < 8; k++) { /* its end, the highest byte first */
+            assert_int_equal(one->trace_id[8 + k], (trace_own_end(i) >> (56 - 8 * k)) & 0xFF);
+        }
         for (size_t k = 0; k < i; k++) {
             assert_memory_not_equal(one->trace_id, contexts[k].trace_id, TRACE_ID_BYTES);
             assert_memory_not_equal(one->span_id, contexts[k].span_id, TRACE_SPAN_ID_BYTES);
