@@ -281,14 +281,17 @@ int http_request_route(struct http_request *req)
     return rc;
 }
 
-/* show_peer shows other threads whose request is in flight, and which trace it belongs to. */
+/* show_peer shows other threads whose request is in flight, and which trace it belongs to: without
+ * a caller, its task's id tells that. */
 static void show_peer(struct http_request *req)
 {
     const struct conn *conn =
         req->transport->get_conn == NULL ? NULL : req->transport->get_conn(req);
-    (void)http_trace(req);
+    if (conn == NULL || !req->is_root) {
+        (void)http_trace(req);
+    }
     if (conn != NULL) {
-        struct task_peer peer = {.port = conn->peer.port};
+        struct task_peer peer = {.port = conn->peer.port, .has_span = req->is_root};
         memcpy(peer.addr, &conn->peer.ip, sizeof(peer.addr));
         task_slots_publish_peer(req->task.slot, &peer);
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/task/task.h"
+#include "core/telemetry/trace.h"
 
 #define CHUNK_SLOTS 256u
 #define CHUNKS_MAX  16384u /* four million tasks */
@@ -358,7 +359,27 @@ uint32_t task_slots_living(void)
     return living;
 }
 
-static void read_span(struct slot *slot, struct task_span *span)
+void task_span_of(const struct trace_context *trace, struct task_span *ret_span)
+{
+    *ret_span = (struct task_span){.flags = trace->flags};
+    memcpy(ret_span->trace_id, trace->trace_id, sizeof(ret_span->trace_id));
+    memcpy(&ret_span->span_id, trace->span_id, sizeof(ret_span->span_id));
+    memcpy(&ret_span->parent_id, trace->parent_id, sizeof(ret_span->parent_id));
+}
+
+/* read_own_span makes the span that a task has without having asked for it. */
+static void read_own_span(struct slot *slot, uint64_t id, struct task_span *span)
+{
+    struct task_peer peer;
+    struct trace_context trace;
+    get_words(slot->peer, &slot->peer_id, id, &peer, WORDS(peer));
+    if (id != 0 && peer.has_span != 0) {
+        trace_begin(NULL, id, &trace);
+        task_span_of(&trace, span);
+    }
+}
+
+static void read_span(struct slot *slot, uint64_t id, struct task_span *span)
 {
     *span = (struct task_span){0};
     GET(slot, span, span_id);
@@ -367,6 +388,8 @@ static void read_span(struct slot *slot, struct task_span *span)
         GET(slot, span, trace_id[1]);
         GET(slot, span, parent_id);
         span->flags = atomic_load_explicit(&slot->trace_flags, memory_order_acquire);
+    } else {
+        read_own_span(slot, id, span);
     }
 }
 
@@ -381,7 +404,7 @@ static void read_trail(struct slot *slot, struct task_trail *trail)
         trail->changes[i].number =
             atomic_load_explicit(&slot->changes[i].what, memory_order_acquire);
     }
-    read_span(slot, &trail->span);
+    read_span(slot, trail->facts.id, &trail->span);
 }
 
 /* copy_slot copies the facts, and the trail unless that is NULL. */
@@ -423,16 +446,15 @@ void task_slots_copy_ids(uint32_t index, uint64_t id, struct trace_ids *ret_ids)
     }
     struct slot *slot = slot_at(index);
     for (int i = 0; i < PEEKS_MAX; i++) {
-        struct trace_ids ids;
+        struct task_span span;
         const uint32_t before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         const uint64_t own_id = atomic_load_explicit(&slot->id, memory_order_acquire);
-        GET(slot, &ids, span_id);
-        GET(slot, &ids, trace_id[0]);
-        GET(slot, &ids, trace_id[1]);
+        read_span(slot, own_id, &span);
         if (before % 2 == 0 &&
             atomic_load_explicit(&slot->sequence, memory_order_relaxed) == before) {
-            if (own_id == id && ids.span_id != 0) {
-                *ret_ids = ids;
+            if (own_id == id && span.span_id != 0) {
+                ret_ids->span_id = span.span_id;
+                memcpy(ret_ids->trace_id, span.trace_id, sizeof(ret_ids->trace_id));
             }
             return;
         }
@@ -445,7 +467,7 @@ bool task_slots_peek(uint32_t index, struct task_facts *ret_facts, struct task_s
         return false;
     }
     read_slot(slot_at(index), ret_facts);
-    read_span(slot_at(index), ret_span);
+    read_span(slot_at(index), ret_facts->id, ret_span);
     correct_state(index, ret_facts);
     return ret_facts->id != 0;
 }

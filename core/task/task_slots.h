@@ -23,6 +23,7 @@
 #define TASK_SLOT_BYTES       704
 
 struct task;
+struct trace_context;
 
 /* What other threads may see of a thread that runs tasks; never freed. */
 struct task_thread {
@@ -30,7 +31,7 @@ struct task_thread {
     struct task_thread *next;
 };
 
-/* The trace that a task belongs to; all zero: it has not begun. */
+/* The trace that a task belongs to; all zero: it has not begun, and the task shows no peer. */
 struct task_span {
     uint64_t trace_id[2]; /* in the order of their bytes: as 16 bytes they are the id */
     uint64_t span_id;     /* as 8 bytes */
@@ -60,8 +61,9 @@ struct task_wakers {
 
 /* The peer whose request a task is. */
 struct task_peer {
-    uint8_t addr[16]; /* IPv6; IPv4 is mapped */
-    uint64_t port;    /* 0: the peer is not known */
+    uint8_t addr[16];  /* IPv6; IPv4 is mapped */
+    uint32_t port;     /* 0: the peer is not known */
+    uint32_t has_span; /* the task has the span that trace_begin makes of its id without a caller */
 };
 
 /* A copy of what a task shows. */
@@ -146,6 +148,12 @@ void task_slots_add_change(uint32_t index, const struct task_change *change);
 /* task_slots_change_count is the number of changes of the task, with those for which its trail had
  * no room. */
 uint32_t task_slots_change_count(uint32_t index);
+
+/* task_span_of makes what a slot shows of a trace.
+ *
+ * Thread: any, signal.
+ */
+void task_span_of(const struct trace_context *trace, struct task_span *ret_span);
 
 /* task_slots_publish_span writes the trace that the task belongs to. */
 void task_slots_publish_span(uint32_t index, const struct task_span *span);
