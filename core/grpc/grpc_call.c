@@ -252,7 +252,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
         return;
     }
     req->user = call;
-    req->rpc_status = grpc_code_name(GRPC_CANCELLED); /* unless it ends otherwise */
+    grpc_note_status(req, GRPC_CANCELLED); /* unless it ends otherwise */
     /* the label is the route's own, but for unknown methods */
     task_describe(&req->task, "grpc", entry->label, req->task.handler);
     uint64_t timeout_ns;

@@ -162,6 +162,13 @@ void grpc_receive_body(struct http_request *req, struct str data, bool is_end);
 
 /* --- grpc_send.c --- */
 
+/* grpc_note_status notes how a call ends, for the observers of its request. */
+static inline void grpc_note_status(struct http_request *req, enum grpc_code code)
+{
+    req->rpc_status = grpc_code_name(code);
+    req->is_rpc_fault = grpc_code_is_fault(code);
+}
+
 /* grpc_send_status sends the trailers, with the headers unless they have been sent, and ends the
  * HTTP request.
  *

@@ -279,7 +279,7 @@ void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, 
     struct grpc_fields trailers = with_room(&call->trailers, own);
     char digits[20];
     put_status(&req->arena, &trailers, status, digits);
-    req->rpc_status = grpc_code_name(status->code);
+    grpc_note_status(req, status->code);
     if (is_leaving) {
         grpc_send_headers(call);
         http_stream_leave(req, trailers.list, trailers.count);
@@ -303,7 +303,7 @@ void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusa
     if (call->has_accept_field) {
         put(&fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
     }
-    call->req->rpc_status = grpc_code_name(refusal->status.code);
+    grpc_note_status(call->req, refusal->status.code);
     struct http_response response = {
         .status = refusal->http,
         .content_type = content_type(call),
@@ -330,7 +330,7 @@ void grpc_refuse_head(struct http_request *req, int status, const char *detail)
     struct grpc_fields fields = {.list = own, .cap = ARRAY_COUNT(own)};
     char digits[20];
     put_status(&req->arena, &fields, &end, digits);
-    req->rpc_status = grpc_code_name(end.code);
+    grpc_note_status(req, end.code);
     const struct http_response response = {
         .status = status,
         .content_type = CONTENT_TYPE,

@@ -39,6 +39,12 @@ const char *grpc_code_label(enum grpc_code code)
     return codes[code < GRPC_CODE_COUNT ? code : GRPC_UNKNOWN].label;
 }
 
+bool grpc_code_is_fault(enum grpc_code code)
+{
+    return code == GRPC_UNKNOWN || code == GRPC_DEADLINE_EXCEEDED || code == GRPC_UNIMPLEMENTED ||
+           code == GRPC_INTERNAL || code == GRPC_UNAVAILABLE || code == GRPC_DATA_LOSS;
+}
+
 struct grpc_status grpc_status_of(int error)
 {
     static const struct {

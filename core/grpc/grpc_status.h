@@ -49,6 +49,12 @@ const char *grpc_code_name(enum grpc_code code);
 /* grpc_code_label is the name as metrics spell it: "OK", "NotFound" etc. */
 const char *grpc_code_label(enum grpc_code code);
 
+/* grpc_code_is_fault tells whether a code is the server's fault, not a mistake of its client.
+ *
+ * Source: OpenTelemetry semantic conventions for gRPC, errors of server spans.
+ */
+bool grpc_code_is_fault(enum grpc_code code);
+
 /* grpc_status_of is the status of a negative UV_* error; GRPC_OK for 0, INTERNAL for an error that
  * has no status of its own. */
 struct grpc_status grpc_status_of(int error);

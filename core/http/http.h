@@ -114,6 +114,7 @@ struct http_request {
     uint8_t sampling;        /* enum http_sampling */
     bool is_root;            /* it was looked for: the request has no traceparent */
     bool is_long;            /* ROUTE_LONG's, or http_be_long's */
+    bool is_rpc_fault;       /* rpc_status is one of the server's own faults */
     struct str target;       /* as received, for logs */
     struct str host;         /* the target's authority, else the Host field; ptr NULL: neither */
     struct str path;         /* before '?', not decoded */
@@ -366,13 +367,5 @@ const char *http_status_reason(int status);
  * Source: RFC 9110 6.4.1.
  */
 bool http_status_has_body(int status);
-
-/* http_rpc_is_fault tells whether a gRPC status counts as an error of the server: it is not OK, and
- * not what a client gets for a mistake of its own.
- *
- * rpc_status: "UNAVAILABLE" ...
- * Source:     OpenTelemetry semantic conventions for gRPC, errors of server spans.
- */
-bool http_rpc_is_fault(const char *rpc_status);
 
 #endif

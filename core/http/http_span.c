@@ -19,7 +19,7 @@ static void copy_text(char *out, size_t size, struct str s)
 /* has_failed: a client's mistake is no error of the server's span. */
 static bool has_failed(const struct http_request *req)
 {
-    return req->rpc_status == NULL ? req->status >= 500 : http_rpc_is_fault(req->rpc_status);
+    return req->rpc_status == NULL ? req->status >= 500 : req->is_rpc_fault;
 }
 
 /* has_held tells whether the request ran for hold_ns at a stretch, as far as its trail goes. */
@@ -98,7 +98,7 @@ void http_spans_on_end(void *ctx, struct http_request *req, struct http_end *end
 {
     const struct http_server *server = ctx;
     const struct http_spans *spans = server->spans;
-    if (req->sampling != HTTP_UNSAMPLED || req->status >= 500 || req->rpc_status != NULL ||
+    if (req->sampling != HTTP_UNSAMPLED || has_failed(req) ||
         end->now_ns - req->task.start_ns >= spans->look_ns) {
         end->is_kept = keep(spans, req, end->now_ns);
     }

@@ -61,15 +61,3 @@ bool http_status_has_body(int status)
 {
     return status >= 200 && status != 204 && status != 304;
 }
-
-bool http_rpc_is_fault(const char *rpc_status)
-{
-    static const char *const faults[] = {"UNKNOWN",  "DEADLINE_EXCEEDED", "UNIMPLEMENTED",
-                                         "INTERNAL", "UNAVAILABLE",       "DATA_LOSS"};
-    for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
-        if (strcmp(rpc_status, faults[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}

@@ -55,7 +55,7 @@ static size_t band_of(uint64_t duration_ns)
 /* has_failed: a mistake of the client's is no failure; that it left (499) is one. */
 static bool has_failed(const struct http_request *req)
 {
-    return req->status >= 499 || (req->rpc_status != NULL && http_rpc_is_fault(req->rpc_status));
+    return req->is_rpc_fault || req->status >= 499;
 }
 
 static bool is_due(uint64_t *due_ns, uint64_t now_ns)

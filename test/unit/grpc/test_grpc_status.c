@@ -25,6 +25,19 @@ static void test_names(void **state)
     assert_string_equal(grpc_code_name(GRPC_CODE_COUNT), "UNKNOWN");
 }
 
+static void test_what_is_a_fault(void **state)
+{
+    (void)state;
+    assert_false(grpc_code_is_fault(GRPC_OK));
+    assert_false(grpc_code_is_fault(GRPC_CANCELLED));
+    assert_false(grpc_code_is_fault(GRPC_NOT_FOUND)); /* the client's own mistakes */
+    assert_false(grpc_code_is_fault(GRPC_INVALID_ARGUMENT));
+    assert_false(grpc_code_is_fault(GRPC_RESOURCE_EXHAUSTED));
+    assert_true(grpc_code_is_fault(GRPC_UNAVAILABLE));
+    assert_true(grpc_code_is_fault(GRPC_DEADLINE_EXCEEDED));
+    assert_true(grpc_code_is_fault(GRPC_INTERNAL));
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -55,6 +68,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_what_is_a_fault),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
