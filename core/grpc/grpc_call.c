@@ -239,7 +239,6 @@ void grpc_call_run(struct grpc_call *call)
     set_life(call, CALL_RUNNING);
     task_unpark(&req->task);
     http_peer_has(req, HTTP_PEER_SENDS); /* from here on grpc_receive says so */
-    task_describe(&req->task, "grpc", req->task.label, (const void *)(uintptr_t)entry->handler);
     entry->handler(call, call->request, entry->arg);
 }
 
@@ -254,7 +253,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
     req->user = call;
     grpc_note_status(req, GRPC_CANCELLED); /* unless it ends otherwise */
     /* the label is the route's own, but for unknown methods */
-    task_describe(&req->task, "grpc", entry->label, req->task.handler);
+    task_describe(&req->task, "grpc", entry->label, (const void *)(uintptr_t)entry->handler);
     uint64_t timeout_ns;
     const struct grpc_refusal refusal = grpc_check(call, &timeout_ns);
     if (refusal.http != 0) {

@@ -16,24 +16,29 @@ struct seen {
     bool is_metadata_bad; /* a value of a name in -bin is not base64 */
 };
 
+/* place_of is where the value of a field goes; NULL: nowhere. Lengths before letters. */
+static struct str *place_of(struct seen *seen, struct str name)
+{
+    switch (name.len) {
+    case sizeof("content-type") - 1:
+        return str_equal(name, STR("content-type"))   ? &seen->content_type
+               : str_equal(name, STR("grpc-timeout")) ? &seen->timeout
+                                                      : NULL;
+    case sizeof("grpc-encoding") - 1:
+        return str_equal(name, STR("grpc-encoding")) ? &seen->encoding : NULL;
+    case sizeof("grpc-accept-encoding") - 1:
+        return str_equal(name, STR("grpc-accept-encoding")) ? &seen->accept_encoding : NULL;
+    default:
+        return NULL;
+    }
+}
+
 static void look_at(struct seen *seen, const struct http_header *field)
 {
-    const struct {
-        struct str name;
-        struct str *value;
-    } rows[] = {
-        {STR("content-type"), &seen->content_type},
-        {STR("grpc-timeout"), &seen->timeout},
-        {STR("grpc-encoding"), &seen->encoding},
-        {STR("grpc-accept-encoding"), &seen->accept_encoding},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        if (str_equal(field->name, rows[i].name)) {
-            *rows[i].value = field->value;
-            return;
-        }
-    }
-    if (grpc_is_binary_name(field->name) && !grpc_base64_is_valid(field->value)) {
+    struct str *place = place_of(seen, field->name);
+    if (place != NULL) {
+        *place = field->value;
+    } else if (grpc_is_binary_name(field->name) && !grpc_base64_is_valid(field->value)) {
         seen->is_metadata_bad = true;
     }
 }
