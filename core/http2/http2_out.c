@@ -37,20 +37,29 @@ bool http2_has_blocked(const struct http2 *h2)
     return !list_is_empty(&h2->blocked) && !h2->conn->is_clogged;
 }
 
+/* send_labelled sends frames for the task that runs; between tasks, for that of the last answer. */
+static int send_labelled(struct http2 *h2)
+{
+    const bool is_labelled = task_current_label != LABEL_NONE;
+    if (!is_labelled) {
+        (void)task_swap_label(h2->conn->label);
+    }
+    h2->is_busy = true;
+    const int rv = send_frames(h2);
+    h2->is_busy = false;
+    if (!is_labelled) {
+        (void)task_swap_label(LABEL_NONE);
+    }
+    return rv;
+}
+
 void http2_pump(struct http2 *h2)
 {
     if (h2->is_busy || !conn_is_open(h2->conn)) {
         return;
     }
-    const uint32_t previous_label = task_current_label;
-    if (previous_label == LABEL_NONE) {
-        (void)task_swap_label(h2->conn->label); /* of the answer that was written last */
-    }
-    h2->is_busy = true;
-    const int rv = send_frames(h2);
-    h2->is_busy = false;
-    (void)task_swap_label(previous_label);
-    if (rv < 0) {
+    /* it is asked often when there is nothing */
+    if (nghttp2_session_want_write(h2->session) && send_labelled(h2) < 0) {
         conn_close(h2->conn);
         http2_finish(h2);
         return;
