@@ -151,10 +151,14 @@ void http2_guard_closed(struct http2 *h2, int32_t id, bool is_by_peer)
         keep_span(closed->long_ago, (struct http2_span){old, old});
     }
     *place = (uint32_t)id | (is_by_peer ? HTTP2_CLOSED_BY_PEER : 0);
+    closed->highest = closed->highest > (uint32_t)id ? closed->highest : (uint32_t)id;
 }
 
 static bool is_closed(const struct http2_closed *closed, uint32_t id)
 {
+    if (LIKELY(id > closed->highest)) {
+        return false;
+    }
     for (size_t i = 0; i < HTTP2_CLOSED_MAX; i++) {
         if (closed->ids[i] == (id | HTTP2_CLOSED_BY_PEER)) {
             return true;

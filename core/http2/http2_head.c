@@ -135,9 +135,23 @@ static void add_regular(struct http2_stream *st, struct str name, struct str val
     }
 }
 
+/* copy_field keeps a field in one piece: name and value, a NUL behind each. */
+static bool copy_field(struct arena *arena, struct str name, struct str value, struct str *ret_copy)
+{
+    char *out = arena_alloc(arena, name.len + value.len + 2);
+    if (out == NULL) {
+        return false;
+    }
+    memcpy(out, name.ptr, name.len);
+    out[name.len] = '\0';
+    memcpy(out + name.len + 1, value.ptr, value.len);
+    out[name.len + 1 + value.len] = '\0';
+    *ret_copy = (struct str){out, name.len + value.len + 2};
+    return true;
+}
+
 void http2_head_add(struct http2_stream *st, struct str name, struct str value)
 {
-    struct arena *arena = &st->req.arena;
     st->header_bytes += name.len + value.len + HTTP2_FIELD_BYTES;
     if (st->header_bytes > st->req.server->limits.header_bytes) {
         refuse(st, 431, "the header block is too big");
@@ -145,13 +159,14 @@ void http2_head_add(struct http2_stream *st, struct str name, struct str value)
     if (st->fault_status != 0) {
         return; /* the rest is decoded and dropped */
     }
-    struct str own_name = name;
-    struct str own_value;
-    const bool is_pseudo = name.len > 0 && name.ptr[0] == ':';
-    if ((!is_pseudo && !arena_copy(arena, name, &own_name)) ||
-        !arena_copy(arena, value, &own_value)) {
+    struct str copy; /* of both, a NUL behind each */
+    if (!copy_field(&st->req.arena, name, value, &copy)) {
         refuse(st, 503, "out of memory");
-    } else if (is_pseudo) {
+        return;
+    }
+    const struct str own_name = {copy.ptr, name.len};
+    const struct str own_value = {copy.ptr + name.len + 1, value.len};
+    if (name.len > 0 && name.ptr[0] == ':') {
         add_pseudo(st, own_name, own_value);
     } else {
         add_regular(st, own_name, own_value);

@@ -42,6 +42,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct http2 *h2 = user_data;
     const int32_t id = frame->hd.stream_id;
     h2->head_bytes = 0;
+    h2->head = NULL;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0;
     }
@@ -55,6 +56,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return nghttp2_is_fatal(rv) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
     (void)nghttp2_session_set_stream_user_data(session, id, st); /* it has just begun */
+    h2->head = st;
     return 0;
 }
 
@@ -64,6 +66,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user_data)
 {
+    (void)session;
+    (void)frame;
     (void)flags;
     struct http2 *h2 = user_data;
     h2->head_bytes += name_len + value_len + HTTP2_FIELD_BYTES;
@@ -71,9 +75,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         h2->is_head_too_big = true;
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    struct http2_stream *st = find(session, frame->hd.stream_id);
-    if (st != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        http2_head_add(st, (struct str){(const char *)name, name_len},
+    if (h2->head != NULL) {
+        http2_head_add(h2->head, (struct str){(const char *)name, name_len},
                        (struct str){(const char *)value, value_len});
     }
     return 0;

@@ -59,6 +59,7 @@ struct http2_span {
  * requests. */
 struct http2_closed {
     uint32_t ids[HTTP2_CLOSED_MAX]; /* with HTTP2_CLOSED_BY_PEER where the peer ended its half */
+    uint32_t highest;               /* of all so far: streams above it are not closed */
     uint8_t count;                  /* of all so far: the next one overwrites the oldest */
     struct http2_span long_ago[HTTP2_SPANS_MAX];
 };
@@ -89,6 +90,7 @@ struct http2 {
     struct list blocked;        /* of streams that wait for on_writable, or in STREAM_WAITING */
     struct list lost;           /* of streams in STREAM_LOST */
     size_t stream_count;        /* with closed ones whose requests go on */
+    struct http2_stream *head;  /* the stream of the incoming header block; NULL: none, or closed */
     struct http2_stream *event; /* the stream of the last frame, held; NULL: none */
     struct str event_data;      /* ... and the data of that frame */
     struct loop_deferred wake;  /* runs what must not run inside another call */

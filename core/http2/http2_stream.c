@@ -214,6 +214,7 @@ static void close_stream(struct http2_stream *st)
     struct http2 *h2 = st->h2;
     const bool is_answered = st->life == STREAM_ANSWERED || st->life == STREAM_LINGERING;
     http2_life_set(st, STREAM_CLOSED);
+    h2->head = h2->head == st ? NULL : h2->head;
     wheel_unset(&st->timer);
     http2_send_drop(st);
     http2_life_release(st);
