@@ -271,15 +271,21 @@ static int write_now(struct conn *conn)
     return 0;
 }
 
+static int write_labelled(struct conn *conn)
+{
+    const uint32_t previous_label = task_write_for(conn->label, conn->task_id);
+    const int rc = write_now(conn);
+    (void)task_swap_label(previous_label);
+    return rc;
+}
+
 /* flush writes what the socket takes; here alone a connection is found to be drained. */
 static void flush(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED || conn->state == CONN_LINGERING || conn->is_writing) {
         return;
     }
-    const uint32_t previous_label = task_write_for(conn->label, conn->task_id);
-    const int rc = write_now(conn);
-    (void)task_swap_label(previous_label);
+    const int rc = conn->out.len > 0 ? write_labelled(conn) : 0; /* what came may have no answer */
     if (rc < 0) {
         end(conn, rc);
     } else if (conn->state == CONN_FLUSHING && conn->out.len == 0) {
