@@ -51,24 +51,27 @@ static bool grow(struct buf *b, size_t cap)
     return true;
 }
 
-/* reserve makes room for `more` bytes behind len and for a NUL behind them, which vsnprintf writes;
- * or it marks the buffer failed. */
-static bool reserve(struct buf *b, size_t more)
+static __attribute__((noinline)) bool make_room(struct buf *b, size_t more)
 {
     if (b->is_failed || more > b->max_bytes - b->len) {
         b->is_failed = true;
         return false;
     }
     const size_t need = b->len + more;
-    if (need < b->cap) {
-        return true;
-    }
     size_t cap = b->cap == 0 ? FIRST_CAP_BYTES : b->cap;
     while (cap <= need) {
         cap *= 2;
     }
     b->is_failed = !grow(b, cap);
     return !b->is_failed;
+}
+
+/* reserve makes room for `more` bytes behind len and for a NUL behind them, which vsnprintf writes;
+ * or it marks the buffer failed. Inline: a text is built of many short pieces. */
+static inline __attribute__((always_inline)) bool reserve(struct buf *b, size_t more)
+{
+    const bool has_room = b->cap - b->len > more && b->max_bytes - b->len >= more;
+    return LIKELY(has_room && !b->is_failed) || make_room(b, more);
 }
 
 void buf_append(struct buf *b, const void *data, size_t len)
@@ -84,14 +87,11 @@ void buf_append_str(struct buf *b, struct str s)
     buf_append(b, s.ptr, s.len);
 }
 
-void buf_append_cstr(struct buf *b, const char *s)
-{
-    buf_append(b, s, strlen(s));
-}
-
 void buf_append_char(struct buf *b, char c)
 {
-    buf_append(b, &c, 1);
+    if (reserve(b, 1)) {
+        b->data[b->len++] = c;
+    }
 }
 
 void buf_append_u64(struct buf *b, uint64_t value)
@@ -159,7 +159,10 @@ void buf_append_json(struct buf *b, struct str s)
 {
     size_t start = 0; /* of the run that goes in as it is */
     size_t i = 0;
-    buf_append_char(b, '"');
+    if (!reserve(b, s.len + 2)) { /* at least that much */
+        return;
+    }
+    b->data[b->len++] = '"';
     while (i < s.len) {
         i += plain_len((struct str){s.ptr + i, s.len - i});
         if (i == s.len) {

@@ -40,8 +40,12 @@ void buf_append(struct buf *b, const void *data, size_t len);
 /* buf_append_str copies a view to the end. */
 void buf_append_str(struct buf *b, struct str s);
 
-/* buf_append_cstr copies a NUL-terminated string to the end, without its NUL. */
-void buf_append_cstr(struct buf *b, const char *s);
+/* buf_append_cstr copies a NUL-terminated string to the end, without its NUL. Inline: of a literal
+ * the length is known. */
+static inline void buf_append_cstr(struct buf *b, const char *s)
+{
+    buf_append(b, s, strlen(s));
+}
 
 /* buf_append_char appends one byte. */
 void buf_append_char(struct buf *b, char c);

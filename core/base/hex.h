@@ -21,8 +21,14 @@ static inline char hex_digit(unsigned value)
  */
 void hex_encode(const uint8_t *bytes, size_t size, char *out);
 
+/* hex_values is 1 more than what each byte stands for; 0: it is no digit in lower case. */
+extern const uint8_t hex_values[256];
+
 /* hex_value is what a digit in lower case stands for; -1 for all else. */
-int hex_value(char c);
+static inline int hex_value(char c)
+{
+    return hex_values[(unsigned char)c] - 1;
+}
 
 /* hex_value_any is hex_value, and takes digits in upper case, too. */
 int hex_value_any(char c);

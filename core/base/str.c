@@ -67,14 +67,14 @@ bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value)
     }
     uint64_t value = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9') {
+        const unsigned digit = (unsigned char)s.ptr[i] - (unsigned)'0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value)) {
             return false;
         }
-        const uint64_t digit = (uint64_t)(s.ptr[i] - '0');
-        if (digit > max || value > (max - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
+    }
+    if (value > max) {
+        return false;
     }
     *ret_value = value;
     return true;

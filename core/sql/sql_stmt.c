@@ -273,7 +273,7 @@ int sql_stmt_bind_row(struct sql_stmt *stmt)
         return rc;
     }
     MYSQL_RES *columns = mysql_stmt_result_metadata(stmt->handle);
-    MYSQL_BIND *binds = calloc(count, sizeof(*binds));
+    MYSQL_BIND *binds = malloc(count * sizeof(*binds)); /* bind_cell sets the whole of each */
     const bool has_memory = columns != NULL && binds != NULL;
     for (size_t i = 0; has_memory && i < count; i++) {
         const MYSQL_FIELD *field = mysql_fetch_field_direct(columns, (unsigned)i);

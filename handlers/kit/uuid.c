@@ -16,11 +16,10 @@
 #define COUNTER_MAX   0xFFF
 #define COUNTER_START 0x7FF /* the highest */
 
-/* Where the text has a dash. */
-static bool is_dash_place(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
+/* Where the text has a dash, and the two digits of each byte. */
+static const uint8_t dash_places[] = {8, 13, 18, 23};
+static const uint8_t byte_places[UUID_BYTES] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                19, 21, 24, 26, 28, 30, 32, 34};
 
 /* advance finds the source's next millisecond and counter. */
 static void advance(struct uuid_source *source, uint64_t now_ms, uint32_t start)
@@ -56,24 +55,21 @@ int uuid_make(struct uuid_source *source, uint64_t wall_ns, char *text)
 bool uuid_parse(struct str text, unsigned char *ret_bytes)
 {
     unsigned char bytes[UUID_BYTES];
-    size_t digits = 0;
     if (text.len != UUID_TEXT_LEN) {
         return false;
     }
-    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
-        const int value = hex_value(text.ptr[i]);
-        if (is_dash_place(i)) {
-            if (text.ptr[i] != '-') {
-                return false;
-            }
-            continue;
-        }
-        if (value < 0) {
+    for (size_t i = 0; i < sizeof(dash_places); i++) {
+        if (text.ptr[dash_places[i]] != '-') {
             return false;
         }
-        const unsigned high = digits % 2 == 0 ? 0 : bytes[digits / 2];
-        bytes[digits / 2] = (unsigned char)(high << 4 | (unsigned)value);
-        digits++;
+    }
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        const int high = hex_value(text.ptr[byte_places[i]]);
+        const int low = hex_value(text.ptr[byte_places[i] + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        bytes[i] = (unsigned char)(high << 4 | low);
     }
     memcpy(ret_bytes, bytes, sizeof(bytes));
     return true;
@@ -81,14 +77,10 @@ bool uuid_parse(struct str text, unsigned char *ret_bytes)
 
 void uuid_format(const unsigned char *bytes, char *text)
 {
-    size_t digits = 0;
-    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
-        if (is_dash_place(i)) {
-            text[i] = '-';
-            continue;
-        }
-        const unsigned byte = bytes[digits / 2];
-        text[i] = hex_digit(digits % 2 == 0 ? byte >> 4 : byte);
-        digits++;
+    for (size_t i = 0; i < sizeof(dash_places); i++) {
+        text[dash_places[i]] = '-';
+    }
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        hex_encode(&bytes[i], 1, text + byte_places[i]);
     }
 }

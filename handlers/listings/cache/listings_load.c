@@ -179,11 +179,11 @@ static struct list *bucket_of(struct listings_loads *loads, struct str key)
     return &loads->buckets[str_hash(key) % LISTINGS_LOAD_BUCKETS];
 }
 
-static struct listings_load *find(struct listings_loads *loads, struct str key)
+static struct listings_load *find(struct list *bucket, struct str key)
 {
     struct list *pos;
     struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, bucket_of(loads, key))
+    LIST_FOR_EACH(pos, tmp, bucket)
     {
         struct listings_load *load = CONTAINER_OF(pos, struct listings_load, link);
         if (str_equal(load->loaded.key, key)) {
@@ -266,7 +266,8 @@ static void wait_for(struct listings_load *load, struct listings_waiter *waiter)
 int listings_load_join(struct listings_loads *loads, struct listings_waiter *waiter,
                        const struct listings_wish *wish)
 {
-    struct listings_load *load = find(loads, wish->key);
+    struct list *bucket = bucket_of(loads, wish->key);
+    struct listings_load *load = find(bucket, wish->key);
     if (load != NULL) {
         wait_for(load, waiter);
         if (waiter->task != NULL) { /* who waits already began it */
@@ -282,7 +283,7 @@ int listings_load_join(struct listings_loads *loads, struct listings_waiter *wai
         return status;
     }
     wait_for(load, waiter);
-    list_push_back(bucket_of(loads, load->loaded.key), &load->link);
+    list_push_back(bucket, &load->link);
     return 0;
 }
 
@@ -331,7 +332,7 @@ void listings_load_leave(struct listings_waiter *waiter)
 
 void listings_loads_forget(struct listings_loads *loads, struct str key)
 {
-    struct listings_load *load = find(loads, key);
+    struct listings_load *load = find(bucket_of(loads, key), key);
     if (load != NULL) {
         list_unlink(&load->link);
     }

@@ -25,44 +25,32 @@ static const char *const states[] = {"AC", "AL", "AM", "AP", "BA", "CE", "DF", "
                                      "MG", "MS", "MT", "PA", "PB", "PE", "PI", "PR", "RJ", "RN",
                                      "RO", "RR", "RS", "SC", "SE", "SP", "TO", NULL};
 
+/* What JSON has before a value, too. */
+#define NAME(text) .name = (text), .json_name = STR(",\"" text "\":")
+
 static const struct listing_field_info infos[LISTING_FIELD_COUNT] = {
-    [LISTING_TITLE] = {.name = "title", .min = 1, .max = 200, .is_required = true},
-    [LISTING_DESCRIPTION] = {.name = "description", .max = 5000, .fallback = ""},
-    [LISTING_KIND] = {.name = "kind",
-                      .type = LISTING_CHOICE,
-                      .choices = kinds,
+    [LISTING_TITLE] = {NAME("title"), .min = 1, .max = 200, .is_required = true},
+    [LISTING_DESCRIPTION] = {NAME("description"), .max = 5000, .fallback = ""},
+    [LISTING_KIND] = {NAME("kind"), .type = LISTING_CHOICE, .choices = kinds,
                       .wrong_choice = "must be apartment, house, land or commercial",
                       .is_required = true},
-    [LISTING_PURPOSE] = {.name = "purpose",
-                         .type = LISTING_CHOICE,
-                         .choices = purposes,
-                         .wrong_choice = "must be sale or rent",
-                         .is_required = true},
+    [LISTING_PURPOSE] = {NAME("purpose"), .type = LISTING_CHOICE, .choices = purposes,
+                         .wrong_choice = "must be sale or rent", .is_required = true},
     /* a hundred billion reais: beyond any property, and far from overflow */
-    [LISTING_PRICE_CENTS] = {.name = "price_cents",
-                             .type = LISTING_NUMBER,
-                             .max = INT64_C(10000000000000),
-                             .is_required = true},
-    [LISTING_CURRENCY] = {.name = "currency",
-                          .type = LISTING_CHOICE,
-                          .choices = currencies,
-                          .wrong_choice = "must be BRL",
-                          .fallback = "BRL"},
-    [LISTING_STREET] = {.name = "street", .max = 200, .fallback = ""},
-    [LISTING_NEIGHBORHOOD] = {.name = "neighborhood", .max = 100, .fallback = ""},
-    [LISTING_CITY] = {.name = "city", .min = 1, .max = 100, .is_required = true},
-    [LISTING_STATE] = {.name = "state",
-                       .type = LISTING_CHOICE,
-                       .choices = states,
-                       .wrong_choice = "must be a state such as SP",
-                       .is_required = true},
-    [LISTING_POSTAL_CODE] = {.name = "postal_code", .max = 9, .fallback = ""},
-    [LISTING_BEDROOMS] = {.name = "bedrooms", .type = LISTING_NUMBER, .max = 100},
-    [LISTING_BATHROOMS] = {.name = "bathrooms", .type = LISTING_NUMBER, .max = 100},
-    [LISTING_AREA_M2] = {.name = "area_m2", .type = LISTING_NUMBER, .max = 100000000},
-    [LISTING_STATUS] = {.name = "status",
-                        .type = LISTING_CHOICE,
-                        .choices = statuses,
+    [LISTING_PRICE_CENTS] = {NAME("price_cents"), .type = LISTING_NUMBER,
+                             .max = INT64_C(10000000000000), .is_required = true},
+    [LISTING_CURRENCY] = {NAME("currency"), .type = LISTING_CHOICE, .choices = currencies,
+                          .wrong_choice = "must be BRL", .fallback = "BRL"},
+    [LISTING_STREET] = {NAME("street"), .max = 200, .fallback = ""},
+    [LISTING_NEIGHBORHOOD] = {NAME("neighborhood"), .max = 100, .fallback = ""},
+    [LISTING_CITY] = {NAME("city"), .min = 1, .max = 100, .is_required = true},
+    [LISTING_STATE] = {NAME("state"), .type = LISTING_CHOICE, .choices = states,
+                       .wrong_choice = "must be a state such as SP", .is_required = true},
+    [LISTING_POSTAL_CODE] = {NAME("postal_code"), .max = 9, .fallback = ""},
+    [LISTING_BEDROOMS] = {NAME("bedrooms"), .type = LISTING_NUMBER, .max = 100},
+    [LISTING_BATHROOMS] = {NAME("bathrooms"), .type = LISTING_NUMBER, .max = 100},
+    [LISTING_AREA_M2] = {NAME("area_m2"), .type = LISTING_NUMBER, .max = 100000000},
+    [LISTING_STATUS] = {NAME("status"), .type = LISTING_CHOICE, .choices = statuses,
                         .wrong_choice = "must be draft, published or archived",
                         .fallback = "draft"},
 };
@@ -350,9 +338,7 @@ void listing_to_json(const struct listing *listing, struct buf *out)
     buf_append_cstr(out, "{\"id\":");
     buf_append_json(out, listing->id);
     for (int f = 0; f < LISTING_FIELD_COUNT; f++) {
-        buf_append_cstr(out, ",\"");
-        buf_append_cstr(out, infos[f].name);
-        buf_append_cstr(out, "\":");
+        buf_append_str(out, infos[f].json_name);
         if (infos[f].type == LISTING_NUMBER) {
             buf_append_u64(out, (uint64_t)listing->fields[f].number); /* never negative: min is 0 */
         } else {

@@ -44,7 +44,8 @@ enum listing_type {
 };
 
 struct listing_field_info {
-    const char *name; /* in JSON and SQL */
+    const char *name;     /* in JSON and SQL */
+    struct str json_name; /* with what JSON has around it: a comma, quotes, a colon */
     enum listing_type type;
     int64_t min;
     int64_t max;
