@@ -107,7 +107,7 @@ def test_what_a_request_logs_has_its_ids(server):
         answer = peer.ask("/test/header?value=a%0ab", f"traceparent: {PARENT}")
         assert answer.status == 200
     [access] = wait_until(lambda: lines_of(server, "request")[seen:], "the access line")
-    assert ids_of(lines_of(server, "a response field")[-1]) == ids_of(access)
+    assert ids_of(lines_of(server, "response field left out")[-1]) == ids_of(access)
     assert ids_of(access)[0] == TRACE
 
 
@@ -130,11 +130,12 @@ def test_what_a_handler_logs_says_whose_it_is(server):
         own = "127.0.0.1:%d" % peer.socket.getsockname()[1]
         assert peer.ask("/test/header?value=a%0ab").status == 200
     [access] = map(fields_of, wait_until(lambda: lines_of(server, "request")[seen:], "the access line"))
-    inner = fields_of(lines_of(server, "a response field")[-1])
+    inner = fields_of(lines_of(server, "response field left out")[-1])
     for line in (access, inner):
         assert (line["route"], line["peer"]) == ("/test/header", own)
     assert int(access["task"]) == int(inner["task"]) > 0
-    assert int(access["cpu_us"]) <= int(access["duration_us"]) and "cpu_us" not in inner
+    # an interrupt counts as CPU time: less than USAGE_LONG_NS
+    assert int(access["cpu_us"]) <= int(access["duration_us"]) + 100 and "cpu_us" not in inner
     seen = len(lines_of(server, "request"))
     over_grpc(server)
     [call] = map(fields_of, wait_until(lambda: lines_of(server, "request")[seen:], "the access line"))
