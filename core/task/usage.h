@@ -88,7 +88,7 @@ void usage_start(struct usage *account);
 /* usage_stop counts up to now; the thread has no account any more. */
 void usage_stop(void);
 
-/* usage_ns_since is the time since ticks_now said `ticks`, as far as the counter's rate is known. */
+/* usage_ns_since is the time since ticks_now was `ticks`, as far as the counter's rate is known. */
 double usage_ns_since(const struct usage *account, uint64_t ticks);
 
 /* usage_has_slept tells whether the poll of this turn of the calling thread has slept: then the
