@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * redis_pubsub.c - a list of subscriptions over a connection that reconnects.
+ * redis_pubsub.c - subscriptions over a connection that reconnects.
+ *
+ * They lie in a hash table by their channels, because each of many streams may have one.
  */
 #include "core/redis/redis_pubsub.h"
 
@@ -10,11 +12,13 @@
 #include "core/redis/redis_metrics.h"
 #include "core/telemetry/log_limit.h"
 
+#define BUCKET_COUNT 1024 /* a power of two */
+
 struct redis_pubsub {
     struct redis_conn conn;
-    struct list subs;
-    uint64_t walk;                /* number of the last walk */
-    void (*on_closed)(void *arg); /* set by redis_pubsub_close */
+    struct list buckets[BUCKET_COUNT]; /* of subscriptions, by their channel */
+    uint64_t walk;                     /* number of the last walk */
+    void (*on_closed)(void *arg);      /* set by redis_pubsub_close */
     void *on_closed_arg;
     bool is_closing;
 };
@@ -29,23 +33,34 @@ struct news {
 
 typedef void (*tell_fn)(struct redis_subscription *sub, const struct news *news);
 
-/* walk calls `tell` for each subscription that was there when it began, even if callbacks change
- * the
- * list: a visited subscription moves to the end, where new ones are added, too. */
-static void walk(struct redis_pubsub *pubsub, const struct news *news, tell_fn tell)
+static struct list *bucket_of(struct redis_pubsub *pubsub, struct str channel)
 {
-    pubsub->walk++;
-    while (!list_is_empty(&pubsub->subs) && !pubsub->is_closing) {
+    return &pubsub->buckets[str_hash(channel) % BUCKET_COUNT];
+}
+
+/* walk calls `tell` for each subscription of a bucket that was there when it began, even if
+ * callbacks change the list: a visited subscription moves to the end, where new ones are added,
+ * too. */
+static void walk(struct redis_pubsub *pubsub, struct list *bucket, const struct news *news,
+                 tell_fn tell)
+{
+    const uint64_t number = ++pubsub->walk;
+    while (!list_is_empty(bucket) && !pubsub->is_closing) {
         struct redis_subscription *sub =
-            CONTAINER_OF(pubsub->subs.next, struct redis_subscription, link);
-        if (sub->walk == pubsub->walk) {
-            return;
+            CONTAINER_OF(bucket->next, struct redis_subscription, link);
+        if (sub->walk >= number) {
+            return; /* it was visited, or is new, or the connection was lost meanwhile */
         }
-        sub->walk = pubsub->walk;
+        sub->walk = number;
         list_unlink(&sub->link);
-        list_push_back(&pubsub->subs, &sub->link);
+        list_push_back(bucket, &sub->link);
         tell(sub, news);
     }
+}
+
+static void walk_channel(struct redis_pubsub *pubsub, const struct news *news, tell_fn tell)
+{
+    walk(pubsub, bucket_of(pubsub, news->channel), news, tell);
 }
 
 static void set_live(struct redis_subscription *sub, bool is_live)
@@ -111,19 +126,24 @@ static struct redis_pubsub *owner_of(struct redis_conn *rc)
 static void on_ready(struct redis_conn *rc)
 {
     struct redis_pubsub *pubsub = owner_of(rc);
-    struct list *pos;
-    struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &pubsub->subs)
-    {
-        send_subscribe(pubsub, CONTAINER_OF(pos, struct redis_subscription, link));
+    for (size_t i = 0; i < BUCKET_COUNT; i++) {
+        struct list *pos;
+        struct list *tmp;
+        LIST_FOR_EACH(pos, tmp, &pubsub->buckets[i])
+        {
+            send_subscribe(pubsub, CONTAINER_OF(pos, struct redis_subscription, link));
+        }
     }
 }
 
 static void on_lost(struct redis_conn *rc, int status)
 {
-    (void)status;
+    struct redis_pubsub *pubsub = owner_of(rc);
     const struct news news = {0};
-    walk(owner_of(rc), &news, tell_lost);
+    (void)status;
+    for (size_t i = 0; i < BUCKET_COUNT; i++) {
+        walk(pubsub, &pubsub->buckets[i], &news, tell_lost);
+    }
 }
 
 static void on_tick(struct redis_conn *rc)
@@ -148,16 +168,16 @@ static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
     } else if (str_equal(kind, STR("message"))) {
         const struct news news = {
             .channel = item(reply, 1), .source = item(reply, 1), .payload = item(reply, 2)};
-        walk(pubsub, &news, tell_message);
+        walk_channel(pubsub, &news, tell_message);
     } else if (str_equal(kind, STR("pmessage"))) {
         const struct news news = {.is_pattern = true,
                                   .channel = item(reply, 1),
                                   .source = item(reply, 2),
                                   .payload = item(reply, 3)};
-        walk(pubsub, &news, tell_message);
+        walk_channel(pubsub, &news, tell_message);
     } else if (str_equal(kind, STR("subscribe")) || str_equal(kind, STR("psubscribe"))) {
         const struct news news = {.is_pattern = kind.ptr[0] == 'p', .channel = item(reply, 1)};
-        walk(pubsub, &news, tell_confirmed);
+        walk_channel(pubsub, &news, tell_confirmed);
     }
 }
 
@@ -166,8 +186,11 @@ static void on_conn_closed(struct redis_conn *rc)
     struct redis_pubsub *pubsub = owner_of(rc);
     void (*on_closed)(void *arg) = pubsub->on_closed;
     void *arg = pubsub->on_closed_arg;
-    while (!list_is_empty(&pubsub->subs)) {
-        redis_unsubscribe(CONTAINER_OF(pubsub->subs.next, struct redis_subscription, link));
+    for (size_t i = 0; i < BUCKET_COUNT; i++) {
+        const struct list *bucket = &pubsub->buckets[i];
+        while (!list_is_empty(bucket)) {
+            redis_unsubscribe(CONTAINER_OF(bucket->next, struct redis_subscription, link));
+        }
     }
     free(pubsub);
     if (on_closed != NULL) {
@@ -191,7 +214,9 @@ int redis_pubsub_open(struct loop *loop, const struct redis_options *options,
     if (pubsub == NULL) {
         return UV_ENOMEM;
     }
-    list_init(&pubsub->subs);
+    for (size_t i = 0; i < BUCKET_COUNT; i++) {
+        list_init(&pubsub->buckets[i]);
+    }
     const int status = redis_conn_open(&pubsub->conn, loop, options, "pubsub", &events);
     if (status < 0) {
         free(pubsub);
@@ -215,16 +240,16 @@ void redis_subscribe(struct redis_pubsub *pubsub, struct redis_subscription *sub
     sub->pubsub = pubsub;
     sub->is_live = false;
     sub->walk = pubsub->walk;
-    list_push_back(&pubsub->subs, &sub->link);
+    list_push_back(bucket_of(pubsub, sub->channel), &sub->link);
     send_subscribe(pubsub, sub);
 }
 
-static bool is_shared(const struct redis_pubsub *pubsub, const struct redis_subscription *gone)
+static bool is_shared(struct redis_pubsub *pubsub, const struct redis_subscription *gone)
 {
     const struct news news = {.is_pattern = gone->is_pattern, .channel = gone->channel};
     struct list *pos;
     struct list *tmp;
-    LIST_FOR_EACH(pos, tmp, &pubsub->subs)
+    LIST_FOR_EACH(pos, tmp, bucket_of(pubsub, gone->channel))
     {
         if (is_about(CONTAINER_OF(pos, struct redis_subscription, link), &news)) {
             return true;

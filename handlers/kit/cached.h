@@ -14,7 +14,8 @@
  *          to agree. Once Redis has carried cached_forget out, it gives nothing that is older: what
  *          a read finds that began before is not put there.
  * Failure: when Redis is away or does not answer within timeout_ms, MySQL is asked. A cached_forget
- *          that it did not get leaves the older value for the rest of ttl_ms.
+ *          that it did not get, or has lost with its data, leaves the older value for the rest of
+ *          ttl_ms.
  * Memory:  an ask lies in its request's arena.
  * Thread:  the work loop.
  */

@@ -184,6 +184,34 @@ static void test_two_on_one_channel(void **state)
     assert_string_equal(fake.log, "UNSUBSCRIBE news|");
 }
 
+static void test_each_channel_for_itself(void **state)
+{
+    static const char *const channels[SUBS_MAX] = {"news", "other", "third", ""};
+    (void)state;
+    for (int i = 0; i < SUBS_MAX; i++) {
+        listeners[i].sub.channel = str_from(channels[i]);
+        redis_subscribe(pubsub, &listeners[i].sub);
+    }
+    turn_until(loop, &fake.commands, 1 + SUBS_MAX);
+    for (int i = 0; i < SUBS_MAX; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:1\r\n",
+                       strlen(channels[i]), channels[i]);
+        fake_say(&fake, text);
+        turn_until(loop, &listeners[i].lives, 1);
+        say_message(channels[i], channels[i]);
+        turn_until(loop, &listeners[i].messages, 1);
+    }
+    fake_say(&fake, "what?\r\n"); /* the connection is lost */
+    turn_until(loop, &fake.accepted, 2);
+    turn_until(loop, &fake.commands, 2 * (1 + SUBS_MAX));
+    for (int i = 0; i < SUBS_MAX; i++) {
+        assert_int_equal(listeners[i].lives, 1);
+        assert_int_equal(listeners[i].messages, 1);
+        assert_int_equal(listeners[i].losses, 1);
+    }
+}
+
 static void test_callbacks_change_the_list(void **state)
 {
     (void)state;
@@ -267,6 +295,7 @@ int main(void)
         TEST(test_subscribes_again),
         TEST(test_subscribed_before_there_is_a_server),
         TEST(test_two_on_one_channel),
+        TEST(test_each_channel_for_itself),
         TEST(test_callbacks_change_the_list),
         TEST(test_odd_replies_are_no_messages),
         TEST(test_garbage),
