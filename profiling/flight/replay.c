@@ -37,6 +37,7 @@ struct request {
 struct replay {
     const struct replay_options *options;
     struct perfetto *trace;
+    uint64_t begin_ns; /* of what is known: what was in flight then is drawn from here on */
     struct request *buckets[BUCKETS];
     uint64_t stack[STACK_MAX]; /* ids of the tasks whose callbacks run, 0 for none */
     size_t depth;              /* may be more than STACK_MAX */
@@ -63,9 +64,11 @@ static void add(struct replay *replay, struct perfetto_event event)
 
 /* --- lanes --- */
 
-static uint64_t take_lane(struct replay *replay)
+/* take_lane gives a request a lane that is free; one whose start was not seen, a lane that no other
+ * has had, because it goes back to where all begins. */
+static uint64_t take_lane(struct replay *replay, bool is_whole)
 {
-    size_t lane = 0;
+    size_t lane = is_whole ? 0 : replay->lane_count;
     while (lane < replay->lane_count && replay->lanes[lane]) {
         lane++;
     }
@@ -112,7 +115,7 @@ static struct request *open_request(struct replay *replay, uint64_t id, uint64_t
         .id = id,
         .begin_ns = at_ns,
         .is_whole = is_whole,
-        .lane = take_lane(replay),
+        .lane = take_lane(replay, is_whole),
     };
     *bucket_of(replay, id) = request;
     return request;
@@ -122,8 +125,7 @@ static struct request *open_request(struct replay *replay, uint64_t id, uint64_t
 static struct request *seen_request(struct replay *replay, uint64_t id)
 {
     struct request *request = id == 0 ? NULL : find_request(replay, id);
-    return request != NULL || id == 0 ? request
-                                      : open_request(replay, id, replay->options->begin_ns, false);
+    return request != NULL || id == 0 ? request : open_request(replay, id, replay->begin_ns, false);
 }
 
 static void end_wait(struct replay *replay, struct request *request, uint64_t at_ns)
@@ -397,6 +399,14 @@ static void close_all(struct replay *replay)
     }
 }
 
+/* find_begin is where the window begins, or the first event that was not overwritten. */
+static uint64_t find_begin(const struct replay_options *options)
+{
+    const uint64_t first_ns =
+        options->event_count == 0 ? 0 : recorder_ns(options->clock, &options->events[0]);
+    return first_ns > options->begin_ns ? first_ns : options->begin_ns;
+}
+
 int replay_run(const struct replay_options *options, struct perfetto *trace)
 {
     struct replay *replay = calloc(1, sizeof(*replay));
@@ -405,6 +415,7 @@ int replay_run(const struct replay_options *options, struct perfetto *trace)
     }
     replay->options = options;
     replay->trace = trace;
+    replay->begin_ns = find_begin(options);
     put_tracks(replay);
     for (size_t i = 0; i < options->event_count; i++) {
         const uint64_t at_ns = recorder_ns(options->clock, &options->events[i]);

@@ -4,7 +4,7 @@
  *
  * A loop has three kinds of tracks: its thread, with callbacks, which nest; its turns; and lanes
  * for requests. A request has a lane for itself from its first byte to its end, with what it waits
- * for nested in it; lanes are used again, so there are as many as were in flight at once. An arrow
+ * for nested in it; lanes are used again, but by no request whose start was overwritten. An arrow
  * leads from each wait to the callback that it let run. A CPU sample stands in the lane of the
  * request whose callback it interrupted.
  *

@@ -4,10 +4,13 @@
 import re
 import signal
 import threading
+import time
 
 import pytest
 from flight_decode import Trace, check
 from http2_wire import Http2Peer
+from pprof_load import load
+from scrape import Scrape
 from server import wait_until
 from wire import Peer, request
 
@@ -61,6 +64,19 @@ def test_requests_have_lanes_waits_and_arrows(server):
     assert [one.name for one in trace.requests("diag")] == ["/debug/flight"]  # the one that asks
     turns = [one for one in trace.slices if one.name in ("turn", "stall")]
     assert turns and all("turns of" in trace.tracks[one.track][0] for one in turns)
+
+
+def test_requests_whose_start_was_overwritten(start_server):
+    """They have lanes of their own, from where the recorder's memory begins."""
+    began_ns = time.monotonic_ns()
+    server = start_server({"ENABLE_PPROF": "true", "RECORDER_EVENTS": "512"})
+    with load(server, "/test/sleep?ms=20", connections=24):
+        wait_until(lambda: Scrape(server).requests("/test/sleep") > 300, "more events than are kept")
+        trace = take(server, "3600s")
+    older = [one for one in trace.requests() if one.notes.get("began") == "before"]
+    assert len(older) > 1 and len({one.track for one in older}) == len(older)
+    assert {one.begin_ns for one in older} == {min(one.begin_ns for one in trace.requests())}
+    assert trace.now_ns - older[0].begin_ns < time.monotonic_ns() - began_ns
 
 
 def test_waits_name_statements_and_commands(start_server, database, server_binary):
