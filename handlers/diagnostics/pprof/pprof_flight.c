@@ -16,11 +16,20 @@
 #define MAX_AGO_NS  (UINT64_C(3600) * NS_PER_S)
 
 static const char page[] =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>toq: flight "
-    "recorder</title></head><body>\n<h1>What happened just before</h1>\n"
-    "<p><label>Seconds: <input id=\"ago\" type=\"number\" min=\"1\" max=\"3600\" "
-    "value=\"30\"></label>\n<button id=\"open\">Open in ui.perfetto.dev</button>\n"
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+    "<meta name=\"color-scheme\" content=\"light dark\"><title>toq: flight recorder</title>\n"
+    "<link rel=\"stylesheet\" href=\"../requests.css\">\n"
+    "<link rel=\"icon\" href=\"../pprof/ui/icon.svg\"></head><body>\n"
+    "<header><h1>What happened just before</h1><nav><a href=\"../requests\">requests</a> "
+    "<a href=\"../pprof/\">profiles</a></nav></header>\n"
+    "<p>The last events of both loops as a Perfetto trace: turns, callbacks by route, what each "
+    "request waited for, writes, CPU samples. As far back as the recorder's memory goes, which is "
+    "seconds under load.</p>\n"
+    "<p><label>The last <input id=\"ago\" type=\"number\" min=\"1\" max=\"3600\" "
+    "value=\"30\"> s</label>\n<button id=\"open\">Open in ui.perfetto.dev</button>\n"
     "<a id=\"save\" href=\"../flight?ago=30s\">Save the trace</a></p>\n"
+    "<p class=\"dim\">The trace goes from this page to that window; nothing is uploaded.</p>\n"
     "<p id=\"said\" role=\"status\"></p>\n<script src=\"open.js\"></script></body></html>\n";
 
 /* Source: ui.perfetto.dev's post_message_handler.ts: PING until PONG, then the buffer. */
@@ -51,8 +60,8 @@ static void respond_static(struct http_request *req, const char *content_type, s
 {
     static const struct http_header headers[] = {
         {STR("Content-Security-Policy"),
-         STR("default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
-             "form-action 'none'; frame-ancestors 'none'")},
+         STR("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")},
         {STR("X-Content-Type-Options"), STR("nosniff")},
     };
     http_respond(req, &(struct http_response){.status = 200,
