@@ -119,7 +119,8 @@ static struct str below(struct str path, struct str mounted)
     if (mounted.len == 1) {
         return path;
     }
-    if (path.len < mounted.len || memcmp(path.ptr, mounted.ptr, mounted.len) != 0) {
+    if (path.len < mounted.len || memcmp(path.ptr, mounted.ptr, mounted.len) != 0 ||
+        (path.len > mounted.len && path.ptr[mounted.len] != '/')) {
         return STR("");
     }
     return (struct str){path.ptr + mounted.len, path.len - mounted.len};

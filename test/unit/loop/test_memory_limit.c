@@ -116,6 +116,8 @@ static void test_a_part_of_the_tree_is_mounted(void **state)
     assert_int_equal(memory_limit_cgroup(root), 4000);
     put("/proc/self/cgroup", "4:memory:/elsewhere\n"); /* another namespace's path */
     assert_int_equal(memory_limit_cgroup(root), 4000);
+    put("/proc/self/cgroup", "4:memory:/docker/abcd\n"); /* a sibling of the mounted one */
+    assert_int_equal(memory_limit_cgroup(root), 4000);
 }
 
 static void test_what_is_no_cgroup_file(void **state)
