@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "core/loop/alloc_stats.h"
 #include "core/loop/memory_limit.h"
 #include "core/telemetry/log.h"
 
@@ -179,39 +180,6 @@ static void on_level(struct quota *quota)
 
 /* --- one tick --- */
 
-/* count_active is what jemalloc has in use, in whole pages: so the gaps between objects count. 0
- * under another allocator. */
-static size_t count_active(void)
-{
-    uint64_t epoch = 1;
-    size_t active = 0;
-    size_t len = sizeof(active);
-    if (mallctl == NULL || mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) != 0 ||
-        mallctl("stats.active", &active, &len, NULL, 0) != 0) {
-        return 0;
-    }
-    return active;
-}
-
-static bool read_size(const char *name, size_t *ret_bytes)
-{
-    size_t len = sizeof(*ret_bytes);
-    return mallctl(name, ret_bytes, &len, NULL, 0) == 0;
-}
-
-bool budget_get_allocator(struct budget_allocator *ret_allocator)
-{
-    struct budget_allocator allocator;
-    if (mallctl == NULL || !read_size("stats.allocated", &allocator.allocated_bytes) ||
-        !read_size("stats.active", &allocator.active_bytes) ||
-        !read_size("stats.resident", &allocator.resident_bytes) ||
-        !read_size("stats.retained", &allocator.retained_bytes)) {
-        return false;
-    }
-    *ret_allocator = allocator;
-    return true;
-}
-
 size_t budget_charged_bytes(const struct budget *budget)
 {
     const size_t granted = atomic_load_explicit(&budget->pool.granted_bytes, memory_order_relaxed);
@@ -219,10 +187,12 @@ size_t budget_charged_bytes(const struct budget *budget)
     return granted > unused ? granted - unused : 0;
 }
 
-/* weigh_foreign measures what is in use and charged to no quota. */
+/* weigh_foreign measures what is in use and charged to no quota, in whole pages: so the gaps
+ * between objects count. */
 static void weigh_foreign(struct budget *budget)
 {
-    const size_t active = count_active();
+    struct alloc_stats stats;
+    const size_t active = alloc_stats_read(&stats) ? (size_t)stats.active : 0;
     const size_t charged = budget_charged_bytes(budget);
     atomic_store_explicit(&budget->pool.foreign_bytes, active > charged ? active - charged : 0,
                           memory_order_relaxed);

@@ -83,21 +83,6 @@ size_t budget_charged_bytes(const struct budget *budget);
  */
 void budget_purge(void);
 
-/* The allocator's memory. */
-struct budget_allocator {
-    size_t allocated_bytes; /* by the program */
-    size_t active_bytes;    /* in pages that hold any of it */
-    size_t resident_bytes;  /* with free pages kept for later, and the allocator's own */
-    size_t retained_bytes;  /* address space kept without memory behind it */
-};
-
-/* budget_get_allocator reads the allocator's numbers as of the last budget_tick.
- *
- * Returns: true with *ret_allocator set; false: this allocator has no such numbers.
- * Thread:  any.
- */
-MUST_USE bool budget_get_allocator(struct budget_allocator *ret_allocator);
-
 /* budget_register_metrics adds the families toq_memory_*.
  *
  * Returns: 0; UV_ENOMEM.

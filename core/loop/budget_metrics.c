@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "core/loop/alloc_stats.h"
+
 struct budget_values {
     size_t max_bytes;
     size_t used_bytes;
@@ -89,12 +91,12 @@ struct allocator_values {
 /* fill_allocator: NAN stands for what the allocator does not tell. */
 static void fill_allocator(void *arg, void *values)
 {
-    struct budget_allocator a;
+    struct alloc_stats stats;
     (void)arg;
     *(struct allocator_values *)values =
-        budget_get_allocator(&a)
-            ? (struct allocator_values){(double)a.allocated_bytes, (double)a.active_bytes,
-                                        (double)a.resident_bytes, (double)a.retained_bytes}
+        alloc_stats_read(&stats)
+            ? (struct allocator_values){(double)stats.allocated, (double)stats.active,
+                                        (double)stats.resident, (double)stats.retained}
             : (struct allocator_values){NAN, NAN, NAN, NAN};
 }
 
