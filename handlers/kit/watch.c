@@ -63,7 +63,7 @@ void watch_send(struct grpc_call *call, const struct ProtobufCMessage *message)
         return;
     }
     if (watch->is_slow) {
-        end(call, GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "too slow: read anew, and watch again"));
+        end(call, GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "too slow: read again, then watch again"));
         return;
     }
     watch->is_slow = !grpc_send(call, message);
@@ -99,7 +99,7 @@ static void tell_news(struct grpc_call *call, void *arg)
 static void tell_lost(struct grpc_call *call, void *arg)
 {
     (void)arg;
-    end(call, GRPC_STATUS(GRPC_UNAVAILABLE, "news may be lost: read anew, and watch again"));
+    end(call, GRPC_STATUS(GRPC_UNAVAILABLE, "changes may be lost: read again, then watch again"));
 }
 
 static void tell_away(struct grpc_call *call, void *arg)

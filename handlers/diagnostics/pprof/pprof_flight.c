@@ -91,7 +91,7 @@ static void fail(struct http_request *req, int status)
     if (status == UV_ENOENT) {
         pprof_respond_error(req, 404, "Nothing is recorded: RECORDER_EVENTS is 0");
     } else if (status == UV_EBUSY) {
-        pprof_respond_error(req, 503, "too many wait for a trace");
+        pprof_respond_error(req, 503, "too many requests wait for a trace");
     } else {
         pprof_respond_failure(req, "Could not make the trace", status);
     }

@@ -73,7 +73,7 @@ static void respond_asset(struct http_request *req, const struct asset *asset)
         {STR("X-Content-Type-Options"), STR("nosniff")},
     };
     if (!accepts_gzip(req)) {
-        pprof_respond_error(req, 406, "this file is there with Accept-Encoding: gzip alone");
+        pprof_respond_error(req, 406, "this file is only served with Accept-Encoding: gzip");
         return;
     }
     http_respond(req, &(struct http_response){

@@ -250,7 +250,8 @@ static void on_message(struct redis_subscription *sub, struct str channel, struc
     struct listings_news news;
     (void)channel;
     if (!listings_news_parse(payload, &news)) {
-        LOG_LIMITED(LOG_WARN, "listings", "news that is none", log_u64("bytes", payload.len));
+        LOG_LIMITED(LOG_WARN, "listings", "a message of the news channel is not news",
+                    log_u64("bytes", payload.len));
         return;
     }
     listings_cache_note(cache, news.id, news.version);

@@ -379,7 +379,7 @@ static void on_asked(void *arg, const struct sql_result *result)
         !arena_copy(&grpc_request(watch->call)->arena, values[0].str, &watch->city_key)) {
         fail(watch, UV_ENOMEM);
     } else if (watch->is_behind && watch->position > newest) {
-        end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE, "the position is none of this server's"));
+        end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE, "the position is not of this server's log"));
     } else if (watch->position > 0 && watch->position + 1 < oldest) {
         end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE,
                                "the position is too old: read the listings anew, and watch"));
