@@ -23,13 +23,13 @@ struct listings_module {
 static const struct config_option options[] = {
     {.name = "CACHE_TTL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_ttl_ms),
      .value = "60000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
-     .help = "how long Redis keeps a listing; the same in every process that shares it"},
+     .help = "how long Redis keeps a listing; must be the same in every process that shares it"},
     {.name = "CACHE_PAGE_TTL_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_page_ttl_ms),
      .value = "5000", .max = 86400000, .unit = "milliseconds", .zero = "keeps none",
      .help = "how long Redis keeps a page of listings"},
     {.name = "CACHE_TIMEOUT_MS", .kind = CONFIG_NUMBER, .offset = SETTING(cache_timeout_ms),
      .value = "50", .min = 1, .max = 60000, .unit = "milliseconds",
-     .help = "what Redis may take before MySQL is asked instead, to the next 100 ms"},
+     .help = "how long Redis may take before MySQL is asked instead, to the next 100 ms"},
 };
 /* clang-format on */
 
