@@ -253,7 +253,7 @@ int pool_create(const struct pool_options *options, struct pool **ret_pool)
         return UV_ENOMEM;
     }
     pool->options = *options;
-    pool->cpu = usage_get_totals(options->name);
+    pool->cpu = usage_get_totals(options->name, "[pool]");
     list_init(&pool->queue);
     /* glibc's cannot fail without attributes */
     (void)pthread_mutex_init(&pool->lock, NULL);

@@ -126,11 +126,10 @@ void usage_start(struct usage *a)
 {
     char thread[sizeof(a->totals->thread)] = "";
     (void)pthread_getname_np(pthread_self(), thread, sizeof(thread));
-    a->totals = usage_get_totals(thread);
+    a->totals = usage_get_totals(thread, "[loop]");
     if (a->totals == NULL) {
         return; /* without memory for it the loop goes on unaccounted */
     }
-    a->totals->is_loop = true;
     wait_for_rate(a);
     a->cpu_ns = counted_ns;
     a->label = LABEL_NONE;

@@ -33,7 +33,7 @@ static struct usage_totals *find_totals(const char *thread)
     return totals;
 }
 
-struct usage_totals *usage_get_totals(const char *thread)
+struct usage_totals *usage_get_totals(const char *thread, const char *rest)
 {
     (void)pthread_mutex_lock(&totals_lock);
     struct usage_totals *totals = find_totals(thread);
@@ -41,6 +41,7 @@ struct usage_totals *usage_get_totals(const char *thread)
         totals = calloc(1, sizeof(*totals));
         if (totals != NULL) {
             (void)snprintf(totals->thread, sizeof(totals->thread), "%s", thread);
+            totals->rest = rest;
             totals->next = atomic_load_explicit(&all_totals, memory_order_relaxed);
             atomic_store_explicit(&all_totals, totals, memory_order_release);
         }
@@ -104,11 +105,10 @@ static uint64_t *add_cell(struct metric_family *family, const struct usage_total
                           enum usage_kind kind, uint32_t id)
 {
     const bool is_upper = kind == USAGE_CAUSED_UPPER || kind == USAGE_SUFFERED_UPPER;
-    const char *rest = totals->is_loop ? "[loop]" : "[pool]";
     const struct label label = label_get(id);
     const char *route = label.toq != NULL ? "[profiler]" : label_name(id);
     const struct str values[] = {
-        str_from(totals->thread), str_from(id == LABEL_NONE ? rest : route),
+        str_from(totals->thread), str_from(id == LABEL_NONE ? totals->rest : route),
         str_from(label.method == NULL ? "" : label.method),
         str_from(is_upper ? "upper" : "exact"), /* USAGE_CPU has three labels */
     };

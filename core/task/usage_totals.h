@@ -23,7 +23,7 @@ enum usage_kind {
 /* Times by label of the threads of one name, in nanoseconds. */
 struct usage_totals {
     char thread[16];
-    bool is_loop; /* LABEL_NONE is "[loop]"; else "[pool]" */
+    const char *rest; /* a literal: the route of what is of no label */
     struct usage_totals *next;
     /* added to by METRIC_ADD, or atomically where several threads add */
     uint64_t ns[USAGE_KINDS][LABEL_MAX];
@@ -31,9 +31,10 @@ struct usage_totals {
 
 /* usage_get_totals finds or makes the totals of the threads of a name; they are never freed.
  *
+ * thread:  copied. rest: a literal; of whoever asks first.
  * Returns: NULL when memory is missing.
  */
-MUST_USE struct usage_totals *usage_get_totals(const char *thread);
+MUST_USE struct usage_totals *usage_get_totals(const char *thread, const char *rest);
 
 /* usage_thread_ns is the CPU time of the calling thread, user and system. */
 uint64_t usage_thread_ns(void);

@@ -12,8 +12,13 @@ import pytest
 
 import server as server_module
 from conftest import binary_path
+from pprof_load import is_sanitized
 from server import PATIENCE_S, free_port, wait_until
 from services import ROOT
+
+
+# It is a binary of release builds, whose tools a sanitizer would leave without answers.
+__test__ = not is_sanitized(binary_path("TOQ_SERVER", "build/release/toq_server"))
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def field(line, name):
 def test_diagnostics_answer_through_the_whole_drain(start_server, services):
     server = start_server(services.variables)
     with Peer(server) as peer:
-        peer.send(request("/test/sleep?ms=3000"))
+        peer.send(request("/test/sleep?ms=6000"))  # longer than what is asked below takes
         in_flight(server, 1)
         server.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(server), "traffic to close")

@@ -65,7 +65,7 @@ def offloading(server):
 
 
 def test_work_on_threads_holds_nobody_up(start_server):
-    server = start_server()
+    server = start_server({"REQUEST_TIMEOUT_MS": 300000})  # a sanitizer makes it slow
     with Peer(server) as first, Peer(server) as second, Peer(server) as third, Peer(server) as other:
         for peer in (first, second, third):
             peer.send(request(LONG))

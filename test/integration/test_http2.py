@@ -211,7 +211,7 @@ def test_a_slow_stream_holds_up_no_other(peer):
 def test_1000_streams_at_once(start_server):
     server = start_server({"HTTP2_MAX_CONCURRENT_STREAMS": 1000})
     with Http2Peer(server) as peer:
-        peer.send(*[peer.headers(1 + 2 * i, fields("/test/sleep?ms=1000")) for i in range(1000)])
+        peer.send(*[peer.headers(1 + 2 * i, fields("/test/sleep?ms=3000")) for i in range(1000)])
         wait_until(lambda: Scrape(server).get("http_server_active_requests") >= 1000, "all at work")
         ended = set()
         for one in peer.frames():

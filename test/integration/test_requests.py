@@ -9,6 +9,7 @@ import select
 import pytest
 
 from pprof_decode import decode
+from pprof_load import is_sanitized
 from scrape import Scrape
 from server import wait_until
 from wire import Peer, request
@@ -113,13 +114,14 @@ def test_a_victim_knows_its_culprit(server):
                 break
     victim = victims()[0]
     waited_us = victim["behind_us"] + victim["behind_upper_us"]
+    share = 0.95 if is_sanitized(server.binary) else 0.99  # of a slow server more falls between two readings
     assert waited_us > 0.8 * victim["duration_us"] > 0
     assert victim["cpu_us"] < 0.1 * victim["duration_us"]
     scrape = Scrape(server)
     for name, route in (("caused", "/test/burn"), ("suffered", "/health/live")):
         seconds = sum(value for sample, labels, value in scrape.samples if labels.get("route") == route
                       and sample == f"toq_loop_delay_{name}_seconds_total")
-        assert seconds >= 0.99 * waited_us / 1e6, name
+        assert seconds >= share * waited_us / 1e6, name
 
 
 def test_in_flight_while_the_loop_is_held(server):

@@ -151,7 +151,7 @@ def test_a_difference_is_coloured(look):
     assert fills["route /health/live"] == DIFF_FILL_GONE
     assert fills["route /test/burn"].startswith("hsl(4 ")  # more
     assert "appeared" in saw["diff"]["legend"]
-    kinds = {row["name"]: row["kind"] for row in saw["diff"]["duration"]}
+    kinds = {row["name"]: row["kind"] for row in saw["diff"]["share"]}
     assert kinds["routes_test.handle_burn"] == "more" and "gone" in kinds.values()
 
 
@@ -162,7 +162,7 @@ def pprof_top(folder, *options):
          "-unit=ns", "-symbolize=none", *options, str(folder / "now.pb.gz")],
         capture_output=True, text=True, check=True)
     rows = re.findall(r"^ *(-?\d+)(?:ns)? +\S+ +\S+ +(-?\d+)(?:ns)? +\S+  (.*)$", done.stdout, re.M)
-    return {name.removesuffix(" (inline)"): (int(flat), int(cum)) for flat, cum, name in rows}
+    return {re.sub(r" \((partial-)?inline\)$", "", name): (int(flat), int(cum)) for flat, cum, name in rows}
 
 
 def test_a_difference_is_that_of_go_tool_pprof(look):

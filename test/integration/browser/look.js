@@ -125,6 +125,7 @@ async function lookAtDiff(page, base, now) {
   await choose(page, "current", now);
   await choose(page, "base", base);
   await choose(page, "group", "route");
+  await choose(page, "scale", "share"); // how much CPU time there is depends on who else is at work here
   saw.diff = { frames: await framesOf(page), legend: await page.textContent("#view .legend") };
   await picture(page, "diff-light.png");
   await choose(page, "group", "none");

@@ -84,7 +84,7 @@ static struct usage_totals *own_totals(void)
 {
     char name[16] = "";
     (void)pthread_getname_np(pthread_self(), name, sizeof(name));
-    return usage_get_totals(name);
+    return usage_get_totals(name, "[loop]");
 }
 
 static uint64_t total_of(const char *route)
@@ -190,9 +190,9 @@ static void test_many_end_in_one_turn(void **state)
 static void test_jobs_of_other_threads(void **state)
 {
     (void)state;
-    struct usage_totals *totals = usage_get_totals("toq-test");
+    struct usage_totals *totals = usage_get_totals("toq-test", "[pool]");
     assert_non_null(totals);
-    assert_ptr_equal(usage_get_totals("toq-test"), totals);
+    assert_ptr_equal(usage_get_totals("toq-test", "[pool]"), totals);
     usage_count_job(totals, LABEL_OTHER, 5);
     usage_count_job(totals, LABEL_OTHER, 6);
     usage_count_job(NULL, LABEL_OTHER, 7);

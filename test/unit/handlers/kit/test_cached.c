@@ -254,7 +254,7 @@ static void test_of_a_name_that_is_too_long_nothing_is_kept(void **state)
     static char name[NAME_REST_MAX + 1];
     for (int i = 0; i < 2; i++) {
         struct reading reading = {0};
-        char wanted[4];
+        char wanted[12];
         mariadb_execute(&db, "UPDATE t SET v = v + 1");
         (void)snprintf(wanted, sizeof(wanted), "%d", 11 + i);
         cached_ask(&cached, task_make_ref(&req.task),
