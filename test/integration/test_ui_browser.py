@@ -229,6 +229,12 @@ def test_the_recorder_s_button_hands_the_trace_to_perfetto(look):
     assert "/test/burn" in {one.name for one in trace.requests()}  # it holds the loop now
 
 
+def test_the_profiler_s_own_can_be_left_out(look):
+    saw, _ = look
+    assert "symbol_lookup" in saw["heap"]["all"]
+    assert not [name for name in saw["heap"]["rest"] if name.startswith("symbol")]
+
+
 def test_names_stay_text(look):
     saw, _ = look
     assert {HOSTILE, "</script><b>x"} <= names(saw["hostile"]["frames"])

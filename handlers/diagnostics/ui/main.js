@@ -10,7 +10,7 @@ import { formatShare, formatSigned, formatTime, formatValue } from "./format.js"
 import { drawHeatmap } from "./heatmap.js";
 import { readProfile } from "./profile.js";
 import { buildFile, readSaved } from "./save.js";
-import { GROUPS, changeOf, labelValues, makeLines, makeSandwich, makeStacks, makeTop, makeTree } from "./stacks.js";
+import { GROUPS, PROFILER, changeOf, labelValues, makeLines, makeSandwich, makeStacks, makeTop, makeTree } from "./stacks.js";
 import { drawSource, drawTop } from "./table.js";
 import "./ui.css"; /* after the library's */
 
@@ -250,7 +250,9 @@ function options() {
 
 function listLabels(profiles) {
   for (const key of ["route", "thread"]) {
-    setOptions(byId(key), [["", "all"], ...labelValues(profiles, key).map((value) => [value, value])]);
+    const values = labelValues(profiles, key);
+    const but = values.includes(PROFILER) ? [[`!${PROFILER}`, "all but the profiler's own"]] : [];
+    setOptions(byId(key), [["", "all"], ...but, ...values.map((value) => [value, value])]);
   }
 }
 

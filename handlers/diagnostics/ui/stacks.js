@@ -9,6 +9,9 @@ export const GROUPS = ["none", "route", "thread", "state"];
 /* How values of the base are made comparable. */
 export const SCALES = ["absolute", "share", "duration"];
 
+/* What the profiler itself takes, as a route: of a small heap it is most. */
+export const PROFILER = "toq: profiler";
+
 /* labelOf is the value of a sample's label; what the profile calls route is rpc for gRPC. */
 export function labelOf(sample, key) {
   const labels = sample.labels;
@@ -37,9 +40,10 @@ export function totalOf(profile, type, filter) {
   return total;
 }
 
+/* A filter's value: a label's; "!" and a label's for all others; "" for all. */
 function accepts(filter, sample) {
-  return Object.entries(filter ?? {}).every(
-    ([key, value]) => value === "" || labelOf(sample, key) === value);
+  return Object.entries(filter ?? {}).every(([key, value]) => value === "" || (value.startsWith("!")
+    ? labelOf(sample, key) !== value.slice(1) : labelOf(sample, key) === value));
 }
 
 /* scaleFactor is what values of the base are multiplied with. */

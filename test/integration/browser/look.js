@@ -228,6 +228,16 @@ async function lookAtFlight(context, base) {
   await page.close();
 }
 
+async function lookAtHeap(page) {
+  await choose(page, "profile", "heap");
+  await taking(page, () => page.click("#capture"));
+  saw.heap = { all: (await framesOf(page)).map((frame) => frame.name) };
+  await choose(page, "route", "!toq: profiler");
+  saw.heap.rest = (await framesOf(page)).map((frame) => frame.name);
+  await choose(page, "route", "");
+  await choose(page, "profile", "profile");
+}
+
 async function lookAtHostile(page) {
   await page.route("**/profile?*", (route) => route.fulfill({ path: path.join(folder, "hostile.pb.gz") }));
   await capture(page);
@@ -268,6 +278,7 @@ async function main() {
     await lookAtPast(page);
     await lookAtSaved(browser, page);
     await lookAtFlight(context, `http://127.0.0.1:${proxy.address().port}${PREFIX}`);
+    await lookAtHeap(page);
     await lookAtHostile(page);
   } finally {
     await browser.close();
