@@ -18,6 +18,8 @@ struct redis_pubsub {
     struct redis_conn conn;
     struct list buckets[BUCKET_COUNT]; /* of subscriptions, by their channel */
     uint64_t walk;                     /* number of the last walk */
+    uint64_t unsubscribe_count;        /* UNSUBSCRIBE commands sent on this connection */
+    uint64_t unsubscribed_count;       /* ... that the server has answered */
     void (*on_closed)(void *arg);      /* set by redis_pubsub_close */
     void *on_closed_arg;
     bool is_closing;
@@ -77,9 +79,11 @@ static bool is_about(const struct redis_subscription *sub, const struct news *ne
     return sub->is_pattern == news->is_pattern && str_equal(sub->channel, news->channel);
 }
 
+/* tell_confirmed makes a subscription live, unless the answer is that of an earlier one which an
+ * UNSUBSCRIBE has ended since: the server answers commands in their order. */
 static void tell_confirmed(struct redis_subscription *sub, const struct news *news)
 {
-    if (is_about(sub, news)) {
+    if (is_about(sub, news) && sub->pubsub->unsubscribed_count >= sub->after) {
         set_live(sub, true);
     }
 }
@@ -126,12 +130,16 @@ static struct redis_pubsub *owner_of(struct redis_conn *rc)
 static void on_ready(struct redis_conn *rc)
 {
     struct redis_pubsub *pubsub = owner_of(rc);
+    pubsub->unsubscribe_count = 0;
+    pubsub->unsubscribed_count = 0;
     for (size_t i = 0; i < BUCKET_COUNT; i++) {
         struct list *pos;
         struct list *tmp;
         LIST_FOR_EACH(pos, tmp, &pubsub->buckets[i])
         {
-            send_subscribe(pubsub, CONTAINER_OF(pos, struct redis_subscription, link));
+            struct redis_subscription *sub = CONTAINER_OF(pos, struct redis_subscription, link);
+            sub->after = 0;
+            send_subscribe(pubsub, sub);
         }
     }
 }
@@ -158,26 +166,27 @@ static struct str item(const struct redis_reply *reply, size_t i)
     return has_text ? reply->items[i].text : STR("");
 }
 
-/* on_reply handles the server's pushes; it ignores the answers to PING and UNSUBSCRIBE. */
+/* on_reply handles the server's pushes; it ignores the answers to PING. */
 static void on_reply(struct redis_conn *rc, const struct redis_reply *reply)
 {
     struct redis_pubsub *pubsub = owner_of(rc);
-    const struct str kind = item(reply, 0);
+    struct str kind = item(reply, 0);
+    const bool is_pattern = kind.len > 1 && kind.ptr[0] == 'p'; /* psubscribe, pmessage ... */
+    const struct news news = {.is_pattern = is_pattern,
+                              .channel = item(reply, 1),
+                              .source = item(reply, is_pattern ? 2 : 1),
+                              .payload = item(reply, is_pattern ? 3 : 2)};
+    kind.ptr += is_pattern;
+    kind.len -= is_pattern;
     if (reply->type == REDIS_ERROR) {
         LOG_LIMITED(LOG_WARN, "redis", "subscription refused", log_str("error", reply->text));
+        pubsub->unsubscribed_count = pubsub->unsubscribe_count; /* it may have been one of those */
     } else if (str_equal(kind, STR("message"))) {
-        const struct news news = {
-            .channel = item(reply, 1), .source = item(reply, 1), .payload = item(reply, 2)};
         walk_channel(pubsub, &news, tell_message);
-    } else if (str_equal(kind, STR("pmessage"))) {
-        const struct news news = {.is_pattern = true,
-                                  .channel = item(reply, 1),
-                                  .source = item(reply, 2),
-                                  .payload = item(reply, 3)};
-        walk_channel(pubsub, &news, tell_message);
-    } else if (str_equal(kind, STR("subscribe")) || str_equal(kind, STR("psubscribe"))) {
-        const struct news news = {.is_pattern = kind.ptr[0] == 'p', .channel = item(reply, 1)};
+    } else if (str_equal(kind, STR("subscribe"))) {
         walk_channel(pubsub, &news, tell_confirmed);
+    } else if (str_equal(kind, STR("unsubscribe"))) {
+        pubsub->unsubscribed_count++;
     }
 }
 
@@ -240,6 +249,7 @@ void redis_subscribe(struct redis_pubsub *pubsub, struct redis_subscription *sub
     sub->pubsub = pubsub;
     sub->is_live = false;
     sub->walk = pubsub->walk;
+    sub->after = pubsub->unsubscribe_count;
     list_push_back(bucket_of(pubsub, sub->channel), &sub->link);
     send_subscribe(pubsub, sub);
 }
@@ -269,6 +279,7 @@ void redis_unsubscribe(struct redis_subscription *sub)
     if (!is_shared(pubsub, sub)) {
         const struct str args[] = {sub->is_pattern ? STR("PUNSUBSCRIBE") : STR("UNSUBSCRIBE"),
                                    sub->channel};
+        pubsub->unsubscribe_count += redis_conn_is_ready(&pubsub->conn);
         send_command(pubsub, args, ARRAY_COUNT(args));
     }
 }

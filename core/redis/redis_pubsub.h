@@ -28,8 +28,9 @@ struct redis_subscription {
     void (*on_live)(struct redis_subscription *sub, bool is_live); /* may be NULL */
     struct redis_pubsub *pubsub;                                   /* NULL unless subscribed */
     struct list link;
-    uint64_t walk; /* number of the last walk that has visited it */
-    bool is_live;  /* the server has confirmed it on this connection */
+    uint64_t walk;  /* number of the last walk that has visited it */
+    uint64_t after; /* so many UNSUBSCRIBE commands were sent before its SUBSCRIBE */
+    bool is_live;   /* the server has confirmed it on this connection */
 };
 
 /* redis_pubsub_open makes a client and starts to connect.

@@ -184,6 +184,62 @@ static void test_two_on_one_channel(void **state)
     assert_string_equal(fake.log, "UNSUBSCRIBE news|");
 }
 
+static void say_done(const char *kind, const char *channel)
+{
+    char text[128];
+    (void)snprintf(text, sizeof(text), "*3\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:1\r\n", strlen(kind),
+                   kind, strlen(channel), channel);
+    fake_say(&fake, text);
+}
+
+/* The first one leaves before the server has answered it; that answer is not for the second. */
+static void test_the_answer_to_one_that_has_left(void **state)
+{
+    (void)state;
+    redis_subscribe(pubsub, &listeners[0].sub);
+    turn_until(loop, &fake.commands, 1);
+    redis_unsubscribe(&listeners[0].sub);
+    redis_subscribe(pubsub, &listeners[1].sub);
+    turn_until(loop, &fake.commands, 3);
+    assert_string_equal(fake.log, "PING|SUBSCRIBE news|UNSUBSCRIBE news|SUBSCRIBE news|");
+    say_done("subscribe", "news");
+    say_message("news", "one");
+    turn_until(loop, &listeners[1].messages, 1);
+    assert_int_equal(listeners[1].lives, 0);
+    say_done("unsubscribe", "news");
+    say_done("subscribe", "news");
+    turn_until(loop, &listeners[1].lives, 1);
+    assert_int_equal(listeners[0].lives, 0);
+}
+
+/* A server that refuses UNSUBSCRIBE does not keep others from being live. */
+static void test_an_unsubscription_that_is_refused(void **state)
+{
+    (void)state;
+    go_live(&listeners[0]);
+    redis_unsubscribe(&listeners[0].sub);
+    redis_subscribe(pubsub, &listeners[1].sub);
+    turn_until(loop, &fake.commands, 3);
+    fake_say(&fake, "-NOPERM this user has no permissions\r\n");
+    say_done("subscribe", "news");
+    turn_until(loop, &listeners[1].lives, 1);
+}
+
+/* The count of a connection that was lost is not that of the next one. */
+static void test_one_that_left_before_the_connection_was_lost(void **state)
+{
+    (void)state;
+    go_live(&listeners[0]);
+    redis_unsubscribe(&listeners[0].sub);
+    redis_subscribe(pubsub, &listeners[1].sub);
+    turn_until(loop, &fake.commands, 3);
+    fake_say(&fake, "what?\r\n");
+    turn_until(loop, &fake.accepted, 2);
+    turn_until(loop, &fake.commands, 4);
+    say_done("subscribe", "news");
+    turn_until(loop, &listeners[1].lives, 1);
+}
+
 static void test_each_channel_for_itself(void **state)
 {
     static const char *const channels[SUBS_MAX] = {"news", "other", "third", ""};
@@ -192,19 +248,16 @@ static void test_each_channel_for_itself(void **state)
         listeners[i].sub.channel = str_from(channels[i]);
         redis_subscribe(pubsub, &listeners[i].sub);
     }
-    turn_until(loop, &fake.commands, 1 + SUBS_MAX);
+    turn_until(loop, &fake.commands, SUBS_MAX);
     for (int i = 0; i < SUBS_MAX; i++) {
-        char text[64];
-        (void)snprintf(text, sizeof(text), "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:1\r\n",
-                       strlen(channels[i]), channels[i]);
-        fake_say(&fake, text);
+        say_done("subscribe", channels[i]);
         turn_until(loop, &listeners[i].lives, 1);
         say_message(channels[i], channels[i]);
         turn_until(loop, &listeners[i].messages, 1);
     }
     fake_say(&fake, "what?\r\n"); /* the connection is lost */
     turn_until(loop, &fake.accepted, 2);
-    turn_until(loop, &fake.commands, 2 * (1 + SUBS_MAX));
+    turn_until(loop, &fake.commands, 2 * SUBS_MAX);
     for (int i = 0; i < SUBS_MAX; i++) {
         assert_int_equal(listeners[i].lives, 1);
         assert_int_equal(listeners[i].messages, 1);
@@ -295,6 +348,9 @@ int main(void)
         TEST(test_subscribes_again),
         TEST(test_subscribed_before_there_is_a_server),
         TEST(test_two_on_one_channel),
+        TEST(test_the_answer_to_one_that_has_left),
+        TEST(test_an_unsubscription_that_is_refused),
+        TEST(test_one_that_left_before_the_connection_was_lost),
         TEST(test_each_channel_for_itself),
         TEST(test_callbacks_change_the_list),
         TEST(test_odd_replies_are_no_messages),
