@@ -34,7 +34,7 @@ struct sql_options app_data_sql_options(const struct config *config);
 /* app_data_open begins to connect, and registers what the clients count. Servers that are down are
  * no error.
  *
- * pools:   names are looked up there; a look-up that is given up may take longer than on_closed.
+ * pools:   names are looked up there; a cancelled look-up may end after on_closed.
  * probes:  struct sql_options'; borrowed until on_closed, as the configuration is.
  * Returns: 0; UV_ENOMEM.
  */

@@ -76,7 +76,7 @@ static void settle_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, &inherited.blocked);
 }
 
-/* list_blocked writes the names of the signals that were blocked, apart by blanks.
+/* list_blocked writes the names of the signals that were blocked, separated by blanks.
  *
  * text: SIGNALS_BYTES. */
 static void list_blocked(char *text)

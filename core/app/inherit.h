@@ -18,7 +18,7 @@
  *   or SIGINT stays ignored, as nohup wants: see signals_start;
  * - as many descriptors as the hard limit allows.
  *
- * The umask does not matter: the server creates no file.
+ * The umask does not matter: the files that the server creates are its user's alone (0600).
  */
 void inherit_settle(void);
 

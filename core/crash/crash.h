@@ -19,7 +19,7 @@
 #define CRASH_REPORT_MS 20000
 
 struct crash_options {
-    const char *dir;     /* where the file goes; "": stderr alone. Borrowed for good */
+    const char *dir;     /* where the file goes; "": stderr alone. Never freed */
     const char *version; /* as dir */
 };
 

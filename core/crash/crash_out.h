@@ -50,7 +50,7 @@ void crash_out_ms(struct crash_out *out, uint64_t duration_ns);
 /* crash_out_flush writes what was added. */
 void crash_out_flush(struct crash_out *out);
 
-/* crash_read copies memory of the own process that may not be mapped.
+/* crash_read copies memory of this process that may not be mapped.
  *
  * Returns: whether all of it could be read.
  */

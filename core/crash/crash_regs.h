@@ -32,7 +32,7 @@ bool crash_regs_return(const ucontext_t *context, struct crash_place *place);
 /* crash_regs_leaf_caller finds the call that led to a function which has not saved anything on the
  * stack, as small ones need not.
  *
- * Returns: an address in the call; 0 when it is no such function, as far as can be told.
+ * Returns: an address in the call; 0 when it is no such function, or that is not known.
  */
 uint64_t crash_regs_leaf_caller(const struct crash_place *place);
 

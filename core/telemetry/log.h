@@ -60,7 +60,7 @@ bool log_is_watched(void);
  */
 void log_note(struct str lines);
 
-/* log_set_context sets where lines get what they are written for, asked once each line on the
+/* log_set_context sets where lines get what they are written for, asked once for each line on the
  * thread that writes it; NULL, as at first: they have none.
  *
  * Thread: any.

@@ -81,7 +81,7 @@ static void append_field(struct buf *line, enum log_format format, const struct 
 
 /* append_fitting appends as much of a field as the line has room for.
  *
- * A text value is halved until it fits: escapes make the room it takes hard to foretell, and a
+ * A text value is halved until it fits: escapes make the room it takes hard to predict, and a
  * line this long is rare.
  * Returns: false when something is missing.
  */

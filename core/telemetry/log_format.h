@@ -21,7 +21,7 @@ struct log_record {
     const char *message;
     const struct log_field *fields; /* `count` of them */
     size_t count;
-    const struct log_context *context; /* that stands behind the fields; NULL: none */
+    const struct log_context *context; /* written behind the fields; NULL: none */
 };
 
 #define LOG_TERMINAL_COLUMNS 120

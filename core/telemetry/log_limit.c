@@ -66,7 +66,7 @@ static void copy_fields(struct slot *slot, const struct log_field *fields, size_
     }
 }
 
-/* write_repeated writes the line of a slot with its count, which starts anew. */
+/* write_repeated writes the line of a slot with its count, which starts again at 0. */
 static void write_repeated(struct slot *slot)
 {
     struct log_field fields[FIELDS_MAX + 1];

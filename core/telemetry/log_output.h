@@ -21,7 +21,7 @@ struct log_output {
 
 /* log_output_write writes whole lines, and before them a warning with the number of lines that are
  * missing so far, if any. It waits as long as the descriptor takes no bytes. When a write fails,
- * the rest is given up and added to missing_lines, and nothing more is tried.
+ * the rest is dropped and added to missing_lines, and nothing more is tried.
  *
  * Returns: how many of the lines were written whole.
  */

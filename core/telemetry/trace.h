@@ -47,7 +47,7 @@ MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
                           struct trace_context *ret_caller);
 
 /* trace_begin begins a span: the caller's trace goes on, or one begins that is not sampled. Two
- * numbers give the same ids by a chance of 1 in 2^64 alone; whoever has seen some ids may foretell
+ * numbers give the same ids with a probability of 1 in 2^64; whoever has seen some ids may predict
  * others.
  *
  * caller: NULL for none.

@@ -28,7 +28,7 @@ struct held {
     uint64_t turn;     /* that was looked at last ... */
     uint64_t held_ms;  /* ... had held the loop for so long by then */
     size_t said;       /* lines about that turn */
-    bool is_asking;    /* for the stack: the line is said with it */
+    bool is_asking;    /* for the stack: the line is written with it */
     uint64_t asked_ms; /* held_ms of that line ... */
     uint32_t label;    /* ... and of the task that it is about */
     uint64_t task;

@@ -2,7 +2,7 @@
  *
  * uuid.c - 48 bits of milliseconds, 12 of a counter, 62 at random.
  *
- * The counter starts anew each millisecond at a random value with its top bit clear, so it is hard
+ * The counter starts each millisecond at a new random value with its top bit clear, so it is hard
  * to guess and has room for 2048 more at least. When that is not enough, the millisecond is taken
  * from the future.
  */

@@ -13,8 +13,8 @@
  *          confirmed the channel within WATCH_READY_MS, when the connection is lost, because news
  *          may be lost with it, and when the server stops. It ends with RESOURCE_EXHAUSTED when
  *          more news come for a client that has not taken what was sent: grpc_send has said so. A
- *          client that hears one of them reads what it watches anew, and watches again. A name that
- *          is too long is an INVALID_ARGUMENT.
+ *          client that gets either reads again what it watches, then watches again. A name that is
+ *          too long is an INVALID_ARGUMENT.
  * Order:   news come in the order in which Redis got them. What is published after on_ready is not
  *          missed; so a client that is told of it, and reads then, misses nothing. A change is
  *          published once it is committed.

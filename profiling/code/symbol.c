@@ -443,7 +443,7 @@ static bool is_entry(const void *key, uint32_t position)
     return state.entries[position].addr == *(const uint64_t *)key;
 }
 
-/* Past the maximum, answers are simply made anew each time. */
+/* Past the maximum, answers are made again each time. */
 static void cache(uint64_t addr, const struct symbol_result *result)
 {
     size_t first = state.frame_count;
@@ -504,7 +504,7 @@ static void forget(void)
 
 /* find_guarded is find_symbol unless memory is missing. libdw asserts that it gets some, so it is
  * asked only where there is room, and should another thread take that meanwhile, its handler jumps
- * back here: what it was making is given up. */
+ * back here: what it was making is lost. */
 static bool find_guarded(uint64_t addr, struct symbol_result *result)
 {
     if (!object_has_room()) {
@@ -519,7 +519,7 @@ static bool find_guarded(uint64_t addr, struct symbol_result *result)
 }
 
 /* libdw keeps what it has read of an object, more with each part of it that is asked for, and the
- * cache grows with each instruction that was ever sampled. Beginning anew now and then bounds
+ * cache grows with each instruction that was ever sampled. Starting over now and then bounds
  * both. */
 static void look_up(uint64_t addr, struct symbol_result *ret_result)
 {

@@ -10,7 +10,8 @@
  *
  * Flow:    thread_stack_take -> asleep_take
  *          thread_stack_take -> SIGPROF -> cpu_signal.c -> thread_signal_answer
- * Failure: a thread that blocks the signal, or that nothing wakes, is given up after a timeout.
+ * Failure: a thread that blocks the signal, or that nothing wakes, is taken for one without a stack
+ *          after a timeout.
  * Thread:  any but the thread that is asked; callers wait for each other.
  */
 #ifndef TOQ_PROFILING_CPU_THREAD_STACK_H

@@ -399,7 +399,7 @@ static bool may_be_armed(const struct threads *threads, const struct thread *thr
 }
 
 /* Arms threads that run, then others; but only some at a time: each takes a file to read and a
- * timer to make. Of many threads most are idle for good, and the few that are not must find a
+ * timer to make. Of many threads most are always idle, and the few that are not must find a
  * slot. */
 static void arm_some(struct threads *threads)
 {

@@ -43,7 +43,7 @@ static size_t read_size(unsigned index, const char *kind)
 size_t heap_own_bytes(void)
 {
     const unsigned number = atomic_load_explicit(&arena, memory_order_acquire);
-    const uint64_t epoch = 1; /* any value makes jemalloc read its numbers anew */
+    const uint64_t epoch = 1; /* any value makes jemalloc update its statistics */
     if (number == 0 || !heap_ctl_write("epoch", &epoch, sizeof(epoch))) {
         return 0;
     }

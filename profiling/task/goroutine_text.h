@@ -13,7 +13,7 @@
 #include "profiling/task/goroutine_threads.h"
 
 /* goroutine_text_write appends all threads, then all tasks, the oldest first; those that do not fit
- * into out's maximum are left out. "(leaked)" stands behind the state of a task that is.
+ * into out's maximum are left out. "(leaked)" follows the state of a task that is.
  *
  * has_ids: trace_id and span_id are among the labels.
  * Returns: 0; UV_ENOMEM.

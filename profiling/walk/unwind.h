@@ -62,7 +62,7 @@ size_t unwind_walk(const struct unwind_table *table, const struct unwind_stack *
 size_t unwind_here(const struct unwind_table *table, const struct unwind_stack *stack,
                    uint64_t *ret_frames, size_t max, bool *ret_is_complete);
 
-/* unwind_copy_stack copies up to `copy_bytes` of the own process's memory from `sp` on, as far
+/* unwind_copy_stack copies up to `copy_bytes` of this process's memory from `sp` on, as far
  * as it is mapped; for stacks of which nothing is known.
  *
  * copy: aligned as uint64_t; lives as long as the result. copy_bytes: UNWIND_COPY_BYTES at most.

@@ -44,7 +44,8 @@ struct unwind_table {
     size_t count;            /* below 1 << UNWIND_ROW_BITS */
     size_t object_count;     /* objects whose rules are in */
     /* 1 << UNWIND_MEMO_BITS of them: pc >> UNWIND_MEMO_BITS above, the row's number below; 0 is
-     * empty, or says that the first pages are row 0. NULL: none. Written by whoever walks. */
+     * empty, or says that the first pages are row 0. NULL: none. Written by the threads that
+     * walk. */
     _Atomic uint64_t *memo;
 };
 

@@ -13,7 +13,7 @@
 #include "handlers/listings/model/listings_page.h"
 
 #define SHUN_MS 1000 /* after a timeout: as often as it costs timeout_ms again */
-/* How far behind a late one may be: a write adds 1, and a count that begins anew does so at the
+/* How far behind a late one may be: a write adds 1, and a count that begins again does so at the
  * time in us, by which it differs by far more. */
 #define GENERATION_LATE_MAX 100000
 #define PAGE_KEY_MAX_BYTES  4096

@@ -67,7 +67,7 @@ struct listings_cache {
 
 /* listings_cache_move_on takes a generation that a reply or news bring. They come over two
  * connections, so one may be late: a number that is a little lower is older. One that is much lower
- * is newer: Redis has lost its data, and the count began anew, by another clock. */
+ * is newer: Redis has lost its data, and the count began again, by another clock. */
 void listings_cache_move_on(struct listings_cache *cache, uint64_t generation);
 
 /* One read. */

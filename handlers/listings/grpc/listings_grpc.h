@@ -5,7 +5,7 @@
  *
  * Flow:    interceptor: token -> handler: request -> store or cache -> message
  * Failure: one table maps the errors of the layers below to statuses: listings_grpc_fail.
- * Memory:  all of a call's is in its arena. When it is cancelled, what it waits for is given up.
+ * Memory:  all of a call's is in its arena. What it waits for is cancelled with it.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_GRPC_LISTINGS_GRPC_H

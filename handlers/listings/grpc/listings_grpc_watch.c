@@ -382,7 +382,7 @@ static void on_asked(void *arg, const struct sql_result *result)
         end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE, "the position is not of this server's log"));
     } else if (watch->position > 0 && watch->position + 1 < oldest) {
         end(watch, GRPC_STATUS(GRPC_OUT_OF_RANGE,
-                               "the position is too old: read the listings anew, and watch"));
+                               "the position is too old: read the listings again, then watch"));
     } else {
         join(watch);
     }

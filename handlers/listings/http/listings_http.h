@@ -5,7 +5,7 @@
  * Flow:    auth -> id -> conditions -> body -> store or cache -> answer
  * Failure: problem details (RFC 9457). One table maps the errors of the layers below to statuses:
  *          listings_respond_status.
- * Memory:  all of a request's is in its arena. When it is cancelled, what it waits for is given up.
+ * Memory:  all of a request's is in its arena. What it waits for is cancelled with it.
  * Thread:  the loop.
  */
 #ifndef TOQ_HANDLERS_LISTINGS_HTTP_LISTINGS_HTTP_H

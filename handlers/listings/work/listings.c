@@ -4,7 +4,7 @@
  */
 #include "handlers/listings/work/listings.h"
 
-#define LEASE_MARGIN_MS 1000 /* a request is given up before its lease is over */
+#define LEASE_MARGIN_MS 1000 /* a request is cancelled before its lease is over */
 
 int listings_init(struct listings *listings, struct metrics *metrics,
                   const struct listings_options *options)
