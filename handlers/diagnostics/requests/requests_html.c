@@ -258,7 +258,8 @@ static void put_list(struct buf *out, const struct requests_view *view, enum req
     }
     const bool is_in_flight = list == REQUESTS_LIST_IN_FLIGHT;
     buf_printf(out,
-               "<div class=head><span class=n>%s</span><span class=n>CPU</span><span>%s</span>"
+               "<div class=head><span class=n>%s</span>"
+               "<span class=n title=\"with the writing of its answer\">CPU</span><span>%s</span>"
                "<span>route</span><span>time by state</span><span class=n>%s</span></div>\n",
                is_in_flight ? "age" : "took", is_in_flight ? "state" : "status",
                is_in_flight ? "" : "ended");
