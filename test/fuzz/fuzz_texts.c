@@ -52,7 +52,7 @@ static size_t find_len(struct str text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr;
     const size_t len = p[0] < 0x80 ? 1 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    uint32_t point = p[0] & (len == 1 ? 0x7F : 0xFF >> (len + 1));
+    uint32_t point = p[0] & (len == 1 ? 0x7FU : 0xFFU >> (len + 1));
     unsigned char form[4];
     for (size_t i = 1; i < len && len <= text.len; i++) {
         point = point << 6 | (p[i] & 0x3F);
