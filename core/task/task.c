@@ -412,7 +412,6 @@ struct task_facts task_get_facts(const struct task *task)
         .wakers = task->wakers,
     };
     memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
-    facts.costs = task_get_costs(task);
     return facts;
 }
 

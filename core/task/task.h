@@ -248,7 +248,8 @@ struct usage_ended *task_end_cpu(const struct task *task);
 /* task_get_costs is the CPU time and the delays of a task so far. */
 struct task_costs task_get_costs(const struct task *task);
 
-/* task_get_facts copies what a task shows, as its slot does for other threads. */
+/* task_get_facts copies what a task shows, as its slot does for other threads, but for costs and
+ * peer. */
 struct task_facts task_get_facts(const struct task *task);
 
 /* task_copy_running copies what the current task of a thread shows.
