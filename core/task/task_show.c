@@ -35,9 +35,11 @@ void task_next_span(const struct task *task, const uint8_t own_id[TRACE_SPAN_ID_
 
 void task_show_trace(struct task *task, const struct trace_context *trace)
 {
-    struct task_span span;
+    struct task_span span = {.flags = trace->flags};
+    memcpy(span.trace_id, trace->trace_id, sizeof(span.trace_id));
+    memcpy(&span.span_id, trace->span_id, sizeof(span.span_id));
+    memcpy(&span.parent_id, trace->parent_id, sizeof(span.parent_id));
     if (task->slot != TASK_NO_SLOT) {
-        task_span_of(trace, &span);
         task_slots_publish_span(task->slot, &span);
     }
 }

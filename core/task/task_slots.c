@@ -359,23 +359,17 @@ uint32_t task_slots_living(void)
     return living;
 }
 
-void task_span_of(const struct trace_context *trace, struct task_span *ret_span)
-{
-    *ret_span = (struct task_span){.flags = trace->flags};
-    memcpy(ret_span->trace_id, trace->trace_id, sizeof(ret_span->trace_id));
-    memcpy(&ret_span->span_id, trace->span_id, sizeof(ret_span->span_id));
-    memcpy(&ret_span->parent_id, trace->parent_id, sizeof(ret_span->parent_id));
-}
-
 /* read_own_span makes the span that a task has without having asked for it. */
 static void read_own_span(struct slot *slot, uint64_t id, struct task_span *span)
 {
     struct task_peer peer;
-    struct trace_context trace;
+    struct trace_ids ids;
     get_words(slot->peer, &slot->peer_id, id, &peer, WORDS(peer));
     if (id != 0 && peer.has_span != 0) {
-        trace_begin(NULL, id, &trace);
-        task_span_of(&trace, span);
+        trace_own_ids(id, &ids);
+        *span = (struct task_span){.trace_id = {ids.trace_id[0], ids.trace_id[1]},
+                                   .span_id = ids.span_id,
+                                   .flags = TRACE_RANDOM};
     }
 }
 

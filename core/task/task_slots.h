@@ -23,7 +23,6 @@
 #define TASK_SLOT_BYTES       704
 
 struct task;
-struct trace_context;
 
 /* What other threads may see of a thread that runs tasks; never freed. */
 struct task_thread {
@@ -148,12 +147,6 @@ void task_slots_add_change(uint32_t index, const struct task_change *change);
 /* task_slots_change_count is the number of changes of the task, with those for which its trail had
  * no room. */
 uint32_t task_slots_change_count(uint32_t index);
-
-/* task_span_of makes what a slot shows of a trace.
- *
- * Thread: any, signal.
- */
-void task_span_of(const struct trace_context *trace, struct task_span *ret_span);
 
 /* task_slots_publish_span writes the trace that the task belongs to. */
 void task_slots_publish_span(uint32_t index, const struct task_span *span);

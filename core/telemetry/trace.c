@@ -166,11 +166,12 @@ static uint64_t part_of(uint64_t number, enum id_part part)
     return LIKELY(bits != 0) ? bits : 1;
 }
 
-/* make_trace_id writes the end as trace_own_end tells it: the highest byte first. */
-static void make_trace_id(uint64_t number, uint8_t ret_id[TRACE_ID_BYTES])
+/* The end goes in as trace_own_end tells it: the highest byte first. */
+void trace_own_ids(uint64_t number, struct trace_ids *ret_ids)
 {
-    const uint64_t halves[] = {part_of(number, PART_START), htobe64(part_of(number, PART_END))};
-    memcpy(ret_id, halves, sizeof(halves));
+    ret_ids->trace_id[0] = part_of(number, PART_START);
+    ret_ids->trace_id[1] = htobe64(part_of(number, PART_END));
+    ret_ids->span_id = part_of(number, PART_SPAN);
 }
 
 uint64_t trace_own_end(uint64_t number)
@@ -182,15 +183,16 @@ void trace_begin(const struct trace_context *caller, uint64_t number,
                  struct trace_context *ret_context)
 {
     struct trace_context context = {.flags = TRACE_RANDOM, .tracestate = STR("")};
+    struct trace_ids own;
+    trace_own_ids(number, &own);
     if (caller != NULL) {
         context = *caller;
         context.flags &= KNOWN_FLAGS;
         memcpy(context.parent_id, caller->span_id, sizeof(context.parent_id));
     } else {
-        make_trace_id(number, context.trace_id);
+        memcpy(context.trace_id, own.trace_id, sizeof(context.trace_id));
     }
-    const uint64_t span_id = part_of(number, PART_SPAN);
-    memcpy(context.span_id, &span_id, sizeof(span_id));
+    memcpy(context.span_id, &own.span_id, sizeof(context.span_id));
     *ret_context = context;
 }
 

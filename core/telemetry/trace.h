@@ -14,6 +14,7 @@
 #define TOQ_CORE_TELEMETRY_TRACE_H
 
 #include "core/base/str.h"
+#include "core/base/trace_ids.h"
 
 #define TRACE_ID_BYTES      16
 #define TRACE_SPAN_ID_BYTES 8
@@ -56,6 +57,12 @@ MUST_USE bool trace_parse(struct str traceparent, struct str tracestate,
  */
 void trace_begin(const struct trace_context *caller, uint64_t number,
                  struct trace_context *ret_context);
+
+/* trace_own_ids is what trace_begin makes of a number without a caller.
+ *
+ * Thread: any, signal.
+ */
+void trace_own_ids(uint64_t number, struct trace_ids *ret_ids);
 
 /* trace_own_end is the end of the trace id that trace_begin gives a span without a caller, as a
  * number: so that samplers may decide before it begins.

@@ -218,6 +218,10 @@ static void test_a_trace_begins(void **state)
         assert_true(trace_has_begun(one));
         assert_memory_equal(one->parent_id, no_span, sizeof(no_span));
         assert_int_equal(one->flags, TRACE_RANDOM);
+        struct trace_ids ids;
+        trace_own_ids(i, &ids);
+        assert_memory_equal(one->trace_id, ids.trace_id, TRACE_ID_BYTES);
+        assert_memory_equal(one->span_id, &ids.span_id, TRACE_SPAN_ID_BYTES);
         assert_int_equal(one->tracestate.len, 0);
         for (size_t k = 0; k < 8; k++) { /* its end, the highest byte first */
             assert_int_equal(one->trace_id[8 + k], (trace_own_end(i) >> (56 - 8 * k)) & 0xFF);
