@@ -320,6 +320,7 @@ def test_attach_elsewhere_by_inputs(server_binary, tmp_path):
                 gdb.wait(rf'^\*stopped,reason="breakpoint-hit".*fullname="{re.escape(here)}"', start)
                 libraries = gdb.console("info sharedlibrary")
                 assert re.search(r"Yes .*target:/\S*libuv", libraries), libraries
+                check_request(gdb, f"/v1/listings/{ID}")
                 gdb.ask("-exec-continue")
                 assert answer() == 503
                 start = gdb.mark()
