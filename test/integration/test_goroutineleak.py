@@ -21,7 +21,10 @@ LOST = {
 
 @pytest.fixture
 def leaky(start_server, services):
-    return start_server({**services.variables, "ENABLE_PPROF": "true", "SHUTDOWN_TIMEOUT_MS": 100})
+    server = start_server({**services.variables, "ENABLE_PPROF": "true", "SHUTDOWN_TIMEOUT_MS": 100})
+    for line in ("sql: database is up", "redis: connected connection=commands"):
+        server.wait_line(line)
+    return server
 
 
 def page(server, text):
