@@ -64,9 +64,9 @@ typedef void (*sql_asked_fn)(void *arg, const struct sql_result *result);
 /* sql_ask runs a statement for a request. on_done runs exactly once, later; but not at all when
  * memory is missing for the ask itself, and the request is cancelled instead.
  *
- * ref: http_ref's or grpc_ref's; when the request has ended on_done gets UV_ECANCELED. All zero:
- *      for
- *      no request; then on_done gets UV_ENOMEM at once when memory is missing.
+ * ref: http_ref's or grpc_ref's; when the request has ended on_done gets UV_ECANCELED, so `arg` is
+ *      not in its arena then. All zero: for no request; then on_done gets UV_ENOMEM at once when
+ *      memory is missing.
  */
 void sql_ask(struct sql *sql, struct task_ref ref, const struct sql_statement *statement,
              sql_asked_fn on_done, void *arg);
