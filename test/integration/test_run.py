@@ -2,8 +2,12 @@
 """scripts/run and scripts/deps: what would stop `make run-dev` is one line before the build, and what F5 is given."""
 
 import os
+import pathlib
 import stat
 import subprocess
+import tempfile
+
+import pytest
 
 from server import PATIENCE_S, free_port
 from services import ROOT
@@ -34,10 +38,16 @@ def test_a_checkout_that_is_read_only_is_told_of():
     assert done.stderr == f"run: cannot write to {ROOT}/build; use a checkout of your own\n"
 
 
-def test_missing_packages_without_sudo_are_told_of(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
-    programs = tmp_path / "bin"  # no sudo, and a dpkg that has nothing
+@pytest.fixture
+def for_all():
+    """A folder that every user may read."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+def test_missing_packages_without_sudo_are_told_of(for_all):
+    programs = for_all / "bin"  # no sudo, and a dpkg that has nothing
     programs.mkdir()
     for name in ("sh", "sed", "tr", "sort", "id"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
