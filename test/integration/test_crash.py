@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a server says when it crashes, and when SIGQUIT asks: the signal, where, for whom, and what was in flight."""
 
-import ctypes
 import os
 import re
 import signal
@@ -42,8 +41,8 @@ WALKED = ("malloc", "offload-overflow")
 @pytest.fixture
 def crash(start_server, tmp_path):
     """crash(how) has a server crash that also serves a request which waits, and returns its report."""
-    def run(how, settings=None):
-        server = start_server({"CRASH_DIR": tmp_path, **(settings or {})})
+    def run(how, settings=None, **options):
+        server = start_server({"CRASH_DIR": tmp_path, **(settings or {})}, **options)
         if "ENABLE_PPROF" in (settings or {}):
             with Peer(server, "pprof") as peer:
                 assert peer.ask("/debug/pprof/goroutine").status == 200  # the unwinder's table is there then
@@ -124,23 +123,24 @@ def test_a_broken_check_is_the_reason(crash):
     assert said and "file:" not in report
 
 
-def mount_small(folder):
-    libc = ctypes.CDLL(None, use_errno=True)
-    done = libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=4k,mode=700")
-    assert done == 0, os.strerror(ctypes.get_errno())
-    return libc
+def behind_a_full_disk(binary, folder):
+    """A program that runs the binary where the folder has no room: in a namespace of its own, as anybody may."""
+    path = os.path.join(os.path.dirname(folder), "full-disk")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nexec unshare --map-root-user --mount sh -c "
+                   "'mount -t tmpfs -o size=4k tmpfs \"$0\" && head -c 4096 /dev/zero >\"$0/full\" && exec \"$@\"' "
+                   f"'{folder}' '{binary}' \"$@\"\n")
+    os.chmod(path, 0o755)
+    return path
 
 
-def test_a_full_disk_takes_nothing_from_stderr(crash, tmp_path):
-    libc = mount_small(tmp_path)
-    try:
-        (tmp_path / "full").write_bytes(b"x" * 4096)
-        code, report = crash("null")
-        assert code == -signal.SIGSEGV
-        check_report(report, *CRASHES["null"][1:], "null")
-        assert re.search(r"^file: in CRASH_DIR the report is not whole, errno 28 \(no space left\)$", report, re.M)
-    finally:
-        assert libc.umount2(str(tmp_path).encode(), 2) == 0
+def test_a_full_disk_takes_nothing_from_stderr(crash, tmp_path, test_server_binary):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    code, report = crash("null", {"CRASH_DIR": folder}, binary=behind_a_full_disk(test_server_binary, folder))
+    assert code == -signal.SIGSEGV
+    check_report(report, *CRASHES["null"][1:], "null")
+    assert re.search(r"^file: in CRASH_DIR the report is not whole, errno 28 \(no space left\)$", report, re.M)
 
 
 def test_a_signal_from_outside(start_server):

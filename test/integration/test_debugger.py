@@ -206,7 +206,8 @@ def test_a_launch_stops_in_a_handler_pauses_and_drains(debug_binary, database, n
         start = gdb.mark()
         os.write(gdb.terminal, b"\x03")
         gdb.wait(r'^\*stopped,reason="exited-normally"', start)
-        assert "shutting down" in gdb.terminal_text() and "stopped requests_left=0" in gdb.terminal_text()
+        for text in ("shutting down", "stopped requests_left=0"):
+            wait_until(lambda text=text: text in gdb.terminal_text(), text)  # gdb may tell of the end before
 
 
 def test_f5_has_what_it_needs():

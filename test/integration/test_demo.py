@@ -45,6 +45,7 @@ def command_of(server, scenario):
     page = ask(server, "/demo/")
     found = re.search(rf'id: "{scenario}",.*?command: "((?:[^"\\]|\\.)*)"', page, re.S).group(1)
     found = found.replace("\\\\", "\\").replace("HOST", "127.0.0.1").replace("seconds=5", "seconds=2")
+    found = found.replace("go tool pprof ", f"go tool pprof -timeout={PATIENCE_S} ")  # else half of the seconds more
     return found.replace("PPROF", str(server.ports["pprof"])).replace("METRICS", str(server.ports["metrics"]))
 
 

@@ -62,9 +62,16 @@ def test_what_still_waits_is_not_leaked(leaky):
     peers = [Peer(leaky) for _ in paths]
     for peer, path in zip(peers, paths):
         peer.send(request(path))
-    with Peer(leaky, "pprof") as seen:
-        wait_until(lambda: all(path.split("?")[0] in seen.ask("/debug/pprof/goroutine?debug=2").body.decode()
-                               for path in paths), "all of them to wait")
+    waiting = set()  # not all at once: a Redis that says nothing for two seconds is given up
+
+    def look(diagnostics):
+        dump = diagnostics.ask("/debug/pprof/goroutine?debug=2").body.decode()
+        waiting.update(path for path in paths if path.split("?")[0] in dump)
+        assert leaks.leaked(leaky) == {}
+        return len(waiting) == len(paths)
+
+    with Peer(leaky, "pprof") as diagnostics:
+        wait_until(lambda: look(diagnostics), "all of them to wait")
     assert leaks.leaked(leaky) == {} and leaks.count(leaky) == 0
     for peer in peers:
         peer.reset()
