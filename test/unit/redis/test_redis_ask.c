@@ -11,6 +11,7 @@
 
 #include "core/redis/redis_ask.h"
 #include "test/unit/redis/redis_client.h"
+#include "test/unit/support/task_rig.h"
 
 struct brought {
     int done_count;
@@ -20,42 +21,18 @@ struct brought {
 };
 
 static struct task task;
-static bool is_freed;
-
-static void on_free(struct task *freed)
-{
-    assert_ptr_equal(freed, &task);
-    is_freed = true;
-}
-
-static void on_unheld(struct task *unheld)
-{
-    task.on_free = on_free;
-    task_end(unheld);
-}
-
-static void on_cancel(struct task *cancelled, int status)
-{
-    (void)status;
-    task_hold(cancelled);
-    task_set_cancelled(cancelled, on_unheld);
-    task_cancel_waits(cancelled);
-    task_release(cancelled);
-}
 
 static int start_task(void **state)
 {
     const int rc = set_up(state);
-    is_freed = false;
-    assert_int_equal(task_start(&task, "test", 0, on_cancel), 0);
-    task.on_free = on_free;
+    task_rig_start(&task, NULL);
     return rc;
 }
 
 static int end_task(void **state)
 {
     task_end(&task);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     return tear_down(state);
 }
 
@@ -119,7 +96,7 @@ static void test_a_cancel_gives_up(void **state)
     task_cancel(&task, UV_ECANCELED);
     assert_int_equal(brought.done_count, 1);
     assert_int_equal(brought.status, UV_ECANCELED);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     fake_say(&fake, ":1\r\n"); /* which nobody waits for */
     while (redis_pending_count(redis) > 0) {
         (void)uv_run(loop_uv(loop), UV_RUN_ONCE);

@@ -7,6 +7,7 @@
 #include "core/sql/sql_ask.h"
 #include "core/sql/sql_rows.h"
 #include "test/unit/sql/sql_rig.h"
+#include "test/unit/support/task_rig.h"
 
 /* What one ask brought. */
 struct brought {
@@ -19,30 +20,6 @@ struct brought {
 };
 
 static struct task task;
-static bool is_freed;
-static int cancel_status;
-
-static void on_free(struct task *freed)
-{
-    assert_ptr_equal(freed, &task);
-    is_freed = true;
-}
-
-static void on_unheld(struct task *unheld)
-{
-    assert_ptr_equal(unheld, &task);
-    task.on_free = on_free;
-    task_end(&task);
-}
-
-static void on_cancel(struct task *cancelled, int status)
-{
-    cancel_status = status;
-    task_hold(cancelled);
-    task_set_cancelled(cancelled, on_unheld);
-    task_cancel_waits(cancelled);
-    task_release(cancelled);
-}
 
 static int set_up_server(void **state)
 {
@@ -58,17 +35,14 @@ static int set_up(void **state)
     const struct sql_options options = mariadb_options(&db);
     mariadb_execute(&db, "TRUNCATE TABLE t");
     rig_open(&rig, &options);
-    is_freed = false;
-    cancel_status = 0;
-    assert_int_equal(task_start(&task, "test", 0, on_cancel), 0);
-    task.on_free = on_free;
+    task_rig_start(&task, NULL);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     task_end(&task);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     return close_rig(state);
 }
 
@@ -175,7 +149,7 @@ static void test_a_cancel_gives_all_up(void **state)
         assert_int_equal(asked[i].done_count, 1);
         assert_int_equal(asked[i].status, UV_ECANCELED);
     }
-    assert_true(is_freed); /* nobody holds it any more */
+    assert_true(task_rig.is_freed); /* nobody holds it any more */
 }
 
 static void test_nothing_is_asked_for_what_has_gone(void **state)
@@ -184,7 +158,7 @@ static void test_nothing_is_asked_for_what_has_gone(void **state)
     struct brought brought = {0};
     const struct task_ref ref = task_make_ref(&task);
     task_cancel(&task, UV_ECANCELED);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     sql_ask(rig.sql, ref, &slow, on_asked, &brought);
     turn_until_done(&brought);
     assert_int_equal(brought.status, UV_ECANCELED);
@@ -198,12 +172,12 @@ static void test_nothing_is_asked_for_what_was_cancelled(void **state)
     struct brought brought = {0};
     task_hold(&task);
     task_cancel(&task, UV_ECANCELED);
-    assert_false(is_freed);
+    assert_false(task_rig.is_freed);
     sql_ask(rig.sql, task_make_ref(&task), &slow, on_asked, &brought);
     turn_until_done(&brought);
     assert_int_equal(brought.status, UV_ECANCELED);
     task_release(&task);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
 }
 
 /* --- transactions --- */
@@ -361,7 +335,7 @@ static void test_a_cancel_undoes_a_transaction(void **state)
     task_cancel(&task, UV_ECANCELED);
     assert_int_equal(brought.done_count, 1);
     assert_int_equal(brought.status, UV_ECANCELED);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
 }
 
 static void run_detached(struct sql_tx *tx, void *arg)
@@ -381,10 +355,10 @@ static void test_a_detached_transaction_goes_on(void **state)
     }
     task_cancel(&task, UV_ECANCELED);
     assert_int_equal(brought.done_count, 0);
-    assert_false(is_freed);
+    assert_false(task_rig.is_freed);
     turn_until_done(&brought);
     assert_int_equal(brought.status, 0);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     assert_int_equal(mariadb_number(&db, "SELECT COUNT(*) FROM t WHERE id = 5"), 1);
 }
 

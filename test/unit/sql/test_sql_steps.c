@@ -5,6 +5,7 @@
  */
 #include "core/sql/sql_ask.h"
 #include "test/unit/sql/sql_rig.h"
+#include "test/unit/support/task_rig.h"
 
 /* What one transaction brought. */
 struct brought {
@@ -16,28 +17,6 @@ struct brought {
 };
 
 static struct task task;
-static bool is_freed;
-
-static void on_free(struct task *freed)
-{
-    assert_ptr_equal(freed, &task);
-    is_freed = true;
-}
-
-static void on_unheld(struct task *unheld)
-{
-    unheld->on_free = on_free;
-    task_end(unheld);
-}
-
-static void on_cancel(struct task *cancelled, int status)
-{
-    (void)status;
-    task_hold(cancelled);
-    task_set_cancelled(cancelled, on_unheld);
-    task_cancel_waits(cancelled);
-    task_release(cancelled);
-}
 
 static int set_up_server(void **state)
 {
@@ -54,16 +33,14 @@ static int set_up(void **state)
     mariadb_execute(&db, "DELETE FROM t");
     mariadb_execute(&db, "INSERT INTO t VALUES (1, 10), (2, 20)");
     rig_open(&rig, &options);
-    is_freed = false;
-    assert_int_equal(task_start(&task, "test", 0, on_cancel), 0);
-    task.on_free = on_free;
+    task_rig_start(&task, NULL);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     task_end(&task);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     return close_rig(state);
 }
 
@@ -299,7 +276,7 @@ static void test_a_cancel_undoes_all(void **state)
     task_cancel(&task, UV_ECANCELED);
     assert_int_equal(brought.done_count, 1);
     assert_int_equal(brought.status, UV_ECANCELED);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     assert_int_equal(value_of(1), 10);
 }
 
@@ -328,7 +305,7 @@ static void test_a_commit_is_heard_of_when_the_client_has_left(void **state)
                  &SQL_STEPS({.statement = ADD(1, 1)},
                             {.statement = LOCK(1), HAS_ROW, .take = take_and_leave}),
                  on_done, &brought);
-    while (brought.done_count == 0 || !is_freed) {
+    while (brought.done_count == 0 || !task_rig.is_freed) {
         rig_turn(&rig);
     }
     assert_int_equal(brought.status, 0);

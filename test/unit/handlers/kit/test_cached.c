@@ -7,12 +7,12 @@
 #include "core/http/http.h"
 #include "handlers/kit/cached.h"
 #include "handlers/kit/name.h"
+#include "test/unit/support/task_rig.h"
 
 #define TTL_MS 60000
 
 static struct node node;
 static struct http_request req;
-static bool is_freed;
 static struct cached cached;
 
 /* One read. */
@@ -22,25 +22,9 @@ struct reading {
     unsigned done_count;
 };
 
-static void on_free(struct task *task)
+static void free_arena(struct task *task)
 {
     arena_deinit(&CONTAINER_OF(task, struct http_request, task)->arena);
-    is_freed = true;
-}
-
-static void on_unheld(struct task *task)
-{
-    task->on_free = on_free;
-    task_end(task);
-}
-
-static void on_cancel(struct task *task, int status)
-{
-    (void)status;
-    task_hold(task);
-    task_set_cancelled(task, on_unheld);
-    task_cancel_waits(task);
-    task_release(task);
 }
 
 static int set_up_tables(void **state)
@@ -67,16 +51,14 @@ static int set_up_node(void **state)
                              .timeout_ms = NODE_TIMEOUT_MS};
     req = (struct http_request){.life = HTTP_OPEN};
     arena_init(&req.arena, 1u << 20);
-    is_freed = false;
-    assert_int_equal(task_start(&req.task, "test", 0, on_cancel), 0);
-    req.task.on_free = on_free;
+    task_rig_start(&req.task, free_arena);
     return 0;
 }
 
 static int tear_down_node(void **state)
 {
     task_end(&req.task);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
     node_close(&node);
     return tear_down(state);
 }
@@ -297,7 +279,7 @@ static void test_a_cancel_gives_it_up(void **state)
     task_cancel(&req.task, UV_ETIMEDOUT);
     wait_for(&asked);
     assert_int_equal(asked.status, UV_ECANCELED);
-    assert_true(is_freed);
+    assert_true(task_rig.is_freed);
 }
 
 static void test_for_a_request_that_has_ended(void **state)
