@@ -73,8 +73,6 @@ static const char *const labels[] = {"db_name", NULL};
 
 int sql_register_metrics(struct sql *sql, struct metrics *metrics)
 {
-    /* the bounds that OpenTelemetry advises for db.client.operation.duration, and one below */
-    static const double bounds[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
     REQUIRE(sql->duration == NULL);
     int rc = pool_register_metrics(sql->dialer.threads, metrics);
     rc = rc < 0 ? rc : sql_statements_register(&sql->statements, metrics);
@@ -87,8 +85,8 @@ int sql_register_metrics(struct sql *sql, struct metrics *metrics)
                                     .name = "toq_sql_query_duration_seconds",
                                     .help = "Time of queries, waiting for a connection included.",
                                     .labels = labels,
-                                    .bounds = bounds,
-                                    .bound_count = ARRAY_COUNT(bounds)});
+                                    .bounds = sql_duration_bounds,
+                                    .bound_count = SQL_DURATION_BOUNDS});
     if (duration == NULL) {
         return UV_ENOMEM;
     }

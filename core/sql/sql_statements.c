@@ -6,17 +6,19 @@
 
 #include "core/loop/loop.h"
 
+const double sql_duration_bounds[SQL_DURATION_BOUNDS] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05,
+                                                         0.1,    0.5,    1,     5,     10};
+
 int sql_statements_register(struct sql_statements *statements, struct metrics *metrics)
 {
     static const char *const labels[] = {"statement", NULL};
-    static const double bounds[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
     const struct metric_family_options options = {
         .type = METRIC_HISTOGRAM,
         .name = "toq_sql_statement_duration_seconds",
         .help = "Time of named statements, waiting for a connection included.",
         .labels = labels,
-        .bounds = bounds,
-        .bound_count = ARRAY_COUNT(bounds),
+        .bounds = sql_duration_bounds,
+        .bound_count = SQL_DURATION_BOUNDS,
     };
     statements->family = metrics_family(metrics, &options);
     return statements->family == NULL ? UV_ENOMEM : 0;

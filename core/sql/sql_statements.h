@@ -22,6 +22,11 @@ struct sql_statements {
     size_t count;
 };
 
+/* The bounds of durations in seconds, of statements with a name and of all: those that
+ * OpenTelemetry advises for db.client.operation.duration, and one below. */
+#define SQL_DURATION_BOUNDS 11
+extern const double sql_duration_bounds[SQL_DURATION_BOUNDS];
+
 /* sql_statements_register adds the family. Returns: 0; UV_ENOMEM. */
 MUST_USE int sql_statements_register(struct sql_statements *statements, struct metrics *metrics);
 
