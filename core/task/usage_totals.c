@@ -159,28 +159,14 @@ static struct metric_family *add_cpu(struct metrics *metrics)
     return metrics_family(metrics, &options);
 }
 
-static const char *const delay_labels[] = {"thread", "route", "method", "bound", NULL};
-
-static struct metric_family *add_caused(struct metrics *metrics)
+static struct metric_family *add_delay(struct metrics *metrics, const char *name, const char *help)
 {
+    static const char *const labels[] = {"thread", "route", "method", "bound", NULL};
     const struct metric_family_options options = {
         .type = METRIC_COUNTER,
-        .name = "toq_loop_delay_caused_seconds_total",
-        .help = "Time that requests waited for the loop behind long callbacks of a route.",
-        .labels = delay_labels,
-        .series_max = 4 * LABEL_MAX,
-        .divisor = NS_PER_S,
-    };
-    return metrics_family(metrics, &options);
-}
-
-static struct metric_family *add_suffered(struct metrics *metrics)
-{
-    const struct metric_family_options options = {
-        .type = METRIC_COUNTER,
-        .name = "toq_loop_delay_suffered_seconds_total",
-        .help = "Time that requests of a route waited for the loop behind long callbacks.",
-        .labels = delay_labels,
+        .name = name,
+        .help = help,
+        .labels = labels,
         .series_max = 4 * LABEL_MAX,
         .divisor = NS_PER_S,
     };
@@ -190,8 +176,12 @@ static struct metric_family *add_suffered(struct metrics *metrics)
 static bool add_families(struct usage_metrics *um, struct metrics *metrics)
 {
     um->families[USAGE_CPU] = add_cpu(metrics);
-    um->families[USAGE_CAUSED] = add_caused(metrics);
-    um->families[USAGE_SUFFERED] = add_suffered(metrics);
+    um->families[USAGE_CAUSED] =
+        add_delay(metrics, "toq_loop_delay_caused_seconds_total",
+                  "Time that requests waited for the loop behind long callbacks of a route.");
+    um->families[USAGE_SUFFERED] =
+        add_delay(metrics, "toq_loop_delay_suffered_seconds_total",
+                  "Time that requests of a route waited for the loop behind long callbacks.");
     um->families[USAGE_CAUSED_UPPER] = um->families[USAGE_CAUSED];
     um->families[USAGE_SUFFERED_UPPER] = um->families[USAGE_SUFFERED];
     return um->families[USAGE_CPU] != NULL && um->families[USAGE_CAUSED] != NULL &&
