@@ -16,7 +16,9 @@ setting costs. The recorder, off and on:
 
     beside.py build/release/toq_server build/release/toq_server --old-env RECORDER_EVENTS=0 --new-env RECORDER_EVENTS=262144
 
-KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each).
+KIND: get (GET /health/live), grpc (Health/Check), redis and mysql (a listing by id out of each): these
+four where none is named. And the other rows of bench.py: pipelined and profiled (GET), page, mix, echo and
+echo-one (by the toq_test_server that stands beside the binary), getlisting and getlisting-one; all of them: all.
 """
 
 import argparse
@@ -30,12 +32,18 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import bench
 import grpc_bench
+import grpc_listing_bench
 import listings_bench
 import load
 import servers
 
 KINDS = ("get", "grpc", "redis", "mysql")
+ECHOES = {"echo": grpc_bench.KINDS["many"], "echo-one": grpc_bench.KINDS["one"]}
+GET_LISTINGS = {"getlisting": grpc_listing_bench.KINDS["many"],
+                "getlisting-one": grpc_listing_bench.KINDS["one"]}
+ALL = (*KINDS, "pipelined", "profiled", "page", "mix", *ECHOES, *GET_LISTINGS)
 CALL = "/grpc.health.v1.Health/Check"
 CALL_REPLY_BYTES = 2  # SERVING
 CALL_REQUEST = bytes(grpc_bench.PREFIX_BYTES)  # of no service
@@ -65,9 +73,14 @@ class Contender:
         self.folder = os.path.join(folder, name)
         os.mkdir(self.folder)
         self.bench = listings_bench.Bench(binary, self.folder, os.path.join(tree, "config"))
-        self.call = os.path.join(self.folder, "call")
-        with open(self.call, "wb") as file:
-            file.write(CALL_REQUEST)
+        self.call = self._write("call", CALL_REQUEST)
+        self.echo = self._write("echo", grpc_bench.BODY)
+
+    def _write(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
 
     def count_instructions(self):
         """From now on its servers run under callgrind, and take no samples of how slow that makes them."""
@@ -83,22 +96,34 @@ class Contender:
     @contextlib.contextmanager
     def serve(self, kind):
         grpc_port = servers.toq_server.free_port()
+        is_cached = kind in listings_bench.KINDS and listings_bench.KINDS[kind].is_cached
         settings = {"CONFIG_DIR": self.bench.config, "GRPC_HOST": "127.0.0.1", "GRPC_PORT": str(grpc_port),
-                    **self.settings, **self.bench.settings(kind == "redis")}
+                    **self.settings, **self.bench.settings(is_cached)}
         target = listings_bench.TARGET if kind in listings_bench.KINDS else servers.TARGET
-        with servers.toq(self.program, settings, target) as running:
-            if kind == "grpc":
-                running.port, running.url = grpc_port, f"http://127.0.0.1:{grpc_port}{CALL}"
-            if kind == "redis":
+        program = self.program
+        if kind in ECHOES:
+            program = os.path.join(os.path.dirname(program), "toq_test_server")
+        with servers.toq(program, settings, target) as running:
+            if kind in ("grpc", *ECHOES, *GET_LISTINGS):
+                method = grpc_bench.METHOD if kind in ECHOES else CALL
+                running.port, running.url = grpc_port, f"http://127.0.0.1:{grpc_port}{method}"
+            if is_cached:
                 self.bench.fill_cache(running)
             self.load(running, kind, listings_bench.WARM_SECONDS)
             yield running
 
     def load(self, running, kind, seconds):
-        if kind == "get":
-            return load.run(running, 1, seconds)
+        if kind in ("get", "pipelined"):
+            return load.run(running, load.DEPTH if kind == "pipelined" else 1, seconds)
+        if kind == "profiled":
+            return bench.run_profiled(running, seconds)
         if kind == "grpc":
             return grpc_bench.run(running, self.calls, seconds, self.call, CALL_REPLY_BYTES)
+        if kind in ECHOES:
+            return grpc_bench.run(running, ECHOES[kind], seconds, self.echo)
+        if kind in GET_LISTINGS:
+            return grpc_listing_bench.run(running, GET_LISTINGS[kind], seconds,
+                                          os.path.join(self.folder, "ids"))
         return self.bench.run(running, listings_bench.KINDS[kind], seconds)
 
     def instructions(self, kind):
@@ -132,13 +157,13 @@ def compare(old, again, new, kind, rounds, seconds):
                 results[one].append(one.load(running[one], kind, seconds)["user_ns"])
     for one in (again, new):
         ratios = [theirs / ours for ours, theirs in zip(results[old], results[one])]
-        print(f"{kind:6} {one.name:6} {statistics.median(results[one]):9.0f} ns  "
+        print(f"{kind:14} {one.name:6} {statistics.median(results[one]):9.0f} ns  "
               f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})", flush=True)
 
 
 def count(old, new, kind):
     before, after = old.instructions(kind), new.instructions(kind)
-    print(f"{kind:6} {before:9.0f} -> {after:9.0f} instructions  {after / before:.3f}", flush=True)
+    print(f"{kind:14} {before:9.0f} -> {after:9.0f} instructions  {after / before:.3f}", flush=True)
 
 
 def setting(text):
@@ -153,12 +178,13 @@ def main():
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--instructions", action="store_true")
-    parser.add_argument("--kind", action="append", choices=KINDS)
+    parser.add_argument("--kind", action="append", choices=(*ALL, "all"))
     for side in ("old", "new"):
         parser.add_argument(f"--{side}-env", action="append", type=setting, default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     rounds = int(os.environ.get("BENCH_ROUNDS", "7"))
     seconds = int(os.environ.get("BENCH_SECONDS", "4"))
+    os.environ["BENCH_TOKEN"] = listings_bench.TOKEN  # for listings.lua
     with tempfile.TemporaryDirectory(prefix="toq-beside-") as folder, contextlib.ExitStack() as stack:
         contenders = [Contender("old", options.old, folder, options.old_env),
                       Contender("again", options.old, folder, options.old_env),
@@ -169,7 +195,8 @@ def main():
             stack.enter_context(one.bench)
             if options.instructions:
                 one.count_instructions()
-        for kind in options.kind or KINDS:
+        kinds = options.kind or KINDS
+        for kind in ALL if "all" in kinds else kinds:
             if options.instructions:
                 count(*contenders, kind)
             else:

@@ -26,6 +26,7 @@ PAYLOAD = b"\x12" + bytes([SIZE]) + ZEROS  # Payload.body
 REQUEST = b"\x10" + bytes([SIZE]) + b"\x1a" + bytes([len(PAYLOAD)]) + PAYLOAD
 RESPONSE = b"\x0a" + bytes([len(PAYLOAD)]) + PAYLOAD
 PREFIX_BYTES = 5
+BODY = b"\0" + len(REQUEST).to_bytes(4, "big") + REQUEST
 ANSWER_SECONDS = 10
 WARM_SECONDS = 1
 
@@ -108,7 +109,7 @@ def compare(binary, folder, rounds, seconds, note):
     peers = {"grpc-go": grpc_peers.build_echo_go(), "grpc++": grpc_peers.build_echo_cpp()}
     body = os.path.join(folder, "call")
     with open(body, "wb") as file:
-        file.write(b"\0" + len(REQUEST).to_bytes(4, "big") + REQUEST)
+        file.write(BODY)
     results = {}
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(grpc_peers.serve_toq(binary, METHOD))]

@@ -61,17 +61,19 @@ def _serve_all(stack, bench, peers):
         for name, path in peers.items()]
 
 
+def run(server, kind, seconds, ids):
+    """Loads `server` with calls for any of the listings in the file `ids`; as load.run_client."""
+    return load.run_client(server, seconds, [
+        grpc_peers.build_load(), f"127.0.0.1:{server.port}", METHOD, ids,
+        str(kind.connections), str(kind.streams), str(seconds)])
+
+
 def compare(binary, folder, rounds, seconds, note):
     """{kind: {server: [a result per round]}}, the servers taking turns."""
     note("building the peers of GetListing")
     peers = {"grpc-go": grpc_peers.build_listing_go(), "grpc++": grpc_peers.build_listing_cpp()}
-    client = grpc_peers.build_load()
-
-    def run(server, kind, seconds):
-        return load.run_client(server, seconds, [
-            client, f"127.0.0.1:{server.port}", METHOD, os.path.join(folder, "ids"),
-            str(kind.connections), str(kind.streams), str(seconds)])
-
+    grpc_peers.build_load()
+    ids = os.path.join(folder, "ids")
     results = {}
     with listings_bench.Bench(binary, folder) as bench, contextlib.ExitStack() as stack:
         running = _serve_all(stack, bench, peers)
@@ -79,9 +81,9 @@ def compare(binary, folder, rounds, seconds, note):
         for name, kind in KINDS.items():
             results[name] = {server.name: [] for server in running}
             for server in running:
-                run(server, kind, listings_bench.WARM_SECONDS)
+                run(server, kind, listings_bench.WARM_SECONDS, ids)
             for number in range(rounds):
                 note(f"{kind.title}, round {number + 1} of {rounds}")
                 for server in running if number % 2 == 0 else running[::-1]:
-                    results[name][server.name].append(run(server, kind, seconds))
+                    results[name][server.name].append(run(server, kind, seconds, ids))
     return results
