@@ -54,6 +54,7 @@ static struct http1_fault prepare(struct http1_exchange *ex)
 static void start_body(struct http1 *h1, struct http1_exchange *ex)
 {
     h1->phase = PHASE_BODY;
+    task_record_start(&ex->req.task.record, ex->req.task.id);
     if (ex->is_continue_expected && conn_write(h1->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25) < 0) {
         h1->phase = PHASE_BROKEN;
     }

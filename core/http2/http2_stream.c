@@ -72,6 +72,7 @@ static void run_stream(struct http2_stream *st)
     LOG_LIMITED(LOG_WARN, "memory", "peer does not read its answers: its requests wait",
                 log_u64("max_bytes", h2->conn->set->output_max_bytes));
     http2_life_set(st, STREAM_WAITING);
+    task_record_start(&st->req.task.record, st->req.task.id);
     if (is_streamed(st)) {
         st->body.max_bytes = st->req.server->limits.http2.stream_window_bytes;
     }
@@ -103,6 +104,7 @@ static void begin(struct http2_stream *st)
         run_stream(st); /* bytes of the body are dropped; CONNECT has none that ends */
     } else {
         http2_life_set(st, STREAM_BODY);
+        task_record_start(&st->req.task.record, st->req.task.id);
         await_body(st);
         if (st->is_expecting) {
             http2_send_continue(st);

@@ -26,10 +26,12 @@
  * the program. */
 enum recorder_kind {
     RECORDER_NONE,
-    RECORDER_START,  /* of a task; 0 */
-    RECORDER_END,    /* of a task; its label */
+    RECORDER_START,  /* of a task, before its first callback; 0 */
+    RECORDER_END,    /* of a task, outside of its callbacks; its label */
     RECORDER_ENTER,  /* a callback begins, with id 0 one of no task; its label */
     RECORDER_LEAVE,  /* the callback that began last is over; 0 */
+    RECORDER_BEGIN,  /* RECORDER_START and RECORDER_ENTER; its label */
+    RECORDER_FINISH, /* RECORDER_END and RECORDER_LEAVE; its label */
     RECORDER_PARK,   /* a task begins to wait; its state, a literal */
     RECORDER_WHAT,   /* follows RECORDER_PARK; the statement or command, a literal */
     RECORDER_RESUME, /* what the task waited for is there; 0 */

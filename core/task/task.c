@@ -10,7 +10,6 @@
 #include "core/base/clock.h"
 #include "core/task/arrival.h"
 #include "core/task/own_stack.h"
-#include "core/task/recorder.h"
 #include "core/task/usage.h"
 
 #define IDS_PER_BLOCK 1024
@@ -80,6 +79,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->handler = NULL;
     task->await_depth = 0;
     task->is_cancelled = false;
+    task->record = (struct task_record){0};
     task->start_ns = now_ns;
     task->state_ns = now_ns;
     task->on_cancel = on_cancel;
@@ -94,7 +94,6 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->holds = 0;
     own.living_count++;
     task_slots_publish(slot, task);
-    recorder_add(RECORDER_START, task->id, 0);
     return 0;
 }
 
@@ -104,7 +103,7 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
     task->label = label;
     task->handler = handler;
     if (task == own.current) {
-        usage_switch(label, &task->cpu_ticks);
+        (void)usage_switch(label, &task->cpu_ticks);
         task_current_label = label;
     }
     if (task->slot != TASK_NO_SLOT) {
@@ -146,19 +145,23 @@ static inline bool is_run_told(void)
     return UNLIKELY(atomic_load_explicit(&on_run, memory_order_relaxed) != NULL);
 }
 
-/* Inline, as is release: each callback of a task passes here twice. */
-static inline __attribute__((always_inline)) void set_current(struct task *task)
+/* Inline, as is release: each callback of a task passes here twice.
+ *
+ * Returns: as usage_switch. */
+static inline __attribute__((always_inline)) uint64_t set_current(struct task *task)
 {
     if (is_run_told()) {
         tell_run_until_now();
     }
-    usage_switch(task == NULL ? LABEL_NONE : task->label, task == NULL ? NULL : &task->cpu_ticks);
+    const uint64_t ticks = usage_switch(task == NULL ? LABEL_NONE : task->label,
+                                        task == NULL ? NULL : &task->cpu_ticks);
     own.current = task;
     if (own.shown != NULL) {
         atomic_store_explicit(&own.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
                               memory_order_relaxed);
     }
     task_current_label = task == NULL ? LABEL_NONE : task->label;
+    return ticks;
 }
 
 uint32_t task_swap_label(uint32_t label)
@@ -166,7 +169,7 @@ uint32_t task_swap_label(uint32_t label)
     const uint32_t previous = task_current_label;
     struct task *task = own.current;
     task_current_label = label;
-    usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
+    (void)usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
     return previous;
 }
 
@@ -214,7 +217,9 @@ void task_end(struct task *task)
     if (is_run_told() && task == own.current) {
         tell_run_until_now(); /* while its slot tells which trace it is */
     }
-    recorder_add(RECORDER_END, task->id, task->label);
+    if (task != own.current) { /* else task_leave records it */
+        task_record_end(&task->record, task->id, task->label);
+    }
     task_slots_give(task->slot);
     task->slot = TASK_NO_SLOT;
     own.living_count--;
@@ -297,9 +302,29 @@ struct task *task_begin(struct task *task, const char *kind, uint32_t label, con
     }
     task->holds++;
     task->state = task_state_running;
-    set_current(task);
-    recorder_add(RECORDER_ENTER, task->id, task->label);
+    task_record_enter(&task->record, task->id, label, set_current(task));
     return previous;
+}
+
+/* record_enter and record_leave: of a task, or of none. ticks: set_current's. */
+static inline void record_enter(struct task *task, uint64_t ticks)
+{
+    struct task_record none = {0};
+    if (task == NULL) {
+        task_record_enter(&none, 0, LABEL_NONE, ticks);
+    } else {
+        task_record_enter(&task->record, task->id, task->label, ticks);
+    }
+}
+
+static inline void record_leave(struct task *task, uint64_t ticks)
+{
+    struct task_record none = {0};
+    if (task == NULL) {
+        task_record_leave(&none, 0, LABEL_NONE, false, ticks);
+    } else {
+        task_record_leave(&task->record, task->id, task->label, task->slot == TASK_NO_SLOT, ticks);
+    }
 }
 
 struct task *task_enter(struct task *task)
@@ -311,8 +336,7 @@ struct task *task_enter(struct task *task)
     if (task != NULL && task == previous) {
         return previous; /* it runs already */
     }
-    set_current(task);
-    recorder_add(RECORDER_ENTER, task == NULL ? 0 : task->id, task == NULL ? 0 : task->label);
+    record_enter(task, set_current(task));
     if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns)) {
         count_delay(task);
     }
@@ -328,18 +352,6 @@ struct task *task_enter(struct task *task)
     return previous;
 }
 
-/* record_park records that a task begins to wait in task->state; what: NULL for none. */
-static inline void record_park(const struct task *task, const char *what)
-{
-    if (LIKELY(recorder_own == NULL)) {
-        return;
-    }
-    recorder_add(RECORDER_PARK, task->id, recorder_literal(task->state));
-    if (what != NULL) {
-        recorder_add(RECORDER_WHAT, task->id, recorder_literal(what));
-    }
-}
-
 /* stop_running shows that a task waits from now on, and what it has used. */
 static __attribute__((noinline)) void stop_running(struct task *task)
 {
@@ -351,7 +363,7 @@ static __attribute__((noinline)) void stop_running(struct task *task)
         task_slots_publish_state(task->slot, task);
         add_change(task, task->state_ns, task_state_waiting, NULL);
         if (task->await_depth > 0) {
-            record_park(task, NULL);
+            task_record_park(task->id, task->state, NULL);
         }
     }
     task_slots_publish_cpu(task->slot, task_cpu_ns(task));
@@ -361,8 +373,7 @@ void task_leave(struct task *previous)
 {
     struct task *left = own.current;
     if (left != previous || left == NULL) { /* else it runs on, as before task_enter */
-        set_current(previous);
-        recorder_add(RECORDER_LEAVE, left == NULL ? 0 : left->id, 0);
+        record_leave(left, set_current(previous));
         if (left != NULL && left->slot != TASK_NO_SLOT) {
             stop_running(left);
         }
@@ -476,7 +487,7 @@ static inline __attribute__((always_inline)) void park(struct task *task, const 
     }
     task_slots_publish_state(task->slot, task);
     add_change(task, now_ns, state, what);
-    record_park(task, what);
+    task_record_park(task->id, task->state, what);
 }
 
 void task_park(struct task *task, const char *state)

@@ -22,6 +22,7 @@
 #include "core/base/list.h"
 #include "core/task/delay.h"
 #include "core/task/label.h"
+#include "core/task/task_record.h"
 #include "core/task/task_slots.h"
 #include "core/telemetry/log.h"
 
@@ -63,6 +64,7 @@ struct task {
     const void *await_stack[TASK_AWAIT_FRAMES_MAX];
     uint8_t await_depth;
     bool is_cancelled; /* task_set_cancelled */
+    struct task_record record;
     uint64_t start_ns; /* clock_now_ns */
     uint64_t state_ns; /* since when it is in this state */
     task_cancel_fn on_cancel;

@@ -126,18 +126,21 @@ static inline void usage_count(struct usage *account, uint32_t label, uint64_t *
 /* usage_switch counts the ticks since the last switch, and sets the label and cell that count from
  * now on. Harmless when they are set already.
  *
- * cell: counts the ticks until the next switch; NULL: no request's.
+ * cell:    counts the ticks until the next switch; NULL: no request's.
+ * Returns: ticks_now; 0 when nothing was switched, and on a thread without an account.
  */
-static inline void usage_switch(uint32_t label, uint64_t *cell)
+static inline uint64_t usage_switch(uint32_t label, uint64_t *cell)
 {
     struct usage *account = usage_own;
     if (UNLIKELY(account == NULL)) {
-        return;
+        return 0;
     }
     uint64_t *next = cell == NULL ? &account->rest : cell;
-    if (label != account->label || next != account->cell) {
-        usage_count(account, label, next);
+    if (label == account->label && next == account->cell) {
+        return 0;
     }
+    usage_count(account, label, next);
+    return account->last_ticks;
 }
 
 /* usage_read_cell is the count of a cell of the calling thread so far, in nanoseconds; 0 on a

@@ -346,6 +346,14 @@ static void put_event(struct replay *replay, const struct recorder_event *event,
     case RECORDER_LEAVE:
         leave(replay, at_ns);
         break;
+    case RECORDER_BEGIN:
+        (void)open_request(replay, id, at_ns, true);
+        enter(replay, id, (uint32_t)more, at_ns);
+        break;
+    case RECORDER_FINISH:
+        end_request(replay, id, (uint32_t)more, at_ns);
+        leave(replay, at_ns);
+        break;
     case RECORDER_PARK:
         park(replay, id, recorder_text(more), at_ns);
         break;

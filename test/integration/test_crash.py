@@ -92,7 +92,7 @@ def check_report(report, first_line, functions, how):
     assert re.search(r"^  id=\d+ http GET /test/crash/:how ", flight, re.M)
     events = part(report, 'last events of the loop "work"')
     assert re.search(r"^  [\d.]+ ms ago park id=\d+ sleep$", events, re.M)
-    assert re.search(r"^  [\d.]+ ms ago enter id=\d+ /test/crash/:how$", events, re.M)
+    assert re.search(r"^  [\d.]+ ms ago begin id=\d+ /test/crash/:how$", events, re.M)
     if how == "both":  # whichever of the two threads was first; the other one works for no request
         return
     task = re.search(r"^task: id=\d+ http GET /test/crash/:how .* age_ms=[\d.]+ .* handler=/\S+\+0x.*$", report, re.M)
