@@ -63,3 +63,19 @@ bool parameter_is(struct str value, struct str text)
     }
     return at == text.len;
 }
+
+bool parameter_is_type(struct str field, struct str type)
+{
+    struct str name;
+    struct parameter parameter;
+    if (!parameter_next_part(&field, ';', &name) || !str_equal_nocase(name, type)) {
+        return false;
+    }
+    while (parameter_next(&field, &parameter)) {
+        if (str_equal_nocase(parameter.name, STR("charset")) &&
+            !parameter_is(parameter.value, STR("utf-8"))) {
+            return false;
+        }
+    }
+    return true;
+}

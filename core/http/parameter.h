@@ -31,6 +31,10 @@ MUST_USE bool parameter_next_part(struct str *rest, char sep, struct str *ret_pa
  */
 MUST_USE bool parameter_next(struct str *rest, struct parameter *ret_parameter);
 
+/* parameter_is_type tells whether a Content-Type is a type of text, in UTF-8: "application/json",
+ * with no charset but that. Compared without case. */
+bool parameter_is_type(struct str field, struct str type);
+
 /* parameter_is tells whether a value equals `text`, compared without case; of a quoted string, what
  * is between the quotes, unescaped. */
 bool parameter_is(struct str value, struct str text);

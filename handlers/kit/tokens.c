@@ -4,8 +4,8 @@
  */
 #include "handlers/kit/tokens.h"
 
+#include "core/http/problem.h"
 #include "core/telemetry/log.h"
-#include "handlers/kit/problem.h"
 
 struct tokens {
     struct auth_tokens tokens;

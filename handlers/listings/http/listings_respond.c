@@ -95,20 +95,8 @@ bool listings_has_conditions(struct http_request *req, struct etag_conditions *r
 /* is_json tells whether a Content-Type is JSON in UTF-8; a merge patch has a type of its own. */
 static bool is_json(struct str type, enum listing_mode mode)
 {
-    struct str name;
-    struct parameter parameter;
-    if (!parameter_next_part(&type, ';', &name) ||
-        (!str_equal_nocase(name, STR("application/json")) &&
-         !(mode == LISTING_PATCH && str_equal_nocase(name, STR("application/merge-patch+json"))))) {
-        return false;
-    }
-    while (parameter_next(&type, &parameter)) {
-        if (str_equal_nocase(parameter.name, STR("charset")) &&
-            !parameter_is(parameter.value, STR("utf-8"))) {
-            return false;
-        }
-    }
-    return true;
+    return parameter_is_type(type, STR("application/json")) ||
+           (mode == LISTING_PATCH && parameter_is_type(type, STR("application/merge-patch+json")));
 }
 
 /* check_encoding tells whether a body came as it is: Content-Encoding is a list, of which

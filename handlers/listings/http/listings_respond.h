@@ -8,8 +8,8 @@
 #ifndef TOQ_HANDLERS_LISTINGS_HTTP_LISTINGS_RESPOND_H
 #define TOQ_HANDLERS_LISTINGS_HTTP_LISTINGS_RESPOND_H
 
+#include "core/http/problem.h"
 #include "handlers/kit/etag.h"
-#include "handlers/kit/problem.h"
 #include "handlers/listings/http/listings_http.h"
 
 /* What a listing is answered with. */

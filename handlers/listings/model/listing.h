@@ -13,7 +13,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/buf.h"
-#include "handlers/kit/field_error.h"
+#include "core/base/field_error.h"
 
 #define LISTING_ID_LEN     36 /* UUIDv7 in its text form */
 #define LISTING_ERRORS_MAX 16

@@ -4,8 +4,8 @@
  *
  * Thread: any.
  */
-#ifndef TOQ_HANDLERS_KIT_FIELD_ERROR_H
-#define TOQ_HANDLERS_KIT_FIELD_ERROR_H
+#ifndef TOQ_CORE_BASE_FIELD_ERROR_H
+#define TOQ_CORE_BASE_FIELD_ERROR_H
 
 #include "core/base/str.h"
 

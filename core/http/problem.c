@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * problem.c - writes one JSON object: type, title, status, detail, errors, and the trace id.
+ * problem.c - writes one JSON object: type, title, status, detail, code, errors, the trace id.
  */
-#include "handlers/kit/problem.h"
+#include "core/http/problem.h"
 
 #include "core/base/hex.h"
 
@@ -21,7 +21,7 @@ static void put_errors(struct buf *body, const struct field_error *errors, size_
     buf_append_char(body, ']');
 }
 
-static void put_problem(struct buf *body, struct http_request *req, const struct problem *problem)
+void problem_append(struct buf *body, struct http_request *req, const struct problem *problem)
 {
     buf_append_cstr(body, "{\"type\":\"about:blank\",\"title\":");
     buf_append_json(body, str_from(http_status_reason(problem->status)));
@@ -29,6 +29,10 @@ static void put_problem(struct buf *body, struct http_request *req, const struct
     if (problem->detail != NULL) {
         buf_append_cstr(body, ",\"detail\":");
         buf_append_json(body, str_from(problem->detail));
+    }
+    if (problem->code != NULL) {
+        buf_append_cstr(body, ",\"code\":");
+        buf_append_json(body, str_from(problem->code));
     }
     if (problem->error_count > 0) {
         put_errors(body, problem->errors, problem->error_count);
@@ -54,7 +58,7 @@ void problem_respond(struct http_request *req, const struct problem *problem)
     }
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
-    put_problem(&body, req, problem);
+    problem_append(&body, req, problem);
     const struct http_response response = {
         .status = problem->status,
         .content_type = "application/problem+json",

@@ -9,7 +9,7 @@
 #include <stdint.h>
 /* cmocka needs the four above */
 #include "core/base/json.h"
-#include "handlers/kit/problem.h"
+#include "core/http/problem.h"
 #include "test/unit/support/http_fixture.h"
 #include <cmocka.h>
 
