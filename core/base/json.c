@@ -236,26 +236,36 @@ static bool read_whole(struct json_reader *r, bool is_negative, int64_t *ret_val
     return true;
 }
 
-static bool read_number(struct json_reader *r, struct json_value *ret_value)
+/* skip_fraction skips what makes a number a real one.
+ *
+ * Returns: false for a fraction or an exponent without a digit. */
+static bool skip_fraction(struct json_reader *r)
 {
-    const bool is_negative = take(r, '-');
-    ret_value->type = JSON_INTEGER;
-    if (!read_whole(r, is_negative, &ret_value->integer)) {
+    if (take(r, '.') && !skip_digits(r)) {
         return false;
     }
-    if (take(r, '.')) {
-        ret_value->type = JSON_REAL;
-        if (!skip_digits(r)) {
-            return false;
-        }
-    }
     if (take(r, 'e') || take(r, 'E')) {
-        ret_value->type = JSON_REAL;
         if (!take(r, '+')) {
             (void)take(r, '-');
         }
         return skip_digits(r);
     }
+    return true;
+}
+
+static bool read_number(struct json_reader *r, struct json_value *ret_value)
+{
+    const char *start = r->at;
+    const bool is_negative = take(r, '-');
+    if (!read_whole(r, is_negative, &ret_value->integer)) {
+        return false;
+    }
+    const char *behind_whole = r->at;
+    if (!skip_fraction(r)) {
+        return false;
+    }
+    ret_value->type = r->at == behind_whole ? JSON_INTEGER : JSON_REAL;
+    ret_value->raw = (struct str){start, (size_t)(r->at - start)};
     return true;
 }
 
@@ -266,6 +276,7 @@ static bool read_word(struct json_reader *r, enum json_type type, struct str wor
     if ((size_t)(r->end - r->at) < word.len || memcmp(r->at, word.ptr, word.len) != 0) {
         return fail(r, "a word that is not true, false or null");
     }
+    ret_value->raw = (struct str){r->at, word.len};
     r->at += word.len;
     return true;
 }
@@ -273,6 +284,8 @@ static bool read_word(struct json_reader *r, enum json_type type, struct str wor
 /* --- values and what holds them --- */
 
 static bool read_value(struct json_reader *r, struct json_value *ret_value, size_t depth);
+
+static const char too_deep[] = "values are nested too deep";
 
 static bool read_name(struct json_reader *r, struct str *ret_name)
 {
@@ -303,7 +316,7 @@ static bool skip_all(struct json_reader *r, enum json_type type, size_t depth)
     struct str name;
     r->at++;
     if (depth == JSON_DEPTH_MAX) {
-        return fail(r, "values are nested too deep");
+        return fail(r, too_deep);
     }
     for (bool is_first = true; goes_on(r, close, is_first); is_first = false) {
         if ((type == JSON_OBJECT && !read_name(r, &name)) || !read_value(r, &value, depth + 1)) {
@@ -313,7 +326,8 @@ static bool skip_all(struct json_reader *r, enum json_type type, size_t depth)
     return r->wrong == NULL;
 }
 
-static bool read_value(struct json_reader *r, struct json_value *ret_value, size_t depth)
+/* read_scalar reads a value that holds no others; of one that does, it tells the type alone. */
+static bool read_scalar(struct json_reader *r, struct json_value *ret_value)
 {
     *ret_value = (struct json_value){.raw = STR("")};
     skip_space(r);
@@ -323,10 +337,10 @@ static bool read_value(struct json_reader *r, struct json_value *ret_value, size
         return read_string(r, &ret_value->raw);
     case '{':
         ret_value->type = JSON_OBJECT;
-        return skip_all(r, JSON_OBJECT, depth);
+        return true;
     case '[':
         ret_value->type = JSON_ARRAY;
-        return skip_all(r, JSON_ARRAY, depth);
+        return true;
     case 't':
         return read_word(r, JSON_BOOL, STR("true"), ret_value);
     case 'f':
@@ -339,25 +353,69 @@ static bool read_value(struct json_reader *r, struct json_value *ret_value, size
     }
 }
 
+static bool holds_others(const struct json_value *value)
+{
+    return value->type == JSON_OBJECT || value->type == JSON_ARRAY;
+}
+
+static bool read_value(struct json_reader *r, struct json_value *ret_value, size_t depth)
+{
+    return read_scalar(r, ret_value) &&
+           (!holds_others(ret_value) || skip_all(r, ret_value->type, depth));
+}
+
 void json_init(struct json_reader *reader, struct str text)
 {
     const char *start = text.len == 0 ? "" : text.ptr;
     *reader = (struct json_reader){.start = start, .at = start, .end = start + text.len};
 }
 
+/* enter goes into the object or array at whose bracket the reader stands. */
+static bool enter(struct json_reader *r)
+{
+    r->at++;
+    r->is_first = true;
+    return r->depth++ < JSON_DEPTH_MAX || fail(r, too_deep);
+}
+
+/* next takes what is between two members or elements, or leaves the innermost object or array.
+ *
+ * Returns: whether another one follows. */
+static bool next(struct json_reader *r, char close)
+{
+    const bool is_first = r->is_first;
+    r->is_first = false;
+    if (r->wrong != NULL || !goes_on(r, close, is_first)) {
+        r->depth--;
+        return false;
+    }
+    return true;
+}
+
 bool json_enter(struct json_reader *reader)
 {
     skip_space(reader);
-    reader->is_first = true;
-    return take(reader, '{');
+    return is_at(reader, '{') && enter(reader);
 }
 
 bool json_next(struct json_reader *reader, struct str *ret_name, struct json_value *ret_value)
 {
-    const bool is_first = reader->is_first;
-    reader->is_first = false;
-    return reader->wrong == NULL && goes_on(reader, '}', is_first) && read_name(reader, ret_name) &&
-           read_value(reader, ret_value, 1);
+    return json_next_name(reader, ret_name) && read_value(reader, ret_value, reader->depth);
+}
+
+bool json_read(struct json_reader *reader, struct json_value *ret_value)
+{
+    return read_scalar(reader, ret_value) && (!holds_others(ret_value) || enter(reader));
+}
+
+bool json_next_name(struct json_reader *reader, struct str *ret_name)
+{
+    return next(reader, '}') && read_name(reader, ret_name);
+}
+
+bool json_next_item(struct json_reader *reader)
+{
+    return next(reader, ']');
 }
 
 bool json_end(struct json_reader *reader)

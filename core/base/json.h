@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * json.h - a JSON reader without copies: visits the members of an object in order, and takes or
- * skips their values.
+ * json.h - a JSON reader without copies: visits the members of an object in order, and takes, skips
+ * or enters their values.
  *
- * Flow:    json_init -> json_enter -> json_next for each member -> json_end
+ * Flow:    of one object: json_init -> json_enter -> json_next for each member -> json_end
+ *          of a tree: json_init -> json_read; of an object, json_next_name -> json_read for each
+ *          member; of an array, json_next_item -> json_read for each element -> json_end
  * Failure: malformed JSON is reported once, by reader->wrong and reader->at.
  * Memory:  allocates nothing: a value is a view of the text.
  * Thread:  one at a time.
@@ -29,7 +31,9 @@ enum json_type {
 struct json_value {
     enum json_type type;
     int64_t integer; /* JSON_INTEGER: the nearest that there is */
-    struct str raw;  /* JSON_STRING: between its quotes, valid, with its escapes: json_unescape */
+    /* JSON_STRING: between its quotes, valid, with its escapes: json_unescape; a number or a word:
+     * as it stands */
+    struct str raw;
 };
 
 struct json_reader {
@@ -37,7 +41,8 @@ struct json_reader {
     const char *at; /* where it reads; of an error, where that was found */
     const char *end;
     const char *wrong; /* what is no JSON, a literal; NULL: nothing so far */
-    bool is_first;     /* no member of the object has been read */
+    size_t depth;      /* of the objects and arrays that it is in */
+    bool is_first;     /* nothing of the innermost one has been read */
 };
 
 /* json_init begins to read; the text is borrowed. */
@@ -57,7 +62,26 @@ MUST_USE bool json_enter(struct json_reader *reader);
 MUST_USE bool json_next(struct json_reader *reader, struct str *ret_name,
                         struct json_value *ret_value);
 
-/* json_end checks that nothing follows the object, once json_next has returned false.
+/* json_read reads the next value. An object or an array is entered: all that it holds is read
+ * before anything else, until json_next_name or json_next_item has returned false.
+ *
+ * Returns: true with *ret_value set; false when the text is no JSON.
+ */
+MUST_USE bool json_read(struct json_reader *reader, struct json_value *ret_value);
+
+/* json_next_name reads the name of an object's next member, whose value json_read reads.
+ *
+ * Returns: as json_next.
+ */
+MUST_USE bool json_next_name(struct json_reader *reader, struct str *ret_name);
+
+/* json_next_item looks for an array's next element, which json_read reads.
+ *
+ * Returns: true when there is one; false behind the last one, and when the text is no JSON.
+ */
+MUST_USE bool json_next_item(struct json_reader *reader);
+
+/* json_end checks that nothing follows the text's value, once it has been read to its end.
  *
  * Returns: false when the text is no JSON.
  */

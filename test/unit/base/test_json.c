@@ -204,6 +204,80 @@ static void test_depth(void **state)
     }
 }
 
+/* sum adds up the integers of a tree, and its members.
+ *
+ * Returns: whether the text is JSON. */
+static bool sum(struct json_reader *reader, const struct json_value *value, int64_t *ret_sum)
+{
+    struct str name;
+    struct json_value inner;
+    *ret_sum += value->type == JSON_INTEGER ? value->integer : 0;
+    if (value->type == JSON_OBJECT) {
+        while (json_next_name(reader, &name)) {
+            *ret_sum += 1000;
+            if (!json_read(reader, &inner) || !sum(reader, &inner, ret_sum)) {
+                return false;
+            }
+        }
+    } else if (value->type == JSON_ARRAY) {
+        while (json_next_item(reader)) {
+            if (!json_read(reader, &inner) || !sum(reader, &inner, ret_sum)) {
+                return false;
+            }
+        }
+    }
+    return reader->wrong == NULL;
+}
+
+static int64_t sum_of(const char *text)
+{
+    struct json_reader reader;
+    struct json_value value;
+    int64_t result = 0;
+    json_init(&reader, str_from(text));
+    const bool is_json =
+        json_read(&reader, &value) && sum(&reader, &value, &result) && json_end(&reader);
+    assert_int_equal(reader.wrong == NULL, is_json);
+    return is_json ? result : -1;
+}
+
+static void test_trees(void **state)
+{
+    (void)state;
+    assert_int_equal(sum_of(" 7 "), 7);
+    assert_int_equal(sum_of("[]"), 0);
+    assert_int_equal(sum_of("[1,[2,[],{}],{\"a\":[3],\"b\":4}, 5]"), 2015);
+    assert_int_equal(sum_of("{\"a\":{\"b\":{\"c\":[1]}},\"d\":2}"), 4003);
+    static const char *const wrong[] = {"",      "[",         "[1",         "[1,]", "[,1]",
+                                        "[1 2]", "{\"a\":[}", "[{\"a\":1]", "[1]]", "{\"a\"}",
+                                        "{}1",   "[1}",       "{\"a\":1]",  "{]",   "[}"};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        if (sum_of(wrong[i]) >= 0) {
+            fail_msg("taken: %s", wrong[i]);
+        }
+    }
+    char text[2 * JSON_DEPTH_MAX + 3] = {0};
+    memset(text, '[', JSON_DEPTH_MAX);
+    memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    assert_int_equal(sum_of(text), 0);
+    memset(text, '[', JSON_DEPTH_MAX + 1);
+    memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+    assert_int_equal(sum_of(text), -1);
+}
+
+static void test_values_as_they_stand(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"-12.5e+3", "18446744073709551615", "true", "null"};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        struct json_reader reader;
+        struct json_value value;
+        json_init(&reader, str_from(texts[i]));
+        assert_true(json_read(&reader, &value) && json_end(&reader));
+        assert_true(str_equal(value.raw, str_from(texts[i])));
+    }
+}
+
 static void test_an_error_says_where(void **state)
 {
     (void)state;
@@ -230,6 +304,8 @@ int main(void)
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_a_text_is_cut_between_characters),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_values_as_they_stand),
         cmocka_unit_test(test_an_error_says_where),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
