@@ -68,8 +68,9 @@ CODEGEN  := -g $(OPTIMIZE) $(SANITIZE) $(HARDEN) -fno-omit-frame-pointer -fno-pl
 $(B)/handlers/%.o $(B)/docs/%.o $(B)/core/sql/%.o $(B)/core/redis/%.o $(B)/core/client/%.o \
 $(B)/test/support/%.o: CODEGEN += -fno-optimize-sibling-calls
 
+# What a row of a table leaves out is 0.
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-            -Wformat=2 $(WERROR)
+            -Wformat=2 -Wno-missing-field-initializers $(WERROR)
 # clang's idea of -Wconversion is another one; gcc is the judge.
 ifeq ($(VARIANT),fuzz)
 WARNINGS := -Wall
@@ -228,10 +229,13 @@ define protoc
 endef
 
 # protoc-c knows no presence in proto3, and its strings end at the first NUL. What it is shown of our own
-# services is the same on the wire: proto2, where fields have presence, and bytes, which have a length.
+# services is the same on the wire: proto2, where fields have presence, and bytes, which have a length. That a
+# field was a string, which JSON has to know, comes through as protoc-c's one mark of a field, and becomes the
+# flag GRPC_FIELD_IS_TEXT of core/grpc/grpc_json.h.
 PROTO2 := s/^syntax = "proto3"/syntax = "proto2"/; \
           s/^( +)([[:alnum:]_.]+ [a-z0-9_]+ = [0-9]+;)/\1optional \2/; \
-          s/^( +(optional|repeated)) string /\1 bytes /
+          s/^( +(optional|repeated)) string ([a-z0-9_]+ = [0-9]+)/\1 bytes \3 [deprecated = true]/
+TEXTS  := s/PROTOBUF_C_FIELD_FLAG_DEPRECATED/UINT32_C(1) << 31/; s/ PROTOBUF_C__DEPRECATED//
 define rules_of_root
 $$(B)/gen/%.pb-c.c $$(B)/gen/%.pb-c.h &: $(1)/%.proto
 	$$(call protoc,$$(PROTOC_INPUT))
@@ -240,6 +244,7 @@ $$(B)/gen/toq/%.pb-c.c $$(B)/gen/toq/%.pb-c.h &: $(1)/toq/%.proto Makefile
 	$$(Q)mkdir -p $$(B)/gen/proto/$$(dir toq/$$*)
 	$$(Q)sed -E '$$(PROTO2)' $$< >$$(B)/gen/proto/toq/$$*.proto
 	$$(Q)protoc-c -I$$(B)/gen/proto -I/usr/include --c_out=$$(B)/gen $$(B)/gen/proto/toq/$$*.proto
+	$$(Q)sed -i '$$(TEXTS)' $$(B)/gen/toq/$$*.pb-c.c $$(B)/gen/toq/$$*.pb-c.h
 endef
 $(foreach root,$(PROTO_ROOTS),$(eval $(call rules_of_root,$(root))))
 
@@ -312,6 +317,9 @@ $(UNIT_TESTS): $(B)/test/%: $(B)/test/unit/%.o $(LIBRARY)
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIB_LIBS) -lcmocka $(LDFLAGS)
+
+# These two have messages of the test server's.
+$(B)/test/unit/grpc/test_grpc_json.o $(B)/test/fuzz/fuzz_grpc_json.o: | $(TEST_GENERATED:.c=.h)
 
 $(REPLAYS): $(B)/replay/%: $(B)/test/fuzz/%.o $(B)/test/fuzz/replay.o $(LIBRARY)
 	$(call say,LINK)

@@ -14,25 +14,24 @@
 #define REDIS_FDS       2
 #define OWN_FDS         30 /* beside connections; an idle server with all listeners has 28 open */
 
-/* add_grpc mounts gRPC with the services of all modules. */
-static int add_grpc(struct router *router, struct app_servers *servers,
-                    const struct app_served *served)
+/* make_grpc makes gRPC with the services of all modules. */
+static int make_grpc(struct app_servers *servers, const struct app_served *served)
 {
     const struct config *c = served->config;
     const struct grpc_limits limits = {
         .receive_bytes = c->grpc_max_receive_bytes,
         .send_bytes = c->grpc_max_send_bytes,
     };
-    int rc = grpc_create(&limits, served->metrics[APP_TRAFFIC_SIDE], &servers->grpc);
-    rc = rc < 0 ? rc : app_modules_add_services(served->modules, servers->grpc);
-    return rc < 0 ? rc : grpc_mount(servers->grpc, router);
+    const int rc = grpc_create(&limits, served->metrics[APP_TRAFFIC_SIDE], &servers->grpc);
+    return rc < 0 ? rc : app_modules_add_services(served->modules, servers->grpc);
 }
 
 static int add_routes(struct router *router, struct app_servers *servers,
                       const struct app_served *served, enum app_server which)
 {
-    const int rc = config_listeners[which].has_grpc ? add_grpc(router, servers, served) : 0;
-    return rc < 0 ? rc : app_modules_add_routes(served->modules, router, which);
+    int rc = config_listeners[which].has_grpc ? grpc_mount(servers->grpc, router) : 0;
+    rc = rc < 0 ? rc : app_modules_add_routes(served->modules, router, which);
+    return rc == 0 && which == APP_SERVER_HTTP ? grpc_mount_http(servers->grpc, router) : rc;
 }
 
 static int make_router(struct app_servers *servers, const struct app_served *served,
@@ -221,6 +220,7 @@ int app_servers_open(struct app_servers *servers, const struct app_served *serve
 {
     int rc = init_side(servers, served, APP_TRAFFIC_SIDE);
     rc = rc < 0 ? rc : init_side(servers, served, APP_DIAGNOSTICS_SIDE);
+    rc = rc < 0 ? rc : make_grpc(servers, served);
     for (int i = 0; rc == 0 && i < APP_SERVER_COUNT; i++) {
         const bool is_on = config_listener_is_on(&config_listeners[i], served->config);
         const int code = is_on ? open_server(servers, served, (enum app_server)i) : 0;

@@ -76,3 +76,25 @@ int grpc_mount(struct grpc *grpc, struct router *router)
     router_set_refusal(router, grpc_refuse_head);
     return 0;
 }
+
+/* add_http adds the route of an entry over HTTP. */
+static int add_http(struct grpc_entry *entry, bool is_vital, struct router *router)
+{
+    if (entry->http_path == NULL) {
+        return 0;
+    }
+    grpc_route_prepare(entry);
+    return router_add(router, entry->http_method, entry->http_path, grpc_route_begin, entry,
+                      grpc_route_flags(entry) | (is_vital ? ROUTE_VITAL : 0u));
+}
+
+int grpc_mount_http(struct grpc *grpc, struct router *router)
+{
+    int rc = 0;
+    for (struct grpc_mounted *mounted = grpc->first; mounted != NULL; mounted = mounted->next) {
+        for (size_t i = 0; rc == 0 && i < mounted->entry_count; i++) {
+            rc = add_http(&mounted->entries[i], mounted->is_vital, router);
+        }
+    }
+    return rc;
+}

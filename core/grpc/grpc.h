@@ -70,10 +70,15 @@ typedef void (*grpc_event_fn)(struct grpc_call *call);
  *         memory. */
 typedef void (*grpc_cancel_fn)(struct grpc_call *call, int status);
 
+/* A row of a service's table; what it leaves out is 0. */
 struct grpc_method {
     const char *name; /* as in the .proto file */
     enum grpc_kind kind;
     grpc_handler_fn handler;
+    /* A unary method may be a route of HTTP as well, with its messages in JSON: see
+     * grpc_mount_http. */
+    enum http_method http_method;
+    const char *http_path; /* a template, a literal; its parameters are fields of the request */
 };
 
 struct grpc_service {
@@ -145,6 +150,19 @@ MUST_USE int grpc_add_service(struct grpc *grpc, const struct grpc_service *serv
  */
 MUST_USE int grpc_mount(struct grpc *grpc, struct router *router);
 
+/* grpc_mount_http adds a route for each method that has one. Parameters of its path are the fields
+ * of their names. GET and DELETE take other fields from the query; POST, PUT and PATCH have a body,
+ * application/json, which may be empty. A field is given once. The answer is 200 with the message
+ * in JSON, with what grpc_add_header added; trailers are left out. An error is problem details,
+ * with the status of HTTP that stands for its code (grpc_code_http), and the code's name. The
+ * handler, the interceptors and the metrics see a call like any other; metadata are the fields of
+ * the request, with grpc-timeout.
+ *
+ * Returns: 0; UV_ENOMEM. A route of a stream is a broken REQUIRE, as is a parameter of a path that
+ *          is no scalar field.
+ */
+MUST_USE int grpc_mount_http(struct grpc *grpc, struct router *router);
+
 /* grpc_service_at is the full name of the index-th service; NULL past the last. */
 const char *grpc_service_at(const struct grpc *grpc, size_t index);
 
@@ -155,6 +173,12 @@ void grpc_set_user(struct grpc_call *call, void *user);
 
 /* grpc_user is the pointer of grpc_set_user; NULL at first. */
 void *grpc_user(const struct grpc_call *call);
+
+/* grpc_arg is the service's arg, as its handlers get it. */
+void *grpc_arg(const struct grpc_call *call);
+
+/* grpc_message is the one request, as the handler got it; NULL when the client sends a stream. */
+const struct ProtobufCMessage *grpc_message(const struct grpc_call *call);
 
 /* grpc_request is the HTTP request that carries the call: its task, peer and fields. */
 struct http_request *grpc_request(struct grpc_call *call);
@@ -227,7 +251,7 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
 /* grpc_send sends a message of the method's output type; it is serialized at once. A message that
  * cannot be sent, for its size or for lack of memory, makes the call end with RESOURCE_EXHAUSTED,
  * whatever status grpc_end gets: on_cancel runs at the end of the turn, since a stream may have no
- * end of its own.
+ * end of its own. A call over HTTP has one answer, by grpc_respond: this is a broken REQUIRE there.
  *
  * Returns: true to go on, also when the message is dropped; false when the client is slow: the
  *          message was taken, the next one waits for on_writable.
@@ -235,7 +259,7 @@ void grpc_receive(struct grpc_call *call, grpc_message_fn on_message);
 MUST_USE bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message);
 
 /* grpc_send_headers sends the metadata now instead of with the first message; harmless when it has
- * been sent. */
+ * been sent, and over HTTP, where all goes at once. */
 void grpc_send_headers(struct grpc_call *call);
 
 /* grpc_on_writable registers the callback that runs when grpc_send has returned false and the

@@ -63,7 +63,7 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
     const bool is_message_huge = call->is_message_huge;
     grpc_reader_deinit(&call->reader);
     buf_deinit(&call->held);
-    grpc_send_status(call, &status, body, false);
+    call->wire->send_status(call, &status, body, false);
     arena_deinit(&messages);
     if (is_message_huge) {
         budget_purge();
@@ -90,7 +90,8 @@ void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message
     if (call->life == CALL_ENDED) {
         return;
     }
-    if (is_sent && grpc_pack(call, message, &bytes) == 0 && http_may_send(call->req, bytes.len)) {
+    if (is_sent && call->wire->pack(call, message, &bytes) == 0 &&
+        http_may_send(call->req, bytes.len)) {
         grpc_count_sent(call, bytes.len);
     } else {
         call->is_send_failed = call->is_send_failed || is_sent;
@@ -117,7 +118,7 @@ static void give_up(struct grpc_call *call, struct grpc_status status, int error
     const grpc_cancel_fn handler_on_cancel = call->on_cancel;
     call->cancel_status = status;
     if (has_client) {
-        grpc_send_status(call, &call->cancel_status, STR(""), true);
+        call->wire->send_status(call, &call->cancel_status, STR(""), true);
     }
     set_life(call, CALL_CANCELLED);
     call->on_message = NULL;
@@ -145,8 +146,12 @@ static void on_cancel(struct http_request *req, int error)
 {
     struct grpc_call *call = req->user;
     const bool has_client = !http_is_cancelled(req);
-    const struct grpc_status status =
-        has_client ? grpc_status_of(error) : GRPC_STATUS(GRPC_CANCELLED, "the client left");
+    struct grpc_status status = GRPC_STATUS(GRPC_CANCELLED, "the client left");
+    if (has_client) {
+        status = grpc_status_of(error);
+    } else if (call->cancel_status.code != GRPC_OK) {
+        status = call->cancel_status; /* the client was told already */
+    }
     if (call->life == CALL_RUNNING) {
         give_up(call, status, error, has_client);
     } else {
@@ -165,16 +170,18 @@ void grpc_call_break(struct grpc_call *call, struct grpc_status status)
 
 /* --- the beginning --- */
 
-static struct grpc_call *create(struct http_request *req, struct grpc_entry *entry)
+struct grpc_call *grpc_call_create(struct http_request *req, struct grpc_entry *entry,
+                                   const struct grpc_wire *wire)
 {
     struct grpc_call *call = arena_alloc(&req->arena, sizeof(*call));
     if (call == NULL) {
         return NULL;
     }
-    *call = (struct grpc_call){.req = req, .grpc = entry->grpc, .entry = entry};
-    req->cpu_seconds = entry->series.cpu;
+    *call = (struct grpc_call){.req = req, .grpc = entry->grpc, .entry = entry, .wire = wire};
     list_init(&call->link);
     grpc_receive_init(call);
+    req->user = call;
+    grpc_note_status(req, GRPC_CANCELLED); /* unless it ends otherwise */
     return call;
 }
 
@@ -242,16 +249,26 @@ void grpc_call_run(struct grpc_call *call)
     entry->handler(call, call->request, entry->arg);
 }
 
+bool grpc_call_start(struct grpc_call *call, uint64_t timeout_ns)
+{
+    struct http_request *req = call->req;
+    METRIC_ADD(call->entry->series.started, 1);
+    list_push_back(&call->grpc->calls, &call->link);
+    http_on_cancel(req, on_cancel);
+    req->end_unheld = end_unheld;
+    set_deadline(call, timeout_ns);
+    return intercept(call);
+}
+
 void grpc_call_begin(struct http_request *req, void *arg)
 {
     struct grpc_entry *entry = arg;
-    struct grpc_call *call = create(req, entry);
+    struct grpc_call *call = grpc_call_create(req, entry, &grpc_framed);
     if (call == NULL) {
         grpc_refuse_head(req, 503, "out of memory");
         return;
     }
-    req->user = call;
-    grpc_note_status(req, GRPC_CANCELLED); /* unless it ends otherwise */
+    req->cpu_seconds = entry->series.cpu;
     /* the label is the route's own, but for unknown methods */
     task_describe(&req->task, "grpc", entry->label, (const void *)(uintptr_t)entry->handler);
     uint64_t timeout_ns;
@@ -260,12 +277,7 @@ void grpc_call_begin(struct http_request *req, void *arg)
         refuse(call, &refusal);
         return;
     }
-    METRIC_ADD(entry->series.started, 1);
-    list_push_back(&call->grpc->calls, &call->link);
-    http_on_cancel(req, on_cancel);
-    req->end_unheld = end_unheld;
-    set_deadline(call, timeout_ns);
-    if (!intercept(call)) {
+    if (!grpc_call_start(call, timeout_ns)) {
         return;
     }
     http_on_body(req, grpc_receive_body);
@@ -286,6 +298,16 @@ void grpc_set_user(struct grpc_call *call, void *user)
 void *grpc_user(const struct grpc_call *call)
 {
     return call->user;
+}
+
+void *grpc_arg(const struct grpc_call *call)
+{
+    return call->entry->arg;
+}
+
+const ProtobufCMessage *grpc_message(const struct grpc_call *call)
+{
+    return call->request;
 }
 
 struct http_request *grpc_request(struct grpc_call *call)
@@ -341,7 +363,7 @@ struct str grpc_metadata(struct grpc_call *call, struct str name, size_t index)
     const bool is_binary = grpc_is_binary_name(name);
     struct str value;
     for (size_t i = 0; i < req->header_count; i++) {
-        if (!str_equal(req->headers[i].name, name) ||
+        if (!str_equal_nocase(req->headers[i].name, name) ||
             !nth_value(req->headers[i].value, is_binary, &index, &value)) {
             continue;
         }

@@ -17,6 +17,7 @@
 #include "core/http/server.h"
 
 #define GRPC_INTERCEPTORS_MAX 8
+#define GRPC_PURGE_BYTES      (4u << 20) /* after a message that took more, free pages go back */
 
 /* The status of a call whose message cannot be sent. */
 #define GRPC_SEND_FAILED GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent")
@@ -34,6 +35,24 @@ struct grpc_entry {
     const ProtobufCMessageDescriptor *output;
     uint32_t label;
     struct grpc_series series;
+    enum http_method http_method;                                 /* of its route over HTTP */
+    const char *http_path;                                        /* NULL: it has none */
+    const ProtobufCFieldDescriptor *path_fields[HTTP_PARAMS_MAX]; /* of http_path's parameters */
+};
+
+/* How the bytes of a call travel. */
+struct grpc_wire {
+    /* pack serializes a message that is to be sent.
+     *
+     * Returns: 0 with *ret_bytes set, valid until the next one; UV_EMSGSIZE; UV_ENOMEM. */
+    int (*pack)(struct grpc_call *call, const ProtobufCMessage *message, struct str *ret_bytes);
+    /* send_status sends the status, with a message in front of it unless that is empty, and ends
+     * the HTTP request.
+     *
+     * is_leaving: the handler is still to end the request: http_stream_leave. */
+    void (*send_status)(struct grpc_call *call, const struct grpc_status *status, struct str body,
+                        bool is_leaving);
+    size_t prefix_bytes; /* of a packed message, that are not the message's own */
 };
 
 struct grpc_mounted {
@@ -81,6 +100,7 @@ struct grpc_call {
     struct http_request *req;
     struct grpc *grpc;
     struct grpc_entry *entry;
+    const struct grpc_wire *wire;
     void *user;
     grpc_message_fn on_message;
     grpc_event_fn on_writable;
@@ -140,8 +160,22 @@ bool grpc_may_call(struct grpc_call *call, const char *name);
 
 /* --- grpc_call.c --- */
 
-/* grpc_call_begin is the handler of every route; arg is a grpc_entry. */
+/* grpc_call_begin is the handler of every route of gRPC; arg is a grpc_entry. */
 void grpc_call_begin(struct http_request *req, void *arg);
+
+/* grpc_call_create makes the call of a request.
+ *
+ * Returns: NULL when memory is missing; the request is as it was.
+ */
+MUST_USE struct grpc_call *grpc_call_create(struct http_request *req, struct grpc_entry *entry,
+                                            const struct grpc_wire *wire);
+
+/* grpc_call_start starts a call that is not refused: its deadline, and the interceptors.
+ *
+ * timeout_ns: the client's; UINT64_MAX when there is none.
+ * Returns:    false when an interceptor has refused the call, which is gone.
+ */
+MUST_USE bool grpc_call_start(struct grpc_call *call, uint64_t timeout_ns);
 
 /* grpc_call_run gives the call to its handler. */
 void grpc_call_run(struct grpc_call *call);
@@ -157,6 +191,12 @@ void grpc_call_break(struct grpc_call *call, struct grpc_status status);
 /* grpc_receive_init prepares the call to receive. */
 void grpc_receive_init(struct grpc_call *call);
 
+/* grpc_message_arena is where a message is made that is so long as it was received. */
+struct arena *grpc_message_arena(struct grpc_call *call, size_t len);
+
+/* grpc_count_received counts a message that came in so many bytes. */
+void grpc_count_received(struct grpc_call *call, size_t bytes);
+
 /* grpc_receive_body takes a piece of the request's body. */
 void grpc_receive_body(struct http_request *req, struct str data, bool is_end);
 
@@ -169,13 +209,33 @@ static inline void grpc_note_status(struct http_request *req, enum grpc_code cod
     req->is_rpc_fault = grpc_code_is_fault(code);
 }
 
-/* grpc_send_status sends the trailers, with the headers unless they have been sent, and ends the
- * HTTP request.
+/* grpc_framed is gRPC's own: protobuf with a prefix, and trailers. */
+extern const struct grpc_wire grpc_framed;
+
+/* grpc_put adds a field, for which there is room. */
+static inline void grpc_put(struct grpc_fields *fields, struct str name, struct str value)
+{
+    fields->list[fields->count++] = (struct http_header){name, value};
+}
+
+/* grpc_with_room makes a list that has room for GRPC_OWN_FIELDS more, where a handler has added
+ * none.
  *
- * body:       a message to be sent before them, with its prefix; empty for none.
- * is_leaving: the handler is still to end the request: http_stream_leave. */
-void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
-                      bool is_leaving);
+ * own: GRPC_OWN_FIELDS. */
+static inline struct grpc_fields grpc_with_room(const struct grpc_fields *fields,
+                                                struct http_header *own)
+{
+    if (fields->list != NULL) {
+        return *fields;
+    }
+    return (struct grpc_fields){.list = own, .cap = GRPC_OWN_FIELDS};
+}
+
+/* grpc_max_sent is how long a message may be that is sent. */
+size_t grpc_max_sent(const struct grpc_call *call);
+
+/* grpc_restart empties a buffer for the next message, and frees the memory of a big one. */
+void grpc_restart(struct buf *b);
 
 /* grpc_refuse_head is a route_refuse_fn that also sends a gRPC status, so that clients do not guess
  * one from the HTTP status. */
@@ -184,14 +244,18 @@ void grpc_refuse_head(struct http_request *req, int status, const char *detail);
 /* grpc_send_refusal ends a request that grpc_check has refused. */
 void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusal);
 
-/* grpc_pack serializes a message, with its prefix, compressed where that was chosen.
- *
- * Returns: 0 with *ret_bytes set, valid until the next one; UV_EMSGSIZE; UV_ENOMEM.
- */
-MUST_USE int grpc_pack(struct grpc_call *call, const ProtobufCMessage *message,
-                       struct str *ret_bytes);
-
 /* grpc_count_sent counts a message that was packed into so many bytes. */
 void grpc_count_sent(struct grpc_call *call, size_t bytes);
+
+/* --- grpc_route.c --- */
+
+/* grpc_route_prepare finds the fields that the parameters of an entry's http_path give. */
+void grpc_route_prepare(struct grpc_entry *entry);
+
+/* grpc_route_flags is the enum route_flags of an entry's route over HTTP. */
+unsigned grpc_route_flags(const struct grpc_entry *entry);
+
+/* grpc_route_begin is the handler of a method's route over HTTP; arg is a grpc_entry. */
+void grpc_route_begin(struct http_request *req, void *arg);
 
 #endif

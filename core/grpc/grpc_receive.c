@@ -23,7 +23,6 @@
 #define UNPACKED_FACTOR_TOTAL 8 /* of the longest message that may come */
 #define UNPACKED_MIN_BYTES    (64u << 10)
 #define BIG_MAX               64
-#define PURGE_BYTES           (4u << 20) /* after unpacking that took more, free pages go back */
 
 static bool is_client_stream(const struct grpc_call *call)
 {
@@ -74,7 +73,7 @@ static void *alloc_in_arena(void *arg, size_t size)
     struct unpacking *unpacking = arg;
     void *memory = arena_alloc(unpacking->arena, size);
     unpacking->is_full = unpacking->is_full || memory == NULL;
-    unpacking->is_huge = unpacking->is_huge || unpacking->arena->used_bytes > PURGE_BYTES;
+    unpacking->is_huge = unpacking->is_huge || unpacking->arena->used_bytes > GRPC_PURGE_BYTES;
     if (size > ARENA_BLOCK_BYTES && memory != NULL && unpacking->big_count < BIG_MAX) {
         unpacking->big[unpacking->big_count++] = memory;
     }
@@ -103,6 +102,12 @@ static size_t max_unpacked(const struct grpc_call *call, size_t len)
     return (own < total ? own : total) + UNPACKED_MIN_BYTES;
 }
 
+struct arena *grpc_message_arena(struct grpc_call *call, size_t len)
+{
+    call->messages.max_bytes = max_unpacked(call, len);
+    return len <= SMALL_BYTES && !is_client_stream(call) ? &call->req->arena : &call->messages;
+}
+
 /* unpack makes a struct of a message.
  *
  * Returns: GRPC_OK with *ret_message set; INTERNAL: it cannot be parsed; RESOURCE_EXHAUSTED.
@@ -110,9 +115,7 @@ static size_t max_unpacked(const struct grpc_call *call, size_t len)
 static struct grpc_status unpack(struct grpc_call *call, struct str message,
                                  ProtobufCMessage **ret_message)
 {
-    const bool is_small = message.len <= SMALL_BYTES && !is_client_stream(call);
-    struct unpacking unpacking = {.arena = is_small ? &call->req->arena : &call->messages};
-    call->messages.max_bytes = max_unpacked(call, message.len);
+    struct unpacking unpacking = {.arena = grpc_message_arena(call, message.len)};
     ProtobufCAllocator allocator = {alloc_in_arena, free_in_arena, &unpacking};
     ProtobufCMessage *unpacked = protobuf_c_message_unpack(
         call->entry->input, &allocator, message.len, (const uint8_t *)message.ptr);
@@ -125,7 +128,7 @@ static struct grpc_status unpack(struct grpc_call *call, struct str message,
     return (struct grpc_status){0};
 }
 
-static void count_received(struct grpc_call *call, size_t bytes)
+void grpc_count_received(struct grpc_call *call, size_t bytes)
 {
     METRIC_ADD(call->entry->series.received, 1);
     for (size_t i = 0; i < call->started_count; i++) {
@@ -167,7 +170,7 @@ static bool decode(struct grpc_call *call, const struct grpc_frame *frame,
         grpc_call_break(call, status);
         return false;
     }
-    count_received(call, frame->message.len);
+    grpc_count_received(call, frame->message.len);
     return true;
 }
 

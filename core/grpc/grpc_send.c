@@ -10,12 +10,6 @@
 
 /* --- metadata --- */
 
-/* put adds a field, for which there is room. */
-static void put(struct grpc_fields *fields, struct str name, struct str value)
-{
-    fields->list[fields->count++] = (struct http_header){name, value};
-}
-
 /* grow makes room for one more field and for those that gRPC itself adds. */
 static bool grow(struct arena *arena, struct grpc_fields *fields)
 {
@@ -50,7 +44,7 @@ static int add_metadata(struct grpc_call *call, struct grpc_fields *fields, stru
     if (!is_copied || !arena_copy(arena, name, &name_copy) || !grow(arena, fields)) {
         return UV_ENOMEM;
     }
-    put(fields, name_copy, value_copy);
+    grpc_put(fields, name_copy, value_copy);
     return 0;
 }
 
@@ -80,20 +74,11 @@ static const char *content_type(struct grpc_call *call)
 static void own_headers(const struct grpc_call *call, struct grpc_fields *fields)
 {
     if (call->is_gzip_taken && (call->is_compressing || call->was_compression_chosen)) {
-        put(fields, STR("grpc-encoding"), STR("gzip"));
+        grpc_put(fields, STR("grpc-encoding"), STR("gzip"));
     }
     if (call->has_accept_field) {
-        put(fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
+        grpc_put(fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
     }
-}
-
-/* with_room makes a list that has room for gRPC's own fields, where a handler has added none. */
-static struct grpc_fields with_room(const struct grpc_fields *fields, struct http_header *own)
-{
-    if (fields->list != NULL) {
-        return *fields;
-    }
-    return (struct grpc_fields){.list = own, .cap = GRPC_OWN_FIELDS};
 }
 
 static void on_writable(struct http_request *req)
@@ -108,10 +93,10 @@ static void on_writable(struct http_request *req)
 void grpc_send_headers(struct grpc_call *call)
 {
     struct http_header own[GRPC_OWN_FIELDS];
-    if (call->req->life != HTTP_OPEN) {
+    if (call->req->life != HTTP_OPEN || call->wire != &grpc_framed) {
         return;
     }
-    struct grpc_fields headers = with_room(&call->headers, own);
+    struct grpc_fields headers = grpc_with_room(&call->headers, own);
     own_headers(call, &headers);
     const struct http_response response = {
         .status = 200,
@@ -125,14 +110,13 @@ void grpc_send_headers(struct grpc_call *call)
 
 /* --- messages --- */
 
-static size_t max_len(const struct grpc_call *call)
+size_t grpc_max_sent(const struct grpc_call *call)
 {
     const size_t limit = call->grpc->limits.send_bytes;
     return limit == 0 || limit > UINT32_MAX ? UINT32_MAX : limit;
 }
 
-/* restart empties a buffer for the next message, and frees the memory of a big one. */
-static void restart(struct buf *b)
+void grpc_restart(struct buf *b)
 {
     if (b->cap > KEPT_BYTES) {
         const size_t max_bytes = b->max_bytes;
@@ -156,7 +140,7 @@ static int deflate_packed(struct grpc_call *call, struct str message, struct str
 {
     static const char prefix[GRPC_PREFIX_BYTES] = {0};
     struct buf *out = &call->grpc->deflated;
-    restart(out);
+    grpc_restart(out);
     buf_append(out, prefix, GRPC_PREFIX_BYTES);
     const int rc = grpc_gzip_deflate(call->grpc->gzip, message, out);
     if (rc == 0) {
@@ -172,19 +156,20 @@ void grpc_count_sent(struct grpc_call *call, size_t bytes)
     for (size_t i = 0; i < call->started_count; i++) {
         const struct grpc_interceptor *interceptor = &call->grpc->interceptors[i];
         if (interceptor->on_message != NULL) {
-            interceptor->on_message(call, true, bytes - GRPC_PREFIX_BYTES, interceptor->arg);
+            interceptor->on_message(call, true, bytes - call->wire->prefix_bytes, interceptor->arg);
         }
     }
 }
 
-int grpc_pack(struct grpc_call *call, const ProtobufCMessage *message, struct str *ret_bytes)
+/* pack serializes a message, with its prefix, compressed where that was chosen. */
+static int pack(struct grpc_call *call, const ProtobufCMessage *message, struct str *ret_bytes)
 {
     struct buf *packed = &call->grpc->packed;
     const size_t len = protobuf_c_message_get_packed_size(message);
     char prefix[GRPC_PREFIX_BYTES];
     REQUIRE(message->descriptor == call->entry->output);
-    restart(packed);
-    if (len > max_len(call)) {
+    grpc_restart(packed);
+    if (len > grpc_max_sent(call)) {
         return UV_EMSGSIZE;
     }
     struct appender to = {.base = {.append = append}, .buf = packed};
@@ -208,7 +193,8 @@ bool grpc_send(struct grpc_call *call, const struct ProtobufCMessage *message)
     if (!grpc_may_call(call, "grpc_send") || call->is_send_failed) {
         return true;
     }
-    if (grpc_pack(call, message, &bytes) < 0 || !http_may_send(call->req, bytes.len)) {
+    REQUIRE(call->wire == &grpc_framed); /* a route of HTTP has one answer, by grpc_respond */
+    if (pack(call, message, &bytes) < 0 || !http_may_send(call->req, bytes.len)) {
         call->is_send_failed = true;
         loop_defer(call->req->server->loop,
                    &call->resume); /* a handler may wait for an end of its own */
@@ -230,10 +216,10 @@ static void put_status(struct arena *arena, struct grpc_fields *fields,
                        const struct grpc_status *status, char *digits)
 {
     struct str value;
-    put(fields, STR("grpc-status"),
-        (struct str){digits, str_format_u64(digits, (uint64_t)status->code)});
+    grpc_put(fields, STR("grpc-status"),
+             (struct str){digits, str_format_u64(digits, (uint64_t)status->code)});
     if (status->message.len > 0 && grpc_encode_message(arena, status->message, &value)) {
-        put(fields, STR("grpc-message"), value);
+        grpc_put(fields, STR("grpc-message"), value);
     }
     if (status->details != NULL) {
         const size_t len = protobuf_c_message_get_packed_size(status->details);
@@ -241,7 +227,7 @@ static void put_status(struct arena *arena, struct grpc_fields *fields,
         if (bytes != NULL) {
             (void)protobuf_c_message_pack(status->details, bytes);
             if (grpc_base64_encode(arena, (struct str){(const char *)bytes, len}, &value)) {
-                put(fields, STR("grpc-status-details-bin"), value);
+                grpc_put(fields, STR("grpc-status-details-bin"), value);
             }
         }
     }
@@ -260,7 +246,7 @@ static void respond(struct grpc_call *call, const struct grpc_fields *trailers, 
         .is_bare = true,
     };
     if (body.len > 0 || call->headers.count > 0) {
-        struct grpc_fields headers = with_room(&call->headers, own);
+        struct grpc_fields headers = grpc_with_room(&call->headers, own);
         own_headers(call, &headers);
         response.headers = headers.list;
         response.header_count = headers.count;
@@ -271,12 +257,13 @@ static void respond(struct grpc_call *call, const struct grpc_fields *trailers, 
     http_respond(call->req, &response);
 }
 
-void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
-                      bool is_leaving)
+/* send_status sends the trailers, with the headers unless they have been sent. */
+static void send_status(struct grpc_call *call, const struct grpc_status *status, struct str body,
+                        bool is_leaving)
 {
     struct http_header own[GRPC_OWN_FIELDS];
     struct http_request *req = call->req;
-    struct grpc_fields trailers = with_room(&call->trailers, own);
+    struct grpc_fields trailers = grpc_with_room(&call->trailers, own);
     char digits[20];
     put_status(&req->arena, &trailers, status, digits);
     grpc_note_status(req, status->code);
@@ -294,6 +281,9 @@ void grpc_send_status(struct grpc_call *call, const struct grpc_status *status, 
     http_stream_end_with(req, trailers.list, trailers.count);
 }
 
+const struct grpc_wire grpc_framed = {
+    .pack = pack, .send_status = send_status, .prefix_bytes = GRPC_PREFIX_BYTES};
+
 void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusal)
 {
     struct http_header own[GRPC_OWN_FIELDS + 1];
@@ -301,7 +291,7 @@ void grpc_send_refusal(struct grpc_call *call, const struct grpc_refusal *refusa
     char digits[20];
     put_status(&call->req->arena, &fields, &refusal->status, digits);
     if (call->has_accept_field) {
-        put(&fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
+        grpc_put(&fields, STR("grpc-accept-encoding"), STR("identity,gzip"));
     }
     grpc_note_status(call->req, refusal->status.code);
     struct http_response response = {

@@ -40,6 +40,8 @@ static int fill_entry(struct grpc *grpc, const struct grpc_service *service,
         .arg = service->arg,
         .input = found->input,
         .output = found->output,
+        .http_method = method->http_method,
+        .http_path = method->http_path,
     };
     if (entry->path == NULL) {
         return UV_ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * grpc_status.c - two tables: the codes' names, and the code of each error.
+ * grpc_status.c - two tables: the codes' names and statuses of HTTP, and the code of each
+ *                 error.
  */
 #include "core/grpc/grpc_status.h"
 
@@ -9,24 +10,26 @@
 static const struct {
     const char *name;
     const char *label;
+    int http;
 } codes[GRPC_CODE_COUNT] = {
-    [GRPC_OK] = {"OK", "OK"},
-    [GRPC_CANCELLED] = {"CANCELLED", "Canceled"}, /* grpc-go's spelling, which dashboards have */
-    [GRPC_UNKNOWN] = {"UNKNOWN", "Unknown"},
-    [GRPC_INVALID_ARGUMENT] = {"INVALID_ARGUMENT", "InvalidArgument"},
-    [GRPC_DEADLINE_EXCEEDED] = {"DEADLINE_EXCEEDED", "DeadlineExceeded"},
-    [GRPC_NOT_FOUND] = {"NOT_FOUND", "NotFound"},
-    [GRPC_ALREADY_EXISTS] = {"ALREADY_EXISTS", "AlreadyExists"},
-    [GRPC_PERMISSION_DENIED] = {"PERMISSION_DENIED", "PermissionDenied"},
-    [GRPC_RESOURCE_EXHAUSTED] = {"RESOURCE_EXHAUSTED", "ResourceExhausted"},
-    [GRPC_FAILED_PRECONDITION] = {"FAILED_PRECONDITION", "FailedPrecondition"},
-    [GRPC_ABORTED] = {"ABORTED", "Aborted"},
-    [GRPC_OUT_OF_RANGE] = {"OUT_OF_RANGE", "OutOfRange"},
-    [GRPC_UNIMPLEMENTED] = {"UNIMPLEMENTED", "Unimplemented"},
-    [GRPC_INTERNAL] = {"INTERNAL", "Internal"},
-    [GRPC_UNAVAILABLE] = {"UNAVAILABLE", "Unavailable"},
-    [GRPC_DATA_LOSS] = {"DATA_LOSS", "DataLoss"},
-    [GRPC_UNAUTHENTICATED] = {"UNAUTHENTICATED", "Unauthenticated"},
+    [GRPC_OK] = {"OK", "OK", 200},
+    [GRPC_CANCELLED] = {"CANCELLED", "Canceled",
+                        499}, /* grpc-go's spelling, which dashboards have */
+    [GRPC_UNKNOWN] = {"UNKNOWN", "Unknown", 500},
+    [GRPC_INVALID_ARGUMENT] = {"INVALID_ARGUMENT", "InvalidArgument", 400},
+    [GRPC_DEADLINE_EXCEEDED] = {"DEADLINE_EXCEEDED", "DeadlineExceeded", 504},
+    [GRPC_NOT_FOUND] = {"NOT_FOUND", "NotFound", 404},
+    [GRPC_ALREADY_EXISTS] = {"ALREADY_EXISTS", "AlreadyExists", 409},
+    [GRPC_PERMISSION_DENIED] = {"PERMISSION_DENIED", "PermissionDenied", 403},
+    [GRPC_RESOURCE_EXHAUSTED] = {"RESOURCE_EXHAUSTED", "ResourceExhausted", 429},
+    [GRPC_FAILED_PRECONDITION] = {"FAILED_PRECONDITION", "FailedPrecondition", 400},
+    [GRPC_ABORTED] = {"ABORTED", "Aborted", 409},
+    [GRPC_OUT_OF_RANGE] = {"OUT_OF_RANGE", "OutOfRange", 400},
+    [GRPC_UNIMPLEMENTED] = {"UNIMPLEMENTED", "Unimplemented", 501},
+    [GRPC_INTERNAL] = {"INTERNAL", "Internal", 500},
+    [GRPC_UNAVAILABLE] = {"UNAVAILABLE", "Unavailable", 503},
+    [GRPC_DATA_LOSS] = {"DATA_LOSS", "DataLoss", 500},
+    [GRPC_UNAUTHENTICATED] = {"UNAUTHENTICATED", "Unauthenticated", 401},
 };
 
 const char *grpc_code_name(enum grpc_code code)
@@ -37,6 +40,11 @@ const char *grpc_code_name(enum grpc_code code)
 const char *grpc_code_label(enum grpc_code code)
 {
     return codes[code < GRPC_CODE_COUNT ? code : GRPC_UNKNOWN].label;
+}
+
+int grpc_code_http(enum grpc_code code)
+{
+    return codes[code < GRPC_CODE_COUNT ? code : GRPC_UNKNOWN].http;
 }
 
 bool grpc_code_is_fault(enum grpc_code code)

@@ -49,6 +49,12 @@ const char *grpc_code_name(enum grpc_code code);
 /* grpc_code_label is the name as metrics spell it: "OK", "NotFound" etc. */
 const char *grpc_code_label(enum grpc_code code);
 
+/* grpc_code_http is the status of HTTP that stands for a code.
+ *
+ * Source: google/rpc/code.proto, "HTTP Mapping".
+ */
+int grpc_code_http(enum grpc_code code);
+
 /* grpc_code_is_fault tells whether a code is the server's fault, not a mistake of its client.
  *
  * Source: OpenTelemetry semantic conventions for gRPC, errors of server spans.

@@ -143,7 +143,9 @@ struct http_request {
     http_body_fn on_body;                         /* the handler's; http_on_body */
     http_drain_fn on_drain;                       /* the handler's; http_on_drain */
     void (*end_unheld)(struct http_request *req); /* how a layer above ends it: gRPC; or NULL */
-    struct http_request *next_spare;              /* in its http_pool */
+    /* how a layer above words the answer in case the server cancels it: gRPC; or NULL */
+    void (*word_cancel)(struct http_request *req, int status, struct http_response *response);
+    struct http_request *next_spare; /* in its http_pool */
 };
 
 /* http_header_get finds a request field, its name compared without case.
@@ -170,6 +172,13 @@ MUST_USE int http_header_join(struct http_request *req, struct str name, struct 
  */
 MUST_USE bool http_query_get(const struct http_request *req, struct str name,
                              struct str *ret_value);
+
+/* http_query_next takes the next parameter from the rest of them, which begins as req->parameters.
+ * Decoded as http_query_get has it.
+ *
+ * Returns: true with *ret_name and *ret_value set, in the arena; false at the end.
+ */
+MUST_USE bool http_query_next(struct str *rest, struct str *ret_name, struct str *ret_value);
 
 /* http_query_has_twice tells whether a parameter is given twice, or whether there are more than
  * HTTP_QUERY_PARAMETERS_MAX. */

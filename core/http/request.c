@@ -158,7 +158,7 @@ static bool cancel_politely(struct http_request *req, int status)
 static void cancel(struct http_request *req, int status)
 {
     static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
-    const struct http_response response = {
+    struct http_response response = {
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
@@ -170,6 +170,9 @@ static void cancel(struct http_request *req, int status)
     const bool has_handler = req->life != HTTP_ARRIVING; /* else its body was still coming */
     if (has_handler && cancel_politely(req, status)) {
         return;
+    }
+    if (req->word_cancel != NULL) {
+        req->word_cancel(req, status, &response);
     }
     if (req->life != HTTP_STREAMING) {
         req->status = response.status;

@@ -122,8 +122,7 @@ int http_request_decode_query(struct http_request *req)
     return 0;
 }
 
-/* next_parameter takes one from the rest of them; false at the end. */
-static bool next_parameter(struct str *rest, struct str *ret_name, struct str *ret_value)
+bool http_query_next(struct str *rest, struct str *ret_name, struct str *ret_value)
 {
     return rest->len > 0 && str_next_field(rest, '\0', ret_name) &&
            str_next_field(rest, '\0', ret_value);
@@ -134,7 +133,7 @@ bool http_query_get(const struct http_request *req, struct str name, struct str 
     struct str rest = req->parameters;
     struct str key;
     struct str value;
-    while (next_parameter(&rest, &key, &value)) {
+    while (http_query_next(&rest, &key, &value)) {
         if (str_equal(key, name)) {
             *ret_value = value;
             return true;
@@ -149,7 +148,7 @@ bool http_query_has_twice(const struct http_request *req)
     struct str rest = req->parameters;
     struct str name;
     struct str value;
-    for (size_t count = 0; next_parameter(&rest, &name, &value); count++) {
+    for (size_t count = 0; http_query_next(&rest, &name, &value); count++) {
         for (size_t i = 0; i < count; i++) {
             if (str_equal(names[i], name)) {
                 return true;

@@ -94,6 +94,16 @@ def ask(server, path, method="GET", *more):
         return answer.status, answer.body.decode()
 
 
+def put(server, path, weight_g):
+    with Peer(server) as peer:
+        return peer.ask(path, "Content-Type: application/json", method="POST", body=b'{"weight_g":%d}' % weight_g).status
+
+
+def weighed(count, weight_g):
+    """64 bits are a text."""
+    return 200, f'{{"count":{count},"weight_g":"{weight_g}"}}'
+
+
 def test_nothing_else_names_it():
     """But this test, which puts it in, and the docs, which may point at it."""
     named = subprocess.run(["grep", "-ril", "--exclude-dir=__pycache__", MODULE, "Makefile", "test", *TREES],
@@ -120,20 +130,18 @@ def test_its_variable(binary):
 
 
 def test_its_routes(served):
-    assert ask(served, "/parcels/Rua%20A") == (200, "0 parcels, 0 g\n")
-    assert ask(served, "/parcels/Rua%20A?weight_g=250", "POST") == (201, "added\n")
-    assert ask(served, "/parcels/Rua%20A?weight_g=6000", "POST") == (201, "added\n")
-    assert ask(served, "/parcels/Rua%20A?weight_g=6001", "POST")[0] == 400
-    assert ask(served, "/parcels/Rua%20A") == (200, "2 parcels, 6250 g\n")
+    assert ask(served, "/parcels/Rua%20A") == weighed(0, 0)
+    assert [put(served, "/parcels/Rua%20A", weight_g) for weight_g in (250, 6000, 6001)] == [200, 200, 400]
+    assert ask(served, "/parcels/Rua%20A") == weighed(2, 6250)
     assert ask(served, "/parcels/Rua%20A", "DELETE")[0] == 405
 
 
 def test_its_service(served):
     """Reflection names it, too."""
     module = rpc.module("toq/parcels/v1/parcels.proto", os.path.join(FOLDER, "proto"))
-    assert ask(served, "/parcels/Rua%20B?weight_g=70", "POST")[0] == 201
     with rpc.Client(served) as client:
         stub = rpc.Stub(client.channel, module.DESCRIPTOR.services_by_name["Parcels"])
+        stub.Put(module.PutRequest(place="Rua B", weight_g=70), timeout=PATIENCE_S)
         reply = stub.Weigh(module.WeighRequest(place="Rua B"), timeout=PATIENCE_S)
         assert (reply.count, reply.weight_g) == (1, 70)
         reflection = rpc.Stub(client.channel, REFLECTION.DESCRIPTOR.services_by_name["ServerReflection"])
@@ -154,10 +162,10 @@ def test_its_transaction_and_its_watch(served):
         assert ask(served, "/parcels/Rua%20E/out", "POST")[0] == 401
         assert ask(served, "/parcels/Rua%20E/out", "POST", bearer)[0] == 404
         for weight_g in (30, 40):
-            assert ask(served, f"/parcels/Rua%20E?weight_g={weight_g}", "POST")[0] == 201
+            assert put(served, "/parcels/Rua%20E", weight_g) == 200
         assert ask(served, "/parcels/Rua%20E/out", "POST", bearer) == (200, "30 g\n")
         assert [next(watch).text for _ in range(3)] == ["in", "in", "out"]
-    assert ask(served, "/parcels/Rua%20E") == (200, "1 parcels, 40 g\n")
+    assert ask(served, "/parcels/Rua%20E") == weighed(1, 40)
 
 
 def test_an_older_table_is_brought_up_to_date(services, binary):
@@ -175,8 +183,8 @@ def test_an_older_table_is_brought_up_to_date(services, binary):
     assert services.query("SELECT DISTINCT weight_g FROM parcels") == ((0,),)
     server = server_module.start(binary, services.variables)
     try:
-        assert ask(server, "/parcels/Rua%20C?weight_g=5", "POST")[0] == 201
-        assert ask(server, "/parcels/Rua%20C") == (200, "3 parcels, 5 g\n")
+        assert put(server, "/parcels/Rua%20C", 5) == 200
+        assert ask(server, "/parcels/Rua%20C") == weighed(3, 5)
     finally:
         server.close()
         services.clear()

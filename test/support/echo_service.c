@@ -356,11 +356,11 @@ static void handle_counts(struct grpc_call *call, const ProtobufCMessage *messag
 int echo_service_mount(struct grpc *grpc, const struct app_context *context)
 {
     static const struct grpc_method methods[] = {
-        {"Unary", GRPC_UNARY, handle_unary},
+        {"Unary", GRPC_UNARY, handle_unary, METHOD_POST, "/test/calls"},
         {"Collect", GRPC_CLIENT_STREAM, handle_collect},
         {"Spread", GRPC_SERVER_STREAM, handle_spread},
         {"Chat", GRPC_BIDI_STREAM, handle_chat},
-        {"ReadCounts", GRPC_UNARY, handle_counts},
+        {"ReadCounts", GRPC_UNARY, handle_counts, METHOD_GET, "/test/calls"},
     };
     const struct grpc_service service = {&toq__test__v1__echo__descriptor, methods,
                                          ARRAY_COUNT(methods), NULL, false};

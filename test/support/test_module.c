@@ -36,7 +36,8 @@ static int add_routes(void *state, struct router *router, enum app_server server
 static int add_services(void *state, struct grpc *grpc)
 {
     const struct test_state *test = state;
-    return echo_service_mount(grpc, test->context);
+    const int rc = kinds_service_mount(grpc);
+    return rc < 0 ? rc : echo_service_mount(grpc, test->context);
 }
 
 const struct app_module test_module = {

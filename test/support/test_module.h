@@ -15,4 +15,7 @@ MUST_USE int routes_test_add(struct router *router);
 /* echo_service_mount mounts toq.test.v1.Echo and the interop service. Returns: 0; UV_ENOMEM. */
 MUST_USE int echo_service_mount(struct grpc *grpc, const struct app_context *context);
 
+/* kinds_service_mount mounts toq.test.v1.KindsService. Returns: 0; UV_ENOMEM. */
+MUST_USE int kinds_service_mount(struct grpc *grpc);
+
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * parcels.c - a module with each part that a module may have: a variable, a table made in two
- * steps, routes, a transaction, a gRPC service and a watch. test_module_alone.py builds a server
- * with it, to see that a feature needs a folder and a line.
+ * steps, a gRPC service two of whose methods are routes of HTTP, a route of its own, a transaction
+ * and a watch. test_module_alone.py builds a server with it, to see that a feature needs a folder
+ * and a line.
  */
 #include "core/app/app_module.h"
 #include "handlers/kit/tokens.h"
@@ -14,6 +15,7 @@
 
 #define NEWS "toq:parcels:" /* prefix of the channels, one for each place */
 
+typedef Toq__Parcels__V1__PutRequest put_request;
 typedef Toq__Parcels__V1__WeighRequest weigh_request;
 typedef Toq__Parcels__V1__WatchRequest watch_request;
 typedef Toq__Parcels__V1__News news_message;
@@ -43,69 +45,62 @@ static const char *const steps[] = {
 static const struct sql_schema schema = {
     .steps = steps, .step_count = ARRAY_COUNT(steps), .probe = "DELETE FROM parcels WHERE FALSE"};
 
-/* read_sum reads the row of TEXT_SUM. Returns: 0; what went wrong. */
-static int read_sum(const struct sql_result *result, uint64_t *ret_count, uint64_t *ret_weight_g)
+/* --- gRPC and HTTP: a handler serves both --- */
+
+static void on_weighed(void *arg, const struct sql_result *result)
 {
+    struct grpc_call *call = arg;
+    Toq__Parcels__V1__WeighReply reply = TOQ__PARCELS__V1__WEIGH_REPLY__INIT;
     struct sql_rows rows = sql_rows_of(result);
     if (sql_rows_next(&rows)) {
-        *ret_count = sql_rows_u64(&rows);
-        *ret_weight_g = sql_rows_u64(&rows);
+        GRPC_SET(&reply, count, (uint32_t)sql_rows_u64(&rows));
+        GRPC_SET(&reply, weight_g, sql_rows_u64(&rows));
     }
-    return rows.status;
+    if (rows.status < 0) {
+        grpc_fail(call, rows.status);
+    } else {
+        grpc_respond(call, &reply.base);
+    }
 }
 
-/* --- HTTP --- */
-
-static void on_sum(void *arg, const struct sql_result *result)
-{
-    struct http_request *req = arg;
-    uint64_t count = 0;
-    uint64_t weight_g = 0;
-    const int status = read_sum(result, &count, &weight_g);
-    if (status < 0) {
-        http_fail(req, status);
-        return;
-    }
-    http_respond_text(req, 200, "%llu parcels, %llu g\n", (unsigned long long)count,
-                      (unsigned long long)weight_g);
-}
-
-static void handle_get(struct http_request *req, void *arg)
+static void handle_weigh(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
     const struct parcels *parcels = arg;
-    sql_ask(parcels->context->sql, http_ref(req),
-            &SQL_READ("parcels.sum", TEXT_SUM, sql_text(req->params[0])), on_sum, req);
+    const weigh_request *request = (const weigh_request *)message;
+    sql_ask(parcels->context->sql, grpc_ref(call),
+            &SQL_READ("parcels.sum", TEXT_SUM, sql_text(GRPC_TEXT(request->place))), on_weighed,
+            call);
 }
 
-static void on_added(void *arg, const struct sql_result *result)
+static void on_put(void *arg, const struct sql_result *result)
 {
-    struct http_request *req = arg;
+    struct grpc_call *call = arg;
+    const struct parcels *parcels = grpc_arg(call);
+    const put_request *request = (const put_request *)grpc_message(call);
+    const Toq__Parcels__V1__PutReply reply = TOQ__PARCELS__V1__PUT_REPLY__INIT;
     if (result->status < 0) {
-        http_fail(req, result->status);
+        grpc_fail(call, result->status);
         return;
     }
-    const struct parcels *parcels = req->route->arg;
-    watch_publish(parcels->context, NEWS, req->params[0], STR("in"));
-    http_respond_text(req, 201, "added\n");
+    watch_publish(parcels->context, NEWS, GRPC_TEXT(request->place), STR("in"));
+    grpc_respond(call, &reply.base);
 }
 
-static void handle_post(struct http_request *req, void *arg)
+static void handle_put(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
 {
     const struct parcels *parcels = arg;
-    struct str text;
-    uint64_t weight_g;
-    if (!http_query_get(req, STR("weight_g"), &text) ||
-        !str_parse_u64(text, parcels->max_weight_g, &weight_g)) {
-        http_respond_error(req, 400, "weight_g: a number up to PARCELS_MAX_WEIGHT_G");
+    const put_request *request = (const put_request *)message;
+    if (request->weight_g > parcels->max_weight_g) {
+        grpc_end(call, GRPC_STATUS(GRPC_INVALID_ARGUMENT, "weight_g: over PARCELS_MAX_WEIGHT_G"));
         return;
     }
-    sql_ask(parcels->context->sql, http_ref(req),
+    sql_ask(parcels->context->sql, grpc_ref(call),
             &SQL_STATEMENT("parcels.add", "INSERT INTO parcels (place, weight_g) VALUES (?, ?)",
-                           sql_text(req->params[0]), sql_u64(weight_g)),
-            on_added, req);
+                           sql_text(GRPC_TEXT(request->place)), sql_u64(request->weight_g)),
+            on_put, call);
 }
 
-/* --- HTTP: the oldest parcel goes --- */
+/* --- HTTP alone: the oldest parcel goes --- */
 
 /* One request's, in its arena. */
 struct removal {
@@ -161,37 +156,10 @@ static void handle_out(struct http_request *req, void *arg)
 }
 
 static const struct route_row routes[] = {
-    {METHOD_GET, "/parcels/:place", handle_get, 0},
-    {METHOD_POST, "/parcels/:place", handle_post, 0},
     {METHOD_POST, "/parcels/:place/out", handle_out, 0},
 };
 
-/* --- gRPC --- */
-
-static void on_weighed(void *arg, const struct sql_result *result)
-{
-    struct grpc_call *call = arg;
-    Toq__Parcels__V1__WeighReply reply = TOQ__PARCELS__V1__WEIGH_REPLY__INIT;
-    uint64_t count = 0;
-    uint64_t weight_g = 0;
-    const int status = read_sum(result, &count, &weight_g);
-    if (status < 0) {
-        grpc_fail(call, status);
-        return;
-    }
-    GRPC_SET(&reply, count, count);
-    GRPC_SET(&reply, weight_g, weight_g);
-    grpc_respond(call, &reply.base);
-}
-
-static void handle_weigh(struct grpc_call *call, const ProtobufCMessage *message, void *arg)
-{
-    const struct parcels *parcels = arg;
-    const weigh_request *request = (const weigh_request *)message;
-    sql_ask(parcels->context->sql, grpc_ref(call),
-            &SQL_READ("parcels.sum", TEXT_SUM, sql_text(GRPC_TEXT(request->place))), on_weighed,
-            call);
-}
+/* --- gRPC alone: the watch --- */
 
 static void send_news(struct grpc_call *call, struct str text, void *arg)
 {
@@ -221,7 +189,8 @@ static void handle_watch(struct grpc_call *call, const ProtobufCMessage *message
 }
 
 static const struct grpc_method methods[] = {
-    {"Weigh", GRPC_UNARY, handle_weigh},
+    {"Weigh", GRPC_UNARY, handle_weigh, METHOD_GET, "/parcels/:place"},
+    {"Put", GRPC_UNARY, handle_put, METHOD_POST, "/parcels/:place"},
     {"Watch", GRPC_SERVER_WATCH, handle_watch},
 };
 

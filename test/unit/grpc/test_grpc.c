@@ -107,7 +107,7 @@ static void keep_cancelled(struct grpc_call *call, int status)
 }
 
 static const struct grpc_method methods[] = {
-    {"Check", GRPC_UNARY, handle_check},
+    {"Check", GRPC_UNARY, handle_check, METHOD_POST, "/checks"},
     {"Watch", GRPC_BIDI_STREAM, handle_watch},
     {"List", GRPC_SERVER_STREAM, hold_call},
 };
@@ -150,6 +150,7 @@ static struct grpc *make_server(void)
         rc = grpc_add_service(grpc, &service);
     }
     rc = rc < 0 ? rc : grpc_mount(grpc, f.router);
+    rc = rc < 0 ? rc : grpc_mount_http(grpc, f.router);
     if (rc < 0) {
         assert_int_equal(rc, UV_ENOMEM);
         grpc_destroy(grpc);
@@ -158,23 +159,29 @@ static struct grpc *make_server(void)
     return grpc;
 }
 
-static void begin(const char *path)
+/* dispatch makes a request with so many of the headers. */
+static void dispatch(const char *path, size_t header_count, struct str body)
 {
-    size_t count = 0;
-    headers[count++] = (struct http_header){STR("content-type"), STR("application/grpc+proto")};
-    headers[count++] = (struct http_header){STR("x-data-bin"), STR("AAEC")};
-    headers[count++] = (struct http_header){STR("grpc-accept-encoding"), STR("gzip")};
     arena_init(&req.arena, 1 << 20);
     assert_int_equal(http_request_init(&req, &f.server, &transport, clock_now_ns()), 0);
     req.method = METHOD_POST;
     req.path = str_from(path);
     req.headers = headers;
-    req.header_count = count;
+    req.header_count = header_count;
+    req.body = body;
     if (http_request_route(&req) == 0) {
         http_request_dispatch(&req);
     } else {
         http_respond_error(&req, 503, NULL);
     }
+}
+
+static void begin(const char *path)
+{
+    headers[0] = (struct http_header){STR("content-type"), STR("application/grpc+proto")};
+    headers[1] = (struct http_header){STR("x-data-bin"), STR("AAEC")};
+    headers[2] = (struct http_header){STR("grpc-accept-encoding"), STR("gzip")};
+    dispatch(path, 3, STR(""));
 }
 
 static void feed(struct str data, bool is_end)
@@ -245,6 +252,41 @@ static void test_without_memory_a_stream_ends(void **state)
     (void)state;
     fail_each(WATCH);
     assert_string_equal(seen.rpc_status, "5");
+}
+
+/* ask_in_json makes a server, and a request over HTTP, with so many allocations granted.
+ *
+ * Returns: whether none was refused. */
+static bool ask_in_json(size_t granted)
+{
+    setup_server();
+    allocations_left = granted;
+    struct grpc *grpc = make_server();
+    if (grpc != NULL) {
+        headers[0] = (struct http_header){STR("Content-Type"), STR("application/json")};
+        headers[1] = (struct http_header){STR("X-Data-Bin"), STR("AAEC")};
+        dispatch("/checks", 2, STR("{\"service\":\"a\\n\"}"));
+    }
+    const bool is_enough = allocations_left > 0;
+    allocations_left = SIZE_MAX;
+    if (grpc != NULL) {
+        assert_int_equal(seen.release_count, 1);
+        assert_true(seen.status == 200 || seen.status == 429 || seen.status == 503);
+    }
+    teardown_server(grpc);
+    return is_enough;
+}
+
+static void test_without_memory_a_call_in_json_ends(void **state)
+{
+    (void)state;
+    size_t granted = 0;
+    while (!ask_in_json(granted)) {
+        granted++;
+    }
+    assert_true(granted > 5);
+    assert_int_equal(seen.status, 200);
+    assert_int_equal(seen.body_bytes, sizeof("{\"status\":\"SERVING\"}") - 1);
 }
 
 static void test_a_deadline_is_told_before_the_handler_has_given_up(void **state)
@@ -441,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_memory_a_unary_call_ends),
         cmocka_unit_test(test_without_memory_a_stream_ends),
+        cmocka_unit_test(test_without_memory_a_call_in_json_ends),
         cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
         cmocka_unit_test(test_the_list_of_a_repeated_field),
         cmocka_unit_test(test_a_bad_message_cancels_the_handler),
