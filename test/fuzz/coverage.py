@@ -33,6 +33,7 @@ PARSERS = {
     "grpc_frame": {
         "core/grpc/grpc_frame.c": ("grpc_reader_next", "take_prefix", "cut", "grpc_reader_keep"),
         "core/grpc/grpc_gzip.c": ("grpc_gzip_inflate", "set_input", "set_output")},
+    "grpc_json": {f"core/grpc/grpc_json_{part}.c": () for part in ("read", "scalar", "time", "write")},
     "grpc_metadata": {"core/grpc/grpc_codec.c": (), "core/base/base64.c": ()},
     "heap_dump": {"profiling/heap/heap_dump.c": ()},
     "http1": {"core/http1/http1_head.c": (), "core/http1/http1_body.c": ()},
