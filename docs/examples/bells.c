@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * bells.c - a gRPC service: one message each, a stream of the client's, streams of both sides.
- * clock.c has a stream of the server's.
+ * clock.c has a stream of the server's. The method of one message each is a route of HTTP as well.
+ *
+ *     curl localhost:8080/bells/3
  */
 #include <stdio.h>
 
@@ -85,7 +87,7 @@ static void handle_chime(struct grpc_call *call, const ProtobufCMessage *message
 }
 
 static const struct grpc_method methods[] = {
-    {"Ring", GRPC_UNARY, handle_ring},
+    {"Ring", GRPC_UNARY, handle_ring, METHOD_GET, "/bells/:pulls"},
     {"Count", GRPC_CLIENT_STREAM, handle_count},
     {"Chime", GRPC_BIDI_STREAM, handle_chime},
 };

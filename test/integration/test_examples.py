@@ -208,6 +208,8 @@ def test_bells_of_each_kind(test_server):
         sounds = bells.Chime(iter(ropes), timeout=PATIENCE_S)
         assert [sound.text for sound in sounds] == ["ding x 1", "ding x 2", "ding x 3"]
         assert bells.Count(iter([]), timeout=PATIENCE_S).pulls == 0
+    assert ask(test_server, "/bells/3") == (200, '{"text":"ding x 3"}')
+    assert ask(test_server, "/bells/many")[0] == 400
 
 
 def test_a_client_that_leaves_a_stream(test_server):
