@@ -53,7 +53,7 @@ static void check_body(const ProtobufCMessageDescriptor *type, struct str text)
     arena_deinit(&arena);
 }
 
-/* check_parameters takes "name=value", one a line. */
+/* check_parameters takes "name=value", one a line. What is decoded has no NUL. */
 static void check_parameters(const ProtobufCMessageDescriptor *type, struct str text)
 {
     struct arena arena;
@@ -78,6 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct str text = {size == 0 ? "" : (const char *)data, size};
     check_body(&toq__test__v1__kinds__descriptor, text);
     check_body(&toq__v1__listing__descriptor, text);
-    check_parameters(&toq__test__v1__kinds__descriptor, text);
+    if (memchr(text.ptr, '\0', text.len) == NULL) {
+        check_parameters(&toq__test__v1__kinds__descriptor, text);
+    }
     return 0;
 }
