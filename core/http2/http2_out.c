@@ -40,7 +40,7 @@ bool http2_has_blocked(const struct http2 *h2)
 /* send_labelled sends frames for the task that runs; between tasks, for that of the last answer. */
 static int send_labelled(struct http2 *h2)
 {
-    const bool is_labelled = task_current_label != LABEL_NONE;
+    const bool is_labelled = task_current_label() != LABEL_NONE;
     if (!is_labelled) {
         (void)task_swap_label(h2->conn->label);
     }

@@ -309,7 +309,7 @@ char *conn_reserve(struct conn *conn, size_t len)
 /* note_output notes which task has queued bytes, and has them written. */
 static inline void note_output(struct conn *conn)
 {
-    conn->label = task_current_label;
+    conn->label = task_current_label();
     conn->task_id = task_current_id();
     if (conn->state == CONN_OPEN && !conn->is_feeding && !conn->is_writing) {
         loop_defer(conn->set->loop, &conn->flush);

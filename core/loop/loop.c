@@ -32,6 +32,8 @@
 struct loop {
     uv_loop_t uv;
     struct usage *cpu; /* of the thread that runs it */
+    struct arrival arrival;
+    struct delay delay;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle; /* active while deferred calls wait */
@@ -119,7 +121,7 @@ static void count_turn(struct loop *loop)
     const uint64_t busy_ns = now_ns - idle_ns;
     const uint64_t held_ns = turn != 0 && busy_ns > turn ? busy_ns - turn : 0;
     atomic_store_explicit(&loop->busy_ns, busy_ns, memory_order_relaxed);
-    arrival_poll_begins(now_ns, idle_ns);
+    arrival_poll_begins(&loop->arrival, now_ns, idle_ns);
     recorder_add(RECORDER_POLL, 0, (idle_ns - loop->idle_ns) / NS_PER_US);
     loop->idle_ns = idle_ns;
     if (UNLIKELY(held_ns >= HOLD_NS)) {
@@ -133,7 +135,7 @@ static void count_turn(struct loop *loop)
         loop->on_stall(turn, held_ns);
     }
     usage_end_turn(loop->cpu, idle_ns);
-    delay_end_turn(now_ns);
+    delay_end_turn(&loop->delay, now_ns);
 }
 
 static void set_idling(struct loop *loop, bool is_idling)
@@ -301,7 +303,8 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    uv_loop_t *outer = arrival_follow(&loop->uv);
+    arrival_start(&loop->arrival, &loop->uv);
+    delay_start(&loop->delay);
     atomic_store_explicit(&loop->thread, __builtin_thread_pointer(), memory_order_relaxed);
     atomic_store_explicit(&loop->tasks, task_slots_thread(), memory_order_release);
     loop->run_frame = __builtin_frame_address(0);
@@ -314,7 +317,8 @@ void loop_run(struct loop *loop)
     }
     usage_stop();
     loop->is_stopped = false;
-    (void)arrival_follow(outer);
+    arrival_stop();
+    delay_stop();
     loop->run_frame = NULL;
     atomic_store_explicit(&loop->thread, NULL, memory_order_relaxed);
     atomic_store_explicit(&loop->tasks, NULL, memory_order_relaxed);

@@ -164,7 +164,7 @@ int pool_submit(struct pool *pool, struct loop *loop, struct pool_job *job)
     loop_require_lasting(loop, job, "pool_submit");
     job->pool = pool;
     job->loop = loop;
-    job->label = task_current_label;
+    job->label = task_current_label();
     job->task = task_current_ref();
     job->cpu_ns = 0;
     job->status = 0;

@@ -9,41 +9,44 @@
 #include "core/task/arrival.h"
 #include "core/task/usage.h"
 
-#define RUNS_MAX    16                /* earlier ones are forgotten */
 #define REMEMBER_NS (100 * NS_PER_MS) /* bytes that came during one are read by then */
 
-struct long_run {
-    uint64_t task_id;
-    uint64_t start_ns;
-    uint64_t end_ns;
-    uint64_t turn;
-    uint32_t label;
-};
+void delay_start(struct delay *delay)
+{
+    delay->count = 0;
+    delay->turn++;
+    task_self.delay = delay;
+    task_self.delay_until_ns = 0;
+}
 
-_Thread_local uint64_t delay_until_ns;
+void delay_stop(void)
+{
+    task_self.delay = NULL;
+    task_self.delay_until_ns = 0;
+}
 
-static _Thread_local struct {
-    struct long_run runs[RUNS_MAX];
-    uint32_t next;
-    uint32_t count; /* that are remembered */
-    uint64_t turn;
-} own = {.turn = 1};
+/* nth_last is the long callback that is remembered at `position`, with the last one at 0. */
+static const struct delay_run *nth_last(const struct delay *delay, uint32_t position)
+{
+    return &delay->runs[(delay->next + DELAY_RUNS_MAX - 1 - position) % DELAY_RUNS_MAX];
+}
 
 void delay_add(uint64_t task_id, uint32_t label, uint64_t start_ns, uint64_t end_ns)
 {
-    own.runs[own.next] = (struct long_run){task_id, start_ns, end_ns, own.turn, label};
-    own.next = (own.next + 1) % RUNS_MAX;
-    own.count += own.count < RUNS_MAX;
-    delay_until_ns = UINT64_MAX; /* in this turn and the next */
+    struct delay *delay = task_self.delay;
+    delay->runs[delay->next] = (struct delay_run){task_id, start_ns, end_ns, delay->turn, label};
+    delay->next = (delay->next + 1) % DELAY_RUNS_MAX;
+    delay->count += delay->count < DELAY_RUNS_MAX;
+    task_self.delay_until_ns = UINT64_MAX; /* in this turn and the next */
 }
 
-static uint64_t overlap(const struct long_run *run, uint64_t since_ns)
+static uint64_t overlap(const struct delay_run *run, uint64_t since_ns)
 {
     const uint64_t from_ns = run->start_ns > since_ns ? run->start_ns : since_ns;
     return run->end_ns > from_ns ? run->end_ns - from_ns : 0;
 }
 
-static void count(const struct long_run *run, const struct delay_victim *victim, uint64_t ns,
+static void count(const struct delay_run *run, const struct delay_victim *victim, uint64_t ns,
                   bool is_upper, struct task_behind *behind)
 {
     if (ns == 0) {
@@ -58,28 +61,29 @@ static void count(const struct long_run *run, const struct delay_victim *victim,
 }
 
 /* is_over: the run ended before the victim came, or before the turns that count. */
-static bool is_over(const struct long_run *run, const struct delay_victim *victim, bool is_known)
+static bool is_over(const struct delay_run *run, const struct delay_victim *victim, bool is_known)
 {
-    return is_known ? run->end_ns <= victim->since_ns : run->turn + 1 < own.turn;
+    return is_known ? run->end_ns <= victim->since_ns : run->turn + 1 < task_self.delay->turn;
 }
 
 void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
 {
-    if (behind->turn == own.turn) {
+    const struct delay *delay = task_self.delay;
+    if (behind->turn == delay->turn) {
         return;
     }
-    behind->turn = own.turn;
+    behind->turn = delay->turn;
     /* the kernel tells when a new request came, if that was before this turn */
     const bool is_known = victim->is_new && victim->since_ns < arrival_poll_began_ns();
-    for (uint32_t i = 0; i < own.count; i++) {
-        const struct long_run *run = &own.runs[(own.next + RUNS_MAX - 1 - i) % RUNS_MAX];
+    for (uint32_t i = 0; i < delay->count; i++) {
+        const struct delay_run *run = nth_last(delay, i);
         if (is_over(run, victim, is_known)) {
             break; /* as are those before it */
         }
         if (run->task_id == victim->task_id) {
             continue;
         }
-        const bool is_exact = run->turn == own.turn || is_known;
+        const bool is_exact = run->turn == delay->turn || is_known;
         const uint64_t ns = overlap(run, victim->is_new && !is_exact ? 0 : victim->since_ns);
         if (is_exact || !usage_has_slept()) {
             count(run, victim, ns, !is_exact, behind);
@@ -87,18 +91,18 @@ void delay_suffer(const struct delay_victim *victim, struct task_behind *behind)
     }
 }
 
-void delay_end_turn(uint64_t now_ns)
+void delay_end_turn(struct delay *delay, uint64_t now_ns)
 {
-    own.turn++;
-    if (own.count == 0) {
+    delay->turn++;
+    if (delay->count == 0) {
         return;
     }
-    const struct long_run *last = &own.runs[(own.next + RUNS_MAX - 1) % RUNS_MAX];
-    if (last->turn + 1 < own.turn) {
-        delay_until_ns = last->end_ns;
+    const struct delay_run *last = nth_last(delay, 0);
+    if (last->turn + 1 < delay->turn) {
+        task_self.delay_until_ns = last->end_ns;
         if (now_ns - last->end_ns > REMEMBER_NS) {
-            own.count = 0;
-            delay_until_ns = 0;
+            delay->count = 0;
+            task_self.delay_until_ns = 0;
         }
     }
 }

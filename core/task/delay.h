@@ -10,13 +10,16 @@
  * through is an upper bound, and counted apart. Shorter callbacks are not charged;
  * toq_loop_iteration_duration_seconds shows them.
  *
- * Flow:   usage_long_fn -> delay_add; task_enter -> delay_suffer; each turn delay_end_turn
+ * Flow:   loop_run -> delay_start; usage_long_fn -> delay_add; task_enter -> delay_suffer; each
+ *         turn delay_end_turn
  * Thread: the loop's.
  */
 #ifndef TOQ_CORE_TASK_DELAY_H
 #define TOQ_CORE_TASK_DELAY_H
 
-#include "core/base/base.h"
+#include "core/task/task_self.h"
+
+#define DELAY_RUNS_MAX 16 /* earlier ones are forgotten */
 
 /* How long a task has waited for the loop behind callbacks of others. */
 struct task_behind {
@@ -35,9 +38,28 @@ struct delay_victim {
     bool is_new; /* it has not run before */
 };
 
-/* A task of the calling thread that began at or after this time (clock_now_ns) has waited for no
- * long callback; 0: none has; UINT64_MAX: each may have. */
-extern _Thread_local uint64_t delay_until_ns;
+/* A long callback. */
+struct delay_run {
+    uint64_t task_id;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint64_t turn;
+    uint32_t label;
+};
+
+/* The recent long callbacks of a loop; all zero at first. */
+struct delay {
+    struct delay_run runs[DELAY_RUNS_MAX];
+    uint32_t next;
+    uint32_t count; /* that are remembered */
+    uint64_t turn;
+};
+
+/* delay_start begins to remember those of a loop, which the calling thread runs from now on. */
+void delay_start(struct delay *delay);
+
+/* delay_stop ends that: the calling thread runs no loop any more. */
+void delay_stop(void);
 
 /* delay_add remembers a long callback.
  *
@@ -50,6 +72,6 @@ void delay_add(uint64_t task_id, uint32_t label, uint64_t start_ns, uint64_t end
 void delay_suffer(const struct delay_victim *victim, struct task_behind *behind);
 
 /* delay_end_turn ends a turn and begins the next. now_ns: clock_now_ns. */
-void delay_end_turn(uint64_t now_ns);
+void delay_end_turn(struct delay *delay, uint64_t now_ns);
 
 #endif

@@ -19,8 +19,6 @@ extern const char _end[];
 
 static const char elsewhere[] = "?"; /* for a text that is not in the program's image */
 
-_Thread_local struct recorder_ring *recorder_own;
-
 static _Atomic(struct recorder_ring *) rings[RECORDER_RINGS_MAX];
 static _Atomic uint64_t start_ticks; /* the counter and the clock when the first ring began */
 static _Atomic uint64_t start_ns;
@@ -57,7 +55,7 @@ int recorder_start(const char *name, uint64_t count)
     for (size_t i = 0; i < RECORDER_RINGS_MAX; i++) {
         struct recorder_ring *empty = NULL;
         if (atomic_compare_exchange_strong(&rings[i], &empty, ring)) {
-            recorder_own = ring;
+            task_self.recorder = ring;
             return 0;
         }
     }
@@ -68,7 +66,7 @@ int recorder_start(const char *name, uint64_t count)
 
 void recorder_stop(void)
 {
-    recorder_own = NULL;
+    task_self.recorder = NULL;
 }
 
 uint64_t recorder_literal(const char *literal)

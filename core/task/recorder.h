@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "core/base/ticks.h"
+#include "core/task/task_self.h"
 
 #define RECORDER_RINGS_MAX    4
 #define RECORDER_THREAD_BYTES 16
@@ -58,9 +59,6 @@ struct recorder_ring {
     const char *name;                   /* a literal */
 };
 
-/* The calling thread's ring; NULL: its events are not recorded. */
-extern _Thread_local struct recorder_ring *recorder_own;
-
 /* recorder_start begins to record the events of the calling thread.
  *
  * name:    of the loop, a literal.
@@ -72,7 +70,7 @@ MUST_USE int recorder_start(const char *name, uint64_t count);
 /* recorder_stop ends that; the ring stays, for threads that still read it. */
 void recorder_stop(void);
 
-/* recorder_add_at records an event of a thread that records: recorder_own is not NULL.
+/* recorder_add_at records an event of a thread that records: task_self.recorder is not NULL.
  *
  * ticks: ticks_now's.
  * more:  what the kind says; RECORDER_MORE_BITS of it are kept.
@@ -80,7 +78,7 @@ void recorder_stop(void);
 static inline void recorder_add_at(uint64_t ticks, enum recorder_kind kind, uint64_t id,
                                    uint64_t more)
 {
-    struct recorder_ring *ring = recorder_own;
+    struct recorder_ring *ring = task_self.recorder;
     const uint64_t count = atomic_load_explicit(&ring->count, memory_order_relaxed);
     struct recorder_slot *slot = &ring->slots[count & ring->mask];
     const uint64_t low_id = id & ((UINT64_C(1) << RECORDER_ID_BITS) - 1);
@@ -92,7 +90,7 @@ static inline void recorder_add_at(uint64_t ticks, enum recorder_kind kind, uint
 /* recorder_add records an event now; nothing on a thread that does not record. */
 static inline void recorder_add(enum recorder_kind kind, uint64_t id, uint64_t more)
 {
-    if (UNLIKELY(recorder_own != NULL)) {
+    if (UNLIKELY(task_self.recorder != NULL)) {
         recorder_add_at(ticks_now(), kind, id, more);
     }
 }

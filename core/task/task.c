@@ -14,20 +14,6 @@
 
 #define IDS_PER_BLOCK 1024
 
-_Thread_local volatile uint32_t task_current_label = LABEL_NONE;
-
-/* What a loop's thread has of its own. */
-static _Thread_local struct {
-    size_t living_count;
-    /* The ids that tasks draw from, a block at a time: so each costs no atomic operation. */
-    uint64_t next_id;
-    uint64_t ids_end;
-    struct task *current;
-    uint64_t told_ns; /* up to when the current task's running is told */
-    struct task_thread *shown;
-    struct task_ref job; /* of a thread that is no loop's: whom it works for */
-} own;
-
 const char task_state_receiving[] = "receive";
 const char task_state_running[] = "running";
 const char task_state_waiting[] = "waiting";
@@ -55,11 +41,12 @@ uint64_t task_new_id(void)
 
 static uint64_t draw_id(void)
 {
-    if (own.next_id == own.ids_end) {
-        own.next_id = atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
-        own.ids_end = own.next_id + IDS_PER_BLOCK;
+    if (task_self.next_id == task_self.end_id) {
+        task_self.next_id =
+            atomic_fetch_add_explicit(&next_new_id, IDS_PER_BLOCK, memory_order_relaxed);
+        task_self.end_id = task_self.next_id + IDS_PER_BLOCK;
     }
-    return own.next_id++;
+    return task_self.next_id++;
 }
 
 int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel_fn on_cancel)
@@ -69,9 +56,6 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     if (UNLIKELY(slot == TASK_NO_SLOT)) {
         task->id = 0;
         return UV_ENOMEM;
-    }
-    if (UNLIKELY(own.shown == NULL)) {
-        own.shown = task_slots_thread();
     }
     task->id = draw_id();
     task->kind = kind;
@@ -92,7 +76,7 @@ int task_start(struct task *task, const char *kind, uint64_t now_ns, task_cancel
     task->behind = (struct task_behind){0};
     task->label = LABEL_NONE;
     task->holds = 0;
-    own.living_count++;
+    task_self.living_count++;
     task_slots_publish(slot, task);
     return 0;
 }
@@ -102,9 +86,9 @@ void task_describe(struct task *task, const char *kind, uint32_t label, const vo
     task->kind = kind;
     task->label = label;
     task->handler = handler;
-    if (task == own.current) {
+    if (task == task_self.current) {
         (void)usage_switch(label, &task->cpu_ticks);
-        task_current_label = label;
+        task_self.label = label;
     }
     if (task->slot != TASK_NO_SLOT) {
         task_slots_publish_server(task->slot, task);
@@ -125,11 +109,11 @@ static void tell_wait(const struct task *task, uint64_t now_ns)
 static void tell_run(task_run_fn tell, uint64_t now_ns)
 {
     const uint64_t since_ns = atomic_load_explicit(&run_since_ns, memory_order_relaxed);
-    const uint64_t from_ns = own.told_ns > since_ns ? own.told_ns : since_ns;
-    if (own.current != NULL && own.current->await_depth == 0 && now_ns > from_ns) {
-        tell(own.current, now_ns - from_ns);
+    const uint64_t from_ns = task_self.told_ns > since_ns ? task_self.told_ns : since_ns;
+    if (task_self.current != NULL && task_self.current->await_depth == 0 && now_ns > from_ns) {
+        tell(task_self.current, now_ns - from_ns);
     }
-    own.told_ns = now_ns;
+    task_self.told_ns = now_ns;
 }
 
 static __attribute__((noinline, cold)) void tell_run_until_now(void)
@@ -155,35 +139,35 @@ static inline __attribute__((always_inline)) uint64_t set_current(struct task *t
     }
     const uint64_t ticks = usage_switch(task == NULL ? LABEL_NONE : task->label,
                                         task == NULL ? NULL : &task->cpu_ticks);
-    own.current = task;
-    if (own.shown != NULL) {
-        atomic_store_explicit(&own.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
+    task_self.current = task;
+    if (task_self.shown != NULL) {
+        atomic_store_explicit(&task_self.shown->slot, task == NULL ? TASK_NO_SLOT : task->slot,
                               memory_order_relaxed);
     }
-    task_current_label = task == NULL ? LABEL_NONE : task->label;
+    task_self.label = task == NULL ? LABEL_NONE : task->label;
     return ticks;
 }
 
 uint32_t task_swap_label(uint32_t label)
 {
-    const uint32_t previous = task_current_label;
-    struct task *task = own.current;
-    task_current_label = label;
+    const uint32_t previous = task_self.label;
+    struct task *task = task_self.current;
+    task_self.label = label;
     (void)usage_switch(label, task != NULL && task->label == label ? &task->cpu_ticks : NULL);
     return previous;
 }
 
 uint32_t task_write_for(uint32_t label, uint64_t task_id)
 {
-    const uint32_t previous = task_current_label;
-    task_current_label = label;
+    const uint32_t previous = task_self.label;
+    task_self.label = label;
     usage_switch_to_ended(label, task_id);
     return previous;
 }
 
 uint64_t task_current_id(void)
 {
-    return own.current == NULL ? 0 : own.current->id;
+    return task_self.current == NULL ? 0 : task_self.current->id;
 }
 
 /* --- the end, and who holds it --- */
@@ -214,15 +198,15 @@ void task_end(struct task *task)
         tell_wait(task, clock_now_ns());
         task->await_depth = 0;
     }
-    if (is_run_told() && task == own.current) {
+    if (is_run_told() && task == task_self.current) {
         tell_run_until_now(); /* while its slot tells which trace it is */
     }
-    if (task != own.current) { /* else task_leave records it */
+    if (task != task_self.current) { /* else task_leave records it */
         task_record_end(&task->record, task->id, task->label);
     }
     task_slots_give(task->slot);
     task->slot = TASK_NO_SLOT;
-    own.living_count--;
+    task_self.living_count--;
     free_unheld(task);
 }
 
@@ -286,11 +270,11 @@ static void add_resume(const struct task *task, uint64_t since_ns, uint64_t now_
 
 struct task *task_begin(struct task *task, const char *kind, uint32_t label, const void *handler)
 {
-    struct task *previous = own.current;
+    struct task *previous = task_self.current;
     task->kind = kind;
     task->label = label;
     task->handler = handler;
-    if (UNLIKELY(task->start_ns < delay_until_ns)) {
+    if (UNLIKELY(task->start_ns < task_self.delay_until_ns)) {
         count_delay(task);
     }
     task_slots_publish_server(task->slot, task);
@@ -329,7 +313,7 @@ static inline void record_leave(struct task *task, uint64_t ticks)
 
 struct task *task_enter(struct task *task)
 {
-    struct task *previous = own.current;
+    struct task *previous = task_self.current;
     if (task != NULL) {
         task->holds++;
     }
@@ -337,7 +321,7 @@ struct task *task_enter(struct task *task)
         return previous; /* it runs already */
     }
     record_enter(task, set_current(task));
-    if (task != NULL && UNLIKELY(task->start_ns < delay_until_ns)) {
+    if (task != NULL && UNLIKELY(task->start_ns < task_self.delay_until_ns)) {
         count_delay(task);
     }
     if (task != NULL && task->await_depth == 0) {
@@ -371,7 +355,7 @@ static __attribute__((noinline)) void stop_running(struct task *task)
 
 void task_leave(struct task *previous)
 {
-    struct task *left = own.current;
+    struct task *left = task_self.current;
     if (left != previous || left == NULL) { /* else it runs on, as before task_enter */
         record_leave(left, set_current(previous));
         if (left != NULL && left->slot != TASK_NO_SLOT) {
@@ -383,20 +367,20 @@ void task_leave(struct task *previous)
 
 struct task *task_current(void)
 {
-    return own.current;
+    return task_self.current;
 }
 
 struct task_ref task_current_ref(void)
 {
-    return own.current == NULL ? own.job : task_make_ref(own.current);
+    return task_self.current == NULL ? task_self.job : task_make_ref(task_self.current);
 }
 
 void task_current_ids(struct trace_ids *ret_ids)
 {
-    const struct task *task = own.current;
+    const struct task *task = task_self.current;
     if (task == NULL) {
-        task_slots_copy_ids(own.job.slot, own.job.id, ret_ids);
-    } else if (task->label == task_current_label) {
+        task_slots_copy_ids(task_self.job.slot, task_self.job.id, ret_ids);
+    } else if (task->label == task_self.label) {
         task_slots_copy_ids(task->slot, task->id, ret_ids);
     } else { /* it writes for another one meanwhile */
         *ret_ids = (struct trace_ids){0};
@@ -405,7 +389,7 @@ void task_current_ids(struct trace_ids *ret_ids)
 
 void task_work_for(struct task_ref ref)
 {
-    own.job = ref;
+    task_self.job = ref;
 }
 
 struct task_facts task_get_facts(const struct task *task)
@@ -419,7 +403,7 @@ struct task_facts task_get_facts(const struct task *task)
         .state_ns = task->state_ns,
         .label = task->label,
         .await_depth = task->await_depth,
-        .is_running = task == own.current,
+        .is_running = task == task_self.current,
         .wakers = task->wakers,
     };
     memcpy(facts.await_stack, task->await_stack, task->await_depth * sizeof(task->await_stack[0]));
@@ -434,14 +418,14 @@ bool task_copy_running(const struct task_thread *thread, struct task_facts *ret_
 
 const struct trace_context *task_current_trace(void)
 {
-    struct task *task = own.current;
+    struct task *task = task_self.current;
     return task == NULL || task->get_trace == NULL ? NULL : task->get_trace(task);
 }
 
 bool task_current_context(struct log_context *ret_context)
 {
     const struct trace_context *trace = task_current_trace();
-    const struct task *task = own.current;
+    const struct task *task = task_self.current;
     if (trace == NULL) {
         return false;
     }
@@ -462,7 +446,7 @@ static void tell_change(const struct task *task, uint64_t now_ns)
 {
     const task_run_fn tell = atomic_load_explicit(&on_run, memory_order_acquire);
     tell_wait(task, now_ns);
-    if (tell != NULL && task == own.current) {
+    if (tell != NULL && task == task_self.current) {
         tell_run(tell, now_ns);
     }
 }
@@ -570,7 +554,7 @@ size_t task_cancel_all(int status)
 
 size_t task_count(void)
 {
-    return own.living_count;
+    return task_self.living_count;
 }
 
 void task_for_each(void (*fn)(struct task *task, void *arg), void *arg)

@@ -23,6 +23,7 @@
 #include "core/task/delay.h"
 #include "core/task/label.h"
 #include "core/task/task_record.h"
+#include "core/task/task_self.h"
 #include "core/task/task_slots.h"
 #include "core/telemetry/log.h"
 
@@ -82,12 +83,6 @@ struct task {
 
 #define TASK_NO_SLOT UINT32_MAX
 
-/* A reference to a task that may have ended. All zero: to none. */
-struct task_ref {
-    uint64_t id;
-    uint32_t slot;
-};
-
 /* The states of a task that is not parked. */
 extern const char task_state_receiving[]; /* until its first callback */
 extern const char task_state_running[];
@@ -116,10 +111,16 @@ typedef void (*task_wait_fn)(const struct task *task, uint64_t now_ns);
  * touch the task. */
 typedef void (*task_run_fn)(const struct task *task, uint64_t ran_ns);
 
-/* The label of what the calling thread works for: on the loop's thread that of the current task,
- * LABEL_NONE between tasks; on a worker thread that of the task whose job it runs. Volatile: signal
- * handlers and allocation hooks read it. */
-extern _Thread_local volatile uint32_t task_current_label;
+/* task_current_label is the label of what the calling thread works for: on the loop's thread that
+ * of the current task, LABEL_NONE between tasks; on a worker thread that of the task whose job it
+ * runs.
+ *
+ * Thread: any, signal.
+ */
+static inline uint32_t task_current_label(void)
+{
+    return task_self.label;
+}
 
 /* task_start gives a task a slot and an id: from now on it is in flight.
  *

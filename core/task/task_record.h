@@ -34,7 +34,7 @@ static inline void task_record_start(struct task_record *record, uint64_t id)
 static inline void task_record_enter(struct task_record *record, uint64_t id, uint32_t label,
                                      uint64_t ticks)
 {
-    if (recorder_own == NULL) {
+    if (task_self.recorder == NULL) {
         return;
     }
     const bool is_first = id != 0 && !record->is_started;
@@ -48,7 +48,7 @@ static inline void task_record_enter(struct task_record *record, uint64_t id, ui
 static inline void task_record_leave(struct task_record *record, uint64_t id, uint32_t label,
                                      bool is_ended, uint64_t ticks)
 {
-    if (recorder_own == NULL) {
+    if (task_self.recorder == NULL) {
         return;
     }
     const bool is_last = is_ended && !record->is_ended;
@@ -64,7 +64,7 @@ static inline void task_record_leave(struct task_record *record, uint64_t id, ui
  */
 static inline void task_record_park(uint64_t id, const char *state, const char *what)
 {
-    if (recorder_own == NULL) {
+    if (task_self.recorder == NULL) {
         return;
     }
     const uint64_t ticks = ticks_now();

@@ -37,7 +37,7 @@ struct slot {
     _Atomic uint64_t span_id;      /* 0: none, and the rest of the span is an earlier task's */
     /* not shown: */
     struct task *task;
-    uint32_t next_free; /* as own.first_free */
+    uint32_t next_free; /* as task_self.first_free */
     /* shown; a task that never waits and is in nobody's trace writes nothing from here on */
     _Atomic uint32_t trace_flags;
     _Atomic uint64_t trace_id[2];
@@ -69,15 +69,6 @@ static _Atomic uint32_t chunk_count;
 static struct task_thread *threads; /* all that ever ran tasks; others may still look at them */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held to add a chunk or a thread */
 
-/* This thread's own, and the slots that it may take: the one that was given back last, which is in
- * the cache, or the next one of its newest chunk. */
-static _Thread_local struct {
-    uint32_t first_free; /* plus 1; 0: none */
-    uint32_t next;
-    uint32_t end;
-    struct task_thread *thread;
-} own;
-
 static struct slot *slot_at(uint32_t index)
 {
     struct slot *chunk = atomic_load_explicit(&chunks[index / CHUNK_SLOTS], memory_order_acquire);
@@ -88,16 +79,16 @@ static struct slot *slot_at(uint32_t index)
 
 struct task_thread *task_slots_thread(void)
 {
-    struct task_thread *thread = own.thread == NULL ? malloc(sizeof(*thread)) : NULL;
+    struct task_thread *thread = task_self.shown == NULL ? malloc(sizeof(*thread)) : NULL;
     if (thread != NULL) {
         atomic_init(&thread->slot, NO_SLOT);
         (void)pthread_mutex_lock(&lock);
         thread->next = threads;
         threads = thread;
         (void)pthread_mutex_unlock(&lock);
-        own.thread = thread;
+        task_self.shown = thread;
     }
-    return own.thread;
+    return task_self.shown;
 }
 
 static struct slot *make_chunk(void)
@@ -123,8 +114,8 @@ static bool add_chunk(void)
         owners[number] = thread;
         atomic_store_explicit(&chunks[number], chunk, memory_order_release);
         atomic_store_explicit(&chunk_count, number + 1, memory_order_release);
-        own.next = number * CHUNK_SLOTS;
-        own.end = own.next + CHUNK_SLOTS;
+        task_self.next_slot = number * CHUNK_SLOTS;
+        task_self.end_slot = task_self.next_slot + CHUNK_SLOTS;
     }
     (void)pthread_mutex_unlock(&lock);
     if (!is_added) {
@@ -133,14 +124,16 @@ static bool add_chunk(void)
     return is_added;
 }
 
+/* A thread takes the slot that was given back last, which is in the cache, or the next one of its
+ * newest chunk. */
 uint32_t task_slots_take(struct task *task)
 {
     uint32_t index;
-    if (LIKELY(own.first_free != 0)) {
-        index = own.first_free - 1;
-        own.first_free = slot_at(index)->next_free;
-    } else if (own.next < own.end || add_chunk()) {
-        index = own.next++;
+    if (LIKELY(task_self.first_free != 0)) {
+        index = task_self.first_free - 1;
+        task_self.first_free = slot_at(index)->next_free;
+    } else if (task_self.next_slot < task_self.end_slot || add_chunk()) {
+        index = task_self.next_slot++;
     } else {
         return NO_SLOT;
     }
@@ -182,13 +175,13 @@ void task_slots_give(uint32_t index)
     atomic_store_explicit(&slot->id, 0, memory_order_release);
     close_slot(slot);
     slot->task = NULL;
-    slot->next_free = own.first_free;
-    own.first_free = index + 1;
+    slot->next_free = task_self.first_free;
+    task_self.first_free = index + 1;
 }
 
 struct task *task_slots_task(uint32_t index)
 {
-    return index < task_slots_count() && owners[index / CHUNK_SLOTS] == own.thread
+    return index < task_slots_count() && owners[index / CHUNK_SLOTS] == task_self.shown
                ? slot_at(index)->task
                : NULL;
 }

@@ -13,11 +13,6 @@
 #define SLEPT_NS     (20 * NS_PER_US) /* libuv counts the system call itself as idle time, too */
 #define TICKS_PER_NS 1                /* until it is measured: the order of magnitude */
 
-_Thread_local struct usage *usage_own;
-
-/* The thread's CPU time at the last reading, by the account of any loop. */
-static _Thread_local uint64_t counted_ns;
-
 static double to_ns(const struct usage *a, uint64_t ticks)
 {
     return (double)(int64_t)ticks * a->ns_per_tick; /* converting an unsigned takes twice as long */
@@ -95,7 +90,7 @@ static uint64_t read_clock(struct usage *a)
     const uint64_t cpu_ns = usage_thread_ns();
     const uint64_t used_ns = cpu_ns - a->cpu_ns;
     a->cpu_ns = cpu_ns;
-    counted_ns = cpu_ns;
+    task_self.counted_ns = cpu_ns;
     return used_ns;
 }
 
@@ -131,7 +126,7 @@ void usage_start(struct usage *a)
         return; /* without memory for it the loop goes on unaccounted */
     }
     wait_for_rate(a);
-    a->cpu_ns = counted_ns;
+    a->cpu_ns = task_self.counted_ns;
     a->label = LABEL_NONE;
     a->cell = &a->rest;
     a->ended_count = 0;
@@ -141,7 +136,7 @@ void usage_start(struct usage *a)
     a->read_ticks = a->last_ticks;
     a->read_ns = clock_now_ns();
     memset(a->window, 0, sizeof(a->window));
-    usage_own = a;
+    task_self.usage = a;
     share_out(a, read_clock(a)); /* the time before this belongs to no callback */
 }
 
@@ -188,13 +183,13 @@ void usage_switch_long(struct usage *a, uint64_t ticks, uint32_t label, uint64_t
 
 bool usage_has_slept(void)
 {
-    const struct usage *a = usage_own;
+    const struct usage *a = task_self.usage;
     return a != NULL && uv_metrics_idle_time(a->uv) > a->poll_idle_ns + SLEPT_NS;
 }
 
 void usage_count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64_t ns)
 {
-    const struct usage *a = usage_own;
+    const struct usage *a = task_self.usage;
     if (a != NULL) {
         METRIC_ADD(&a->totals->ns[is_upper ? USAGE_CAUSED_UPPER : USAGE_CAUSED][culprit], ns);
         METRIC_ADD(&a->totals->ns[is_upper ? USAGE_SUFFERED_UPPER : USAGE_SUFFERED][victim], ns);
@@ -209,7 +204,7 @@ static void count_now(struct usage *a)
 
 uint64_t usage_read_cell(const uint64_t *cell)
 {
-    struct usage *a = usage_own;
+    struct usage *a = task_self.usage;
     if (a == NULL) {
         return 0;
     }
@@ -252,8 +247,8 @@ struct usage_ended *usage_end_when_full(struct usage *a, uint64_t task_id, const
 
 void usage_add_ns(uint64_t *cell, uint64_t ns)
 {
-    if (usage_own != NULL) {
-        *cell += to_ticks(usage_own, (double)ns);
+    if (task_self.usage != NULL) {
+        *cell += to_ticks(task_self.usage, (double)ns);
     }
 }
 
@@ -279,7 +274,7 @@ void usage_switch_out_of_order(struct usage *a, uint32_t label, uint64_t task_id
 
 void usage_end_turn(struct usage *a, uint64_t idle_ns)
 {
-    if (usage_own != a) {
+    if (task_self.usage != a) {
         return;
     }
     usage_count(a, LABEL_NONE, &a->rest);
@@ -294,11 +289,11 @@ void usage_end_turn(struct usage *a, uint64_t idle_ns)
 
 void usage_stop(void)
 {
-    struct usage *a = usage_own;
+    struct usage *a = task_self.usage;
     if (a != NULL) {
         usage_count(a, LABEL_NONE, &a->rest);
         observe_ended(a);
         share_out(a, read_clock(a));
-        usage_own = NULL;
+        task_self.usage = NULL;
     }
 }

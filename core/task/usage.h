@@ -28,6 +28,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/ticks.h"
+#include "core/task/task_self.h"
 #include "core/task/usage_totals.h"
 
 #define USAGE_LONG_NS   (100 * NS_PER_US)
@@ -69,9 +70,6 @@ struct usage {
     uint64_t window[LABEL_MAX]; /* ticks since the last reading */
     struct usage_ended ended[USAGE_ENDED_MAX];
 };
-
-/* The calling thread's account; NULL when it runs no loop. */
-extern _Thread_local struct usage *usage_own;
 
 /* usage_create makes the account of a loop; free() frees it.
  *
@@ -131,7 +129,7 @@ static inline void usage_count(struct usage *account, uint32_t label, uint64_t *
  */
 static inline uint64_t usage_switch(uint32_t label, uint64_t *cell)
 {
-    struct usage *account = usage_own;
+    struct usage *account = task_self.usage;
     if (UNLIKELY(account == NULL)) {
         return 0;
     }
@@ -164,7 +162,7 @@ struct usage_ended *usage_end_when_full(struct usage *account, uint64_t task_id,
  */
 static inline struct usage_ended *usage_end(uint64_t task_id, const uint64_t *cell)
 {
-    struct usage *account = usage_own;
+    struct usage *account = task_self.usage;
     if (UNLIKELY(account == NULL)) {
         return NULL;
     }
@@ -186,7 +184,7 @@ void usage_add_ns(uint64_t *cell, uint64_t ns);
  * this turn. */
 static inline void usage_switch_to_ended(uint32_t label, uint64_t task_id)
 {
-    struct usage *account = usage_own;
+    struct usage *account = task_self.usage;
     if (UNLIKELY(account == NULL)) {
         return;
     }

@@ -201,7 +201,7 @@ void sampler_format_itimer(int status, char *out)
 
 static void read_owner(struct ring_owner *ret_owner)
 {
-    ret_owner->label = task_current_label;
+    ret_owner->label = task_current_label();
     task_current_ids(&ret_owner->trace);
 }
 

@@ -84,7 +84,7 @@ static void on_sample(void **ret_frames, unsigned *ret_len, unsigned max)
 {
     const uint64_t start_ns = clock_now_ns();
     const int saved_errno = errno;
-    const uint32_t label = task_current_label;
+    const uint32_t label = task_current_label();
     uint64_t taken[FRAMES_MAX];
     const uint64_t *frames = taken;
     bool is_complete;

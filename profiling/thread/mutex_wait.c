@@ -162,21 +162,11 @@ static void leave_record(const void *mutex, struct contention_record *record)
     }
 }
 
-/* Is this contention one of those that are recorded? */
-static bool is_chosen(void)
+/* is_chosen tells whether this contention is one of those that are recorded: the nanosecond in
+ * which it ended is as good as a random number once it is mixed. */
+static bool is_chosen(const void *mutex, uint64_t now_ns)
 {
-    static _Thread_local uint64_t state; /* of xorshift64: Marsaglia, Xorshift RNGs, 2003 */
-    const uint64_t fraction = weight();
-    if (fraction == 1) {
-        return true;
-    }
-    if (state == 0) {
-        state = lookup_mix(clock_now_ns(), (uintptr_t)&state) | 1;
-    }
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state % fraction == 0;
+    return lookup_mix(now_ns, (uintptr_t)mutex) % weight() == 0;
 }
 
 /* find_record is the record of the calling thread's stack, from `caller` on. */
@@ -200,7 +190,7 @@ static struct contention_record *find_record(uint64_t caller)
     }
     left = left < CONTENTION_FRAMES_MAX ? left : CONTENTION_FRAMES_MAX;
     struct contention_record *record =
-        contention_find(&records, &frames[first], left, task_current_label);
+        contention_find(&records, &frames[first], left, task_current_label());
     return record == NULL ? &dropped : record;
 }
 
@@ -210,7 +200,8 @@ void mutex_wait_release(const void *mutex, uint64_t caller)
     const uint64_t now_ns = clock_now_ns();
     uint64_t delay_ns;
     if (claim(mutex, now_ns, &delay_ns)) {
-        struct contention_record *record = is_chosen() ? find_record(caller) : &dropped;
+        struct contention_record *record =
+            is_chosen(mutex, now_ns) ? find_record(caller) : &dropped;
         if (record != &dropped) {
             contention_add(record, weight(), delay_ns * weight());
         }

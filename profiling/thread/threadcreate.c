@@ -119,7 +119,7 @@ static void read_stack(const void *return_address, struct creator *creator)
 int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
                    void *(*start)(void *), void *restrict arg)
 {
-    struct creator creator = {.label = task_current_label};
+    struct creator creator = {.label = task_current_label()};
     read_stack(__builtin_return_address(0), &creator);
     const int error = find_next()(thread, attr, start, arg);
     if (error == 0) {

@@ -58,7 +58,7 @@ static void work(struct pool_job *pool_job)
     }
     job->worked++;
     job->work_order = 1 + atomic_fetch_add(&work_order, 1);
-    job->label = task_current_label;
+    job->label = task_current_label();
     job->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
     (void)pthread_getname_np(pthread_self(), job->thread, sizeof(job->thread));
 }

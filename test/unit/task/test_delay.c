@@ -31,6 +31,8 @@ static void count_delay(uint32_t culprit, uint32_t victim, bool is_upper, uint64
 
 #include "core/task/delay.c"
 
+static struct delay delay;
+
 #define MS NS_PER_MS
 
 enum { SLOW = 7, SLOWER = 8, VICTIM = 9 }; /* labels, and the tasks' ids */
@@ -38,10 +40,7 @@ enum { SLOW = 7, SLOWER = 8, VICTIM = 9 }; /* labels, and the tasks' ids */
 static int set_up(void **state)
 {
     (void)state;
-    own.count = 0;
-    own.next = 0;
-    own.turn = 1;
-    delay_until_ns = 0;
+    delay_start(&delay);
     poll_began_ns = 0;
     has_slept = false;
     counted_ns[0] = 0;
@@ -52,6 +51,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    delay_stop();
     return 0;
 }
 
@@ -72,7 +72,7 @@ static void test_nobody_was_slow(void **state)
 {
     (void)state;
     assert_int_equal(suffer(100, false).ns, 0);
-    assert_int_equal(delay_until_ns, 0);
+    assert_int_equal(task_self.delay_until_ns, 0);
 }
 
 /* What is resumed in the same turn was ready when the poll returned. */
@@ -80,7 +80,7 @@ static void test_in_the_same_turn(void **state)
 {
     (void)state;
     delay_add(SLOW, SLOW, 10 * MS, 30 * MS);
-    assert_int_equal(delay_until_ns, UINT64_MAX);
+    assert_int_equal(task_self.delay_until_ns, UINT64_MAX);
     const struct task_behind behind = suffer(5 * MS, false);
     assert_int_equal(behind.ns, 20 * MS);
     assert_int_equal(behind.upper_ns, 0);
@@ -124,14 +124,15 @@ static void test_in_the_next_turn(void **state)
 {
     (void)state;
     delay_add(SLOW, SLOW, 10 * MS, 30 * MS);
-    delay_end_turn(31 * MS);
-    assert_int_equal(delay_until_ns, UINT64_MAX);
+    delay_end_turn(&delay, 31 * MS);
+    assert_int_equal(task_self.delay_until_ns, UINT64_MAX);
     assert_int_equal(suffer(20 * MS, false).upper_ns, 10 * MS);
     has_slept = true;
     assert_int_equal(suffer(20 * MS, false).upper_ns, 0);
     has_slept = false;
-    delay_end_turn(32 * MS);
-    assert_int_equal(delay_until_ns, 30 * MS); /* who began before its end alone may have waited */
+    delay_end_turn(&delay, 32 * MS);
+    assert_int_equal(task_self.delay_until_ns,
+                     30 * MS); /* who began before its end alone may have waited */
     assert_int_equal(suffer(20 * MS, false).upper_ns, 0);
 }
 
@@ -140,8 +141,8 @@ static void test_a_new_one_whose_time_is_known(void **state)
 {
     (void)state;
     delay_add(SLOW, SLOW, 10 * MS, 30 * MS);
-    delay_end_turn(31 * MS);
-    delay_end_turn(32 * MS);
+    delay_end_turn(&delay, 31 * MS);
+    delay_end_turn(&delay, 32 * MS);
     poll_began_ns = 31 * MS;
     const struct task_behind behind = suffer(12 * MS, true);
     assert_int_equal(behind.ns, 18 * MS);
@@ -154,7 +155,7 @@ static void test_a_new_one_whose_time_is_not_known(void **state)
 {
     (void)state;
     delay_add(SLOW, SLOW, 10 * MS, 30 * MS);
-    delay_end_turn(31 * MS);
+    delay_end_turn(&delay, 31 * MS);
     poll_began_ns = 31 * MS;
     assert_int_equal(suffer(32 * MS, true).upper_ns, 20 * MS);
 }
@@ -163,11 +164,11 @@ static void test_it_is_forgotten(void **state)
 {
     (void)state;
     delay_add(SLOW, SLOW, 10 * MS, 30 * MS);
-    delay_end_turn(31 * MS);
-    delay_end_turn(130 * MS);
-    assert_int_equal(delay_until_ns, 30 * MS);
-    delay_end_turn(131 * MS);
-    assert_int_equal(delay_until_ns, 0);
+    delay_end_turn(&delay, 31 * MS);
+    delay_end_turn(&delay, 130 * MS);
+    assert_int_equal(task_self.delay_until_ns, 30 * MS);
+    delay_end_turn(&delay, 131 * MS);
+    assert_int_equal(task_self.delay_until_ns, 0);
     poll_began_ns = 200 * MS;
     assert_int_equal(suffer(12 * MS, true).ns, 0);
 }
@@ -176,10 +177,10 @@ static void test_it_is_forgotten(void **state)
 static void test_many(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < RUNS_MAX + 4; i++) {
+    for (uint64_t i = 0; i < DELAY_RUNS_MAX + 4; i++) {
         delay_add(SLOW, SLOW, i * 10 * MS, (i * 10 + 5) * MS);
     }
-    assert_int_equal(suffer(0, false).ns, RUNS_MAX * 5 * MS);
+    assert_int_equal(suffer(0, false).ns, DELAY_RUNS_MAX * 5 * MS);
 }
 
 int main(void)

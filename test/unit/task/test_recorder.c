@@ -29,7 +29,7 @@ static uint64_t id_of(const struct recorder_event *event)
 static void test_off_nothing_is_recorded(void **state)
 {
     (void)state;
-    assert_null(recorder_own);
+    assert_null(task_self.recorder);
     recorder_add(RECORDER_START, 1, 0);
     assert_null(recorder_ring_at(0));
 }

@@ -87,16 +87,16 @@ static void test_the_current_task_nests(void **state)
     inner.label = 12;
     struct task *none = task_enter(&outer);
     assert_null(none);
-    assert_int_equal(task_current_label, 11);
+    assert_int_equal(task_current_label(), 11);
     struct task *previous = task_enter(&inner);
-    assert_int_equal(task_current_label, 12);
+    assert_int_equal(task_current_label(), 12);
     task_end(&inner);
     assert_ptr_equal(task_current(), &inner); /* what its callback goes on with is its own */
-    assert_int_equal(task_current_label, 12);
+    assert_int_equal(task_current_label(), 12);
     task_leave(previous);
     assert_ptr_equal(task_current(), &outer);
     task_leave(none);
-    assert_int_equal(task_current_label, LABEL_NONE);
+    assert_int_equal(task_current_label(), LABEL_NONE);
     task_end(&outer);
 }
 
@@ -130,7 +130,7 @@ static void test_memory_goes_when_the_last_holder_has_gone(void **state)
     assert_ptr_equal(task_current(), doomed);
     task_leave(first);
     assert_ptr_equal(task_current(), doomed);
-    assert_int_equal(task_current_label, 11);
+    assert_int_equal(task_current_label(), 11);
     task_leave(none);
     assert_null(task_current());
     assert_int_equal(freed_count, 0);
@@ -221,7 +221,8 @@ static void *look_at_anothers(void *arg)
     struct task own;
     struct task_facts facts;
     bool is_right = task_slots_task(task->slot) == NULL && task_count() == 0 &&
-                    task_slots_copy(task->slot, &facts) && task_slots_living() == 1;
+                    task_slots_copy(task->slot, &facts) && task_slots_living() == 1 &&
+                    task_current() == NULL && task_current_label() == LABEL_NONE;
     is_right = is_right && task_start(&own, "own", 1, NULL) == 0 && task_count() == 1 &&
                task_slots_living() == 2 && task_from_ref(task_make_ref(task)) == NULL;
     task_end(&own);
@@ -235,9 +236,13 @@ static void test_a_task_is_its_threads(void **state)
     pthread_t thread;
     void *seen;
     assert_int_equal(task_start(&task, "test", 7, NULL), 0);
+    task.label = 11;
+    struct task *previous = task_enter(&task);
     assert_int_equal(pthread_create(&thread, NULL, look_at_anothers, &task), 0);
     assert_int_equal(pthread_join(thread, &seen), 0);
     assert_ptr_equal(seen, &task);
+    assert_int_equal(task_current_label(), 11);
+    task_leave(previous);
     assert_int_equal(task_count(), 1);
     task_end(&task);
     assert_int_equal(task_slots_living(), 0);

@@ -204,7 +204,7 @@ static void test_no_loop(void **state)
 {
     (void)state;
     uint64_t cell = 3;
-    assert_null(usage_own);
+    assert_null(task_self.usage);
     usage_switch(LABEL_OTHER, &cell);
     usage_switch_to_ended(LABEL_OTHER, 1);
     assert_null(usage_end(1, &cell));

@@ -25,11 +25,11 @@ static uint32_t burn_label;
 
 static void burn_labelled(void)
 {
-    task_current_label = burn_label;
+    (void)task_swap_label(burn_label);
     for (uint64_t i = 0; i < 100000; i++) {
         sink = sink + i;
     }
-    task_current_label = LABEL_NONE;
+    (void)task_swap_label(LABEL_NONE);
 }
 
 static int start(void **state)

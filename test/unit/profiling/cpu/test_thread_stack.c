@@ -67,7 +67,7 @@ static __attribute__((noinline)) void wait_for_mutex(void)
 static void *run(void *arg)
 {
     void (*const *body)(void) = arg;
-    task_current_label = LABEL;
+    (void)task_swap_label(LABEL);
     atomic_store(&tid, gettid());
     (*body)();
     __asm__ volatile("");
