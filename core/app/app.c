@@ -21,7 +21,6 @@
 #include "core/base/clock.h"
 #include "core/crash/crash.h"
 #include "core/http/forgotten.h"
-#include "core/http/misuse.h"
 #include "core/loop/budget.h"
 #include "core/loop/newest.h"
 #include "core/loop/signals.h"
@@ -53,6 +52,7 @@ struct app {
     const char *probes[APP_MODULES_MAX + 1];
     struct app_export export;
     struct app_servers servers;
+    struct trouble trouble; /* of traffic */
     struct signals signals;
     struct forgotten forgotten;
     struct app_drain drain;
@@ -265,7 +265,6 @@ static int start_base(struct app *app)
                                       .pools = &app->pools,
                                       .metrics = app->context.metrics[APP_DIAGNOSTICS_SIDE],
                                   });
-    misuse_set_fatal(c->misuse == 0);
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
                                     .config = c,
@@ -297,6 +296,8 @@ static int open_modules(struct app *app)
     context->pubsub = app->data.pubsub;
     context->client = app->data.client;
     context->modules = app->modules;
+    context->trouble = &app->trouble;
+    trouble_set_limits(&app->trouble, 0, 0); /* a module may set others */
     context->records = app->config->enable_pprof ? http_records_create() : NULL;
     const int rc = app_modules_open(app->modules, context);
     return rc < 0 ? complain("cannot open the modules", rc) : 0;
@@ -310,6 +311,7 @@ static int open_servers(struct app *app)
         .metrics = app->context.metrics,
         .budget = &app->budget,
         .records = app->context.records,
+        .trouble = &app->trouble,
         .modules = app->modules,
         .spans = app_export_spans(&app->export),
     };

@@ -53,6 +53,7 @@ struct app_example {
 };
 
 struct app_module;
+struct trouble;
 
 /* What modules are given: all of it outlives them. */
 struct app_context {
@@ -68,6 +69,7 @@ struct app_context {
     struct redis_pubsub *pubsub;
     struct http_client *client;   /* calls of other servers, by http_client_send */
     struct http_records *records; /* of requests that have ended; NULL: none are kept */
+    struct trouble *trouble;      /* of traffic: when the recorder keeps what it has */
     atomic_bool is_draining;      /* from the signal on */
     struct app_modules *modules;  /* for app_module_state */
 };

@@ -166,9 +166,10 @@ static int open_server(struct app_servers *servers, const struct app_served *ser
         .http2_cuts = &servers->sides[side].http2_cuts,
         .spans = row->is_diagnostics ? NULL : served->spans,
         .records = row->is_diagnostics ? NULL : served->records,
-        .trouble = row->is_diagnostics ? NULL : &servers->sides[side].trouble,
+        .trouble = row->is_diagnostics ? NULL : served->trouble,
         .slow_ns = row->is_diagnostics ? 0 : c->slow_request_ms * NS_PER_MS,
         .has_server_timing = !row->is_diagnostics && c->server_timing,
+        .survives_misuse = c->misuse != 0,
         .access =
             {
                 .name = row->name,

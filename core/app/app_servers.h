@@ -21,6 +21,7 @@ struct app_served {
     struct metrics *const *metrics; /* of each side */
     struct budget *budget;
     struct http_records *records; /* of traffic; NULL: none are kept */
+    struct trouble *trouble;      /* of traffic */
     const struct app_modules *modules;
     const struct http_spans *spans; /* of traffic; NULL: none are exported */
 };
@@ -29,7 +30,6 @@ struct app_served {
 struct app_server_side {
     struct http_metrics http_metrics;
     struct http2_cuts http2_cuts;
-    struct trouble trouble;
     struct conn_set *conns; /* theirs */
     size_t draining_count;  /* listeners that were told to close and have not */
     void (*on_closed)(void *arg);

@@ -60,9 +60,11 @@ static ProtobufCBinaryData bytes_of(const uint8_t *bytes, size_t size)
     return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)bytes};
 }
 
-static Otlp__Status error_status = {.base = PROTOBUF_C_MESSAGE_INIT(&otlp__status__descriptor),
-                                    .message = (char *)"",
-                                    .code = STATUS_ERROR};
+static const Otlp__Status error_status = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&otlp__status__descriptor),
+    .message = (char *)"",
+    .code = STATUS_ERROR,
+};
 
 static Otlp__Span *make_span(struct arena *arena, const struct span *from)
 {
@@ -90,7 +92,7 @@ static Otlp__Span *make_span(struct arena *arena, const struct span *from)
     span->end_time_unix_nano = from->end_ns;
     span->attributes = attrs;
     span->n_attributes = from->attr_count;
-    span->status = from->is_error ? &error_status : NULL;
+    span->status = from->is_error ? (Otlp__Status *)(uintptr_t)&error_status : NULL;
     span->flags = from->flags | REMOTE_KNOWN |
                   (from->kind == SPAN_SERVER && from->has_parent ? REMOTE_PARENT : 0);
     return span;

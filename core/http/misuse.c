@@ -11,13 +11,6 @@
 
 #define LATE_LINE_MS 60000 /* between two lines about the same route */
 
-static bool is_fatal = true;
-
-void misuse_set_fatal(bool is_fatal_now)
-{
-    is_fatal = is_fatal_now;
-}
-
 static void note_late(struct http_request *req, const char *call, const char *stack)
 {
     struct route *route = req->route;
@@ -37,7 +30,7 @@ static void report(struct http_request *req, const char *call, const char *probl
     LOG(LOG_ERROR, "http", "misuse by a handler", log_cstr("call", call),
         log_cstr("problem", problem), log_cstr("route", req->route->path),
         log_cstr("stack", stack));
-    if (is_fatal) {
+    if (!req->server->survives_misuse) {
         char text[BASE_REASON_BYTES];
         (void)snprintf(text, sizeof(text), "misuse: %s for %s %s: %s; stack %s", call,
                        http_method_name(req->method), req->route->path, problem, stack);

@@ -6,7 +6,8 @@
  * A call for a request that was cancelled and has ended is late: any peer that hangs up can bring
  * it about, so it is dropped, counted, and logged once a route and minute. A call for a request
  * that was answered and has ended is a mistake of the handler's: MISUSE=abort ends the process
- * there, MISUSE=log drops the call at ERROR. Both lines have the stack, as offsets for addr2line.
+ * there, MISUSE=log (survives_misuse of the server) drops the call at ERROR. Both lines have the
+ * stack, as offsets for addr2line.
  *
  * Thread: the loop.
  */
@@ -27,9 +28,5 @@ void misuse_found(struct http_request *req, const char *call);
  * problem: a literal.
  */
 void misuse_report(struct http_request *req, const char *call, const char *problem);
-
-/* misuse_set_fatal chooses whether a handler's mistake aborts the process, for all servers: MISUSE.
- * It does until this is called. */
-void misuse_set_fatal(bool is_fatal);
 
 #endif

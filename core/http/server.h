@@ -99,6 +99,7 @@ struct http_server {
     struct access_log *access; /* owned; NULL: no request gets a line */
     uint64_t slow_ns;          /* requests that take as long are logged; 0: none */
     bool has_server_timing;    /* answers have a Server-Timing field */
+    bool survives_misuse;      /* a handler's mistake is logged; else it aborts the process */
     uint64_t cut_line_due_ms;  /* until then HTTP/2 connections cut off are not logged ... */
     uint64_t cuts_left_out;    /* ... but counted here */
     bool is_draining;

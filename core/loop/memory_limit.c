@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -176,18 +177,19 @@ size_t memory_limit_cgroup(const char *root)
 {
     static const struct cgroup_kind kinds[] = {{"memory.max", true},
                                                {"memory.limit_in_bytes", false}};
-    static char mount_text[TEXT_BYTES]; /* too much for a stack; read once, at the start */
     char cgroup_text[4096];
+    char *mount_text = malloc(TEXT_BYTES); /* too much for a stack */
     struct str cgroups;
     struct str mounts;
     size_t limit = SIZE_MAX;
-    if (!read_file(root, "/proc/self/cgroup", cgroup_text, sizeof(cgroup_text), &cgroups) ||
-        !read_file(root, "/proc/self/mountinfo", mount_text, sizeof(mount_text), &mounts)) {
-        return SIZE_MAX;
+    if (mount_text != NULL &&
+        read_file(root, "/proc/self/cgroup", cgroup_text, sizeof(cgroup_text), &cgroups) &&
+        read_file(root, "/proc/self/mountinfo", mount_text, TEXT_BYTES, &mounts)) {
+        for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+            limit = least(limit, find_limit(root, cgroups, mounts, kinds[i]));
+        }
     }
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        limit = least(limit, find_limit(root, cgroups, mounts, kinds[i]));
-    }
+    free(mount_text);
     return limit;
 }
 

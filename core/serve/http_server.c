@@ -89,6 +89,7 @@ int http_server_open(struct http_server *server, struct conn_set *conns, struct 
         .spans = options->spans,
         .slow_ns = options->slow_ns,
         .has_server_timing = options->has_server_timing,
+        .survives_misuse = options->survives_misuse,
     };
     if (options->budget != NULL) {
         server->quota =

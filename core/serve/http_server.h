@@ -31,6 +31,7 @@ struct http_server_options {
     struct access_log_options access;
     uint64_t slow_ns;       /* requests that take as long are logged; 0: none */
     bool has_server_timing; /* answers tell where their time went */
+    bool survives_misuse;   /* see misuse.h */
 };
 
 /* http_server_open binds and serves `router`'s routes.

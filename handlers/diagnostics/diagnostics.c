@@ -262,6 +262,7 @@ static int start(void *state)
                                            .pprof = &d->pprof,
                                            .events = d->settings.recorder_events,
                                            .dir = d->settings.recorder_dir,
+                                           .trouble = d->context->trouble,
                                            .slow_ms = d->settings.recorder_slow_ms,
                                            .errors = d->settings.recorder_errors,
                                        });

@@ -44,7 +44,7 @@ void recording_start(struct recording *recording, const struct recording_options
         recording->post.run = on_post;
         loop_post(options->pprof->loop, &recording->post);
     }
-    trouble_set_limits(options->slow_ms, options->errors);
+    trouble_set_limits(options->trouble, options->slow_ms, options->errors);
     pprof_start_flight(options->pprof, options->dir);
 }
 

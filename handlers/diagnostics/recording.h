@@ -10,10 +10,13 @@
 #include "core/loop/loop.h"
 #include "handlers/diagnostics/pprof/pprof.h"
 
+struct trouble;
+
 struct recording_options {
     const struct pprof *pprof; /* its loops are recorded */
-    uint64_t events;  /* of the work loop that are kept, to the next power of two; 0: none */
-    const char *dir;  /* for files that are written by themselves; "": none */
+    uint64_t events; /* of the work loop that are kept, to the next power of two; 0: none */
+    const char *dir; /* for files that are written by themselves; "": none */
+    struct trouble *trouble;
     uint64_t slow_ms; /* trouble_set_limits' */
     uint64_t errors;
 };

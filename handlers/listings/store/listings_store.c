@@ -24,8 +24,6 @@
 _Static_assert(LISTING_FIELD_COUNT == 15, "the statements above name each field");
 _Static_assert(LISTINGS_PARAMS_MAX >= LISTING_FIELD_COUNT + 3, "those of INSERT and UPDATE");
 
-static struct uuid_source ids; /* the loop's */
-
 bool listings_id_is_valid(struct str id)
 {
     unsigned char bytes[UUID_BYTES];
@@ -240,24 +238,8 @@ static void on_inserted(struct sql_query *query)
     end(op, status_of(op));
 }
 
-static int make_id(struct listings_op *op)
-{
-    char id[UUID_TEXT_LEN];
-    const int rc = uuid_make(&ids, clock_wall_ns(), id);
-    if (rc < 0) {
-        return rc;
-    }
-    return arena_copy(op->arena, (struct str){id, sizeof(id)}, &op->listing.id) ? 0 : UV_ENOMEM;
-}
-
 int listings_store_create(struct sql *sql, struct listings_op *op)
 {
-    if (op->listing.id.len == 0) {
-        const int rc = make_id(op);
-        if (rc < 0) {
-            return rc;
-        }
-    }
     op->name = "listings.create";
     op->sql = sql;
     op->listing.version = 1;

@@ -65,10 +65,10 @@ MUST_USE int listings_store_get(struct sql *sql, struct listings_op *op, struct 
 MUST_USE int listings_store_list(struct sql *sql, struct listings_op *op,
                                  const struct listings_query *query);
 
-/* listings_store_create stores op->listing's fields as a new listing with version 1. An id that is
- * set is taken (UV_EEXIST when it is there already), else one is made.
+/* listings_store_create stores op->listing, whose id is set, as a new listing with version 1;
+ * on_done gets UV_EEXIST when the id is there already.
  *
- * Returns: as listings_store_get; UV_ENOMEM; what getrandom says.
+ * Returns: as listings_store_get.
  */
 MUST_USE int listings_store_create(struct sql *sql, struct listings_op *op);
 

@@ -30,7 +30,6 @@ static struct trouble trouble;
 static int tear_down(void **state)
 {
     (void)state;
-    trouble_set_limits(0, 0);
     trouble = (struct trouble){0};
     return 0;
 }
@@ -54,7 +53,7 @@ static bool is_slow(unsigned flags, uint64_t ms, bool is_long)
 static void test_slow_ones(void **state)
 {
     (void)state;
-    trouble_set_limits(100, 0);
+    trouble_set_limits(&trouble, 100, 0);
     assert_false(is_slow(0, 99, false));
     assert_true(is_slow(0, 100, false));
     assert_false(is_slow(0, 100, true)); /* what is meant to last */
@@ -65,11 +64,11 @@ static void test_slow_ones(void **state)
 static void test_a_route_with_a_limit_of_its_own(void **state)
 {
     (void)state;
-    trouble_set_limits(100, 0);
+    trouble_set_limits(&trouble, 100, 0);
     assert_false(is_slow(ROUTE_SLOW_MS(2000), 1999, false));
     assert_true(is_slow(ROUTE_SLOW_MS(2000), 2000, false));
     assert_true(is_slow(ROUTE_SLOW_MS(10), 10, false));
-    trouble_set_limits(0, 0); /* off, whatever routes say */
+    trouble_set_limits(&trouble, 0, 0); /* off, whatever routes say */
     assert_false(is_slow(ROUTE_SLOW_MS(10), 100000, false));
 }
 
@@ -87,7 +86,7 @@ static size_t errors_until_kept(uint64_t from_ns, uint64_t step_ns, size_t max)
 static void test_errors_within_a_second(void **state)
 {
     (void)state;
-    trouble_set_limits(0, 5);
+    trouble_set_limits(&trouble, 0, 5);
     assert_int_equal(errors_until_kept(START_NS, NS_PER_MS, 20), 5);
     /* four a second never are too many */
     assert_int_equal(errors_until_kept(START_NS + 10 * NS_PER_S, NS_PER_S / 4, 100), 0);
@@ -97,7 +96,7 @@ static void test_errors_within_a_second(void **state)
 static void test_more_errors_are_told_once(void **state)
 {
     (void)state;
-    trouble_set_limits(0, 2);
+    trouble_set_limits(&trouble, 0, 2);
     assert_int_equal(errors_until_kept(START_NS + 100 * NS_PER_S, 1, 10), 2);
     assert_int_equal(errors_until_kept(START_NS + 100 * NS_PER_S + 100, 1, 50), 0);
     assert_int_equal(errors_until_kept(START_NS + 101 * NS_PER_S, 1, 10), 2);
@@ -106,7 +105,7 @@ static void test_more_errors_are_told_once(void **state)
 static void test_what_is_no_error(void **state)
 {
     (void)state;
-    trouble_set_limits(0, 1);
+    trouble_set_limits(&trouble, 0, 1);
     for (int status = 200; status < 500; status += 50) {
         end(status, START_NS, 0, false);
     }

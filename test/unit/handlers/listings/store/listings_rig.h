@@ -7,12 +7,15 @@
 
 #include "test/unit/sql/sql_rig.h"
 
+#include "core/base/clock.h"
 #include "core/sql/sql_migrate.h"
+#include "handlers/kit/uuid.h"
 #include "handlers/listings/store/listings_store.h"
 
 #define NO_ID "01a205b3-cc93-7fff-bfff-0123456789ab"
 
 static struct arena arena;
+static struct uuid_source ids;
 
 /* An operation and how it has ended. */
 struct run {
@@ -107,10 +110,16 @@ static inline int list(struct run *run, const struct listings_query *query)
     return finish(run);
 }
 
+/* create makes an id for a listing that has none. */
 static inline int create(struct run *run, const struct listing *listing)
 {
     init(run);
     run->op.listing = *listing;
+    if (listing->id.len == 0) {
+        char id[UUID_TEXT_LEN];
+        assert_int_equal(uuid_make(&ids, clock_wall_ns(), id), 0);
+        assert_true(arena_copy(&arena, (struct str){id, sizeof(id)}, &run->op.listing.id));
+    }
     assert_int_equal(listings_store_create(rig.sql, &run->op), 0);
     return finish(run);
 }

@@ -187,6 +187,7 @@ static void test_a_server_that_is_down(void **state)
     mariadb_stop(&db, SIGTERM); /* a crash would take the listing with it */
     init(&run);
     run.op.listing = sample("{}");
+    run.op.listing.id = STR(NO_ID);
     const int rc = listings_store_create(rig.sql, &run.op);
     if (rc == 0) {
         assert_true(finish(&run) < 0); /* a write is not tried again */
@@ -228,7 +229,6 @@ static void test_no_memory(void **state)
     init(&run);
     run.op.arena = &none;
     assert_int_equal(listings_store_list(rig.sql, &run.op, &query), UV_ENOMEM);
-    assert_int_equal(listings_store_create(rig.sql, &run.op), UV_ENOMEM);
     arena_deinit(&none);
 }
 
