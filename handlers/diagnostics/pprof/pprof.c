@@ -8,7 +8,6 @@
 #include <sysexits.h>
 
 #include "core/telemetry/log.h"
-#include "handlers/diagnostics/pprof/pprof_accounts.h"
 #include "profiling/code/symbolize.h"
 #include "profiling/profiler.h"
 #include "profiling/task/stack_line.h"
@@ -38,7 +37,7 @@ int pprof_start(struct pprof *pprof, struct metrics *metrics)
         .on_itimer = log_itimer,
     };
     list_init(&pprof->waiters);
-    int rc = pprof_accounts_register(metrics);
+    int rc = pprof_accounts_register(&pprof->accounts, metrics);
     pool_on_thread(pprof->pool, profiler_join_thread);
     rc = rc < 0 ? rc : profiler_start(&options);
     pprof->is_started = rc == 0;

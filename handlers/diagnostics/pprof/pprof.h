@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "core/http/http.h"
+#include "handlers/diagnostics/pprof/pprof_accounts.h"
 
 struct cpu_capture;
 
@@ -26,6 +27,7 @@ struct pprof {
     uint64_t block_ms;           /* struct profiler_options' */
     struct cpu_capture *capture; /* that is running; NULL: none */
     struct list waiters;         /* requests that get it */
+    struct pprof_accounts accounts;
     bool is_started;
 };
 

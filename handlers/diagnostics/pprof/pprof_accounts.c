@@ -69,9 +69,6 @@ static const struct metric_row rows[] = {
     {MEMORY, METRIC_GAUGE, FIELD(history.bytes), METRIC_LABEL(part_label, "history")},
 };
 
-static struct metric_family *served;
-static struct metric_family *failed;
-
 static void fill(void *arg, void *values)
 {
     (void)arg;
@@ -88,12 +85,12 @@ static struct metric_family *add_family(struct metrics *metrics, const char *nam
                                    });
 }
 
-int pprof_accounts_register(struct metrics *metrics)
+int pprof_accounts_register(struct pprof_accounts *accounts, struct metrics *metrics)
 {
-    served = add_family(metrics, "toq_profiler_profiles_total", "Profiles handed out.");
-    failed =
+    accounts->served = add_family(metrics, "toq_profiler_profiles_total", "Profiles handed out.");
+    accounts->failed =
         add_family(metrics, "toq_profiler_errors_total", "Profiles that could not be handed out.");
-    if (served == NULL || failed == NULL) {
+    if (accounts->served == NULL || accounts->failed == NULL) {
         return UV_ENOMEM;
     }
     return metrics_export(metrics, &(struct metrics_export){
@@ -104,8 +101,9 @@ int pprof_accounts_register(struct metrics *metrics)
                                    });
 }
 
-void pprof_accounts_count(const char *profile, bool is_served)
+void pprof_accounts_count(const struct pprof_accounts *accounts, const char *profile,
+                          bool is_served)
 {
     const struct str value = str_from(profile);
-    *metric_counter(is_served ? served : failed, &value) += 1;
+    *metric_counter(is_served ? accounts->served : accounts->failed, &value) += 1;
 }

@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 
-#include "handlers/diagnostics/pprof/pprof_accounts.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/named.h"
 #include "profiling/task/waits.h"
@@ -111,9 +110,10 @@ struct waiting {
     char file[FILE_BYTES]; /* "" for text */
 };
 
-static void fail(struct http_request *req, const struct named *named, const char *message)
+static void fail(const struct pprof *pprof, struct http_request *req, const struct named *named,
+                 const char *message)
 {
-    pprof_accounts_count(named_name(named), false);
+    pprof_accounts_count(&pprof->accounts, named_name(named), false);
     pprof_respond_error(req, 500, message);
 }
 
@@ -123,10 +123,10 @@ static void on_profile(void *arg, int status, char *data, size_t len)
     struct http_request *req = waiting->req;
     http_on_cancel(req, NULL);
     if (status < 0) {
-        pprof_accounts_count(named_name(waiting->named), false);
+        pprof_accounts_count(&waiting->pprof->accounts, named_name(waiting->named), false);
         pprof_respond_failure(req, "failed to collect profile", status);
     } else {
-        pprof_accounts_count(named_name(waiting->named), true);
+        pprof_accounts_count(&waiting->pprof->accounts, named_name(waiting->named), true);
         const char *file = waiting->file[0] == '\0' ? NULL : waiting->file;
         if (file == NULL) {
             pprof_send(req, NULL, data, len);
@@ -141,7 +141,7 @@ static void on_cancel(struct http_request *req, int status)
     (void)status;
     const struct waiting *waiting = req->user;
     named_cancel(waiting->query);
-    fail(req, waiting->named, "cancelled");
+    fail(waiting->pprof, req, waiting->named, "cancelled");
 }
 
 static void query(const struct pprof *pprof, struct http_request *req, const struct named *named,
@@ -150,7 +150,7 @@ static void query(const struct pprof *pprof, struct http_request *req, const str
     struct waiting *waiting = arena_alloc(&req->arena, sizeof(*waiting));
     const char *reason = named_check(named);
     if (reason != NULL) {
-        fail(req, named, reason);
+        fail(pprof, req, named, reason);
         return;
     }
     int rc = UV_ENOMEM;
@@ -164,9 +164,9 @@ static void query(const struct pprof *pprof, struct http_request *req, const str
         rc = named_query(named, options, on_profile, waiting, &waiting->query);
     }
     if (rc == UV_EBUSY) {
-        fail(req, named, "too many profiles are being taken");
+        fail(pprof, req, named, "too many profiles are being taken");
     } else if (rc < 0) {
-        pprof_accounts_count(named_name(named), false);
+        pprof_accounts_count(&pprof->accounts, named_name(named), false);
         pprof_respond_failure(req, "failed to collect profile", rc);
     } else {
         req->user = waiting;

@@ -9,7 +9,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/duration.h"
-#include "handlers/diagnostics/pprof/pprof_accounts.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/cpu/history.h"
 
@@ -22,15 +21,16 @@ struct past {
     struct history_read *read;
 };
 
-static void refuse(struct http_request *req, int status, const char *message)
+static void refuse(const struct pprof *pprof, struct http_request *req, int status,
+                   const char *message)
 {
-    pprof_accounts_count("history", false);
+    pprof_accounts_count(&pprof->accounts, "history", false);
     pprof_respond_error(req, status, message);
 }
 
-static void fail(struct http_request *req, int status)
+static void fail(const struct pprof *pprof, struct http_request *req, int status)
 {
-    pprof_accounts_count("history", false);
+    pprof_accounts_count(&pprof->accounts, "history", false);
     pprof_respond_failure(req, "Could not read the history", status);
 }
 
@@ -39,10 +39,10 @@ static void on_read(void *arg, int status, const char *data, size_t len)
     const struct past *past = arg;
     http_on_cancel(past->req, NULL);
     if (status < 0) {
-        fail(past->req, status);
+        fail(past->pprof, past->req, status);
         return;
     }
-    pprof_accounts_count("history", true);
+    pprof_accounts_count(&past->pprof->accounts, "history", true);
     pprof_send_profile_copy(past->pprof, past->req, "profile", data, len);
 }
 
@@ -51,9 +51,9 @@ static void on_columns(void *arg, int status, const char *data, size_t len)
     const struct past *past = arg;
     http_on_cancel(past->req, NULL);
     if (status < 0) {
-        fail(past->req, status);
+        fail(past->pprof, past->req, status);
     } else {
-        pprof_accounts_count("history", true);
+        pprof_accounts_count(&past->pprof->accounts, "history", true);
         http_respond_json(past->req, 200, (struct str){data, len});
     }
 }
@@ -63,7 +63,7 @@ static void on_cancel(struct http_request *req, int status)
     (void)status;
     const struct past *past = req->user;
     history_cancel(past->read);
-    refuse(req, 503, "cancelled");
+    refuse(past->pprof, req, 503, "cancelled");
 }
 
 /* Why an interval cannot be had, as a status with a message; 0: it can. */
@@ -99,7 +99,7 @@ static struct past *make_past(const struct pprof *pprof, struct http_request *re
 {
     struct past *past = arena_alloc(&req->arena, sizeof(*past));
     if (past == NULL) {
-        fail(req, UV_ENOMEM);
+        fail(pprof, req, UV_ENOMEM);
         return NULL;
     }
     *past = (struct past){.pprof = pprof, .req = req};
@@ -115,11 +115,11 @@ static void wait(struct past *past, int rc)
         http_on_cancel(req, on_cancel);
         (void)http_wait(req, "history");
     } else if (rc == UV_ERANGE) {
-        refuse(req, 404, "The history does not go back so far");
+        refuse(past->pprof, req, 404, "The history does not go back so far");
     } else if (rc == UV_EBUSY) {
-        refuse(req, 503, "Could not read the history: too many are reading it");
+        refuse(past->pprof, req, 503, "Could not read the history: too many are reading it");
     } else {
-        fail(req, rc);
+        fail(past->pprof, req, rc);
     }
 }
 
@@ -158,7 +158,7 @@ void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uin
     struct str text;
     const char *problem = read_start(req, &ago_ns);
     if (problem != NULL) {
-        refuse(req, 400, problem);
+        refuse(pprof, req, 400, problem);
         return;
     }
     const bool is_chosen = http_query_get(req, STR("seconds"), &text);
@@ -168,7 +168,7 @@ void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uin
     char message[MESSAGE_BYTES];
     const int status = check(ago_ns, seconds, message);
     if (status != 0) {
-        refuse(req, status, message);
+        refuse(pprof, req, status, message);
     } else {
         struct past *past = make_past(pprof, req);
         if (past != NULL) {
@@ -182,14 +182,15 @@ void pprof_past_respond(const struct pprof *pprof, struct http_request *req, uin
 
 void pprof_handle_ui_history(struct http_request *req, void *arg)
 {
-    if (!pprof_is_allowed(arg, req)) {
+    const struct pprof *pprof = arg;
+    if (!pprof_is_allowed(pprof, req)) {
         return;
     }
     if (!history_is_on()) {
-        refuse(req, 404, "No history is kept: PPROF_HISTORY_WINDOWS is 0");
+        refuse(pprof, req, 404, "No history is kept: PPROF_HISTORY_WINDOWS is 0");
         return;
     }
-    struct past *past = make_past(arg, req);
+    struct past *past = make_past(pprof, req);
     if (past != NULL) {
         wait(past, history_read_columns(on_columns, past, &past->read));
     }

@@ -2,7 +2,6 @@
  *
  * pprof_profile.c - the CPU profile, and the command line.
  */
-#include "handlers/diagnostics/pprof/pprof_accounts.h"
 #include "handlers/diagnostics/pprof/pprof_past.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/cpu/cpu.h"
@@ -39,7 +38,7 @@ static void respond(struct pprof *pprof, struct http_request *req, int status, c
                     size_t len)
 {
     http_on_cancel(req, NULL);
-    pprof_accounts_count("profile", status == 0);
+    pprof_accounts_count(&pprof->accounts, "profile", status == 0);
     if (status < 0) {
         pprof_respond_failure(req, "Could not enable CPU profiling", status);
     } else {
@@ -73,7 +72,7 @@ static void on_cancel(struct http_request *req, int status)
         cpu_cancel(pprof->capture);
         pprof->capture = NULL;
     }
-    pprof_accounts_count("profile", false);
+    pprof_accounts_count(&pprof->accounts, "profile", false);
     pprof_respond_error(req, 503, "cancelled");
 }
 
@@ -115,7 +114,7 @@ static void wait_for_capture(struct pprof *pprof, struct http_request *req,
         (void)http_wait(req, WAITS_CPU_PROFILE);
         return;
     }
-    pprof_accounts_count("profile", false);
+    pprof_accounts_count(&pprof->accounts, "profile", false);
     if (rc == UV_EBUSY) {
         pprof_respond_error(req, 500,
                             "Could not enable CPU profiling: cpu profiling already in use");
