@@ -21,7 +21,6 @@
 #define TRIM_MS         600000
 #define TRIM_ROWS       1000
 #define BATCH_MAX_BYTES (8u << 20)
-#define START_BYTES     16384
 #define TELL_NS         NS_PER_MS /* followers are told in turns of the loop, so long in each */
 
 #define TEXT_SETTLED                                                                               \
@@ -137,8 +136,6 @@ static void stop(struct listings_feed *feed)
     loop_undefer(&feed->tell_more);
     feed->has_due_events = false;
     wheel_unset(&feed->timer);
-    sql_query_cancel(&feed->query);
-    arena_deinit(&feed->arena);
     if (feed->reading != NULL) {
         listings_changes_cancel(&feed->read);
         free_batch(feed, feed->reading);
@@ -343,12 +340,15 @@ static void on_news(struct redis_subscription *sub, struct str channel, struct s
 
 /* --- the start --- */
 
-static void on_settled(struct sql_query *query)
+static void on_settled(void *arg, const struct sql_result *result)
 {
-    struct listings_feed *feed = query->arg;
-    const struct sql_result *result = &query->result;
+    struct listings_feed *feed = arg;
+    feed->is_settling = false;
+    if (feed->state != LISTINGS_FEED_STARTING) {
+        return; /* nobody follows any more */
+    }
     if (result->status < 0) {
-        tell(feed, result->status, false);
+        fail_soon(feed, result->status);
         return;
     }
     feed->settled = result->row_count == 0 ? 0 : result->rows->values[0].u64;
@@ -370,18 +370,10 @@ static void start_feed(struct listings_feed *feed)
     }
     redis_subscribe(feed->pubsub, &feed->sub);
     loop_set_timer(feed->loop, &feed->timer, POLL_MS);
-    arena_init(&feed->arena, START_BYTES);
-    feed->query = (struct sql_query){
-        .name = "changes.settled",
-        .text = STR(TEXT_SETTLED),
-        .arena = &feed->arena,
-        .is_read = true,
-        .on_done = on_settled,
-        .arg = feed,
-    };
-    const int status = sql_query_start(feed->sql, &feed->query);
-    if (status < 0) {
-        fail_soon(feed, status);
+    if (!feed->is_settling) { /* else an earlier answer does: what came since then is read, too */
+        feed->is_settling = true;
+        sql_ask(feed->sql, (struct task_ref){0}, &SQL_READ("changes.settled", TEXT_SETTLED),
+                on_settled, feed);
     }
 }
 

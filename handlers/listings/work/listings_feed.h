@@ -43,8 +43,7 @@ struct listings_feed {
     int status; /* what those who wait to be ready are to hear when the timer fires; 0: nothing */
     struct redis_subscription sub;
     struct wheel_timer timer;
-    struct sql_query query; /* at the start */
-    struct arena arena;     /* of it */
+    bool is_settling; /* MySQL is asked where the log ends */
     struct listings_changes_read read;
     struct listings_feed_batch *reading; /* what it reads into; NULL: it does not */
     bool is_nudged;                      /* meanwhile */
