@@ -69,7 +69,8 @@ int main(int argc, char **argv)
     static struct config config;
     static struct config_set set;
     static struct app_modules modules;
-    inherit_settle();
+    struct inherited inherited;
+    inherit_settle(&inherited);
     const char *option = argc > 1 ? argv[1] : "";
     if (strcmp(option, "--symbolize") == 0) {
         const int code = pprof_symbolize(argv + 2);
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
     config.enable_pprof = config.enable_pprof && pprof_is_built();
     const struct app_options options = {
         .config = &config,
+        .inherited = &inherited,
         .program = argv[0],
         .version = TOQ_VERSION,
         .set = &set,

@@ -362,7 +362,7 @@ static int start(struct app *app)
 
 static void log_ready(const struct app *app)
 {
-    inherit_log();
+    inherit_log(app->options->inherited);
     app_greeting_warn(app->config);
     app_servers_log(&app->servers);
     app_modules_ready(app->modules);

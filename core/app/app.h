@@ -8,8 +8,11 @@
 #include "config/config.h"
 #include "core/app/app_modules.h"
 
+struct inherited;
+
 struct app_options {
     const struct config *config;
+    const struct inherited *inherited;
     const char *program; /* argv[0] */
     const char *version;
     const struct config_set *set; /* what `config` was read by, for reading it again */

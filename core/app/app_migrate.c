@@ -81,8 +81,8 @@ static int code_of(int status)
 
 int app_migrate(const struct config *config, const struct app_module *const *modules)
 {
-    static struct migration migration; /* big */
-    log_set_level(LOG_ERROR);          /* one line says it all */
+    struct migration migration = {0};
+    log_set_level(LOG_ERROR); /* one line says it all */
     const int status = run(&migration, config, modules);
     const struct sql_migrate *migrate = &migration.migrate;
     if (status < 0) {

@@ -6,7 +6,6 @@
 #include "core/app/inherit.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,19 +17,12 @@
 #define SIGNAL_NAME_BYTES 16
 #define SIGNALS_BYTES     (NSIG * SIGNAL_NAME_BYTES)
 
-static struct {
-    unsigned closed_fds;
-    sigset_t blocked;
-    bool is_hangup_ignored;
-    bool is_interrupt_ignored;
-} inherited;
-
 /* --- descriptors --- */
 
 /* open_standard_fds leaves none of 0 to 2 closed: the next socket would take its number, and the
  * log would be written into it. Without /dev/null, in a bare chroot, a socket without a peer
  * serves: writes fail. */
-static void open_standard_fds(void)
+static void open_standard_fds(struct inherited *inherited)
 {
     int fd = STDIN_FILENO;
     while (fd >= 0 && fd <= STDERR_FILENO) {
@@ -38,7 +30,7 @@ static void open_standard_fds(void)
         if (fd < 0) {
             fd = socket(AF_UNIX, SOCK_DGRAM, 0);
         }
-        inherited.closed_fds += fd >= 0 && fd <= STDERR_FILENO;
+        inherited->closed_fds += fd >= 0 && fd <= STDERR_FILENO;
     }
     if (fd > STDERR_FILENO) {
         (void)close(fd);
@@ -64,27 +56,27 @@ static bool is_ignored(int signo)
 }
 
 /* sigaction and sigprocmask fail only for a signal or a way that does not exist. */
-static void settle_signals(void)
+static void settle_signals(struct inherited *inherited)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    inherited.is_hangup_ignored = is_ignored(SIGHUP);
-    inherited.is_interrupt_ignored = is_ignored(SIGINT);
+    inherited->is_hangup_ignored = is_ignored(SIGHUP);
+    inherited->is_interrupt_ignored = is_ignored(SIGINT);
     (void)sigaction(SIGPIPE, &ignore, NULL);
     (void)sigaction(SIGXFSZ, &ignore, NULL);
     sigset_t none;
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, &inherited.blocked);
+    (void)sigprocmask(SIG_SETMASK, &none, &inherited->blocked);
 }
 
 /* list_blocked writes the names of the signals that were blocked, separated by blanks.
  *
  * text: SIGNALS_BYTES. */
-static void list_blocked(char *text)
+static void list_blocked(const struct inherited *inherited, char *text)
 {
     size_t len = 0;
     text[0] = '\0';
     for (int signo = 1; signo < NSIG; signo++) {
-        if (sigismember(&inherited.blocked, signo) != 1) {
+        if (sigismember(&inherited->blocked, signo) != 1) {
             continue;
         }
         const char *before = len > 0 ? " " : "";
@@ -96,19 +88,19 @@ static void list_blocked(char *text)
     }
 }
 
-static void log_signals(void)
+static void log_signals(const struct inherited *inherited)
 {
     char blocked[SIGNALS_BYTES];
-    list_blocked(blocked);
+    list_blocked(inherited, blocked);
     if (blocked[0] != '\0') {
         LOG(LOG_INFO, "main", "unblocked signals that the parent had blocked",
             log_cstr("signals", blocked));
     }
-    if (inherited.is_hangup_ignored) {
+    if (inherited->is_hangup_ignored) {
         LOG(LOG_INFO, "main", "SIGHUP stays ignored, as it was at the start: no reload by signal",
             log_cstr("signal", "SIGHUP"));
     }
-    if (inherited.is_interrupt_ignored) {
+    if (inherited->is_interrupt_ignored) {
         LOG(LOG_INFO, "main", "SIGINT stays ignored, as it was at the start: stop with SIGTERM",
             log_cstr("signal", "SIGINT"));
     }
@@ -130,19 +122,20 @@ static void log_limits(void)
 
 /* --- the door --- */
 
-void inherit_settle(void)
+void inherit_settle(struct inherited *ret_inherited)
 {
-    open_standard_fds();
-    settle_signals();
+    *ret_inherited = (struct inherited){0};
+    open_standard_fds(ret_inherited);
+    settle_signals(ret_inherited);
     raise_fd_limit();
 }
 
-void inherit_log(void)
+void inherit_log(const struct inherited *inherited)
 {
-    if (inherited.closed_fds > 0) {
+    if (inherited->closed_fds > 0) {
         LOG(LOG_INFO, "main", "standard descriptors were closed: opened on /dev/null",
-            log_u64("count", inherited.closed_fds));
+            log_u64("count", inherited->closed_fds));
     }
-    log_signals();
+    log_signals(inherited);
     log_limits();
 }
