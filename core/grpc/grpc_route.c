@@ -204,6 +204,24 @@ static int check(const struct grpc_call *call, uint64_t *ret_timeout_ns, const c
     return 0;
 }
 
+/* run gives a call with its message to the handler, or ends it. */
+static void run(struct grpc_call *call)
+{
+    struct grpc_json in;
+    const size_t len = call->req->body.len;
+    const bool is_read = read_message(call, &in, grpc_message_arena(call, len));
+    call->is_message_huge = call->messages.used_bytes > GRPC_PURGE_BYTES;
+    if (is_read) {
+        grpc_count_received(call, len);
+        call->request = in.message;
+        grpc_call_run(call);
+    } else if (in.is_full) {
+        grpc_end(call, grpc_status_of(UV_ENOMEM));
+    } else {
+        grpc_end(call, (struct grpc_status){GRPC_INVALID_ARGUMENT, str_from(in.wrong), NULL});
+    }
+}
+
 void grpc_route_begin(struct http_request *req, void *arg)
 {
     struct grpc_entry *entry = arg;
@@ -225,16 +243,9 @@ void grpc_route_begin(struct http_request *req, void *arg)
     if (!grpc_call_start(call, timeout_ns)) {
         return;
     }
-    struct grpc_json in;
-    const bool is_read = read_message(call, &in, grpc_message_arena(call, req->body.len));
-    call->is_message_huge = call->messages.used_bytes > GRPC_PURGE_BYTES;
-    if (!is_read) {
-        grpc_end(call, in.is_full
-                           ? grpc_status_of(UV_ENOMEM)
-                           : (struct grpc_status){GRPC_INVALID_ARGUMENT, str_from(in.wrong), NULL});
-        return;
+    if (timeout_ns == 0) {
+        grpc_end(call, grpc_status_of(UV_ETIMEDOUT));
+    } else {
+        run(call);
     }
-    grpc_count_received(call, req->body.len);
-    call->request = in.message;
-    grpc_call_run(call);
 }

@@ -39,6 +39,11 @@ def test_what_the_guide_quotes_is_in_the_example():
     assert quoted >= 3
 
 
+def test_what_the_guide_quotes_of_a_module_is_in_it():
+    [(path, block)] = re.findall(r"^[^\n]*Of `(test/modules/[\w/]+\.c)`:\n\n```c\n(.*?)^```$", read("docs/HACKING.md"), re.M | re.S)
+    assert block in read(path)
+
+
 def test_hello(test_server):
     with Peer(test_server) as peer:
         answer = peer.ask("/hello/Ana%20Maria")

@@ -130,6 +130,10 @@ def test_bodies_that_are_refused(peer, body, detail):
     assert problem(post(peer, KIND, body), 400, "INVALID_ARGUMENT") == detail
 
 
+def test_a_type_with_a_charset(peer):
+    assert peer.ask(KIND, "Content-Type: Application/JSON; charset=UTF-8", method="POST", body=b"{}").status == 200
+
+
 @pytest.mark.parametrize("fields", [
     (), ("Content-Type: text/plain",), ("Content-Type: application/json; charset=latin1",), (JSON, "Content-Encoding: gzip")])
 def test_other_types_of_bodies(peer, fields):
@@ -208,6 +212,10 @@ def test_a_deadline(test_server, peer):
     answer = post(peer, CALL, {"is_stuck": True}, "Grpc-Timeout: 20m")
     assert problem(answer, 504, "DEADLINE_EXCEEDED") == "the deadline passed"
     assert Scrape(test_server).get("grpc_server_handled_total", grpc_code="DeadlineExceeded", **UNARY) == before + 1
+
+
+def test_a_deadline_that_has_passed(peer):
+    assert problem(post(peer, CALL, {}, "Grpc-Timeout: 0S"), 504, "DEADLINE_EXCEEDED") == "the deadline passed"
 
 
 def test_the_servers_deadline(start_server):
