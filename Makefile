@@ -233,8 +233,9 @@ endef
 # field was a string, which JSON has to know, comes through as protoc-c's one mark of a field, and becomes the
 # flag GRPC_FIELD_IS_TEXT of core/grpc/grpc_json.h.
 PROTO2 := s/^syntax = "proto3"/syntax = "proto2"/; \
-          s/^( +)([[:alnum:]_.]+ [a-z0-9_]+ = [0-9]+;)/\1optional \2/; \
-          s/^( +(optional|repeated)) string ([a-z0-9_]+ = [0-9]+)/\1 bytes \3 [deprecated = true]/
+          s/ *\[deprecated = true\];/;/; \
+          /^ *oneof /,/^ *\}/!s/^( +)([[:alnum:]_.]+ [a-z0-9_]+ = [0-9]+;)/\1optional \2/; \
+          s/^( +((optional|repeated) )?)string ([a-z0-9_]+ = [0-9]+);/\1bytes \4 [deprecated = true];/
 TEXTS  := s/PROTOBUF_C_FIELD_FLAG_DEPRECATED/UINT32_C(1) << 31/; s/ PROTOBUF_C__DEPRECATED//
 define rules_of_root
 $$(B)/gen/%.pb-c.c $$(B)/gen/%.pb-c.h &: $(1)/%.proto

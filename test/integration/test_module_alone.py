@@ -94,9 +94,10 @@ def ask(server, path, method="GET", *more):
         return answer.status, answer.body.decode()
 
 
-def put(server, path, weight_g):
+def put(server, path, weight_g, more=""):
+    body = f'{{"weight_g":{weight_g}{more}}}'.encode()
     with Peer(server) as peer:
-        return peer.ask(path, "Content-Type: application/json", method="POST", body=b'{"weight_g":%d}' % weight_g).status
+        return peer.ask(path, "Content-Type: application/json", method="POST", body=body).status
 
 
 def weighed(count, weight_g):
@@ -132,6 +133,8 @@ def test_its_variable(binary):
 def test_its_routes(served):
     assert ask(served, "/parcels/Rua%20A") == weighed(0, 0)
     assert [put(served, "/parcels/Rua%20A", weight_g) for weight_g in (250, 6000, 6001)] == [200, 200, 400]
+    assert put(served, "/parcels/Rua%20A", 0, ',"unit":1') == 400  # a string, though C has bytes
+    assert put(served, "/parcels/Rua%20F", 0, ',"unit":"g"') == 200
     assert ask(served, "/parcels/Rua%20A") == weighed(2, 6250)
     assert ask(served, "/parcels/Rua%20A", "DELETE")[0] == 405
 

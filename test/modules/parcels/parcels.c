@@ -165,7 +165,8 @@ static void send_news(struct grpc_call *call, struct str text, void *arg)
 {
     news_message news = TOQ__PARCELS__V1__NEWS__INIT;
     (void)arg;
-    GRPC_SET(&news, text, GRPC_BYTES(text));
+    news.what_case = TOQ__PARCELS__V1__NEWS__WHAT_TEXT;
+    news.text = GRPC_BYTES(text);
     watch_send(call, &news.base);
 }
 
@@ -173,7 +174,8 @@ static void send_ready(struct grpc_call *call, void *arg)
 {
     news_message news = TOQ__PARCELS__V1__NEWS__INIT;
     (void)arg;
-    GRPC_SET(&news, is_ready, true);
+    news.what_case = TOQ__PARCELS__V1__NEWS__WHAT_IS_READY;
+    news.is_ready = true;
     watch_send(call, &news.base);
 }
 
