@@ -28,6 +28,9 @@
 #undef calloc
 #undef realloc
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "grpc/health/v1/health.pb-c.h"
 #include "test/unit/support/fake_transport.h"
 #include "test/unit/support/http_fixture.h"
@@ -478,12 +481,54 @@ static void test_an_interceptor_refuses(void **state)
     assert_string_equal(seen.rpc_status, "16");
 }
 
+/* mount_alone mounts a service of one method, in a process of its own.
+ *
+ * Returns: whether that is alive at the end. */
+static bool mount_alone(const struct grpc_method *method)
+{
+    const struct grpc_service one = {&grpc__health__v1__health__descriptor, method, 1, NULL, false};
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct grpc *grpc = make_server();
+        (void)close(STDERR_FILENO);
+        _exit(grpc != NULL && grpc_add_service(grpc, &one) == 0 &&
+                      grpc_mount_http(grpc, f.router) == 0
+                  ? 0
+                  : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGABRT);
+    return WIFEXITED(status);
+}
+
+static void test_routes_that_cannot_be(void **state)
+{
+    (void)state;
+    static const struct grpc_method good = {"Check", GRPC_UNARY, hold_call, METHOD_GET,
+                                            "/checks/:service"};
+    static const struct grpc_method bad[] = {
+        {"Watch", GRPC_SERVER_WATCH, hold_call, METHOD_GET, "/checks/:service"},
+        {"Watch", GRPC_SERVER_STREAM, hold_call, METHOD_GET, "/checks"},
+        {"Watch", GRPC_CLIENT_STREAM, hold_call, METHOD_POST, "/checks"},
+        {"Check", GRPC_UNARY, hold_call, METHOD_GET, "/checks/:name"},
+        {"Check", GRPC_UNARY, hold_call, METHOD_OTHER, "/checks"},
+    };
+    setup_server();
+    assert_true(mount_alone(&good));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_false(mount_alone(&bad[i]));
+    }
+    teardown_server(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_memory_a_unary_call_ends),
         cmocka_unit_test(test_without_memory_a_stream_ends),
         cmocka_unit_test(test_without_memory_a_call_in_json_ends),
+        cmocka_unit_test(test_routes_that_cannot_be),
         cmocka_unit_test(test_a_deadline_is_told_before_the_handler_has_given_up),
         cmocka_unit_test(test_the_list_of_a_repeated_field),
         cmocka_unit_test(test_a_bad_message_cancels_the_handler),
