@@ -10,10 +10,11 @@
 static const char *kind_name(enum recorder_kind kind)
 {
     static const char *const names[] = {
-        [RECORDER_NONE] = "none",     [RECORDER_START] = "start", [RECORDER_END] = "end",
-        [RECORDER_ENTER] = "enter",   [RECORDER_LEAVE] = "leave", [RECORDER_BEGIN] = "begin",
-        [RECORDER_FINISH] = "finish", [RECORDER_PARK] = "park",   [RECORDER_WHAT] = "for",
-        [RECORDER_RESUME] = "resume", [RECORDER_WRITE] = "write", [RECORDER_POLL] = "poll",
+        [RECORDER_NONE] = "none",   [RECORDER_START] = "start",   [RECORDER_END] = "end",
+        [RECORDER_ENTER] = "enter", [RECORDER_LATE] = "late",     [RECORDER_LEAVE] = "leave",
+        [RECORDER_BEGIN] = "begin", [RECORDER_FINISH] = "finish", [RECORDER_PARK] = "park",
+        [RECORDER_WHAT] = "for",    [RECORDER_RESUME] = "resume", [RECORDER_WRITE] = "write",
+        [RECORDER_POLL] = "poll",
     };
     return (size_t)kind < ARRAY_COUNT(names) ? names[kind] : "?";
 }
@@ -29,6 +30,7 @@ static void put_more(struct crash_out *out, enum recorder_kind kind, uint64_t mo
 {
     switch (kind) {
     case RECORDER_ENTER:
+    case RECORDER_LATE:
     case RECORDER_END:
     case RECORDER_BEGIN:
     case RECORDER_FINISH:

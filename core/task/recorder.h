@@ -30,6 +30,7 @@ enum recorder_kind {
     RECORDER_START,  /* of a task, before its first callback; 0 */
     RECORDER_END,    /* of a task, outside of its callbacks; its label */
     RECORDER_ENTER,  /* a callback begins, with id 0 one of no task; its label */
+    RECORDER_LATE,   /* RECORDER_ENTER of a task that has ended before; its label */
     RECORDER_LEAVE,  /* the callback that began last is over; 0 */
     RECORDER_BEGIN,  /* RECORDER_START and RECORDER_ENTER; its label */
     RECORDER_FINISH, /* RECORDER_END and RECORDER_LEAVE; its label */

@@ -38,9 +38,11 @@ static inline void task_record_enter(struct task_record *record, uint64_t id, ui
         return;
     }
     const bool is_first = id != 0 && !record->is_started;
+    const enum recorder_kind kind = is_first           ? RECORDER_BEGIN
+                                    : record->is_ended ? RECORDER_LATE
+                                                       : RECORDER_ENTER;
     record->is_started = true;
-    recorder_add_at(ticks != 0 ? ticks : ticks_now(), is_first ? RECORDER_BEGIN : RECORDER_ENTER,
-                    id, label);
+    recorder_add_at(ticks != 0 ? ticks : ticks_now(), kind, id, label);
 }
 
 /* task_record_leave records that a callback of a task is over, and that the task has ended if it

@@ -199,26 +199,35 @@ static void end_request(struct replay *replay, uint64_t id, uint32_t label, uint
 
 /* --- callbacks --- */
 
-static void enter(struct replay *replay, uint64_t id, uint32_t label, uint64_t at_ns)
+/* push draws a callback that begins. flow: of what let it run; 0: none. */
+static void push(struct replay *replay, uint64_t id, uint32_t label, uint64_t flow, uint64_t at_ns)
 {
-    struct request *request = seen_request(replay, id);
     if (replay->depth < STACK_MAX) {
         replay->stack[replay->depth] = id;
     }
     replay->depth++;
-    if (request == NULL || replay->depth > STACK_MAX) {
+    if (id == 0 || replay->depth > STACK_MAX) {
         return;
     }
-    request->label = label != 0 ? label : request->label;
     add(replay, (struct perfetto_event){
                     .type = PERFETTO_BEGIN,
                     .track = TRACK_THREAD,
                     .at_ns = at_ns,
                     .name = name_of(label),
-                    .ended_flow = request->flow,
+                    .ended_flow = flow,
                     .number_name = "id",
                     .number = id,
                 });
+}
+
+static void enter(struct replay *replay, uint64_t id, uint32_t label, uint64_t at_ns)
+{
+    struct request *request = seen_request(replay, id);
+    push(replay, id, label, request == NULL ? 0 : request->flow, at_ns);
+    if (request == NULL) {
+        return;
+    }
+    request->label = label != 0 ? label : request->label;
     if (!request->is_waiting) {
         request->flow = 0;
     }
@@ -342,6 +351,9 @@ static void put_event(struct replay *replay, const struct recorder_event *event,
         break;
     case RECORDER_ENTER:
         enter(replay, id, (uint32_t)more, at_ns);
+        break;
+    case RECORDER_LATE: /* its request is over: it has no lane any more */
+        push(replay, id, (uint32_t)more, 0, at_ns);
         break;
     case RECORDER_LEAVE:
         leave(replay, at_ns);

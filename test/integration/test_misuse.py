@@ -8,6 +8,7 @@ import pytest
 
 import rpc
 import server as server_module
+from flight_decode import Trace, check
 from http2_wire import Http2Peer, fields
 from wire import Peer, request, reset_on_close
 
@@ -246,3 +247,8 @@ def test_a_query_that_goes_on(start_server, services):
         server_module.wait_until(lambda: late_answers(server, path) == 1, "a late answer")
         assert other.ask("/test/params/a/b").body == b'"a""b"'
     assert "late answer dropped" in server.wait_line("late answer dropped")
+    with Peer(server, "pprof") as peer:
+        trace = check(Trace(peer.ask("/debug/flight?ago=3600s").body))
+    _, left = [one for one in trace.requests() if one.name == path]  # which ended when its client left
+    assert "began" not in left.notes
+    assert trace.callbacks(left.notes["id"])[-1].begin_ns > left.end_ns

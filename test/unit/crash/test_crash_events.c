@@ -60,6 +60,7 @@ static void test_each_kind(void **state)
     recorder_add(RECORDER_LEAVE, 0, 0);
     recorder_add(RECORDER_WRITE, 7, 1234);
     recorder_add(RECORDER_END, 7, label_intern_rpc(STR("p.S/M")));
+    recorder_add(RECORDER_LATE, 7, label);
     recorder_add(RECORDER_POLL, 0, 0);
     char *rest = put();
     assert_string_equal(next_line(&rest), "last events of the loop \"test\":");
@@ -70,6 +71,7 @@ static void test_each_kind(void **state)
     assert_string_equal(next_line(&rest), "leave");
     assert_string_equal(next_line(&rest), "write id=7 bytes=1234");
     assert_string_equal(next_line(&rest), "end id=7 p.S/M");
+    assert_string_equal(next_line(&rest), "late id=7 /a/:b");
     assert_string_equal(next_line(&rest), "poll");
     assert_string_equal(rest, "");
 }

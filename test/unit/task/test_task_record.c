@@ -76,7 +76,7 @@ static void test_a_task_that_waits_before_and_after(void **state)
 static void test_an_end_outside_of_callbacks(void **state)
 {
     const enum recorder_kind never[] = {RECORDER_START, RECORDER_END};
-    const enum recorder_kind held[] = {RECORDER_END, RECORDER_ENTER, RECORDER_LEAVE};
+    const enum recorder_kind held[] = {RECORDER_END, RECORDER_LATE, RECORDER_LEAVE};
     (void)state;
     struct task task;
     begin(&task, false); /* a head with a fault: no handler sees it */
