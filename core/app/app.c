@@ -254,9 +254,6 @@ static int start_base(struct app *app)
                                     .arg = app,
                                 });
     rc = rc < 0 ? rc
-                : app_data_open(&app->data, app->loop, &app->pools,
-                                app->context.metrics[APP_TRAFFIC_SIDE], app->probes, c);
-    rc = rc < 0 ? rc
                 : app_export_open(&app->export,
                                   &(struct app_exporting){
                                       .config = c,
@@ -265,6 +262,15 @@ static int start_base(struct app *app)
                                       .pools = &app->pools,
                                       .metrics = app->context.metrics[APP_DIAGNOSTICS_SIDE],
                                   });
+    rc = rc < 0 ? rc
+                : app_data_open(&app->data, &(struct app_data_options){
+                                                .config = c,
+                                                .loop = app->loop,
+                                                .pools = &app->pools,
+                                                .metrics = app->context.metrics[APP_TRAFFIC_SIDE],
+                                                .probes = app->probes,
+                                                .statements = app->export.statements,
+                                            });
     forgotten_start(&app->forgotten, app->loop);
     app_drain_init(&app->drain, &(struct app_draining){
                                     .config = c,

@@ -73,13 +73,15 @@ static int open_client(struct app_data *data, struct loop *loop, const struct ap
     return rc;
 }
 
-int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
-                  struct metrics *metrics, const char *const *probes, const struct config *config)
+int app_data_open(struct app_data *data, const struct app_data_options *options)
 {
-    struct sql_options sql_options = app_data_sql_options(config);
-    struct redis_options redis_options = redis_options_of(config);
-    lookups_init(&data->lookups, loop, pools->lookups);
-    sql_options.probes = probes;
+    struct loop *loop = options->loop;
+    struct metrics *metrics = options->metrics;
+    struct sql_options sql_options = app_data_sql_options(options->config);
+    struct redis_options redis_options = redis_options_of(options->config);
+    lookups_init(&data->lookups, loop, options->pools->lookups);
+    sql_options.probes = options->probes;
+    sql_options.statements = options->statements;
     redis_options.lookups = &data->lookups;
     data->metrics = metrics;
     data->first_export = metrics_count_exports(metrics);
@@ -89,7 +91,7 @@ int app_data_open(struct app_data *data, struct loop *loop, const struct app_poo
     }
     data->open_count++;
     rc = open_redis(data, loop, &redis_options);
-    rc = rc < 0 ? rc : open_client(data, loop, pools);
+    rc = rc < 0 ? rc : open_client(data, loop, options->pools);
     rc = rc < 0 ? rc : register_metrics(data, metrics);
     data->end_export = metrics_count_exports(metrics);
     return rc;

@@ -28,19 +28,25 @@ struct app_data {
     void *on_closed_arg;
 };
 
+/* What they work with; what it points at is borrowed until on_closed of app_data_close. */
+struct app_data_options {
+    const struct config *config;
+    struct loop *loop;
+    const struct app_pools *pools; /* a look-up that is cancelled may end later */
+    struct metrics *metrics;
+    const char *const *probes;     /* struct sql_options' */
+    struct statements *statements; /* as probes */
+};
+
 /* app_data_sql_options says which MySQL; its texts are the configuration's. */
 struct sql_options app_data_sql_options(const struct config *config);
 
 /* app_data_open begins to connect, and registers what the clients count. Servers that are down are
  * no error.
  *
- * pools:   names are looked up there; a cancelled look-up may end after on_closed.
- * probes:  struct sql_options'; borrowed until on_closed, as the configuration is.
  * Returns: 0; UV_ENOMEM.
  */
-MUST_USE int app_data_open(struct app_data *data, struct loop *loop, const struct app_pools *pools,
-                           struct metrics *metrics, const char *const *probes,
-                           const struct config *config);
+MUST_USE int app_data_open(struct app_data *data, const struct app_data_options *options);
 
 /* app_data_close ends what is under way and closes the connections; on_closed runs once, later.
  * Metrics keep the values that they have. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/clock.h"
+#include "core/loop/statements.h"
 
 #define HOLD_NS (20 * NS_PER_MS) /* as core/loop/loop.c calls a turn long */
 
@@ -81,9 +82,11 @@ int app_export_open(struct app_export *export, const struct app_exporting *what)
         return UV_EINVAL;
     }
     options->ring = span_ring_create(t->queue_size);
-    if (options->ring == NULL) {
+    export->statements = statements_create();
+    if (options->ring == NULL || export->statements == NULL) {
         return UV_ENOMEM;
     }
+    options->peers.statements = export->statements;
     export->spans.ring = options->ring;
     export->spans.slow_ns = c->slow_request_ms * NS_PER_MS;
     export->spans.hold_ns = HOLD_NS;
@@ -103,4 +106,6 @@ void app_export_deinit(struct app_export *export)
 {
     span_ring_destroy(export->options.ring);
     export->options.ring = NULL;
+    statements_destroy(export->statements);
+    export->statements = NULL;
 }

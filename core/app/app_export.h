@@ -17,7 +17,8 @@ struct app_export {
     bool is_on;
     struct http_spans spans; /* what the servers of traffic are given */
     struct exporter_options options;
-    struct exporter *exporter; /* NULL: nothing is exported */
+    struct exporter *exporter;     /* NULL: nothing is exported */
+    struct statements *statements; /* that the client of MySQL is to tell; NULL: none */
 };
 
 /* What it works with. */

@@ -189,7 +189,7 @@ static void put_mysql(struct builder *b, struct span *span, const char *what)
     put_text(span, "db.system.name", "mysql");
     put_text(span, "db.namespace", b->peers->mysql_database);
     put_text(span, "db.query.summary", what);
-    put_text(span, "db.query.text", statements_text(what));
+    put_text(span, "db.query.text", statements_text(b->peers->statements, what));
     put_text(span, "server.address", b->peers->mysql_host);
     put_number(span, "server.port", (int64_t)b->peers->mysql_port);
     if (b->batch == TASK_BATCH_SHARED) {

@@ -52,6 +52,7 @@ struct span_peers {
     const char *mysql_host;
     uint64_t mysql_port;
     const char *mysql_database;
+    const struct statements *statements; /* of MySQL; NULL: their texts are not known */
     const char *redis_host;
     uint64_t redis_port;
     uint64_t redis_db;

@@ -50,6 +50,7 @@ struct sql_options {
     /* statements that need the rights and resources of writes and change nothing, ended by NULL;
      * NULL: the health is that of the ping alone */
     const char *const *probes;
+    struct statements *statements; /* that are told the texts of named ones; NULL: none are */
 };
 
 /* A sql_query_fn gets the result of a query, once. query->result.status is 0 or

@@ -286,8 +286,8 @@ int sql_query_start(struct sql *sql, struct sql_query *query)
     loop_require_lasting(sql->loop, query, "sql_query_start");
     query->tx = NULL;
     query->is_command = false;
-    if (query->name != NULL) {
-        statements_learn(query->name, query->text);
+    if (query->name != NULL && sql->options.statements != NULL) {
+        statements_learn(sql->options.statements, query->name, query->text);
     }
     sql_query_prepare(sql, query);
     int rc = sql_query_check(sql, query);

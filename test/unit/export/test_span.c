@@ -21,12 +21,12 @@
 #define START_NS (1000 * NS_PER_S)
 #define WALL_NS  (UINT64_C(1700000000) * NS_PER_S)
 
-static const struct span_peers peers = {.mysql_host = "db",
-                                        .mysql_port = 3306,
-                                        .mysql_database = "shop",
-                                        .redis_host = "cache",
-                                        .redis_port = 6379,
-                                        .redis_db = 2};
+static struct span_peers peers = {.mysql_host = "db",
+                                  .mysql_port = 3306,
+                                  .mysql_database = "shop",
+                                  .redis_host = "cache",
+                                  .redis_port = 6379,
+                                  .redis_db = 2};
 static struct span_record record;
 static struct span spans[SPANS_PER_REQUEST];
 
@@ -175,7 +175,10 @@ static void test_waits_for_mysql_and_redis(void **state)
 {
     (void)state;
     static const char name[] = "things.get";
-    statements_learn(name, STR("SELECT x FROM things WHERE id=?"));
+    struct statements *table = statements_create();
+    assert_non_null(table);
+    peers.statements = table;
+    statements_learn(table, name, STR("SELECT x FROM things WHERE id=?"));
     add(10, "redis", "GET");
     add(20, task_state_running, NULL);
     add(20, "mysql", name);
@@ -201,6 +204,8 @@ static void test_waits_for_mysql_and_redis(void **state)
     assert_text(mysql, "db.namespace", "shop");
     assert_text(mysql, "db.query.summary", "things.get");
     assert_text(mysql, "db.query.text", "SELECT x FROM things WHERE id=?");
+    peers.statements = NULL;
+    statements_destroy(table);
     assert_text(mysql, "server.address", "db");
     assert_number(mysql, "server.port", 3306);
     assert_true(mysql->is_error); /* the note belongs to the wait before it */

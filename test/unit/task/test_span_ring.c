@@ -95,18 +95,22 @@ static void test_a_statement_is_known_by_its_name(void **state)
     static char names[STATEMENTS_MAX + 1][4];
     static char text[2 * STATEMENT_TEXT_BYTES];
     memset(text, 'x', sizeof(text));
-    assert_null(statements_text(NULL));
-    assert_null(statements_text("unknown"));
-    statements_learn(names[0], STR("SELECT ?"));
-    statements_learn(names[0], STR("SELECT ? again")); /* the first one counts */
-    assert_string_equal(statements_text(names[0]), "SELECT ?");
-    statements_learn(names[1], (struct str){text, sizeof(text)});
-    assert_int_equal(strlen(statements_text(names[1])), STATEMENT_TEXT_BYTES - 1);
+    struct statements *table = statements_create();
+    assert_non_null(table);
+    assert_null(statements_text(NULL, "unknown")); /* no table */
+    assert_null(statements_text(table, NULL));
+    assert_null(statements_text(table, "unknown"));
+    statements_learn(table, names[0], STR("SELECT ?"));
+    statements_learn(table, names[0], STR("SELECT ? again")); /* the first one counts */
+    assert_string_equal(statements_text(table, names[0]), "SELECT ?");
+    statements_learn(table, names[1], (struct str){text, sizeof(text)});
+    assert_int_equal(strlen(statements_text(table, names[1])), STATEMENT_TEXT_BYTES - 1);
     for (size_t i = 2; i <= STATEMENTS_MAX; i++) {
-        statements_learn(names[i], STR("more"));
+        statements_learn(table, names[i], STR("more"));
     }
-    assert_string_equal(statements_text(names[STATEMENTS_MAX - 1]), "more");
-    assert_null(statements_text(names[STATEMENTS_MAX])); /* the table is full */
+    assert_string_equal(statements_text(table, names[STATEMENTS_MAX - 1]), "more");
+    assert_null(statements_text(table, names[STATEMENTS_MAX])); /* the table is full */
+    statements_destroy(table);
 }
 
 int main(void)
