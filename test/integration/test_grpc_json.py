@@ -116,6 +116,20 @@ def test_path_and_body(peer):
                    400, "INVALID_ARGUMENT") == "word: must be given in the body"
 
 
+def test_a_method_with_two_routes(test_server, peer):
+    """A call counts once, whichever way it came."""
+    def started():
+        return Scrape(test_server).get("grpc_server_started_total", grpc_service="toq.test.v1.KindsService", grpc_method="Mirror")
+    before = started()
+    assert json.loads(post(peer, KIND, {"string_value": "a"}).body)["string_value"] == "a"
+    answer = peer.ask(f"{KIND}/b", JSON, method="PATCH", body=b'{"word":"w"}')
+    assert [json.loads(answer.body)[name] for name in ("string_value", "word")] == ["b", "w"]
+    with Client(test_server) as client:
+        stub = Stub(client.channel, KINDS.DESCRIPTOR.services_by_name["KindsService"])
+        assert stub.Mirror(FULL, timeout=PATIENCE_S) == FULL
+    assert started() == before + 3
+
+
 @pytest.mark.parametrize("body, detail", [
     (b'{"texts":["a",1]}', "texts[1]: must be a text"),
     (b'{"nothing":1}', "nothing: is not a field"),

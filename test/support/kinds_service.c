@@ -33,6 +33,7 @@ static struct grpc_status check_token(struct grpc_call *call, void *arg)
 
 static const struct grpc_method methods[] = {
     {"Mirror", GRPC_UNARY, handle, METHOD_POST, "/test/kinds"},
+    {"Mirror", GRPC_UNARY, handle, METHOD_PATCH, "/test/kinds/:string_value"},
     {"Read", GRPC_UNARY, handle, METHOD_GET, PATH},
     {"Replace", GRPC_UNARY, handle, METHOD_PUT, PATH},
     {"Remove", GRPC_UNARY, handle, METHOD_DELETE, PATH},
