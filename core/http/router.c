@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "core/telemetry/log.h"
+
 struct node {
     struct str segment;     /* a literal; unused in a parameter's node */
     struct node *children;  /* literals */
@@ -167,11 +169,14 @@ int router_add(struct router *router, enum http_method method, const char *path,
         }
     }
     REQUIRE(params <= HTTP_PARAMS_MAX);
+    if (node->routes[method] != NULL) {
+        LOG(LOG_ERROR, "http", "a route is added twice",
+            log_cstr("method", http_method_name(method)), log_cstr("route", path));
+        return UV_EEXIST;
+    }
+    node->routes[method] = calloc(1, sizeof(struct route));
     if (node->routes[method] == NULL) {
-        node->routes[method] = calloc(1, sizeof(struct route));
-        if (node->routes[method] == NULL) {
-            return UV_ENOMEM;
-        }
+        return UV_ENOMEM;
     }
     *node->routes[method] = (struct route){
         .method = method,

@@ -85,10 +85,11 @@ MUST_USE struct router *router_create(route_refuse_fn refuse, route_handler_fn u
 /* router_destroy frees it; takes NULL. */
 void router_destroy(struct router *router);
 
-/* router_add registers a route, in place of an earlier one with the same template and method.
+/* router_add registers a route.
  *
  * flags:   enum route_flags.
- * Returns: 0; UV_ENOMEM. A template without a leading '/', or with more than HTTP_PARAMS_MAX
+ * Returns: 0; UV_EEXIST: the method and template have a route, which stays; it is logged;
+ *          UV_ENOMEM. A template without a leading '/', or with more than HTTP_PARAMS_MAX
  *          parameters, is a broken REQUIRE.
  */
 MUST_USE int router_add(struct router *router, enum http_method method, const char *path,
