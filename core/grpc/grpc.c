@@ -5,6 +5,7 @@
 #include "core/grpc/grpc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/grpc/grpc_internal.h"
 
@@ -58,11 +59,25 @@ void grpc_destroy(struct grpc *grpc)
     free(grpc);
 }
 
+/* is_another_route tells whether an earlier row of the service is of the same method. */
+static bool is_another_route(const struct grpc_mounted *mounted, size_t row)
+{
+    for (size_t i = 0; i < row; i++) {
+        if (strcmp(mounted->entries[i].path, mounted->entries[row].path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int grpc_mount(struct grpc *grpc, struct router *router)
 {
     for (struct grpc_mounted *mounted = grpc->first; mounted != NULL; mounted = mounted->next) {
         for (size_t i = 0; i < mounted->entry_count; i++) {
             struct grpc_entry *entry = &mounted->entries[i];
+            if (is_another_route(mounted, i)) {
+                continue;
+            }
             const unsigned flags = ROUTE_FLAGS | (entry->is_long ? ROUTE_LONG : 0u) |
                                    (mounted->is_vital ? ROUTE_VITAL : 0u);
             const int rc =

@@ -76,7 +76,7 @@ struct grpc_method {
     enum grpc_kind kind;
     grpc_handler_fn handler;
     /* A unary method may be a route of HTTP as well, with its messages in JSON: see
-     * grpc_mount_http. */
+     * grpc_mount_http. For further routes its row is repeated; gRPC calls go to the first. */
     enum http_method http_method;
     const char *http_path; /* a template, a literal; its parameters are fields of the request */
 };

@@ -489,9 +489,10 @@ static bool mount_alone(const struct grpc_method *method)
     const struct grpc_service one = {&grpc__health__v1__health__descriptor, method, 1, NULL, false};
     const pid_t pid = fork();
     if (pid == 0) {
-        struct grpc *grpc = make_server();
+        const struct grpc_limits limits = {.receive_bytes = 1 << 20};
+        struct grpc *grpc = NULL;
         (void)close(STDERR_FILENO);
-        _exit(grpc != NULL && grpc_add_service(grpc, &one) == 0 &&
+        _exit(grpc_create(&limits, f.metrics, &grpc) == 0 && grpc_add_service(grpc, &one) == 0 &&
                       grpc_mount_http(grpc, f.router) == 0
                   ? 0
                   : 1);
