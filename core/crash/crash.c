@@ -65,10 +65,22 @@ static void read_build_id(void)
     }
 }
 
+/* check_dir: whether a report could be written there. */
+static int check_dir(const char *dir)
+{
+    const int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    (void)close(fd);
+    return access(dir, W_OK | X_OK) == 0 ? 0 : -errno;
+}
+
 int crash_install(const struct crash_options *crash_options)
 {
-    if (crash_options->dir[0] != '\0' && access(crash_options->dir, W_OK | X_OK) != 0) {
-        return -errno;
+    const int rc = crash_options->dir[0] == '\0' ? 0 : check_dir(crash_options->dir);
+    if (rc < 0) {
+        return rc;
     }
     options = *crash_options;
     start_ns = clock_now_ns();

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import binary_path
 from pprof_load import is_sanitized
-from server import wait_until
+from server import PATIENCE_S, wait_until
 from wire import Peer
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -158,12 +158,14 @@ for _test in (test_a_crash_is_reported, test_a_broken_check_is_the_reason, test_
     _test.__test__ = not is_sanitized(binary_path("TOQ_TEST_SERVER", "build/release/toq_test_server"))
 
 
-def test_a_folder_that_is_not_there(test_server_binary):
-    done = subprocess.run([test_server_binary], env={"CRASH_DIR": "/nowhere/at/all", "HTTP_PORT": "0", "GRPC_PORT": "0",
+@pytest.mark.parametrize("folder, error", [
+    ("/nowhere/at/all", "no such file or directory"), ("/bin/sh", "not a directory"), ("/dev/null", "not a directory")])
+def test_a_folder_that_is_none(test_server_binary, folder, error):
+    done = subprocess.run([test_server_binary], env={"CRASH_DIR": folder, "HTTP_PORT": "0", "GRPC_PORT": "0",
                                                      "METRICS_PORT": "0", "PPROF_PORT": "0"},
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 78
-    assert done.stderr == 'toq: CRASH_DIR: "/nowhere/at/all" is not allowed: no such file or directory\n'
+    assert done.stderr == f'toq: CRASH_DIR: "{folder}" is not allowed: {error}\n'
 
 
 def test_symbolize_by_hand(test_server_binary):

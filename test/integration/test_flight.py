@@ -237,4 +237,4 @@ def test_a_folder_that_takes_nothing(start_server):
     server = start_server({"RECORDER_DIR": "/nowhere/at/all"})
     server.send_signal(signal.SIGQUIT)
     line = server.wait_line("a recording could not be kept")
-    assert "reason=quit" in line and "no such file or directory" in line
+    assert "reason=quit" in line and line.endswith('error="no such file or directory"')

@@ -9,7 +9,6 @@
 #include "core/telemetry/log.h"
 #include "handlers/diagnostics/pprof/pprof_respond.h"
 #include "profiling/flight/flight.h"
-#include "profiling/profiler.h"
 #include "profiling/task/waits.h"
 
 #define DEFAULT_AGO STR("30s")
@@ -146,7 +145,7 @@ static void on_file(const char *reason, const char *path, int status)
 {
     if (status < 0) {
         LOG(LOG_WARN, "recorder", "a recording could not be kept", log_cstr("reason", reason),
-            log_cstr("path", path), log_cstr("error", profiler_strerror(status)));
+            log_cstr("path", path), log_cstr("error", uv_strerror(status)));
     } else {
         LOG(LOG_WARN, "recorder", "a recording was kept", log_cstr("reason", reason),
             log_cstr("path", path));
