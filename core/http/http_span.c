@@ -26,7 +26,7 @@ static bool has_failed(const struct http_request *req)
 static bool has_held(const struct task_trail *trail, uint64_t now_ns, uint64_t hold_ns)
 {
     uint64_t since_ns = trail->facts.start_ns;
-    bool is_running = true;
+    bool is_running = task_trail_first(trail) == task_state_running;
     for (uint32_t i = 0; i < trail->change_count; i++) {
         const struct task_change *change = &trail->changes[i];
         if (task_is_note(change)) {

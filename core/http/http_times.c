@@ -35,11 +35,11 @@ struct http_times http_times_get(const struct http_request *req, uint64_t now_ns
 {
     struct http_times times = {0};
     struct task_trail trail;
-    const char *state = task_state_running;
     uint64_t since_ns = req->task.start_ns;
     if (req->task.slot == TASK_NO_SLOT || !task_slots_copy_trail(req->task.slot, &trail)) {
         return times;
     }
+    const char *state = task_trail_first(&trail);
     for (uint32_t i = 0; i < trail.change_count; i++) {
         if (!task_is_note(&trail.changes[i])) {
             *sum_of(&times, state) += clock_elapsed_ns(since_ns, trail.changes[i].when_ns);

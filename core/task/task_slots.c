@@ -425,6 +425,11 @@ bool task_slots_copy_trail(uint32_t index, struct task_trail *ret_trail)
     return copy_slot(index, &ret_trail->facts, ret_trail);
 }
 
+const char *task_trail_first(const struct task_trail *trail)
+{
+    return trail->facts.handler == NULL ? task_state_receiving : task_state_running;
+}
+
 void task_slots_copy_ids(uint32_t index, uint64_t id, struct trace_ids *ret_ids)
 {
     *ret_ids = (struct trace_ids){0};

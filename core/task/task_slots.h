@@ -93,7 +93,8 @@ struct task_change {
 };
 
 /* A copy of a task with its trail: its changes from its start on. Until the first change the task
- * is received and run; the state of the last change lasts, unless later ones were lost. */
+ * is in the state of task_trail_first; that of the last change lasts, unless later ones were
+ * lost. */
 struct task_trail {
     struct task_facts facts;
     struct task_span span;
@@ -101,6 +102,10 @@ struct task_trail {
     uint32_t lost_count;   /* later ones, for which there was no room */
     struct task_change changes[TASK_CHANGES_MAX];
 };
+
+/* task_trail_first is the state that a trail begins with: a task is received and run at once, or
+ * has had no callback yet. */
+const char *task_trail_first(const struct task_trail *trail);
 
 /* task_slots_thread finds or makes the calling thread's task_thread; NULL when memory is
  * missing. */

@@ -124,6 +124,19 @@ def test_a_victim_knows_its_culprit(server):
         assert seconds >= share * waited_us / 1e6, name
 
 
+def test_a_body_that_does_not_come_is_no_time_that_a_handler_ran(start_server):
+    server = start_server({"SLOW_REQUEST_MS": "100"})
+    with Peer(server) as peer:
+        peer.send(request("/test/echo", "Transfer-Encoding: chunked", method="POST"))
+        parts = wait_until(lambda: [part for one in look(server)["in_flight"] for part in one["parts"]
+                                    if part["duration_us"] > 100_000], "the request")
+        peer.send(b"no size\r\n")
+        assert peer.answer().status == 400
+    [one] = wait_until(lambda: look(server)["slowest"], "the request that has ended")
+    assert [part["state"] for part in parts + one["parts"]] == ["receive"] * 2 and one["status"] == 400
+    assert " running_us=0 " in server.wait_line("slow request")
+
+
 def test_in_flight_while_the_loop_is_held(server):
     with Peer(server) as waiting:
         waiting.send(request("/test/sleep?ms=60000"))

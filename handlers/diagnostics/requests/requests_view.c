@@ -33,7 +33,7 @@ static void find_parts(struct requests_item *item)
 {
     const struct task_trail *trail = &item->record.trail;
     item->parts[0] =
-        (struct requests_part){.start_ns = trail->facts.start_ns, .state = task_state_running};
+        (struct requests_part){.start_ns = trail->facts.start_ns, .state = task_trail_first(trail)};
     item->part_count = 1;
     for (uint32_t i = 0; i < trail->change_count; i++) {
         if (!task_is_note(&trail->changes[i])) {
