@@ -47,7 +47,9 @@ void arena_deinit(struct arena *a);
 MUST_USE void *arena_alloc(struct arena *a, size_t size);
 
 /* arena_give_back frees what arena_alloc has returned before, where it has a block for itself: big
- * pieces that are needed for a while. Small ones stay until arena_reset. */
+ * pieces that are needed for a while. Small ones, up to ARENA_BLOCK_BYTES, stay until arena_reset.
+ *
+ * It looks through all blocks: do not call it for small ones of which there may be many. */
 void arena_give_back(struct arena *a, void *memory);
 
 /* arena_copy copies `s` into the arena and adds a NUL behind it.

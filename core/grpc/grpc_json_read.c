@@ -242,8 +242,11 @@ static bool grow(struct grpc_json *in, struct items *items, size_t item_bytes)
         return find_no_memory(in);
     }
     if (items->count > 0) {
-        memcpy(list, items->list, items->count * item_bytes);
-        arena_give_back(in->arena, items->list);
+        const size_t used_bytes = items->count * item_bytes;
+        memcpy(list, items->list, used_bytes);
+        if (used_bytes > ARENA_BLOCK_BYTES) { /* looking for a smaller one would be in vain */
+            arena_give_back(in->arena, items->list);
+        }
     }
     items->list = list;
     items->cap = cap;
