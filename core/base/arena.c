@@ -95,6 +95,7 @@ static struct arena_block *make_block(struct arena *a, size_t size_bytes,
 static bool add_block(struct arena *a, size_t size)
 {
     if (size > a->max_bytes - a->used_bytes) {
+        a->is_exceeded = true;
         return false;
     }
     struct arena_block *block = make_block(a, block_bytes(a, size), QUOTA_NORMAL);
@@ -114,6 +115,7 @@ void *arena_alloc(struct arena *a, size_t size)
 {
     const size_t align = alignof(max_align_t);
     if (size > a->max_bytes || size > SIZE_MAX - align) {
+        a->is_exceeded = true;
         return NULL;
     }
     /* nothing is a wish too: it gets bytes of its own, for NULL means failure */

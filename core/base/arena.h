@@ -24,6 +24,7 @@ struct arena {
     char *end;
     size_t used_bytes; /* allocated blocks, against max_bytes */
     size_t max_bytes;
+    bool is_exceeded;    /* an allocation failed because of max_bytes */
     struct quota *quota; /* that blocks are charged to; NULL for none */
 };
 

@@ -154,7 +154,8 @@ MUST_USE int grpc_mount(struct grpc *grpc, struct router *router);
  * of their names. GET and DELETE take other fields from the query; POST, PUT and PATCH have a body,
  * application/json, which may be empty. A field is given once. The answer is 200 with the message
  * in JSON, with what grpc_add_header added; trailers are left out. An error is problem details,
- * with the status of HTTP that stands for its code (grpc_code_http), and the code's name. The
+ * with the status of HTTP that stands for its code (grpc_code_http) unless the grpc_status names
+ * another, and the code's name. The
  * handler, the interceptors and the metrics see a call like any other; metadata are the fields of
  * the request, with grpc-timeout.
  *

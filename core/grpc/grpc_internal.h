@@ -20,7 +20,8 @@
 #define GRPC_PURGE_BYTES      (4u << 20) /* after a message that took more, free pages go back */
 
 /* The status of a call whose message cannot be sent. */
-#define GRPC_SEND_FAILED GRPC_STATUS(GRPC_RESOURCE_EXHAUSTED, "the answer cannot be sent")
+#define GRPC_SEND_FAILED                                                                           \
+    ((struct grpc_status){GRPC_RESOURCE_EXHAUSTED, STR("the answer cannot be sent"), NULL, 503})
 
 /* A method that is served, or the entry for all that are not. */
 struct grpc_entry {

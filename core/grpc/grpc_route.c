@@ -60,10 +60,11 @@ static int pack(struct grpc_call *call, const ProtobufCMessage *message, struct 
     return packed->len > grpc_max_sent(call) ? UV_EMSGSIZE : 0;
 }
 
-/* make_problem appends a status's problem details, in the request's arena.
+/* make_problem makes a status's problem details, in the request's arena.
  *
  * Returns: an empty view when memory is missing. */
-static struct str make_problem(struct http_request *req, const struct grpc_status *status)
+static struct str make_problem(struct http_request *req, const struct grpc_status *status,
+                               int http_status)
 {
     struct buf json;
     struct str detail;
@@ -71,7 +72,7 @@ static struct str make_problem(struct http_request *req, const struct grpc_statu
     const bool has_detail =
         status->message.len > 0 && arena_copy(&req->arena, status->message, &detail);
     const struct problem problem = {
-        .status = grpc_code_http(status->code),
+        .status = http_status,
         .detail = has_detail ? detail.ptr : NULL,
         .code = grpc_code_name(status->code),
     };
@@ -89,13 +90,13 @@ static void describe(struct grpc_call *call, const struct grpc_status *status,
                      struct http_header *own, struct http_response *ret_response)
 {
     struct grpc_fields fields = grpc_with_room(&call->headers, own);
-    const int http_status = grpc_code_http(status->code);
+    const int http_status = status->http != 0 ? status->http : grpc_code_http(status->code);
     if (http_status == 401) {
         grpc_put(&fields, STR("WWW-Authenticate"), STR("Bearer realm=\"toq\""));
     } else if (http_status == 429 || http_status == 503) {
         grpc_put(&fields, STR("Retry-After"), STR("1"));
     }
-    const struct str body = make_problem(call->req, status);
+    const struct str body = make_problem(call->req, status, http_status);
     *ret_response = (struct http_response){
         .status = http_status,
         .content_type = body.len == 0 ? NULL : "application/problem+json",
@@ -204,6 +205,9 @@ static int check(const struct grpc_call *call, uint64_t *ret_timeout_ns, const c
     return 0;
 }
 
+static const struct grpc_status too_big = {
+    GRPC_RESOURCE_EXHAUSTED, STR("the message takes more memory than the limit"), NULL, 413};
+
 /* run gives a call with its message to the handler, or ends it. */
 static void run(struct grpc_call *call)
 {
@@ -216,7 +220,7 @@ static void run(struct grpc_call *call)
         call->request = in.message;
         grpc_call_run(call);
     } else if (in.is_full) {
-        grpc_end(call, grpc_status_of(UV_ENOMEM));
+        grpc_end(call, in.arena->is_exceeded ? too_big : grpc_status_of(UV_ENOMEM));
     } else {
         grpc_end(call, (struct grpc_status){GRPC_INVALID_ARGUMENT, str_from(in.wrong), NULL});
     }

@@ -38,6 +38,7 @@ struct grpc_status {
     enum grpc_code code;
     struct str message;                     /* UTF-8; other bytes become U+FFFD */
     const struct ProtobufCMessage *details; /* NULL: none */
+    int http;                               /* of a route of HTTP; 0: grpc_code_http */
 };
 
 /* GRPC_STATUS makes a status with a literal for its message. */

@@ -2,6 +2,7 @@
 """Unary methods of gRPC as routes of HTTP, with their messages in JSON."""
 
 import base64
+import errno
 import json
 import signal
 
@@ -166,8 +167,8 @@ def test_a_body_whose_message_would_be_huge(start_server):
     server = start_server({"GRPC_MAX_RECEIVE_BYTES": 100_000})
     with Peer(server) as peer:
         answer = post(peer, KIND, b'{"inners":[' + b",".join([b'{"again":{}}'] * 7000) + b"]}")
-        assert problem(answer, 429, "RESOURCE_EXHAUSTED") == "out of memory"
-        assert answer["Retry-After"] == "1"
+        assert problem(answer, 413, "RESOURCE_EXHAUSTED") == "the message takes more memory than the limit"
+        assert answer["Retry-After"] is None
         assert post(peer, KIND, {"numbers": list(range(10_000))}).status == 200
 
 
@@ -218,6 +219,16 @@ def test_an_interceptor(peer):
 def test_statuses(peer, code, name, status):
     answer = post(peer, CALL, {"code": code, "message": "ação"})
     assert problem(answer, status, name) == "ação"
+    assert answer["Retry-After"] == ("1" if status in (429, 503) else None)
+
+
+@pytest.mark.parametrize("error, status, name, detail", [
+    (errno.ENOMEM, 503, "RESOURCE_EXHAUSTED", "out of memory"), (errno.EBUSY, 503, "RESOURCE_EXHAUSTED", "the server is busy"),
+    (errno.EMSGSIZE, 429, "RESOURCE_EXHAUSTED", "more than the limit"), (errno.ENOENT, 404, "NOT_FOUND", "not found")])
+def test_errors(peer, error, status, name, detail):
+    """What the server lacks is 503, as on every route of HTTP."""
+    answer = post(peer, CALL, {"code": error, "is_error": True})
+    assert problem(answer, status, name) == detail
     assert answer["Retry-After"] == ("1" if status in (429, 503) else None)
 
 
