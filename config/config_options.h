@@ -37,8 +37,9 @@ struct config_option {
     const char *value_prod; /* the default in production; NULL: the same */
     uint64_t min;
     uint64_t max;
-    const char *unit;           /* of a number */
-    const char *zero;           /* what 0 does to a number; NULL: nothing of its own */
+    const char *unit;           /* of a number, which has one: "milliseconds" */
+    const char *zero;           /* what 0 does to a number, as "(0 ...)": "sets no limit"; NULL:
+                                   nothing of its own */
     const char *const *choices; /* NULL-terminated */
 };
 

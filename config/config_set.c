@@ -17,6 +17,7 @@ void config_set_add(struct config_set *set, const struct config_option *options,
         struct config_name taken;
         REQUIRE(set->count < CONFIG_OPTIONS_MAX);
         REQUIRE(strlen(options[i].name) <= NAME_MAX_BYTES);
+        REQUIRE(options[i].kind != CONFIG_NUMBER || options[i].unit != NULL);
         REQUIRE(!config_set_find(set, str_from(options[i].name), &taken));
         set->entries[set->count++] = (struct config_entry){&options[i], values};
     }

@@ -55,24 +55,29 @@ static void handle_get(struct http_request *req, void *arg)
     cached_ask(&visits->cached, http_ref(req), &value, on_read, req);
 }
 
-static void on_added(void *arg, const struct sql_result *result)
+static void on_forgotten(void *arg)
+{
+    http_respond_text(arg, 200, "visited\n");
+}
+
+static void on_added(void *arg, int status)
 {
     struct http_request *req = arg;
     const struct visits *visits = req->route->arg;
-    /* after a failure, too: nobody knows what was done */
-    cached_forget(&visits->cached, req->params[0]);
-    if (result->status < 0) {
-        http_fail(req, result->status);
+    if (status < 0) {
+        cached_forget(&visits->cached, req->params[0]); /* nobody knows what was done */
+        http_fail(req, status);
         return;
     }
-    http_respond_text(req, 200, "visited\n");
+    cached_forget_then(&visits->cached, http_ref(req), req->params[0], on_forgotten, req);
 }
 
 static void handle_post(struct http_request *req, void *arg)
 {
     const struct visits *visits = arg;
-    sql_ask(visits->cached.sql, http_ref(req),
-            &SQL_STATEMENT("visits.add", TEXT_ADD, sql_text(req->params[0])), on_added, req);
+    const struct sql_steps add =
+        SQL_STEPS({.statement = SQL_STATEMENT("visits.add", TEXT_ADD, sql_text(req->params[0]))});
+    sql_tx_steps(visits->cached.sql, http_ref(req), &add, on_added, req);
 }
 
 static int open_module(void *state, const struct app_context *context)

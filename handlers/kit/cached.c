@@ -153,16 +153,70 @@ void cached_ask(const struct cached *cached, struct task_ref ref, const struct c
     http_release(req);
 }
 
-void cached_forget(const struct cached *cached, struct str name)
+/* --- writes --- */
+
+/* What goes on when a value is forgotten, in its request's arena. */
+struct cached_forgetting {
+    cached_forgotten_fn then;
+    void *arg;
+};
+
+static void on_forgotten(void *arg, int status, const struct redis_reply *reply)
+{
+    const struct cached_forgetting *forgetting = arg;
+    (void)status; /* without Redis the older value lasts for the rest of ttl_ms: see the head */
+    (void)reply;
+    forgetting->then(forgetting->arg);
+}
+
+/* forget leaves a fence. forgetting: who waits for it; NULL: nobody.
+ *
+ * Returns: whether on_forgotten will run. */
+static bool forget(const struct cached *cached, struct task_ref ref, struct str name,
+                   struct cached_forgetting *forgetting)
 {
     char fence[FENCE_BYTES] = {FENCE};
     const struct str text = {fence, 1 + str_format_u64(fence + 1, random_u64())};
     struct arena arena;
     struct str key;
     arena_init(&arena, NAME_ARENA_BYTES);
-    if (cached->ttl_ms > 0 && name_join(&arena, cached->prefix, name, &key)) {
-        redis_tell(cached->redis,
-                   &REDIS_COMMAND(STR("SET"), key, text, STR("PX"), STR_U64(cached->ttl_ms)));
+    const bool is_kept = cached->ttl_ms > 0 && name_join(&arena, cached->prefix, name, &key);
+    if (is_kept) {
+        struct redis_command command =
+            REDIS_COMMAND(STR("SET"), key, text, STR("PX"), STR_U64(cached->ttl_ms));
+        command.timeout_ms = cached->timeout_ms;
+        if (forgetting == NULL) {
+            redis_tell(cached->redis, &command);
+        } else {
+            redis_ask(cached->redis, ref, &command, on_forgotten, forgetting);
+        }
     }
     arena_deinit(&arena);
+    return is_kept && forgetting != NULL;
+}
+
+void cached_forget(const struct cached *cached, struct str name)
+{
+    (void)forget(cached, (struct task_ref){0}, name, NULL);
+}
+
+void cached_forget_then(const struct cached *cached, struct task_ref ref, struct str name,
+                        cached_forgotten_fn then, void *arg)
+{
+    struct http_request *req = http_from_ref(ref);
+    const bool is_awaited = req != NULL && !http_is_cancelled(req);
+    struct cached_forgetting *forgetting =
+        is_awaited ? arena_alloc(&req->arena, sizeof(*forgetting)) : NULL;
+    if (forgetting != NULL) {
+        *forgetting = (struct cached_forgetting){then, arg};
+    }
+    const bool is_asked = forget(cached, ref, name, forgetting);
+    if (is_awaited && forgetting == NULL) {
+        task_cancel(&req->task, UV_ENOMEM);
+    } else if (!is_asked) {
+        then(arg); /* nothing is kept, or the client has left */
+    }
+    if (req != NULL) {
+        http_release(req);
+    }
 }

@@ -9,7 +9,7 @@
  *                on_read, req);
  *
  * Flow:    cached_ask -> GET -> on_done; or else -> the statement -> a script that puts it there ->
- *          on_done. A write: its statement or its transaction -> cached_forget
+ *          on_done. A write: its transaction -> cached_forget_then -> then -> the answer
  * Age:     a value is no older than ttl_ms, by the clocks of this machine and of Redis, which are
  *          to agree. Once Redis has carried cached_forget out, it gives nothing that is older: what
  *          a read finds that began before is not put there.
@@ -56,8 +56,24 @@ typedef void (*cached_fn)(void *arg, int status, struct str value);
 void cached_ask(const struct cached *cached, struct task_ref ref, const struct cached_value *value,
                 cached_fn on_done, void *arg);
 
-/* cached_forget says that a value may have changed: after each write that succeeded, and after one
- * of which nobody knows (UV_ECONNRESET, UV_ETIMEDOUT, UV_ECANCELED). */
+/* cached_forget says that a value may have changed, when nobody waits to hear that it is forgotten:
+ * after a write that failed, of which nobody knows (UV_ECONNRESET, UV_ETIMEDOUT, UV_ECANCELED). */
 void cached_forget(const struct cached *cached, struct str name);
+
+/* A cached_forgotten_fn goes on after a write, once. */
+typedef void (*cached_forgotten_fn)(void *arg);
+
+/* cached_forget_then says that a value has changed, and runs `then` once Redis has carried
+ * that out, or cannot: a write that is answered in there is seen by all who read after it, also at
+ * other processes. `then` runs exactly once, perhaps inside; not when memory is missing for it, and
+ * the request is cancelled instead.
+ *
+ * A write whose client may leave is a transaction (sql_tx_steps), also with one statement: of a
+ * sql_ask that was cancelled nobody knows when it is done, so it could come after this.
+ *
+ * ref: http_ref's or grpc_ref's.
+ */
+void cached_forget_then(const struct cached *cached, struct task_ref ref, struct str name,
+                        cached_forgotten_fn then, void *arg);
 
 #endif

@@ -44,7 +44,7 @@ def applied(services):
 def test_an_empty_database(empty, server_binary, start_server):
     done = migrate(server_binary, empty.variables)
     assert done.returncode == 0
-    assert re.fullmatch(r"toq: .*applied: [1-9]\d*; listings has [1-9]\d*\n", done.stdout)
+    assert re.fullmatch(r"toq: .*applied: [1-9]\d*; listings has [1-9]\d*(, .*)?\n", done.stdout)
     assert "listings" in schema(empty)
     with Api(start_server(empty.variables, binary=server_binary)) as client:
         made = client.create()
@@ -59,7 +59,7 @@ def test_again_changes_nothing(empty, server_binary, start_server):
         for _ in range(2):
             done = migrate(server_binary, empty.variables)
             assert done.returncode == 0
-            assert re.fullmatch(r"toq: .*applied: 0; listings has [1-9]\d*\n", done.stdout)
+            assert re.fullmatch(r"toq: .*applied: 0; listings has [1-9]\d*(, .*)?\n", done.stdout)
             assert (schema(empty), applied(empty)) == before
         assert client.page()["items"] == [made]
 
@@ -76,7 +76,7 @@ def migrate_at_once(services, server_binary, count):
 
 def test_several_at_once(empty, server_binary):
     migrate_at_once(empty, server_binary, 4)
-    steps = [row[:2] for row in applied(empty)]
+    steps = [row[:2] for row in applied(empty) if row[0] == "listings"]
     assert steps == [("listings", number) for number in range(1, len(steps) + 1)]
     assert "listings" in schema(empty)
 
@@ -102,18 +102,19 @@ def test_an_older_server_leaves_a_newer_schema_alone(empty, server_binary, start
 
 def test_a_database_from_before_modules_had_numbers(empty, server_binary, start_server):
     """It has its tables, rows in them and the numbers of its steps, all in one row. Nothing of it is made anew, by four
-    at once, and servers go on with it."""
+    at once, and servers go on with it. Modules that came later have their steps again, which do no harm."""
     assert migrate(server_binary, empty.variables).returncode == 0
     with Api(start_server(empty.variables, binary=server_binary)) as client:
         made = client.create()
         empty.query("CREATE TABLE schema_migrations (version INT UNSIGNED NOT NULL PRIMARY KEY,"
                     " applied_at DATETIME(6) NOT NULL) ENGINE=InnoDB")
-        empty.query("INSERT INTO schema_migrations SELECT step, '2020-02-02' FROM schema_steps")
+        empty.query("INSERT INTO schema_migrations SELECT step, '2020-02-02' FROM schema_steps"
+                    " WHERE module = 'listings'")
         empty.query("DROP TABLE schema_steps")
         before = schema(empty)
         for done in migrate_at_once(empty, server_binary, 4):
-            assert re.fullmatch(r"toq: .*applied: 0; listings has 5\n", done)
-        steps = [(module, number, at.year) for module, number, at in applied(empty)]
+            assert re.fullmatch(r"toq: .*applied: \d+; listings has 5(, .*)?\n", done)
+        steps = [(module, number, at.year) for module, number, at in applied(empty) if module == "listings"]
         assert steps == [("listings", number, 2020) for number in range(1, 6)]
         after = schema(empty)
         assert after.pop("schema_steps") and after == before

@@ -72,14 +72,14 @@ static void handle_weigh(struct grpc_call *call, const ProtobufCMessage *message
             call);
 }
 
-static void on_put(void *arg, const struct sql_result *result)
+static void on_put(void *arg, int status)
 {
     struct grpc_call *call = arg;
     const struct parcels *parcels = grpc_arg(call);
     const put_request *request = (const put_request *)grpc_message(call);
     const Toq__Parcels__V1__PutReply reply = TOQ__PARCELS__V1__PUT_REPLY__INIT;
-    if (result->status < 0) {
-        grpc_fail(call, result->status);
+    if (status < 0) {
+        grpc_fail(call, status);
         return;
     }
     watch_publish(parcels->context, NEWS, GRPC_TEXT(request->place), STR("in"));
@@ -94,10 +94,12 @@ static void handle_put(struct grpc_call *call, const ProtobufCMessage *message, 
         grpc_end(call, GRPC_STATUS(GRPC_INVALID_ARGUMENT, "weight_g: over PARCELS_MAX_WEIGHT_G"));
         return;
     }
-    sql_ask(parcels->context->sql, grpc_ref(call),
-            &SQL_STATEMENT("parcels.add", "INSERT INTO parcels (place, weight_g) VALUES (?, ?)",
-                           sql_text(GRPC_TEXT(request->place)), sql_u64(request->weight_g)),
-            on_put, call);
+    /* a transaction: its end is told, and so its news, even if the client has left meanwhile */
+    const struct sql_steps add =
+        SQL_STEPS({.statement = SQL_STATEMENT(
+                       "parcels.add", "INSERT INTO parcels (place, weight_g) VALUES (?, ?)",
+                       sql_text(GRPC_TEXT(request->place)), sql_u64(request->weight_g))});
+    sql_tx_steps(parcels->context->sql, grpc_ref(call), &add, on_put, call);
 }
 
 /* --- HTTP alone: the oldest parcel goes --- */

@@ -89,6 +89,7 @@ static const struct config_option options_a[] = {
      .kind = CONFIG_NUMBER,
      .offset = offsetof(struct state_a, number),
      .value = "7",
+     .unit = "things",
      .min = 1,
      .max = 9,
      .help = "a number"},

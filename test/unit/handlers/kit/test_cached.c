@@ -120,6 +120,46 @@ static void test_a_value_is_kept_until_it_is_forgotten(void **state)
     read_as(NUMBER, 1, "11");
 }
 
+static void on_forgotten(void *arg)
+{
+    ((struct reading *)arg)->done_count++;
+}
+
+static void forget_then(struct reading *asked)
+{
+    *asked = (struct reading){0};
+    cached_forget_then(&cached, task_make_ref(&req.task), STR("test"), on_forgotten, asked);
+}
+
+static void test_who_forgets_goes_on_when_redis_has(void **state)
+{
+    (void)state;
+    struct reading asked;
+    read_as(NUMBER, 1, "10");
+    forget_then(&asked);
+    assert_int_equal(asked.done_count, 0);
+    assert_string_equal(req.task.state, "redis");
+    wait_for(&asked);
+    assert_int_equal(kept_text().ptr[0], 'f');
+    read_as(NUMBER, 1, "10");
+    cached.ttl_ms = 0; /* nothing is kept */
+    forget_then(&asked);
+    assert_int_equal(asked.done_count, 1);
+}
+
+static void test_what_a_client_that_has_left_wrote_is_forgotten(void **state)
+{
+    (void)state;
+    struct reading asked;
+    read_as(NUMBER, 1, "10");
+    req.life = HTTP_CANCELLED;
+    forget_then(&asked);
+    assert_int_equal(asked.done_count, 1);
+    while (kept_text().ptr[0] != 'f') {
+        rig_turn(&rig);
+    }
+}
+
 static void test_numbers_and_texts(void **state)
 {
     static const struct {
@@ -269,6 +309,9 @@ static void test_without_redis_mysql_is_asked_each_time(void **state)
     mariadb_execute(&db, "UPDATE t SET v = 11");
     cached_forget(&cached, STR("test")); /* in vain */
     read_as(NUMBER, 1, "11");
+    struct reading asked;
+    forget_then(&asked); /* in vain, and it goes on */
+    wait_for(&asked);
 }
 
 static void test_a_cancel_gives_it_up(void **state)
@@ -302,6 +345,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_value_is_kept_until_it_is_forgotten),
+        TEST(test_who_forgets_goes_on_when_redis_has),
+        TEST(test_what_a_client_that_has_left_wrote_is_forgotten),
         TEST(test_numbers_and_texts),
         TEST(test_a_row_that_is_missing),
         TEST(test_what_is_no_value),
