@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "core/base/utf8.h"
 #include "core/grpc/grpc_json.h"
 #include "core/grpc/grpc_json_scalar.h"
 #include "core/grpc/grpc_json_time.h"
@@ -191,10 +192,10 @@ static bool mark(struct grpc_json *in, const struct object *object)
 }
 
 static bool set_scalar(struct grpc_json *in, const struct object *object,
-                       const struct json_value *value, bool is_plain, void *place)
+                       const struct json_value *value, void *place)
 {
     const char *wrong = NULL;
-    if (grpc_json_scalar_set(in->arena, object->field, value, is_plain, place, &wrong)) {
+    if (grpc_json_scalar_set(in->arena, object->field, value, place, &wrong)) {
         return true;
     }
     return wrong == NULL ? find_no_memory(in) : refuse(in, object, wrong);
@@ -204,15 +205,29 @@ static bool set_scalar(struct grpc_json *in, const struct object *object,
 
 static bool read_members(struct grpc_json *in, struct object *object);
 
-/* read_element reads a value that is not null, of a field or of an element of it.
- *
- * is_plain: as grpc_json_scalar_set. */
+/* read_json reads a value, a string without its escapes. */
+static bool read_json(struct grpc_json *in, struct json_value *value)
+{
+    if (!json_read(&in->json, value)) {
+        return refuse_json(in);
+    }
+    if (value->type == JSON_STRING && json_has_escapes(value->raw)) {
+        char *out = arena_alloc(in->arena, value->raw.len);
+        if (out == NULL) {
+            return find_no_memory(in);
+        }
+        value->raw = (struct str){out, json_unescape(value->raw, out, value->raw.len)};
+    }
+    return true;
+}
+
+/* read_element reads a value that is not null, of a field or of an element of it. */
 static bool read_element(struct grpc_json *in, const struct object *object,
-                         const struct json_value *value, bool is_plain, void *place)
+                         const struct json_value *value, void *place)
 {
     const ProtobufCFieldDescriptor *field = object->field;
     if (field->type != PROTOBUF_C_TYPE_MESSAGE) {
-        return set_scalar(in, object, value, is_plain, place);
+        return set_scalar(in, object, value, place);
     }
     struct object inner = {.outer = object};
     if (!create(in, field->descriptor, &inner)) {
@@ -264,13 +279,13 @@ static bool read_list(struct grpc_json *in, struct object *object)
         if (items.count == items.cap && !grow(in, &items, item_bytes)) {
             return false;
         }
-        if (!json_read(&in->json, &value)) {
-            return refuse_json(in);
+        if (!read_json(in, &value)) {
+            return false;
         }
         if (value.type == JSON_NULL) {
             return refuse(in, object, "must not be null");
         }
-        if (!read_element(in, object, &value, false, items.list + items.count * item_bytes)) {
+        if (!read_element(in, object, &value, items.list + items.count * item_bytes)) {
             return false;
         }
         items.count++;
@@ -285,8 +300,8 @@ static bool read_list(struct grpc_json *in, struct object *object)
 static bool read_value(struct grpc_json *in, struct object *object)
 {
     struct json_value value;
-    if (!json_read(&in->json, &value)) {
-        return refuse_json(in);
+    if (!read_json(in, &value)) {
+        return false;
     }
     if (value.type == JSON_NULL) {
         return true;
@@ -296,7 +311,7 @@ static bool read_value(struct grpc_json *in, struct object *object)
                                         : refuse(in, object, "must be an array");
     }
     return mark(in, object) &&
-           read_element(in, object, &value, false, place_at(object, object->field->offset));
+           read_element(in, object, &value, place_at(object, object->field->offset));
 }
 
 static bool read_members(struct grpc_json *in, struct object *object)
@@ -348,6 +363,7 @@ static struct object outermost(const struct grpc_json *in)
 
 bool grpc_json_set(struct grpc_json *in, struct str name, struct str text)
 {
+    size_t count;
     struct object object = outermost(in);
     if (!choose(in, &object, name)) {
         return false;
@@ -355,9 +371,12 @@ bool grpc_json_set(struct grpc_json *in, struct str name, struct str text)
     if (!grpc_json_is_scalar(object.field)) {
         return refuse(in, &object, "cannot be given by a parameter");
     }
+    if (!utf8_count(text, &count)) {
+        return refuse(in, &object, "must be a text in UTF-8");
+    }
     const struct json_value value = grpc_json_scalar_of_text(object.field, text);
     return mark(in, &object) &&
-           read_element(in, &object, &value, true, place_at(&object, object.field->offset));
+           read_element(in, &object, &value, place_at(&object, object.field->offset));
 }
 
 bool grpc_json_read(struct grpc_json *in, struct str text)

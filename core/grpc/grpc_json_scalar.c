@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "core/base/base64.h"
-#include "core/base/utf8.h"
 
 #define REAL_BYTES  400              /* of a number with a fraction or an exponent */
 #define INTEGER_MAX 9007199254740992 /* 2^53: up to here each integer is a double */
@@ -237,30 +236,6 @@ static const char *set_enum(const ProtobufCEnumDescriptor *type, const struct js
 
 /* --- texts --- */
 
-/* read_text finds the text that a value is.
- *
- * Returns: as grpc_json_scalar_set. */
-static bool read_text(struct arena *arena, const struct json_value *value, bool is_plain,
-                      struct str *ret_text, const char **ret_wrong)
-{
-    size_t count;
-    if (value->type != JSON_STRING) {
-        *ret_wrong = "must be a text";
-        return false;
-    }
-    if (is_plain && !utf8_count(value->raw, &count)) {
-        *ret_wrong = "must be a text in UTF-8";
-        return false;
-    }
-    *ret_text = value->raw;
-    if (is_plain || !json_has_escapes(value->raw)) {
-        return true;
-    }
-    char *out = arena_alloc(arena, value->raw.len);
-    *ret_text = (struct str){out, out == NULL ? 0 : json_unescape(value->raw, out, value->raw.len)};
-    return out != NULL;
-}
-
 static bool set_text(struct arena *arena, ProtobufCType type, struct str text, void *place)
 {
     if (type == PROTOBUF_C_TYPE_BYTES) {
@@ -274,21 +249,27 @@ static bool set_text(struct arena *arena, ProtobufCType type, struct str text, v
     return is_copied;
 }
 
-static bool is_base64(struct str text, enum base64_form *ret_form)
+/* is_base64 finds the form of a text; of BASE64_URL, which has no padding, it takes that off. */
+static bool is_base64(struct str *text, enum base64_form *ret_form)
 {
     *ret_form = BASE64_STANDARD;
-    if (base64_is_valid(BASE64_STANDARD, text)) {
+    if (base64_is_valid(BASE64_STANDARD, *text)) {
         return true;
     }
     *ret_form = BASE64_URL;
-    return base64_is_valid(BASE64_URL, text);
+    if (text->len > 0 && text->len % 4 == 0) {
+        for (int i = 0; i < 2 && text->ptr[text->len - 1] == '='; i++) {
+            text->len--;
+        }
+    }
+    return base64_is_valid(BASE64_URL, *text);
 }
 
 static bool set_bytes(struct arena *arena, struct str text, void *place, const char **ret_wrong)
 {
     enum base64_form form;
     size_t len;
-    if (!is_base64(text, &form)) {
+    if (!is_base64(&text, &form)) {
         *ret_wrong = "must be base64";
         return false;
     }
@@ -332,18 +313,17 @@ static const char *set_plain(const ProtobufCFieldDescriptor *field, const struct
 }
 
 bool grpc_json_scalar_set(struct arena *arena, const ProtobufCFieldDescriptor *field,
-                          const struct json_value *value, bool is_plain, void *place,
-                          const char **ret_wrong)
+                          const struct json_value *value, void *place, const char **ret_wrong)
 {
-    struct str text;
     if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_BYTES) {
         const char *wrong = set_plain(field, value, place);
         *ret_wrong = wrong == NULL ? *ret_wrong : wrong;
         return wrong == NULL;
     }
-    if (!read_text(arena, value, is_plain, &text, ret_wrong)) {
+    if (value->type != JSON_STRING) {
+        *ret_wrong = "must be a text";
         return false;
     }
-    return is_text(field) ? set_text(arena, field->type, text, place)
-                          : set_bytes(arena, text, place, ret_wrong);
+    return is_text(field) ? set_text(arena, field->type, value->raw, place)
+                          : set_bytes(arena, value->raw, place, ret_wrong);
 }

@@ -20,13 +20,13 @@ struct json_value grpc_json_scalar_of_text(const ProtobufCFieldDescriptor *field
 
 /* grpc_json_scalar_set stores a value in a field that is no message.
  *
- * is_plain:  value->raw of a text has no escapes, and may not be UTF-8.
+ * value:     a text has no escapes, and is UTF-8.
  * place:     of grpc_json_scalar_bytes.
  * ret_wrong: what the field takes, a literal; untouched when memory is missing.
  * Returns:   true; false with *ret_wrong set, or when memory is missing.
  */
 MUST_USE bool grpc_json_scalar_set(struct arena *arena, const ProtobufCFieldDescriptor *field,
-                                   const struct json_value *value, bool is_plain, void *place,
+                                   const struct json_value *value, void *place,
                                    const char **ret_wrong);
 
 #endif

@@ -42,6 +42,8 @@ static void write_real(struct buf *out, double value, bool is_float)
         buf_append_cstr(out, isnan(value) ? "\"NaN\""
                              : value > 0  ? "\"Infinity\""
                                           : "\"-Infinity\"");
+    } else if (value == 0 && signbit(value)) {
+        buf_append_cstr(out, "-0.0"); /* not "-0": some read that as an integer */
     } else if (is_float) {
         write_float(out, (float)value);
     } else {
