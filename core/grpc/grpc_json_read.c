@@ -105,25 +105,21 @@ static bool create(struct grpc_json *in, const ProtobufCMessageDescriptor *type,
     return true;
 }
 
-/* to_snake writes a name in lowerCamelCase as .proto files have it: "userId" as "user_id".
- *
- * out: NAME_BYTES.
- * Returns: whether it fits. */
-static bool to_snake(struct str name, char *out)
+/* is_camel tells whether a name is a field's in lowerCamelCase: "userId" of "user_id", "line2" of
+ * "line_2". */
+static bool is_camel(struct str name, const char *field)
 {
-    size_t len = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        const bool is_upper = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z';
-        if (len + 2 >= NAME_BYTES || name.ptr[i] == '\0') {
+    size_t at = 0;
+    for (const char *c = field; *c != '\0'; c++) {
+        const bool is_upper = c > field && c[-1] == '_' && *c >= 'a' && *c <= 'z';
+        if (*c == '_') {
+            continue;
+        }
+        if (at == name.len || name.ptr[at++] != (is_upper ? *c - 'a' + 'A' : *c)) {
             return false;
         }
-        if (is_upper) {
-            out[len++] = '_';
-        }
-        out[len++] = (char)(is_upper ? name.ptr[i] - 'A' + 'a' : name.ptr[i]);
     }
-    out[len] = '\0';
-    return true;
+    return at == name.len;
 }
 
 const ProtobufCFieldDescriptor *grpc_json_find(const ProtobufCMessageDescriptor *type,
@@ -136,8 +132,8 @@ const ProtobufCFieldDescriptor *grpc_json_find(const ProtobufCMessageDescriptor 
     *str_put(text, name) = '\0';
     const ProtobufCFieldDescriptor *field =
         protobuf_c_message_descriptor_get_field_by_name(type, text);
-    if (field == NULL && to_snake(name, text)) {
-        field = protobuf_c_message_descriptor_get_field_by_name(type, text);
+    for (unsigned i = 0; field == NULL && i < type->n_fields; i++) {
+        field = is_camel(name, type->fields[i].name) ? &type->fields[i] : NULL;
     }
     return field;
 }

@@ -31,7 +31,7 @@ FULL = KINDS.Kinds(
     double_value=1e-300, bool_value=True, string_value="\"ação\"\n\u2028😈", bytes_value=bytes(range(256)), colour=KINDS.Kinds.BLUE,
     inner=KINDS.Kinds.Inner(name="a", again=KINDS.Kinds(texts=["b"])), number=2**64 - 1, texts=["", "x"], numbers=[0, 7],
     longs=[-1], time=Timestamp(seconds=1796137445, nanos=500_000_000), inners=[KINDS.Kinds.Inner(number=1), KINDS.Kinds.Inner()], colours=[0, 1, 7], pieces=[b"", b"\xff"],
-    flags=[True, False], reals=[0, 0.1, float("inf")])
+    flags=[True, False], reals=[0, 0.1, float("inf")], line_2="x")
 
 
 @pytest.fixture

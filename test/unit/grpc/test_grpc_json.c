@@ -175,6 +175,7 @@ static void test_what_is_read_otherwise(void **state)
         {"{\"float_value\":-1e-300}", "\"float_value\":-0.0"},
         {"{\"colour\":7}", "\"colour\":\"BLUE\""},
         {"{\"int32Value\":5}", "\"int32_value\":5"},
+        {"{\"line2\":\"x\"}", "\"line_2\":\"x\""},
         {"{\"string\\u005fvalue\":\"x\"}", "\"string_value\":\"x\""},
         {"{\"inner\":null,\"texts\":null,\"word\":null,\"number\":1}", "\"number\":\"1\""},
         {"{\"time\":\"2026-12-01T15:04:05.5-03:00\"}", "\"time\":\"2026-12-01T18:04:05.500Z\""},
@@ -286,6 +287,9 @@ static void test_names(void **state)
     assert_refused("{\"inner\":{\"nothing\":1}}", "inner.nothing: is not a field");
     assert_refused("{\"inners\":[{\"nothing\":1}]}", "inners[0].nothing: is not a field");
     assert_refused("{\"INT32_VALUE\":1}", "INT32_VALUE: is not a field");
+    assert_refused("{\"Int32Value\":1}", "Int32Value: is not a field");
+    assert_refused("{\"int32Valu\":1}", "int32Valu: is not a field");
+    assert_refused("{\"int32Values\":1}", "int32Values: is not a field");
     assert_refused("{\"int32_value\":1,\"int32_value\":1}", "int32_value: is given twice");
     assert_refused("{\"int32_value\":1,\"int32Value\":1}", "int32_value: is given twice");
     assert_refused("{\"texts\":[],\"texts\":[]}", "texts: is given twice");
