@@ -53,13 +53,24 @@ struct usage *usage_create(uv_loop_t *uv, usage_long_fn on_long)
 
 /* --- readings --- */
 
+/* sum_window: polls that slept for less than USAGE_LONG_NS are in there with their sleep, which is
+ * no CPU time. */
 static double sum_window(const struct usage *a, uint32_t label_count)
 {
     uint64_t ticks = 0;
     for (uint32_t i = 0; i < label_count; i++) {
         ticks += a->window[i];
     }
-    return to_ns(a, ticks);
+    return to_ns(a, ticks) - (double)a->slept_ns;
+}
+
+/* note_sleep notes the sleep of this turn's poll, once. idle_ns: uv_metrics_idle_time. */
+static void note_sleep(struct usage *a, uint64_t idle_ns)
+{
+    if (!a->is_sleep_known) {
+        a->is_sleep_known = true;
+        a->slept_ns += idle_ns - a->poll_idle_ns;
+    }
 }
 
 /* share_out divides the thread's CPU time since the last reading among the labels. The rest is the
@@ -72,6 +83,7 @@ static void share_out(struct usage *a, uint64_t used_ns)
         a->ns_per_tick * (known_ns > (double)used_ns ? (double)used_ns / known_ns : 1);
     uint64_t rest_ns = used_ns;
     a->window[LABEL_NONE] = 0;
+    a->slept_ns = 0;
     for (uint32_t i = LABEL_NONE + 1; i < label_count; i++) {
         if (a->window[i] > 0) {
             uint64_t ns = (uint64_t)((double)a->window[i] * scale);
@@ -133,6 +145,7 @@ void usage_start(struct usage *a)
     a->last_ticks = ticks_now();
     a->poll_ticks = a->last_ticks;
     a->poll_idle_ns = uv_metrics_idle_time(a->uv);
+    a->is_sleep_known = true;
     a->read_ticks = a->last_ticks;
     a->read_ns = clock_now_ns();
     memset(a->window, 0, sizeof(a->window));
@@ -155,12 +168,14 @@ static void count_long(struct usage *a, uint64_t ticks)
 {
     if (a->last_ticks - ticks == a->poll_ticks) {
         ticks = without_idle(a, ticks);
+        a->is_sleep_known = true;
         if (ticks < a->long_ticks) {
             a->window[a->label] += ticks;
             *a->cell += ticks;
             return;
         }
     }
+    note_sleep(a, uv_metrics_idle_time(a->uv));
     const uint64_t used_ns = read_clock(a);
     const double left_ns = (double)used_ns - sum_window(a, label_get_count());
     const uint64_t left_ticks = left_ns > 0 ? to_ticks(a, left_ns) : 0;
@@ -279,6 +294,8 @@ void usage_end_turn(struct usage *a, uint64_t idle_ns)
     }
     usage_count(a, LABEL_NONE, &a->rest);
     observe_ended(a);
+    note_sleep(a, idle_ns);
+    a->is_sleep_known = false;
     a->poll_ticks = a->last_ticks;
     a->poll_idle_ns = idle_ns;
     if (a->last_ticks - a->read_ticks >= a->long_ticks * (USAGE_WINDOW_NS / USAGE_LONG_NS)) {

@@ -58,6 +58,8 @@ struct usage {
     uint32_t ended_next;   /* the one whose answer is probably written next */
     uint64_t poll_ticks;   /* when this turn began to poll */
     uint64_t poll_idle_ns; /* uv_metrics_idle_time then */
+    bool is_sleep_known;   /* the sleep of that poll is in slept_ns, or was not counted */
+    uint64_t slept_ns;     /* of the ticks in `window` */
     uint64_t read_ticks;   /* when the thread's clock was read last ... */
     uint64_t read_ns;      /* ... clock_now_ns then ... */
     uint64_t cpu_ns;       /* ... and its value */

@@ -135,6 +135,39 @@ static void test_sum_is_the_thread(void **state)
     loop_destroy(loop);
 }
 
+/* Polls that sleep for a moment take nothing from the callbacks between them. */
+static void test_short_sleeps_are_no_cpu_time(void **state)
+{
+    (void)state;
+    struct loop *loop;
+    uint64_t cell = 0;
+    uint64_t idle_ns = 0;
+    uint64_t used_ns = 0;
+    const struct timespec moment = {.tv_nsec = 1000};
+    const uint32_t label = label_intern(STR("/moments"), "GET");
+    assert_int_equal(loop_create(&loop), 0);
+    struct usage *account = usage_create(loop_uv(loop), NULL);
+    assert_non_null(account);
+    usage_start(account);
+    while (used_ns < BURN_NS / 3) {
+        usage_end_turn(account, idle_ns);
+        const uint64_t slept_from_ns = clock_now_ns();
+        (void)nanosleep(&moment, NULL);
+        idle_ns += clock_now_ns() - slept_from_ns;
+        const uint64_t from_ns = usage_thread_ns();
+        (void)usage_switch(label, &cell);
+        while (usage_thread_ns() < from_ns + 15 * NS_PER_US) {
+            sink = sink * 31 + 7;
+        }
+        (void)usage_switch(LABEL_NONE, NULL);
+        used_ns += usage_thread_ns() - from_ns;
+    }
+    usage_stop();
+    assert_in_range(total_of("/moments"), used_ns * 6 / 10, used_ns * 2);
+    free(account);
+    loop_destroy(loop);
+}
+
 /* A task whose answer is written after its end is told of both. */
 static void test_writing_for_an_ended_task(void **state)
 {
@@ -217,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum_is_the_thread), /* first: nothing has run on this thread */
         cmocka_unit_test(test_callbacks_of_one_turn),
+        cmocka_unit_test(test_short_sleeps_are_no_cpu_time),
         cmocka_unit_test(test_writing_for_an_ended_task),
         cmocka_unit_test(test_many_end_in_one_turn),
         cmocka_unit_test(test_jobs_of_other_threads),
