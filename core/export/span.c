@@ -276,10 +276,10 @@ static void read_note(struct builder *b, const struct task_change *note)
             put_text(b->client, "error.type", keep_number(b->client, note->number));
         }
     } else if (note->state == task_note_error && b->client != NULL) {
-        const char *code = keep_number(b->client, note->number);
+        const char *code = task_error_word(note->number, scratch(b->client));
         b->client->is_error = true;
         put_text(b->client, "error.type", code);
-        if (b->is_db) {
+        if (b->is_db && note->number >= TASK_MYSQL_ERROR_MIN) {
             put_text(b->client, "db.response.status_code", code);
         }
     }

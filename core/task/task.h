@@ -293,6 +293,18 @@ void task_note(struct task *task, const char *note, uint64_t number);
  */
 bool task_is_note(const struct task_change *change);
 
+#define TASK_MYSQL_ERROR_MIN 1000 /* MySQL's own numbers begin here; libuv's are less */
+#define TASK_ERROR_BYTES     24
+
+/* task_error_word is the number of a task_note_error as a word: "1205" of MySQL's, "ETIMEDOUT" of
+ * libuv's.
+ *
+ * out:     TASK_ERROR_BYTES, which get it.
+ * Returns: out.
+ * Thread:  any.
+ */
+const char *task_error_word(uint64_t number, char *out);
+
 /* task_show_trace publishes the trace that the task belongs to, for other threads. */
 void task_show_trace(struct task *task, const struct trace_context *trace);
 

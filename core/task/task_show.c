@@ -2,6 +2,10 @@
  *
  * task_show.c - publishes facts of a task beside its state: its trace, and notes.
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <uv.h>
+
 #include "core/base/clock.h"
 #include "core/task/task.h"
 
@@ -10,6 +14,16 @@ bool task_is_note(const struct task_change *change)
     return change->state == task_note_hit || change->state == task_note_miss ||
            change->state == task_note_batch || change->state == task_note_error ||
            change->state == task_note_status;
+}
+
+const char *task_error_word(uint64_t number, char *out)
+{
+    if (number < TASK_MYSQL_ERROR_MIN) {
+        (void)uv_err_name_r(-(int)number, out, TASK_ERROR_BYTES);
+    } else {
+        (void)snprintf(out, TASK_ERROR_BYTES, "%" PRIu64, number);
+    }
+    return out;
 }
 
 void task_note(struct task *task, const char *note, uint64_t number)

@@ -108,6 +108,10 @@ bool requests_item_runs(const struct requests_item *item)
 /* format_note writes a note; of a batch its id and the number of its reads. Returns: snprintf's. */
 static int format_note(const struct task_change *note, char *out, size_t size)
 {
+    char word[TASK_ERROR_BYTES];
+    if (note->state == task_note_error) {
+        return snprintf(out, size, "error %s", task_error_word(note->number, word));
+    }
     if (note->state != task_note_batch) {
         return snprintf(out, size, "%s %" PRIu64, note->state, note->number);
     }

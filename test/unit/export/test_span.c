@@ -10,8 +10,10 @@
 #include <stdint.h>
 /* cmocka needs the four above */
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 #include "core/export/span.h"
 #include "core/loop/statements.h"
@@ -213,6 +215,18 @@ static void test_waits_for_mysql_and_redis(void **state)
     assert_text(mysql, "db.response.status_code", "1205");
 }
 
+/* One that MySQL has not answered has no status of MySQL's. */
+static void test_a_statement_without_an_answer(void **state)
+{
+    (void)state;
+    add(10, "mysql", "things.get");
+    add_note(19, task_note_error, (uint64_t)-UV_ETIMEDOUT);
+    add(20, task_state_running, NULL);
+    assert_int_equal(build(), 2);
+    assert_text(&spans[1], "error.type", "ETIMEDOUT");
+    assert_null(find(&spans[1], "db.response.status_code"));
+}
+
 /* A read that waits to be sent with others, and goes on under its statement, is one wait. */
 static void test_a_read_in_a_batch(void **state)
 {
@@ -310,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_request_that_no_route_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_call_of_grpc, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waits_for_mysql_and_redis, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_statement_without_an_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_read_in_a_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_call_of_another_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_cache_is_noted_on_the_request, set_up, tear_down),
