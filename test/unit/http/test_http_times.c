@@ -24,6 +24,15 @@ static int set_up(void **state)
     return task_start(&req.task, "test", START_NS, NULL);
 }
 
+static int set_up_served(void **state)
+{
+    const int rc = set_up(state);
+    if (rc == 0) {
+        task_describe(&req.task, "test", LABEL_NONE, "handler");
+    }
+    return rc;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -57,6 +66,15 @@ static void test_one_that_ran_at_once(void **state)
     const struct http_times times = get(7);
     assert_int_equal(times.running_ns, 7 * NS_PER_MS);
     assert_int_equal(sum(&times), 7 * NS_PER_MS);
+}
+
+/* Its body did not come. */
+static void test_one_that_never_ran(void **state)
+{
+    (void)state;
+    const struct http_times times = get(7);
+    assert_int_equal(times.running_ns, 0);
+    assert_int_equal(times.other_ns, 7 * NS_PER_MS);
 }
 
 /* Each state has its sum, and all of them are the whole. */
@@ -113,10 +131,11 @@ static void test_a_trail_that_was_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_one_that_ran_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_each_state, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_note_ends_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_trail_that_was_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_ran_at_once, set_up_served, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_never_ran, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_each_state, set_up_served, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_note_ends_nothing, set_up_served, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_trail_that_was_full, set_up_served, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

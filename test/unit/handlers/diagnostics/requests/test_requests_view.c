@@ -49,8 +49,8 @@ static struct http_record *keep(size_t route, size_t class, uint64_t duration_ns
         *family = calloc(1, sizeof(**family));
     }
     assert_true(*family != NULL && record != NULL);
-    record->trail.facts =
-        (struct task_facts){.label = labels[route], .start_ns = START_NS, .state = "running"};
+    record->trail.facts = (struct task_facts){
+        .label = labels[route], .start_ns = START_NS, .state = "running", .handler = "handler"};
     record->end_ns = START_NS + duration_ns;
     (*family)->kept[class][(*family)->next[class]++] = record;
     return record;
@@ -103,6 +103,7 @@ static void test_parts_and_notes(void **state)
     add_note(record, 165, task_note_batch, TASK_BATCH_SHARED);
     add_note(record, 170, task_note_error, 1205);
     add_note(record, 180, task_note_status, 404);
+    add_note(record, 190, task_note_error, (uint64_t)-UV_ETIMEDOUT);
     add_change(record, 300, "[loop]", NULL);
     add_change(record, 300, task_state_running, NULL); /* there was no wait */
     struct requests_view *view = look(&all);
@@ -114,7 +115,7 @@ static void test_parts_and_notes(void **state)
     assert_part(item, 2, 300, 1000, "running", NULL);
     assert_ptr_equal(requests_item_notes(item, notes), notes);
     assert_string_equal(notes, "cache miss 1, batch 9 of 4 reads, shared read, error 1205,"
-                               " status 404");
+                               " status 404, error ETIMEDOUT");
     assert_string_equal(requests_item_what(item), ""); /* it waits for nothing any more */
     requests_view_destroy(view);
 }
