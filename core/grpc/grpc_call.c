@@ -51,6 +51,7 @@ static void finish(struct grpc_call *call, struct grpc_status status, struct str
         status = call->cancel_status;
     } else if (call->is_send_failed) {
         status = GRPC_SEND_FAILED;
+        status.http = call->is_answer_too_long ? 500 : status.http; /* trying again is in vain */
     }
     if (status.code >= GRPC_CODE_COUNT) {
         status.code = GRPC_UNKNOWN;
@@ -90,8 +91,9 @@ void grpc_respond(struct grpc_call *call, const struct ProtobufCMessage *message
     if (call->life == CALL_ENDED) {
         return;
     }
-    if (is_sent && call->wire->pack(call, message, &bytes) == 0 &&
-        http_may_send(call->req, bytes.len)) {
+    const int rc = is_sent ? call->wire->pack(call, message, &bytes) : 0;
+    call->is_answer_too_long = rc == UV_EMSGSIZE;
+    if (is_sent && rc == 0 && http_may_send(call->req, bytes.len)) {
         grpc_count_sent(call, bytes.len);
     } else {
         call->is_send_failed = call->is_send_failed || is_sent;

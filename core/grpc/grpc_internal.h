@@ -122,10 +122,11 @@ struct grpc_call {
     bool is_input_ended;
     bool is_feeding; /* inside feed, which goes on with the next message by itself */
     bool is_send_failed;
-    bool is_timed;         /* the client set a deadline */
-    bool is_inflating;     /* grpc-encoding is gzip */
-    bool is_gzip_taken;    /* the client accepts gzip */
-    bool has_accept_field; /* the client sent grpc-accept-encoding */
+    bool is_answer_too_long; /* ... for GRPC_MAX_SEND_BYTES */
+    bool is_timed;           /* the client set a deadline */
+    bool is_inflating;       /* grpc-encoding is gzip */
+    bool is_gzip_taken;      /* the client accepts gzip */
+    bool has_accept_field;   /* the client sent grpc-accept-encoding */
     bool is_compressing;
     bool was_compression_chosen; /* by grpc_compress */
     bool was_compressed;         /* the message received last */

@@ -232,6 +232,14 @@ def test_errors(peer, error, status, name, detail):
     assert answer["Retry-After"] == ("1" if status in (429, 503) else None)
 
 
+def test_an_answer_that_is_too_long(start_server):
+    server = start_server({"GRPC_MAX_SEND_BYTES": 1000})
+    with Peer(server) as peer:
+        answer = post(peer, KIND, {"texts": ["a" * 1000]})
+        assert problem(answer, 500, "RESOURCE_EXHAUSTED") == "the answer cannot be sent"
+        assert answer["Retry-After"] is None
+
+
 def test_a_deadline(test_server, peer):
     before = Scrape(test_server).get("grpc_server_handled_total", grpc_code="DeadlineExceeded", **UNARY)
     answer = post(peer, CALL, {"is_stuck": True}, "Grpc-Timeout: 20m")
