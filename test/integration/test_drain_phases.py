@@ -40,6 +40,7 @@ def field(line, name):
 
 def test_diagnostics_answer_through_the_whole_drain(start_server, services):
     server = start_server(services.variables)
+    ask(server, "pprof", "/debug/pprof/goroutine?debug=2")  # reads the symbols, which may take seconds
     with Peer(server) as peer:
         peer.send(request("/test/sleep?ms=6000"))  # longer than what is asked below takes
         in_flight(server, 1)
