@@ -213,7 +213,7 @@ def test_a_format_says_what_the_profile_says(test_server):
     listed = listed.json()
     assert listed["period"] == profile.message.period
     assert sum(sample["values"][1] for sample in listed["samples"]) == profile.total()
-    stacks = {";".join(listed["functions"][function]["name"] for function, _ in sample["stack"])
+    stacks = {";".join(listed["functions"][function]["name"].replace(" ", "_") for function, _ in sample["stack"])
               for sample in listed["samples"] if sample["values"][1] > 0}
     assert stacks == {line.rsplit(" ", 1)[0] for line in collapsed.text.splitlines()}
     assert any(sample["labels"].get("route") == "/test/burn" for sample in listed["samples"])
