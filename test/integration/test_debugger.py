@@ -305,7 +305,9 @@ def test_attach_elsewhere_by_inputs(server_binary, tmp_path):
     # In namespaces of its own: another root, and pids that are not those of here.
     inside = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", f"--root={root}",
               "--mount-proc=/proc", "--wd=/srv", "gdbserver", "--no-startup-with-shell", "--once", f"127.0.0.1:{port}", "/srv/toq_server"]
-    with subprocess.Popen(inside, env=environment({"HTTP_PORT": http, "ENABLE_PPROF": "false"}),
+    # TSAN_OPTIONS names a file that is not in there.
+    env = environment({"HTTP_PORT": http, "ENABLE_PPROF": "false", "TSAN_OPTIONS": ""})
+    with subprocess.Popen(inside, env=env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             wait_until(lambda: is_listening(port) or process.poll() is not None, "gdbserver")
