@@ -92,9 +92,9 @@ static void describe(struct grpc_call *call, const struct grpc_status *status,
     struct grpc_fields fields = grpc_with_room(&call->headers, own);
     const int http_status = status->http != 0 ? status->http : grpc_code_http(status->code);
     if (http_status == 401) {
-        grpc_put(&fields, STR("WWW-Authenticate"), STR("Bearer realm=\"toq\""));
+        fields.list[fields.count++] = http_bearer_challenge;
     } else if (http_status == 429 || http_status == 503) {
-        grpc_put(&fields, STR("Retry-After"), STR("1"));
+        fields.list[fields.count++] = http_retry_after_1_s;
     }
     const struct str body = make_problem(call->req, status, http_status);
     *ret_response = (struct http_response){

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * field.c - finds fields of requests, and checks texts before they are sent or trusted.
+ * field.c - finds fields of requests, checks texts before they are sent or trusted, and has the
+ *           fields that answers of several rooms share.
  */
 #include <string.h>
 
 #include "core/http/http.h"
+
+const struct http_header http_retry_after_1_s = {STR("Retry-After"), STR("1")};
+const struct http_header http_bearer_challenge = {STR("WWW-Authenticate"),
+                                                  STR("Bearer realm=\"toq\"")};
 
 struct str http_header_get(const struct http_request *req, struct str name)
 {

@@ -41,6 +41,11 @@ struct http_header {
     struct str value;
 };
 
+/* Fields that answers of several rooms have: of one that may go well a second later, and of a 401
+ * that wants a token of API_TOKENS. */
+extern const struct http_header http_retry_after_1_s;
+extern const struct http_header http_bearer_challenge;
+
 struct http_request;
 struct http_server;
 struct http_transport;

@@ -157,14 +157,13 @@ static bool cancel_politely(struct http_request *req, int status)
 /* cancel answers in the handler's place: the peer is still there. */
 static void cancel(struct http_request *req, int status)
 {
-    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
     struct http_response response = {
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = status == UV_ETIMEDOUT ? STR("503 Service Unavailable: deadline passed\n")
                 : status == UV_ENOMEM  ? STR("503 Service Unavailable: out of memory\n")
                                        : STR("503 Service Unavailable: shutting down\n"),
-        .headers = &retry_after,
+        .headers = &http_retry_after_1_s,
         .header_count = 1,
     };
     const bool has_handler = req->life != HTTP_ARRIVING; /* else its body was still coming */

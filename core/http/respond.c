@@ -12,7 +12,6 @@
 
 void http_respond_error(struct http_request *req, int status, const char *detail)
 {
-    static const struct http_header retry_after = {STR("Retry-After"), STR("1")};
     char body[512];
     const char *reason = http_status_reason(status);
     int len = detail == NULL ? snprintf(body, sizeof(body), "%d %s\n", status, reason)
@@ -24,7 +23,7 @@ void http_respond_error(struct http_request *req, int status, const char *detail
         .status = status,
         .content_type = "text/plain; charset=utf-8",
         .body = {body, (size_t)len},
-        .headers = &retry_after,
+        .headers = &http_retry_after_1_s,
         .header_count = status == 503 ? 1 : 0,
     };
     http_respond(req, &response);

@@ -95,12 +95,11 @@ static int send_whole(struct http1_exchange *ex, const struct http_response *res
  * Returns: 0; UV_ENOMEM: not even the 503 could be queued. */
 static int send_response(struct http1_exchange *ex, const struct http_response *response)
 {
-    static const struct http_header retry_after = {{"Retry-After", 11}, {"1", 1}};
     static const struct http_response shortage = {
         .status = 503,
         .content_type = "text/plain; charset=utf-8",
         .body = {"503 Service Unavailable: out of memory\n", 39},
-        .headers = &retry_after,
+        .headers = &http_retry_after_1_s,
         .header_count = 1,
     };
     if (LIKELY(send_whole(ex, response) == 0)) {

@@ -59,10 +59,8 @@ const struct auth_tokens *tokens_get(const struct app_context *context)
 bool tokens_may_write(const struct auth_tokens *tokens, struct http_request *req,
                       struct str *ret_token)
 {
-    static const struct http_header challenge = {STR("WWW-Authenticate"),
-                                                 STR("Bearer realm=\"toq\"")};
     static const struct problem problem = {
-        .status = 401, .detail = "writing needs a bearer token", .header = &challenge};
+        .status = 401, .detail = "writing needs a bearer token", .header = &http_bearer_challenge};
     if (auth_find_token(tokens, req, ret_token)) {
         return true;
     }
