@@ -50,14 +50,27 @@ static void put_path(struct grpc_json *in, size_t *len, const struct object *obj
     }
 }
 
+/* put_what writes what is wrong, behind what it is wrong with.
+ *
+ * Returns: false. */
+static bool put_what(struct grpc_json *in, size_t len, const char *what)
+{
+    put(in, &len, STR(": "));
+    put(in, &len, str_from(what));
+    return false;
+}
+
+static void put_name(struct grpc_json *in, size_t *len, struct str name)
+{
+    put(in, len, (struct str){name.ptr, name.len < NAME_BYTES ? name.len : NAME_BYTES});
+}
+
 /* refuse says what is wrong with the field that is being read. */
 static bool refuse(struct grpc_json *in, const struct object *object, const char *what)
 {
     size_t len = 0;
     put_path(in, &len, object);
-    put(in, &len, STR(": "));
-    put(in, &len, str_from(what));
-    return false;
+    return put_what(in, len, what);
 }
 
 /* refuse_name says that a message has no field of a name. */
@@ -67,9 +80,8 @@ static bool refuse_name(struct grpc_json *in, struct object *object, struct str 
     object->field = NULL;
     object->index = NO_INDEX;
     put_path(in, &len, object); /* with a dot behind it where it is not empty */
-    put(in, &len, (struct str){name.ptr, name.len < NAME_BYTES ? name.len : NAME_BYTES});
-    put(in, &len, STR(": is not a field"));
-    return false;
+    put_name(in, &len, name);
+    return put_what(in, len, "is not a field");
 }
 
 static bool refuse_json(struct grpc_json *in)
@@ -331,10 +343,8 @@ static bool read_members(struct grpc_json *in, struct object *object)
 bool grpc_json_refuse(struct grpc_json *in, struct str name, const char *what)
 {
     size_t len = 0;
-    put(in, &len, (struct str){name.ptr, name.len < NAME_BYTES ? name.len : NAME_BYTES});
-    put(in, &len, STR(": "));
-    put(in, &len, str_from(what));
-    return false;
+    put_name(in, &len, name);
+    return put_what(in, len, what);
 }
 
 bool grpc_json_start(struct grpc_json *in, struct arena *arena,
