@@ -93,6 +93,15 @@ size_t str_format_u64(char *out, uint64_t value)
     return len;
 }
 
+size_t str_format_i64(char *out, int64_t value)
+{
+    if (value >= 0) {
+        return str_format_u64(out, (uint64_t)value);
+    }
+    out[0] = '-';
+    return 1 + str_format_u64(out + 1, 0 - (uint64_t)value);
+}
+
 bool str_next_field(struct str *rest, char sep, struct str *ret_field)
 {
     if (rest->ptr == NULL) {

@@ -76,6 +76,9 @@ MUST_USE bool str_parse_u64(struct str s, uint64_t max, uint64_t *ret_value);
  */
 size_t str_format_u64(char *out, uint64_t value);
 
+/* str_format_i64 is str_format_u64 for a number that may be negative. out: at least 21 bytes. */
+size_t str_format_i64(char *out, int64_t value);
+
 /* str_from_u64 is a view of `value` in decimal. out: as str_format_u64's. */
 static inline struct str str_from_u64(char *out, uint64_t value)
 {

@@ -16,10 +16,8 @@
 
 static void write_signed(struct buf *out, int64_t value)
 {
-    if (value < 0) {
-        buf_append_char(out, '-');
-    }
-    buf_append_u64(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    char digits[21];
+    buf_append(out, digits, str_format_i64(digits, value));
 }
 
 /* write_float writes the shortest text that reads back as the same float. */

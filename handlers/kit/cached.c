@@ -62,11 +62,10 @@ static struct str read_value(struct sql_rows *rows, char *out)
     if (value.type == SQL_TEXT) {
         return sql_rows_text(rows);
     }
-    if (value.type != SQL_I64 || value.i64 >= 0) {
+    if (value.type != SQL_I64) {
         return str_from_u64(out, sql_rows_u64(rows));
     }
-    out[0] = '-';
-    return (struct str){out, 1 + str_format_u64(out + 1, UINT64_C(0) - (uint64_t)value.i64)};
+    return (struct str){out, str_format_i64(out, value.i64)};
 }
 
 static void on_read(void *arg, const struct sql_result *result)

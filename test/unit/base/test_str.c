@@ -116,6 +116,19 @@ static void test_format_u64(void **state)
     }
 }
 
+static void test_format_i64(void **state)
+{
+    (void)state;
+    char out[21];
+    const int64_t values[] = {0, 9, -1, -12345, INT64_MAX, INT64_MIN};
+    const char *expected[] = {
+        "0", "9", "-1", "-12345", "9223372036854775807", "-9223372036854775808"};
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        const size_t len = str_format_i64(out, values[i]);
+        assert_true(str_equal((struct str){out, len}, str_from(expected[i])));
+    }
+}
+
 static void test_next_field_gives_each_once(void **state)
 {
     (void)state;
@@ -154,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_parse_u64_reads_up_to_the_maximum),
         cmocka_unit_test(test_parse_u64_takes_digits_alone),
         cmocka_unit_test(test_format_u64),
+        cmocka_unit_test(test_format_i64),
         cmocka_unit_test(test_next_field_gives_each_once),
         cmocka_unit_test(test_hash_differs_by_byte_and_order),
     };
