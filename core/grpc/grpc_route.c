@@ -14,8 +14,6 @@
 #include "core/http/parameter.h"
 #include "core/http/problem.h"
 
-#define PROBLEM_BYTES (64u << 10)
-
 static bool has_body(const struct grpc_entry *entry)
 {
     return entry->http_method == METHOD_POST || entry->http_method == METHOD_PUT ||
@@ -76,7 +74,7 @@ static struct str make_problem(struct http_request *req, const struct grpc_statu
         .detail = has_detail ? detail.ptr : NULL,
         .code = grpc_code_name(status->code),
     };
-    buf_init(&json, PROBLEM_BYTES);
+    buf_init(&json, PROBLEM_MAX_BYTES);
     problem_append(&json, req, &problem);
     const bool is_made = !json.is_failed && arena_copy(&req->arena, buf_str(&json), &body);
     buf_deinit(&json);

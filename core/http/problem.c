@@ -6,8 +6,6 @@
 
 #include "core/base/hex.h"
 
-#define BODY_MAX_BYTES 65536
-
 static void put_errors(struct buf *body, const struct field_error *errors, size_t count)
 {
     buf_append_cstr(body, ",\"errors\":[");
@@ -57,7 +55,7 @@ void problem_respond(struct http_request *req, const struct problem *problem)
         headers[header_count++] = *problem->header;
     }
     struct buf body;
-    buf_init(&body, BODY_MAX_BYTES);
+    buf_init(&body, PROBLEM_MAX_BYTES);
     problem_append(&body, req, problem);
     const struct http_response response = {
         .status = problem->status,

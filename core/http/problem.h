@@ -13,6 +13,8 @@
 #include "core/base/field_error.h"
 #include "core/http/http.h"
 
+#define PROBLEM_MAX_BYTES 65536
+
 struct problem {
     int status;
     const char *detail;               /* for people; NULL for none */
@@ -23,7 +25,7 @@ struct problem {
     const struct http_header *header; /* one more field; NULL for none */
 };
 
-/* problem_append appends the JSON of problem details, and a line end. */
+/* problem_append appends the JSON of problem details, and a line end. body: of PROBLEM_MAX_BYTES. */
 void problem_append(struct buf *body, struct http_request *req, const struct problem *problem);
 
 /* problem_respond ends the request with application/problem+json. */
