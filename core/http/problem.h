@@ -25,7 +25,8 @@ struct problem {
     const struct http_header *header; /* one more field; NULL for none */
 };
 
-/* problem_append appends the JSON of problem details, and a line end. body: of PROBLEM_MAX_BYTES. */
+/* problem_append appends the JSON of problem details, and a line end, to a body of
+ * PROBLEM_MAX_BYTES. */
 void problem_append(struct buf *body, struct http_request *req, const struct problem *problem);
 
 /* problem_respond ends the request with application/problem+json. */
