@@ -4,6 +4,8 @@
 Every answer that can carries the ask's own mark, so that one that belongs to somebody else is seen.
 """
 
+import json
+
 # Statuses that any request may have: it came too slowly, or the server ran out of time for it.
 SLOW = (408, 503)
 BODY_MAX_BYTES = 131072  # of a request, for the driver's server
@@ -146,6 +148,36 @@ def options(random):
     return Ask("options", "OPTIONS", random.choice(("*", "/test/echo", "/test/drip")), wanted=(204,))
 
 
+KINDS = {"int32_value": -5, "int64_value": "-9223372036854775808", "uint32_value": 7, "uint64_value": "1",
+         "sint32_value": -1, "fixed64_value": "7", "float_value": 0.5, "double_value": "NaN", "bool_value": True,
+         "bytes_value": "AAEC/w==", "colour": "BLUE", "time": "2026-12-01T15:04:05.5Z", "number": "3",
+         "inner": {"name": "a", "again": {"inner": {"number": 1}}}, "texts": ["", "\u00e9"], "numbers": [1, 2],
+         "longs": [-1], "inners": [{}, {"name": "b"}], "flags": [True, False], "reals": [1e99, -0.0, 0.1]}
+NO_KINDS = ('{"int32_value":2147483648}', '{"colour":"PINK"}', '{"inner":[]}', '{"texts":[null]}', '{"none":1}',
+            '{"time":"yesterday"}', '{"bytes_value":"="}', '{"flags":["yes"]}', '{"inners":[{"number":-1}]}',
+            '{"word":"a","number":1}', '{"uint32_value":1,"uint32_value":1}', '{"texts":["', "[]")
+
+
+def kinds(random):
+    """A method of gRPC by its route: a message of some fields, which comes back, or none."""
+    own = mark(random)
+    names = random.sample(sorted(KINDS), random.choice((0, 1, 5, len(KINDS))))
+    message = {"string_value": own, **{name: KINDS[name] for name in names}}
+    json_type = [("content-type", "application/json")]
+    way = random.randrange(4)
+    if way == 0:
+        return Ask("kinds", "GET", f"/test/kinds/{own}/7?sint64_value=-1&colour=RED&bool_value=true",
+                   check=lambda body, _: own.encode() in body and b"RED" in body)
+    if way == 1:
+        return Ask("no kinds", "POST", "/test/kinds", body=random.choice(NO_KINDS).encode(), fields=json_type,
+                   wanted=(400,))
+    if way == 2:
+        return Ask("other kinds", "POST", "/test/kinds", body=b"{}", fields=[("content-type", "text/plain")],
+                   wanted=(415,))
+    return Ask("kinds", "POST", "/test/kinds", body=json.dumps(message).encode(), fields=json_type,
+               check=lambda body, _: own.encode() in body and all(name.encode() in body for name in names))
+
+
 def many_fields(random):
     """Fields as clients have them: cookies apart, a trace."""
     own = mark(random)
@@ -169,7 +201,7 @@ def much(random):
 def any_ask(random, is_http2):
     """One of all kinds."""
     makers = [params, params, header, sleep, stubborn, stream, drip, drip, echo, echo, too_much,
-              missing, not_allowed, options, many_fields]
+              missing, not_allowed, options, many_fields, kinds]
     if is_http2:
         makers += [drip_up, drip_up, relay, relay, hold, reset, early]
     return random.choice(makers)(random)
